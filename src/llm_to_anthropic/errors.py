@@ -1,0 +1,132 @@
+"""The tree of errors. It says whose fault an error is; it knows nothing of HTTP servers or upstreams.
+
+    ProxyError
+    +-- ConfigError            the operator's: settings that miss or contradict
+    +-- ApiError               becomes an answer in Anthropic's error envelope
+        +-- ClientError        the request's fault; nothing was sent upstream
+        +-- UpstreamError      the upstream refused, broke or stayed silent
+            +-- UpstreamUnreachable    no connection (DNS, refused, TLS)
+            +-- UpstreamTimeout        a time limit passed; `phase` names it
+            +-- UpstreamProtocolError  it answered what its protocol does not allow, or stopped midway
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+STATUS_TYPES: dict[int, str] = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    405: "invalid_request_error",
+    408: "timeout_error",
+    409: "conflict_error",
+    413: "request_too_large",
+    422: "invalid_request_error",
+    429: "rate_limit_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+"""Anthropic's error type of each HTTP status (platform.claude.com, Errors)."""
+
+
+def error_type(status: int) -> str:
+    """Anthropic's error type for an HTTP status."""
+    return STATUS_TYPES.get(status) or ("api_error" if status >= 500 else "invalid_request_error")
+
+
+class ProxyError(Exception):
+    """Every error that this project raises on purpose."""
+
+
+class ConfigError(ProxyError):
+    """Settings that miss or contradict; `problems` holds one complete sentence each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class ApiError(ProxyError):
+    """An error as a client sees it: HTTP status, Anthropic's type, a sentence for people.
+
+    `headers` are extra response headers (`retry-after`, `x-should-retry`, rate limits);
+    `details` becomes `error.details` of the envelope.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        type: str | None = None,
+        details: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.type = type or error_type(status)
+        self.message = message
+        self.details = details
+        self.headers: dict[str, str] = dict(headers or {})
+
+    def envelope(self, request_id: str) -> bytes:
+        """The body of the answer: Anthropic's error envelope as JSON."""
+        error: dict[str, object] = {"type": self.type, "message": _clean(self.message)}
+        if self.details:
+            error["details"] = self.details
+        return msgspec.json.encode({"type": "error", "error": error, "request_id": request_id})
+
+
+class ClientError(ApiError):
+    """The request is at fault; it was not sent upstream."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 400,
+        type: str | None = None,
+        details: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(status, message, type=type, details=details, headers=headers)
+
+
+class UpstreamError(ApiError):
+    """The upstream answered with an error."""
+
+
+class UpstreamUnreachable(UpstreamError):
+    """No connection to the upstream: name, refusal, TLS."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(502, message)
+
+
+Phase = Literal["connect", "first_byte", "idle", "total", "write"]
+
+
+class UpstreamTimeout(UpstreamError):
+    """A time limit passed; `phase` says which."""
+
+    def __init__(self, phase: Phase, message: str) -> None:
+        super().__init__(504, message)
+        self.phase = phase
+
+
+class UpstreamProtocolError(UpstreamError):
+    """The upstream broke its protocol: not its JSON, a malformed answer, a stream that stops midway."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(502, message)
+
+
+def _clean(text: str) -> str:
+    # Upstream texts may hold lone surrogates, which JSON cannot carry.
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,52 @@
+"""The frozen record of one finished request, handed to every observer."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """Tokens of one message in Anthropic's arithmetic: `input_tokens` excludes both cache counts."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_input_tokens: int = 0
+    cache_creation_input_tokens: int = 0
+    thinking_tokens: int = 0
+    service_tier: str = "standard"
+
+
+class Loss(msgspec.Struct, frozen=True):
+    """A part of the request that could not be carried over.
+
+    `path` is a field path like `messages[0].content[2]`; `note` says what became of it.
+    """
+
+    path: str
+    note: str
+
+
+class Exchange(msgspec.Struct, frozen=True, kw_only=True):
+    """One finished request, whatever its end. Times are milliseconds."""
+
+    request_id: str
+    method: str
+    path: str
+    status: int
+    """HTTP status that the client got; 499 where the client left before an answer."""
+    outcome: str
+    """`ok`, or what ended it: an error type, `client_disconnected`, `stream_error`."""
+    duration_ms: float
+    client_model: str = ""
+    provider: str = ""
+    upstream_model: str = ""
+    upstream_request_id: str = ""
+    attempts: int = 0
+    stream: bool = False
+    ttft_ms: float | None = None
+    usage: Usage | None = None
+    stop_reason: str | None = None
+    losses: tuple[Loss, ...] = ()
+    session_id: str = ""
+    error: str = ""
+    """The error's sentence, for the log."""

@@ -1,0 +1,1 @@
+"""The request path: targets, translation, sending, commit point, exchange."""

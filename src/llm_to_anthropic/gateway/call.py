@@ -1,0 +1,63 @@
+"""What http/ hands to the gateway: the request as it came, and a way to answer."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+Headers = list[tuple[bytes, bytes]]
+"""Names in lower case."""
+
+
+class Call(msgspec.Struct, kw_only=True):
+    """One HTTP request of an authenticated client, its body read and within limits."""
+
+    request_id: str
+    """`req_...`, sent back as `request-id`."""
+    method: str
+    path: str
+    """Percent-decoded, e.g. /v1/messages."""
+    raw_path: str
+    """As it came, without the query."""
+    query: str
+    headers: Headers
+    body: bytes
+    started: float
+    """`time.monotonic()` at the request's arrival."""
+
+    def header(self, name: bytes) -> str:
+        """The first value of a header, or an empty string."""
+        for key, value in self.headers:
+            if key == name:
+                return value.decode("latin-1")
+        return ""
+
+    def values(self, name: bytes) -> list[str]:
+        """All values of a header that may repeat."""
+        return [value.decode("latin-1") for key, value in self.headers if key == name]
+
+
+class Reply(Protocol):
+    """The answer to one call. `whole`, or `start`, any number of `write`s and `end`.
+
+    Every answer carries the call's `request-id` header; the implementation adds it unless given.
+    """
+
+    async def whole(self, status: int, headers: Headers, body: bytes) -> None:
+        """Answers at once; `content-type: application/json` unless given."""
+        ...
+
+    async def start(self, status: int, headers: Headers) -> None:
+        """Sends the head of an answer whose body follows in writes."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Sends a piece; returns once the client's side has room for more (backpressure)."""
+        ...
+
+    async def end(self) -> None: ...
+
+    async def wait_disconnect(self) -> None:
+        """Returns when the client has left."""
+        ...

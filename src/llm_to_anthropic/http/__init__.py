@@ -1,0 +1,1 @@
+"""The server in front: routes, client authentication, limits, Anthropic-shaped errors."""

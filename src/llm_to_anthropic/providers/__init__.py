@@ -1,0 +1,1 @@
+"""Providers as data: quirks, presets, catalog of models. No network, no environment."""

@@ -1,0 +1,86 @@
+"""A configured upstream account, and one place to send a request: provider plus upstream model."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from llm_to_anthropic.providers.quirks import ChatQuirks
+
+Protocol = Literal["openai_chat", "openai_responses", "gemini", "anthropic"]
+
+
+class Secret:
+    """A value that prints as `***`; `reveal()` gives it away."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __repr__(self) -> str:
+        return "***"
+
+    __str__ = __repr__
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+
+class Credential(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the key comes from: a value, or the client's own key passed on. Neither: no key is sent."""
+
+    key: Secret | None = None
+    client: bool = False
+    variable: str = ""
+    """The setting to name when the key misses or is refused, e.g. OPENAI_API_KEY."""
+
+
+class Provider(msgspec.Struct, frozen=True, kw_only=True):
+    """One configured upstream account."""
+
+    name: str
+    protocol: Protocol
+    base_url: str
+    """Without a trailing slash; paths of the protocol are appended."""
+    credential: Credential
+    models: tuple[str, ...] = ()
+    """Model ids to list in /v1/models."""
+    quirks: tuple[tuple[str, object], ...] = ()
+    """Overrides of quirk fields from the configuration: (field, value)."""
+    preset: str = ""
+
+
+class ModelLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Token limits of a model; None: not known."""
+
+    context_window: int | None = None
+    max_output: int | None = None
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a request goes: a provider and its name of the model, with what is known of both."""
+
+    provider: Provider
+    model: str
+    quirks: ChatQuirks
+    limits: ModelLimits
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """What a requested model name resolves to: the first target is primary, the others are fallbacks."""
+
+    requested: str
+    """The name as the client sent it; answers carry it."""
+    targets: tuple[Target, ...]
+    strict: bool = False

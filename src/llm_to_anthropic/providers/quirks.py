@@ -1,0 +1,71 @@
+"""Quirks: named deviations of a provider or a model family from its protocol.
+
+Each field's default is the standard. Translators read these fields and never ask for a provider's name.
+A new deviation is a field here, one branch in one translator, and a test that names the upstream.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+
+class ChatQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Deviations of OpenAI Chat Completions. The standard is a plain compatible server (vLLM, llama.cpp)."""
+
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    system_role: Literal["system", "developer"] = "system"
+    merge_system: bool = False
+    """The chat template takes one leading system message: later ones become user text in <system-reminder>."""
+    merge_same_role: bool = False
+    """The chat template demands alternating roles (Mistral, Gemma)."""
+    sampling: bool = True
+    """Takes `temperature` and `top_p`; OpenAI's reasoning models refuse them."""
+    top_k: bool = False
+    """Takes `top_k` (vLLM, Ollama, OpenRouter, llama.cpp)."""
+    max_stop: int = 4
+    """So many stop sequences are sent along as well; 0: none. They are always matched here too."""
+    stream_options: bool = True
+    """Takes `stream_options.include_usage`."""
+    obfuscation: bool = False
+    """Pads its chunks unless `include_obfuscation` is false (api.openai.com)."""
+    strict: bool = False
+    """Knows `strict` on tools (api.openai.com)."""
+    clean_schema: bool = False
+    """Refuses annotations in schemas: `$schema`, `$id`, `$comment`, `examples`, `format` are left out."""
+    parallel_tool_calls: bool = True
+    """Takes `parallel_tool_calls: false`."""
+    max_tools: int = 0
+    """More tools are refused; 0: no limit known."""
+    files: bool = True
+    """Takes `file` parts (PDF)."""
+    images: bool = True
+    tool_args: Literal["live", "buffer"] = "buffer"
+    """Pass on argument fragments as they come, or the whole checked object at the block's end."""
+    reasoning: Literal["none", "effort", "enable_thinking", "thinking", "openrouter"] = "effort"
+    """How the amount of reasoning is asked for."""
+    efforts: tuple[str, ...] = ()
+    """Values of `reasoning_effort` that the model takes, ascending; empty: it is no reasoning model."""
+    reasoning_history: Literal["none", "reasoning_content", "reasoning"] = "none"
+    """The field in which assistant messages of the history carry their reasoning back (DeepSeek refuses without)."""
+    reasoning_details: bool = False
+    """Wants `reasoning_details` back unchanged (OpenRouter)."""
+    think_tags: bool = False
+    """Writes its reasoning as <think>...</think> at the start of the content."""
+    short_ids: bool = False
+    """Tool call ids are exactly nine letters or digits (Mistral)."""
+    null_content: bool = True
+    """Assistant messages with calls alone have `content: null`; otherwise an empty string."""
+    empty_tool_result: str = ""
+    """What an empty tool result reads as, where the server refuses an empty string."""
+    response_format: Literal["json_schema", "json_object"] = "json_schema"
+    safety_identifier: bool = False
+    prompt_cache_key: bool = False
+    store: bool = False
+    """Keeps requests unless `store` is false (api.openai.com)."""
+    service_tier: bool = False
+    cache_control: bool = False
+    """Takes Anthropic's `cache_control` on text parts (OpenRouter, DashScope)."""
+    tools_need_no_reasoning: bool = False
+    """Function tools only with `reasoning_effort: "none"` on this API (gpt-5.6, gpt-6)."""

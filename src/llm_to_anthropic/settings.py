@@ -1,0 +1,73 @@
+"""The validated settings of one server, frozen. config.py makes them; everything else only reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+from llm_to_anthropic.providers.provider import Provider, Secret
+
+PreferredProvider = Literal["openai", "google", "anthropic"]
+
+
+class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds. Each ends a request with an error of its own."""
+
+    connect_s: float = 5.0
+    first_byte_s: float = 120.0
+    """From the request's last byte to the answer's first."""
+    idle_s: float = 120.0
+    """Between two reads of an answer."""
+    total_s: float = 3600.0
+    commit_after_s: float = 10.0
+    """Silence after which a streaming client is answered 200, so that pings can flow."""
+    ping_s: float = 10.0
+    """Silence after which a ping is sent."""
+    header_s: float = 10.0
+    """A client's request head must be complete by then."""
+    body_s: float = 60.0
+    """No body byte from the client for so long ends the request."""
+    drain_s: float = 30.0
+    """Running requests may finish so long after SIGTERM."""
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client may send."""
+
+    max_body_bytes: int = 32 * 1024 * 1024
+    max_headers: int = 100
+    max_header_bytes: int = 64 * 1024
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that is configured."""
+
+    host: str = "0.0.0.0"  # noqa: S104  users of this proxy expect it; see http/access.py for who is served
+    port: int = 8082
+    workers: int = 1
+    verbose: bool = False
+    preferred_provider: PreferredProvider = "openai"
+    big_model: str = ""
+    """Target of opus, sonnet and fable; empty: the client's name is kept (Anthropic)."""
+    small_model: str = ""
+    """Target of haiku."""
+    providers: Mapping[str, Provider]
+    """By name: openai, gemini, anthropic and the configured ones, in that order. Those without a usable
+    credential are listed too, so that errors can name the variable to set (`Credential.variable`)."""
+    aliases: Mapping[str, tuple[str, ...]]
+    """[models]: name or wildcard -> "provider/model", the first primary."""
+    client_keys: tuple[Secret, ...] = ()
+    """PROXY_API_KEYS: keys that clients must present."""
+    allow_unauthenticated: bool = False
+    allowed_hosts: tuple[str, ...] = ()
+    """Host names under which this server may be addressed, beside loopback names, its address and bare IPs."""
+    allowed_origins: tuple[str, ...] = ()
+    """Web origins whose pages may call (CORS); empty: none."""
+    strict: bool = False
+    """Losses of translation are refused with a 400."""
+    timeouts: Timeouts = Timeouts()
+    limits: Limits = Limits()
+    warnings: tuple[str, ...] = ()
+    """Sentences to print at start: no key at all, open access, a world-readable key file."""

@@ -1,0 +1,1 @@
+"""One upstream protocol each, both ways, sans-IO: bytes and Structs in, bytes and Structs out."""

@@ -1,0 +1,108 @@
+"""What the way of a request asks of every translator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import msgspec
+
+from llm_to_anthropic.errors import ApiError
+from llm_to_anthropic.exchange import Loss, Usage
+from llm_to_anthropic.providers.provider import Target
+
+
+class UpstreamRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What goes upstream, below the provider's base URL and without credentials."""
+
+    method: str = "POST"
+    path: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+
+class ClientRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A client's `POST /v1/messages` as a translator sees it."""
+
+    body: bytes
+    model: str
+    """The model name that the client sent."""
+    stream: bool
+    request_id: str
+    message_id: str
+    """`msg_...`: the id that the answer will carry."""
+    api_version: str = "2023-06-01"
+    betas: tuple[str, ...] = ()
+    session_id: str = ""
+    """x-claude-code-session-id, a good source of a prompt cache key."""
+    strict: bool = False
+    """Losses are refused with a 400."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """The client's `anthropic-*` and `user-agent` headers, for upstreams that speak Anthropic's protocol."""
+    query: str = ""
+
+
+class Learned(msgspec.Struct):
+    """What an upstream's refusals taught about one target; shared by all its requests of this process.
+
+    Maps a quirk field to the value that works there.
+    """
+
+    quirks: dict[str, object] = msgspec.field(default_factory=dict)
+
+
+class Translator(Protocol):
+    """One request and its answer. Built per request and attempt; not shared between requests.
+
+    A translated upstream may answer as SSE or as one JSON body, whichever was asked for: both go in
+    through `receive_data` in slices of any size, and the same events come out however it was cut.
+    """
+
+    losses: list[Loss]
+    """What of the request could not be carried over. Complete after `encode()`."""
+    ended: bool
+    """The message is complete: nothing more need be read from the upstream."""
+    failure: ApiError | None
+    """Set once the upstream failed; nothing is written after it. The way of a request decides
+    whether it becomes an HTTP status or an `error` event."""
+    stop_reason: str | None
+    usage: Usage | None
+
+    def encode(self) -> UpstreamRequest:
+        """The upstream request. Idempotent. Raises ClientError for what cannot be sent at all."""
+        ...
+
+    def local_answer(self) -> bytes | None:
+        """The message where no upstream is needed (`max_tokens: 0`), else None."""
+        ...
+
+    def begin(self) -> bytes:
+        """message_start and ping, for when the client must be answered before anything meaningful came."""
+        ...
+
+    def receive_data(self, data: bytes) -> bytes:
+        """Any slice of the upstream's answer -> zero or more bytes of Anthropic SSE.
+
+        Empty until the first meaningful event, and always empty for a client that wants a whole message.
+        """
+        ...
+
+    def receive_eof(self) -> bytes:
+        """The upstream's answer is at its end: closes the message, or sets `failure` where it stopped midway."""
+        ...
+
+    def message(self) -> bytes:
+        """The whole message as JSON, for a client that did not ask for a stream. After `ended`."""
+        ...
+
+    def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
+        """An upstream's HTTP error -> our error. `headers` have lower-case names."""
+        ...
+
+    def heal(self, error: ApiError, body: bytes) -> bool:
+        """Learns from an upstream's 400 or 422 what to leave out; True if one retry makes sense."""
+        ...
+
+
+class TranslatorFactory(Protocol):
+    def __call__(self, request: ClientRequest, target: Target, learned: Learned) -> Translator: ...

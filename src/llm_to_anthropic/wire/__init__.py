@@ -1,0 +1,1 @@
+"""msgspec Structs of what travels. No behaviour."""

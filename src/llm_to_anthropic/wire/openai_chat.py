@@ -1,0 +1,167 @@
+"""OpenAI Chat Completions as it travels: the fields that we read or write.
+
+Requests are built of these Structs with `omit_defaults`; answers are decoded strictly first and,
+where a compatible server deviates in a type, loosely (translators/openai_chat_answer.py).
+Source: the types of the openai Python SDK 3.54 (`types/chat`) and the recorded answers of 40 vendors.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+
+class FunctionCall(msgspec.Struct, omit_defaults=True):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class ToolCall(msgspec.Struct, omit_defaults=True):
+    """A call in a request, a whole answer or a chunk (`index` only there)."""
+
+    index: int | None = None
+    id: str | None = None
+    type: str | None = None
+    function: FunctionCall | None = None
+    custom: Raw | None = None
+
+
+class Delta(msgspec.Struct):
+    """`choices[].delta` of a chunk, and `choices[].message` of a whole answer: the fields are the same."""
+
+    content: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    reasoning_details: list[Raw] | None = None
+    refusal: str | None = None
+    tool_calls: list[ToolCall] | None = None
+    function_call: FunctionCall | None = None
+
+
+class Choice(msgspec.Struct):
+    index: int | None = None
+    delta: Delta | None = None
+    message: Delta | None = None
+    finish_reason: str | None = None
+    stop_reason: Raw | None = None
+    """vLLM: the stop sequence that matched (a string), or the id of a stop token (a number)."""
+    error: Raw | None = None
+
+
+class PromptTokensDetails(msgspec.Struct):
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    cache_creation_tokens: int | None = None
+
+
+class CompletionTokensDetails(msgspec.Struct):
+    reasoning_tokens: int | None = None
+
+
+class Usage(msgspec.Struct):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: PromptTokensDetails | None = None
+    completion_tokens_details: CompletionTokensDetails | None = None
+    prompt_cache_hit_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    cached_tokens: int | None = None
+    num_cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+class Completion(msgspec.Struct):
+    """A whole answer or one chunk of a stream."""
+
+    choices: list[Choice] | None = None
+    usage: Usage | None = None
+    error: Raw | None = None
+    service_tier: str | None = None
+
+
+class TextPart(msgspec.Struct, tag="text", omit_defaults=True):
+    text: str
+    cache_control: Raw | None = None
+
+
+class ImageUrl(msgspec.Struct):
+    url: str
+
+
+class ImagePart(msgspec.Struct, tag="image_url"):
+    image_url: ImageUrl
+
+
+class File(msgspec.Struct):
+    filename: str
+    file_data: str
+
+
+class FilePart(msgspec.Struct, tag="file"):
+    file: File
+
+
+Part = TextPart | ImagePart | FilePart
+
+
+class ChatMessage(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One message of a request; `content` is left out (UNSET), null, a string or parts."""
+
+    role: str
+    content: str | list[Part] | None | UnsetType = UNSET
+    tool_calls: list[ToolCall] | None = None
+    tool_call_id: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    reasoning_details: list[Raw] | None = None
+
+
+class Function(msgspec.Struct, omit_defaults=True):
+    name: str
+    description: str | None = None
+    parameters: Raw | None = None
+    strict: bool | None = None
+
+
+class FunctionTool(msgspec.Struct):
+    function: Function
+    type: str = "function"
+
+
+class JsonSchema(msgspec.Struct, omit_defaults=True):
+    schema: Raw
+    name: str = msgspec.field(default="output", name="name")
+    strict: bool | None = None
+
+
+class StreamOptions(msgspec.Struct, omit_defaults=True):
+    include_usage: bool | None = None
+    include_obfuscation: bool | None = None
+
+
+class ChatRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """`POST {base}/chat/completions`. Whatever is None is not sent."""
+
+    model: str
+    messages: list[ChatMessage]
+    max_completion_tokens: int | None = None
+    max_tokens: int | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    stop: list[str] | None = None
+    tools: list[FunctionTool] | None = None
+    tool_choice: Raw | None = None
+    parallel_tool_calls: bool | None = None
+    reasoning_effort: str | None = None
+    reasoning: Raw | None = None
+    thinking: Raw | None = None
+    chat_template_kwargs: Raw | None = None
+    response_format: Raw | None = None
+    safety_identifier: str | None = None
+    prompt_cache_key: str | None = None
+    service_tier: str | None = None
+    store: bool | None = None
