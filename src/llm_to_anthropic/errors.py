@@ -1,13 +1,13 @@
 """The tree of errors. It says whose fault an error is; it knows nothing of HTTP servers or upstreams.
 
-    ProxyError
-    +-- ConfigError            the operator's: settings that miss or contradict
-    +-- ApiError               becomes an answer in Anthropic's error envelope
-        +-- ClientError        the request's fault; nothing was sent upstream
-        +-- UpstreamError      the upstream refused, broke or stayed silent
-            +-- UpstreamUnreachable    no connection (DNS, refused, TLS)
-            +-- UpstreamTimeout        a time limit passed; `phase` names it
-            +-- UpstreamProtocolError  it answered what its protocol does not allow, or stopped midway
+ProxyError
++-- ConfigError            the operator's: settings that miss or contradict
++-- ApiError               becomes an answer in Anthropic's error envelope
+    +-- ClientError        the request's fault; nothing was sent upstream
+    +-- UpstreamError      the upstream refused, broke or stayed silent
+        +-- UpstreamUnreachable    no connection (DNS, refused, TLS)
+        +-- UpstreamTimeout        a time limit passed; `phase` names it
+        +-- UpstreamProtocolError  it answered what its protocol does not allow, or stopped midway
 """
 
 from __future__ import annotations

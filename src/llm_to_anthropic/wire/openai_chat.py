@@ -109,7 +109,7 @@ class ChatMessage(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One message of a request; `content` is left out (UNSET), null, a string or parts."""
 
     role: str
-    content: str | list[Part] | None | UnsetType = UNSET
+    content: str | list[Part] | UnsetType | None = UNSET
     tool_calls: list[ToolCall] | None = None
     tool_call_id: str | None = None
     reasoning_content: str | None = None
