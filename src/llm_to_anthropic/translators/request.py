@@ -1,0 +1,176 @@
+"""Reads a client's request: bytes to Structs, with errors in Anthropic's paths and people's words.
+
+Knows Anthropic's API alone; what an upstream can take is the translators' concern.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import get_args
+
+import msgspec
+from msgspec import Raw
+
+from llm_to_anthropic.errors import ClientError
+from llm_to_anthropic.wire.anthropic import Block, InputMessage, KnownBlock, MessagesRequest, OtherBlock, TextBlock
+
+ROLES = frozenset({"user", "assistant", "system"})
+MAX_INTEGER = 2**53 - 1
+"""Numbers above are not the same number to every reader of JSON."""
+
+_REQUEST = msgspec.json.Decoder(MessagesRequest)
+_BLOCK: msgspec.json.Decoder[KnownBlock] = msgspec.json.Decoder(KnownBlock)
+
+_TAGS = frozenset(struct.__struct_config__.tag for struct in get_args(KnownBlock))
+
+# Everything but escapes, whole surrogate pairs, and escapes that are no surrogate: where a full match ends
+# early stands half a pair. Possessive, hence linear.
+_SOUND = re.compile(
+    rb"(?:[^\\]++|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u(?![dD][89a-fA-F])|\\[^u])*+"
+)
+_PLACE = re.compile(r"^(?P<text>.*?)(?: - at `(?:\$|key in \$)(?P<path>.*)`)?$", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(?P<field>[^`]*)`")
+_EXPECTED = re.compile(r"Expected `(?P<types>[^`]*)`")
+_BYTE = re.compile(r"^(?:JSON is malformed: )?(?P<what>.*?)(?: \(byte (?P<byte>\d+)\))?$", re.DOTALL)
+_TYPES = {
+    "str": "string",
+    "int": "integer",
+    "float": "number",
+    "bool": "boolean",
+    "array": "list",
+    "object": "object",
+}
+
+
+class _Typed(msgspec.Struct):
+    type: str
+
+
+_TYPED = msgspec.json.Decoder(_Typed)
+
+
+def decode_request(body: bytes, *, counting: bool = False) -> MessagesRequest:
+    """The request as Structs, blocks still raw.
+
+    `counting`: count_tokens, which has no `max_tokens`. Raises ClientError (400).
+    """
+    check_text(body)
+    try:
+        request = _REQUEST.decode(body)
+    except msgspec.ValidationError as error:
+        raise ClientError(describe(error)) from error
+    except msgspec.DecodeError as error:
+        raise ClientError(_describe_json(error, body)) from error
+    except RecursionError as error:
+        raise ClientError("The request body is nested too deeply.") from error
+    _check_messages(request.messages)
+    _check_numbers(request, counting=counting)
+    return request
+
+
+def decode_blocks(content: str | list[Raw] | None, path: str) -> list[Block]:
+    """The blocks of a `content` that stands at `path` (written `messages[0].content`).
+
+    A string is one text block; a type without a Struct becomes OtherBlock. Raises ClientError (400).
+    """
+    if content is None:
+        return []
+    if isinstance(content, str):
+        return [TextBlock(content)]
+    return [_decode_block(raw, path, index) for index, raw in enumerate(content)]
+
+
+def check_text(body: bytes) -> None:
+    """Raises ClientError unless all text is Unicode: UTF-8 throughout, and no half surrogate pair.
+
+    msgspec checks this only for what it decodes, not for raw parts, which travel on as they came.
+    """
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        raise ClientError(f"The request body is not valid UTF-8 (byte {error.start}).") from error
+    if b"\\ud" not in body and b"\\uD" not in body:
+        return
+    match = _SOUND.match(body)
+    end = match.end() if match else 0
+    if end < len(body):
+        shown = body[end : end + 6].decode("ascii", "replace")
+        raise ClientError(f"The request body holds half of a surrogate pair ({shown}, byte {end}): it is no character.")
+
+
+def dotted(path: str) -> str:
+    """`messages[0].content` as Anthropic's errors write it: `messages.0.content`."""
+    return path.replace("[", ".").replace("]", "").lstrip(".")
+
+
+def describe(error: msgspec.ValidationError, path: str = "") -> str:
+    """A wrong type or a missing field in Anthropic's words; `path` is where the decoded part stands."""
+    match = _PLACE.match(str(error))
+    text, place = (match["text"], match["path"] or "") if match else (str(error), "")
+    where = dotted(path + place)
+    if missing := _MISSING.search(text):
+        return f"{where}.{missing['field']}: Field required".lstrip(".")
+    if expected := _EXPECTED.search(text):
+        text = f"Input should be a valid {_type_names(expected['types'])}"
+    elif text.startswith("Invalid value"):
+        text = text.replace("Invalid value", "Unknown value")
+    return f"{where}: {text}" if where else f"The request body: {text}"
+
+
+def _type_names(types: str) -> str:
+    names = [_TYPES.get(name, name) for name in types.split(" | ") if name != "null"]
+    return " or ".join(names)
+
+
+def _describe_json(error: msgspec.DecodeError, body: bytes) -> str:
+    if not body.strip():
+        return "The request body is empty: a JSON object is expected."
+    match = _BYTE.match(str(error))
+    what, byte = (match["what"], match["byte"]) if match else (str(error), None)
+    if byte is None:
+        return f"The request body is not valid JSON: it ends too early, after {len(body)} bytes."
+    return f"The request body is not valid JSON: {what} (byte {byte})."
+
+
+def _decode_block(raw: Raw, path: str, index: int) -> Block:
+    try:
+        return _BLOCK.decode(raw)
+    except msgspec.ValidationError as error:
+        place = f"{path}[{index}]"
+        try:
+            tag = _TYPED.decode(raw).type
+        except msgspec.ValidationError as untyped:
+            raise ClientError(describe(untyped, place)) from untyped
+        if tag in _TAGS:
+            raise ClientError(describe(error, place)) from error
+        return OtherBlock(tag, raw)
+    except RecursionError as error:
+        raise ClientError(f"{dotted(path)}.{index}: nested too deeply") from error
+
+
+def _check_messages(messages: list[InputMessage]) -> None:
+    if not messages:
+        raise ClientError("messages: at least one message is required")
+    for index, message in enumerate(messages):
+        if message.role not in ROLES:
+            raise ClientError(
+                f"messages.{index}.role: Input should be 'user', 'assistant' or 'system', got '{message.role}'"
+            )
+        if message.content is None and message.role != "system":
+            raise ClientError(f"messages.{index}.content: Field required")
+
+
+def _check_numbers(request: MessagesRequest, *, counting: bool) -> None:
+    if request.max_tokens is None and not counting:
+        raise ClientError("max_tokens: Field required")
+    ranges: tuple[tuple[str, float | None, float], ...] = (
+        ("max_tokens", request.max_tokens, MAX_INTEGER),
+        ("top_k", request.top_k, MAX_INTEGER),
+        ("temperature", request.temperature, 1),
+        ("top_p", request.top_p, 1),
+    )
+    for name, value, highest in ranges:
+        if value is not None and value < 0:
+            raise ClientError(f"{name}: Input should be greater than or equal to 0")
+        if value is not None and value > highest:
+            raise ClientError(f"{name}: Input should be less than or equal to {highest}")
