@@ -1,0 +1,190 @@
+"""The scripted upstream's own behaviour: a friendly model that answers, calls tools and uses their results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from llm_to_anthropic.scripted import anthropic, openai_chat
+from llm_to_anthropic.scripted.answering import Question, Tool, answer_line
+from llm_to_anthropic.scripted.script import Answer, Delay, HeaderList, Request, Step, stream, whole
+
+MODELS = ("gpt-4.1", "gpt-4.1-mini")
+
+
+class _Function(msgspec.Struct):
+    name: str
+    description: str = ""
+    parameters: dict[str, object] = {}
+
+
+class _ChatTool(msgspec.Struct):
+    function: _Function
+
+
+class _Call(msgspec.Struct):
+    function: _Function | None = None
+
+
+class _ChatMessage(msgspec.Struct):
+    role: str
+    content: str | list[dict[str, object]] | None = None
+    tool_calls: list[_Call] | None = None
+
+
+class _StreamOptions(msgspec.Struct):
+    include_usage: bool | None = None
+
+
+class _ChatRequest(msgspec.Struct):
+    model: str
+    messages: list[_ChatMessage]
+    stream: bool | None = None
+    stream_options: _StreamOptions | None = None
+    tools: list[_ChatTool] | None = None
+    tool_choice: str | dict[str, object] | None = None
+    response_format: dict[str, object] | None = None
+
+
+class _Message(msgspec.Struct):
+    role: str
+    content: str | list[dict[str, object]] | None = None
+
+
+class _MessageTool(msgspec.Struct):
+    name: str
+    description: str = ""
+    input_schema: dict[str, object] = {}
+
+
+class _MessagesRequest(msgspec.Struct):
+    model: str
+    messages: list[_Message]
+    stream: bool | None = None
+    tools: list[_MessageTool] | None = None
+    tool_choice: dict[str, object] | None = None
+
+
+class Conversation:
+    """Answers like a model would, the same way each time.
+
+    `pace_s` is the pause between two events of a stream, which makes a demonstration look alive.
+    """
+
+    def __init__(self, *, pace_s: float = 0.0) -> None:
+        self._pace_s = pace_s
+
+    def __call__(self, request: Request) -> Answer:
+        route = (request.method, request.path.rpartition("/v1")[2])
+        try:
+            match route:
+                case ("POST", "/chat/completions"):
+                    return self._chat(request)
+                case ("POST", "/messages"):
+                    return self._messages(request)
+                case ("POST", "/messages/count_tokens"):
+                    return whole({"input_tokens": _tokens(msgspec.json.decode(request.body, type=_MessagesRequest))})
+                case ("GET", "/models"):
+                    return whole(_models(request))
+                case _:
+                    return whole(_error(request, f"no such URL: {request.method} {request.path}"), status=404)
+        except msgspec.DecodeError as error:
+            return whole(_error(request, f"the request is malformed: {error}"), status=400)
+
+    def _chat(self, request: Request) -> Answer:
+        asked = msgspec.json.decode(request.body, type=_ChatRequest)
+        line = answer_line(_chat_question(asked))
+        headers: HeaderList = (("x-request-id", f"req_scripted_{request.number}"), ("openai-version", "2020-10-01"))
+        if not asked.stream:
+            return whole(openai_chat.completion(line, asked.model), headers=headers)
+        options = asked.stream_options
+        include_usage = options is not None and bool(options.include_usage)
+        return stream(*self._paced(openai_chat.chunks(line, asked.model, include_usage=include_usage)), headers=headers)
+
+    def _messages(self, request: Request) -> Answer:
+        asked = msgspec.json.decode(request.body, type=_MessagesRequest)
+        line = answer_line(_messages_question(asked))
+        headers: HeaderList = (("request-id", f"req_scripted_{request.number}"),)
+        if not asked.stream:
+            return whole(anthropic.message(line, asked.model), headers=headers)
+        return stream(*self._paced(anthropic.events(line, asked.model)), headers=headers)
+
+    def _paced(self, events: list[bytes]) -> list[Step]:
+        if not self._pace_s:
+            return list(events)
+        return [step for event in events for step in (event, Delay(self._pace_s))]
+
+
+def _chat_question(asked: _ChatRequest) -> Question:
+    last = asked.messages[-1] if asked.messages else _ChatMessage("user")
+    spoken = [_text(message.content) for message in asked.messages if message.role == "user"]
+    called = [call.function.name for message in asked.messages for call in message.tool_calls or [] if call.function]
+    tools = tuple(
+        Tool(tool.function.name, tool.function.description, tool.function.parameters) for tool in asked.tools or []
+    )
+    return Question(
+        text=spoken[-1] if spoken else "",
+        tools=() if asked.tool_choice == "none" else tools,
+        forced=_forced(asked.tool_choice),
+        tool_result=_text(last.content) if last.role == "tool" else None,
+        called=called[-1] if called else "",
+        schema=_schema(asked.response_format),
+        turn=len(called) + 1,
+        input_tokens=_tokens(asked),
+    )
+
+
+def _messages_question(asked: _MessagesRequest) -> Question:
+    spoken = [text for message in asked.messages if message.role == "user" and (text := _text(message.content))]
+    blocks = [block for message in asked.messages for block in _blocks(message.content)]
+    called = [str(block.get("name", "")) for block in blocks if block.get("type") == "tool_use"]
+    last = _blocks(asked.messages[-1].content) if asked.messages else []
+    results = [_text(block.get("content")) for block in last if block.get("type") == "tool_result"]
+    tools = tuple(Tool(tool.name, tool.description, tool.input_schema) for tool in asked.tools or [])
+    return Question(
+        text=spoken[-1] if spoken else "",
+        tools=tools,
+        forced=_forced(asked.tool_choice),
+        tool_result=results[-1] if results else None,
+        called=called[-1] if called else "",
+        turn=len(called) + 1,
+        input_tokens=_tokens(asked),
+    )
+
+
+def _forced(choice: str | dict[str, object] | None) -> bool:
+    if isinstance(choice, dict):
+        return choice.get("type") in {"function", "tool", "any"}
+    return choice == "required"
+
+
+def _schema(response_format: dict[str, object] | None) -> dict[str, object] | None:
+    inner = (response_format or {}).get("json_schema")
+    schema = inner.get("schema") if isinstance(inner, dict) else None
+    return schema if isinstance(schema, dict) else None
+
+
+def _blocks(content: object) -> Sequence[dict[str, object]]:
+    return [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
+
+
+def _text(content: object) -> str:
+    """The last text that a person wrote; clients put reminders of their own before it."""
+    if isinstance(content, str):
+        return content
+    texts = [str(block["text"]) for block in _blocks(content) if block.get("type") == "text"]
+    return next((text for text in reversed(texts) if not text.startswith("<system-reminder>")), "")
+
+
+def _tokens(asked: _ChatRequest | _MessagesRequest) -> int:
+    """About four bytes each, whichever form of answer was asked for."""
+    return len(msgspec.json.encode((asked.messages, asked.tools))) // 4
+
+
+def _models(request: Request) -> dict[str, object]:
+    return anthropic.models(MODELS) if "anthropic-version" in request.headers else openai_chat.models(MODELS)
+
+
+def _error(request: Request, message: str) -> dict[str, object]:
+    return anthropic.error(message) if "anthropic-version" in request.headers else openai_chat.error(message)
