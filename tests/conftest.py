@@ -1,0 +1,29 @@
+"""Fixtures of many tests: the scripted upstream."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from llm_to_anthropic.scripted import Script, ScriptedUpstream
+
+
+@pytest.fixture
+def script() -> Script:
+    """The answers of `upstream`, for the test to push."""
+    return Script()
+
+
+@pytest.fixture
+async def upstream(script: Script) -> AsyncIterator[ScriptedUpstream]:
+    """A scripted upstream on loopback that plays `script`."""
+    async with ScriptedUpstream(script) as running:
+        yield running
+
+
+@pytest.fixture
+async def conversation() -> AsyncIterator[ScriptedUpstream]:
+    """A scripted upstream on loopback that holds a conversation."""
+    async with ScriptedUpstream() as running:
+        yield running
