@@ -1,0 +1,65 @@
+"""Headers of answers: where they came from, what was lost, which of an upstream's headers travel on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from llm_to_anthropic.gateway.call import Headers
+from llm_to_anthropic.gateway.progress import Progress
+
+JSON_HEADERS: Headers = [(b"content-type", b"application/json")]
+
+STREAM_HEADERS: Headers = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+]
+
+MAX_LOSSES_BYTES = 4096
+"""A header longer than this is refused by common reverse proxies; the rest is told as a count."""
+
+_FORWARDED = frozenset(
+    {
+        b"request-id",
+        b"retry-after",
+        b"retry-after-ms",
+        b"content-type",
+        b"content-disposition",
+        b"x-should-retry",
+        b"etag",
+        b"last-modified",
+    }
+)
+
+
+def provenance(progress: Progress) -> Headers:
+    """x-upstream-provider, -model, -attempts, -request-id and x-proxy-losses of one answer."""
+    headers: Headers = []
+    if progress.target is not None:
+        headers.append((b"x-upstream-provider", header_value(progress.target.provider.name)))
+        headers.append((b"x-upstream-model", header_value(progress.target.model)))
+    if progress.attempts:
+        headers.append((b"x-upstream-attempts", b"%d" % progress.attempts))
+    if progress.upstream_request_id:
+        headers.append((b"x-upstream-request-id", header_value(progress.upstream_request_id)))
+    if progress.losses:
+        headers.append((b"x-proxy-losses", header_value(_joined([loss.path for loss in progress.losses]))))
+    return headers
+
+
+def forwarded(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
+    """Those headers of an Anthropic upstream that its client may see: an allow-list."""
+    return [(name, value) for name, value in headers if name in _FORWARDED or name.startswith(b"anthropic-")]
+
+
+def header_value(text: str) -> bytes:
+    """Any text as a legal header value: printable ASCII, the rest as `?`."""
+    return bytes(code if 32 <= code < 127 else 63 for code in text.encode("ascii", "replace"))
+
+
+def _joined(paths: list[str]) -> str:
+    text = ", ".join(dict.fromkeys(paths))
+    if len(text) <= MAX_LOSSES_BYTES:
+        return text
+    shown = text[:MAX_LOSSES_BYTES].rsplit(", ", 1)[0]
+    return f"{shown}, ..."

@@ -1,0 +1,54 @@
+"""Message batches: only Anthropic has them, so every request of one must go there."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Raw
+
+from llm_to_anthropic.errors import ClientError
+from llm_to_anthropic.gateway.call import Call
+from llm_to_anthropic.routing import Router
+from llm_to_anthropic.translators.anthropic import replace_model
+from llm_to_anthropic.wire.anthropic import Envelope
+
+
+def check_batch(body: bytes, router: Router) -> bytes:
+    """The body of a new batch with its model names resolved. Raises ClientError for a model of another provider."""
+    try:
+        batch = msgspec.json.decode(body, type=dict[str, Raw])
+        requests = msgspec.json.decode(batch["requests"], type=list[dict[str, Raw]])
+        edited = [_resolved(request, index, router) for index, request in enumerate(requests)]
+    except (KeyError, msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return body  # malformed: Anthropic says it best
+    if not any(edited):
+        return body
+    batch["requests"] = Raw(msgspec.json.encode(requests))
+    return msgspec.json.encode(batch)
+
+
+def _resolved(request: dict[str, Raw], index: int, router: Router) -> bool:
+    """Resolves the model of one request in place; True if its name changed."""
+    params = bytes(request["params"])
+    requested = msgspec.json.decode(params, type=Envelope).model
+    target = router.resolve(requested).targets[0]
+    if target.provider.protocol != "anthropic":
+        raise ClientError(
+            "Message Batches are only available for Anthropic models on this proxy: "
+            f"requests.{index}.params.model {requested!r} goes to {target.provider.name}/{target.model}"
+        )
+    if target.model == requested:
+        return False
+    request["params"] = Raw(replace_model(params, target.model))
+    return True
+
+
+def local_results_url(body: bytes, base_url: str, call: Call) -> bytes:
+    """The same body with addresses of the upstream as addresses of this proxy.
+
+    A client fetches `results_url` with its own key, which must not reach the upstream.
+    """
+    host = call.header(b"host")
+    if not host:
+        return body
+    scheme = call.header(b"x-forwarded-proto") or "http"
+    return body.replace(f'"{base_url}/v1/'.encode(), f'"{scheme}://{host}/v1/'.encode())

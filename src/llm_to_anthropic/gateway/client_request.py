@@ -1,0 +1,70 @@
+"""What a call says, as routing and translators need it."""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+from llm_to_anthropic.errors import ClientError
+from llm_to_anthropic.exchange import Loss
+from llm_to_anthropic.gateway.call import Call
+from llm_to_anthropic.providers.provider import Route
+from llm_to_anthropic.translators.request import decode_request
+from llm_to_anthropic.translators.translator import ClientRequest
+from llm_to_anthropic.wire.anthropic import Envelope
+
+API_VERSIONS = ("2023-06-01", "2026-10-21")
+"""Dates of `anthropic-version` that exist; hand-written requests without one mean the first."""
+
+_ENVELOPE = msgspec.json.Decoder(Envelope)
+
+
+def decode_envelope(body: bytes) -> Envelope:
+    """Model and stream of a request body. Raises ClientError that names what is wrong."""
+    try:
+        envelope = _ENVELOPE.decode(body)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        decode_request(body)  # finds the words for it
+        raise ClientError("the body is not a Messages request") from None
+    if not envelope.model:
+        raise ClientError("model: must not be empty")
+    return envelope
+
+
+def client_request(call: Call, route: Route, *, stream: bool) -> ClientRequest:
+    """A call as its translator sees it."""
+    return ClientRequest(
+        body=call.body,
+        model=route.requested,
+        stream=stream,
+        request_id=call.request_id,
+        message_id=message_id(call.request_id),
+        api_version=api_version(call),
+        betas=tuple(beta.strip() for value in call.values(b"anthropic-beta") for beta in value.split(",")),
+        session_id=call.header(b"x-claude-code-session-id"),
+        strict=route.strict or call.header(b"x-proxy-strict").lower() in ("1", "true", "yes"),
+        query=call.query,
+    )
+
+
+def api_version(call: Call) -> str:
+    """The API version that the client asked for. Raises ClientError for one that does not exist."""
+    version = call.header(b"anthropic-version") or API_VERSIONS[0]
+    if version not in API_VERSIONS:
+        known = " or ".join(API_VERSIONS)
+        raise ClientError(f"anthropic-version: {version[:40]!r} is not a version of the API; use {known}")
+    return version
+
+
+def message_id(request_id: str) -> str:
+    """`msg_` and 24 characters, unique as the request's id is."""
+    return "msg_" + hashlib.blake2s(request_id.encode()).hexdigest()[:24]
+
+
+def strict_refusal(losses: list[Loss]) -> ClientError:
+    """The 400 that strict mode gives in place of losing something."""
+    told = "; ".join(f"{loss.path}: {loss.note}" for loss in losses)
+    return ClientError(
+        f"strict mode refuses what the upstream cannot take: {told}", details={"losses": [loss.path for loss in losses]}
+    )

@@ -1,0 +1,219 @@
+"""The way of a request: route, translate, send, relay, and exactly one Exchange at its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from llm_to_anthropic.counting import TokenCounter
+from llm_to_anthropic.credentials import auth_headers
+from llm_to_anthropic.errors import ApiError
+from llm_to_anthropic.exchange import Exchange
+from llm_to_anthropic.gateway.answer_headers import JSON_HEADERS
+from llm_to_anthropic.gateway.call import Call, Headers, Reply
+from llm_to_anthropic.gateway.client_request import client_request, decode_envelope, strict_refusal
+from llm_to_anthropic.gateway.passthrough import Passthrough
+from llm_to_anthropic.gateway.progress import CLIENT_GONE
+from llm_to_anthropic.gateway.recording import RecordingReply
+from llm_to_anthropic.gateway.relay import StreamRelay, UpstreamRefusal, whole_answer
+from llm_to_anthropic.gateway.work import Work
+from llm_to_anthropic.observers.observer import Observer
+from llm_to_anthropic.observers.transcript import Transcript
+from llm_to_anthropic.providers.provider import Target
+from llm_to_anthropic.routing import ModelEntry, Router
+from llm_to_anthropic.settings import Settings
+from llm_to_anthropic.translators.registry import make_translator
+from llm_to_anthropic.translators.request import decode_request
+from llm_to_anthropic.translators.translator import ClientRequest, Learned, Translator, UpstreamRequest
+from llm_to_anthropic.upstream import OutgoingRequest, Upstream
+
+MAX_LEARNED = 1024
+"""Targets whose lessons are remembered; model names come from clients, so they need a bound."""
+
+
+class Gateway:
+    """Answers calls. One per server process; holds no state of conversations."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        upstream: Upstream,
+        observers: Sequence[Observer],
+        transcript: Transcript | None = None,
+    ) -> None:
+        self.settings = settings
+        self._router = Router(settings)
+        self._upstream = upstream
+        self._observers = observers
+        self._transcript = transcript
+        self._counter = TokenCounter()
+        self._passthrough = Passthrough(settings, upstream)
+        self._learned: dict[tuple[str, str], Learned] = {}
+        self._running: set[asyncio.Task[None]] = set()
+
+    def models(self) -> tuple[ModelEntry, ...]:
+        """What /v1/models lists."""
+        return self._router.models()
+
+    def ready(self) -> tuple[bool, dict[str, object]]:
+        """Whether any provider can be used, and which, without secrets."""
+        return self._router.ready()
+
+    def record(self, exchange: Exchange) -> None:
+        """Hands a finished request to every observer."""
+        for observer in self._observers:
+            observer.record(exchange)
+
+    async def messages(self, call: Call, reply: Reply) -> None:
+        """POST /v1/messages."""
+        await self._answer(call, reply, self._messages)
+
+    async def count_tokens(self, call: Call, reply: Reply) -> None:
+        """POST /v1/messages/count_tokens."""
+        await self._answer(call, reply, self._count_tokens)
+
+    async def forward(self, call: Call, reply: Reply) -> None:
+        """Any other path below /v1: to Anthropic where that is configured."""
+        await self._answer(call, reply, self._forward)
+
+    async def close(self) -> None:
+        """Ends what still runs, streams with an `error` event, and the upstream connections."""
+        running = [task for task in self._running if task is not asyncio.current_task()]
+        for task in running:
+            task.cancel()
+        if running:
+            await asyncio.wait(running, timeout=1.0)
+        await self._upstream.close()
+
+    async def _answer(self, call: Call, reply: Reply, handle: Callable[[Work], Awaitable[None]]) -> None:
+        """Whatever happens, the client gets one answer and the observers one record."""
+        if self._transcript is not None:
+            reply = RecordingReply(reply, self._transcript, call.request_id)
+        work = Work(call, reply)
+        task = asyncio.current_task()
+        if task is not None:
+            self._running.add(task)
+        try:
+            await _run(work, handle)
+        except asyncio.CancelledError:
+            await _cancelled(work)
+        finally:
+            work.watch.stop()
+            if task is not None:
+                self._running.discard(task)
+            self.record(work.progress.exchange())
+
+    async def _messages(self, work: Work) -> None:
+        progress = work.progress
+        envelope = decode_envelope(work.call.body)
+        progress.client_model = envelope.model
+        progress.stream = envelope.stream is True
+        route = self._router.resolve(envelope.model)
+        target = progress.target = route.targets[0]
+        if target.provider.protocol == "anthropic":
+            await self._passthrough.messages(work, target)
+            return
+        await self._translated(work, client_request(work.call, route, stream=progress.stream), target)
+
+    async def _translated(self, work: Work, request: ClientRequest, target: Target) -> None:
+        """Sends once, and once more where the upstream's refusal teaches what to leave out."""
+        learned = self._lessons(target)
+        may_heal = True
+        while True:
+            translator = make_translator(request, target, learned)
+            try:
+                await self._attempt(work, request, target, translator)
+            except UpstreamRefusal as refusal:
+                error = translator.decode_error(refusal.status, refusal.headers, refusal.body)
+                if not (may_heal and refusal.status in (400, 422) and translator.heal(error, refusal.body)):
+                    raise error from None
+                may_heal = False
+            else:
+                return
+
+    async def _attempt(self, work: Work, request: ClientRequest, target: Target, translator: Translator) -> None:
+        encoded = translator.encode()
+        progress = work.progress
+        progress.losses = translator.losses
+        if request.strict and translator.losses:
+            raise strict_refusal(translator.losses)
+        ready = translator.local_answer()
+        if ready is not None:
+            progress.stop_reason = translator.stop_reason
+            await work.whole(200, JSON_HEADERS, ready)
+            return
+        outgoing = _outgoing(encoded, target, work.call)
+        if self._transcript is not None:
+            self._transcript.upstream_request(
+                work.call.request_id, outgoing.method, outgoing.url, outgoing.headers, outgoing.body
+            )
+            self._transcript.losses(work.call.request_id, translator.losses)
+        progress.attempts += 1
+        upstream = await self._upstream.send(outgoing)
+        try:
+            if request.stream:
+                work.relay = StreamRelay(translator, upstream, work.reply, progress, self.settings.timeouts)
+                await work.relay.run(work.watch)
+                return
+            message = await whole_answer(translator, upstream, progress)
+            progress.wrote()
+            await work.whole(200, JSON_HEADERS, message)
+        finally:
+            progress.usage = translator.usage
+            progress.stop_reason = translator.stop_reason
+
+    async def _count_tokens(self, work: Work) -> None:
+        call, progress = work.call, work.progress
+        progress.client_model = decode_envelope(call.body).model
+        route = self._router.resolve(progress.client_model)
+        target = progress.target = route.targets[0]
+        if target.provider.protocol == "anthropic" and await self._passthrough.count_tokens(work, target):
+            return
+        count = await self._counter.count(decode_request(call.body, counting=True))
+        await work.whole(200, JSON_HEADERS, b'{"input_tokens":%d}' % count)
+
+    async def _forward(self, work: Work) -> None:
+        await self._passthrough.forward(work, self._router)
+
+    def _lessons(self, target: Target) -> Learned:
+        key = (target.provider.name, target.model)
+        learned = self._learned.get(key)
+        if learned is None:
+            if len(self._learned) >= MAX_LEARNED:
+                self._learned.clear()
+            learned = self._learned[key] = Learned()
+        return learned
+
+
+async def _run(work: Work, handle: Callable[[Work], Awaitable[None]]) -> None:
+    try:
+        await handle(work)
+    except ApiError as error:
+        await work.refuse(error)
+
+
+def _outgoing(encoded: UpstreamRequest, target: Target, call: Call) -> OutgoingRequest:
+    headers: Headers = [(b"content-type", b"application/json"), (b"x-client-request-id", call.request_id.encode())]
+    headers += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in encoded.headers]
+    headers += auth_headers(target.provider, call.headers)
+    return OutgoingRequest(
+        method=encoded.method, url=target.provider.base_url + encoded.path, headers=headers, body=encoded.body
+    )
+
+
+async def _cancelled(work: Work) -> None:
+    """The client left, or the server stops; only in the second case there is somebody to tell."""
+    task = asyncio.current_task()
+    if work.watch.disconnected:
+        if task is not None:
+            task.uncancel()
+        work.progress.status = work.progress.status or CLIENT_GONE
+        work.progress.failed("client_disconnected")
+        return
+    error = ApiError(529, "the proxy is shutting down; try again", type="overloaded_error")
+    if work.relay is not None and work.relay.committed:
+        await work.relay.fail(error)
+        await work.reply.end()
+    elif work.progress.status == 0:
+        await work.refuse(error)
+    raise asyncio.CancelledError

@@ -1,0 +1,210 @@
+"""Anthropic upstreams: bytes pass through, both ways.
+
+Only the model, credentials and hop-by-hop headers change. What is added, where an upstream breaks
+its own protocol: an `error` event after a cut stream, an envelope around errors that have none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from llm_to_anthropic.credentials import auth_headers
+from llm_to_anthropic.errors import ApiError, ClientError, UpstreamProtocolError
+from llm_to_anthropic.gateway.answer_headers import forwarded, provenance
+from llm_to_anthropic.gateway.batches import check_batch, local_results_url
+from llm_to_anthropic.gateway.byte_relay import ByteRelay
+from llm_to_anthropic.gateway.call import Call, Headers
+from llm_to_anthropic.gateway.client_request import API_VERSIONS
+from llm_to_anthropic.gateway.refusal import is_json_object, read_refusal
+from llm_to_anthropic.gateway.relay import MAX_ANSWER_BYTES
+from llm_to_anthropic.gateway.work import Work
+from llm_to_anthropic.providers.provider import Provider, Target
+from llm_to_anthropic.routing import Router
+from llm_to_anthropic.settings import Settings
+from llm_to_anthropic.translators.anthropic import UsageReader, drop_carriers, replace_model, replace_served_model
+from llm_to_anthropic.upstream import OutgoingRequest, Upstream, UpstreamCall
+
+_NOT_FORWARDED = frozenset(
+    {
+        b"authorization",
+        b"x-api-key",
+        b"cookie",
+        b"host",
+        b"content-length",
+        b"accept-encoding",
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+        b"expect",
+        b"forwarded",
+        b"via",
+        b"origin",
+        b"referer",
+        b"x-real-ip",
+        b"x-proxy-strict",
+    }
+)
+_NOT_FORWARDED_PREFIXES = (b"x-forwarded-", b"sec-", b"cf-")
+
+
+class Passthrough:
+    """Carries calls to an Anthropic upstream."""
+
+    def __init__(self, settings: Settings, upstream: Upstream) -> None:
+        self._settings = settings
+        self._upstream = upstream
+
+    async def messages(self, work: Work, target: Target) -> None:
+        """POST /v1/messages."""
+        progress = work.progress
+        body = _outgoing_body(work.call.body, progress.client_model, target.model)
+        echo = progress.client_model if progress.client_model != target.model else None
+        upstream = await self._send(work, target.provider, body)
+        if progress.stream:
+            work.relay = relay = ByteRelay(upstream, work.reply, progress, self._settings.timeouts, echo)
+            await relay.run(work.watch)
+            return
+        try:
+            await _whole_message(work, upstream, echo)
+        finally:
+            upstream.close()
+
+    async def count_tokens(self, work: Work, target: Target) -> bool:
+        """POST /v1/messages/count_tokens. False where the upstream cannot say now: an estimate is better than an error."""
+        body = _outgoing_body(work.call.body, work.progress.client_model, target.model)
+        upstream = await self._send(work, target.provider, body)
+        try:
+            await upstream.head()
+            if upstream.status == 429 or upstream.status >= 500:
+                return False
+            await _whole_message(work, upstream, None)
+        finally:
+            upstream.close()
+        return True
+
+    async def forward(self, work: Work, router: Router) -> None:
+        """Any other path below /v1."""
+        provider = self._provider()
+        call = work.call
+        if provider is None:
+            raise _only_anthropic(call)
+        body = check_batch(call.body, router) if _creates_batch(call) else call.body
+        upstream = await self._send(work, provider, body)
+        try:
+            await upstream.head()
+            if upstream.status >= 400:
+                await _refused(work, upstream)
+            elif call.path.startswith("/v1/messages/batches") and not call.path.endswith("/results"):
+                await _whole_batch(work, upstream, provider)
+            else:
+                await _stream_through(work, upstream)
+        finally:
+            upstream.close()
+
+    def _provider(self) -> Provider | None:
+        """The provider of paths that name no model: the built-in one, else the first that speaks Anthropic's protocol."""
+        providers = self._settings.providers
+        ordered = [providers[name] for name in ("anthropic",) if name in providers] + list(providers.values())
+        for provider in ordered:
+            credential = provider.credential
+            if provider.protocol == "anthropic" and (credential.key or credential.client):
+                return provider
+        return None
+
+    async def _send(self, work: Work, provider: Provider, body: bytes) -> UpstreamCall:
+        call = work.call
+        path = call.raw_path + (f"?{call.query}" if call.query else "")
+        work.progress.attempts += 1
+        return await self._upstream.send(
+            OutgoingRequest(
+                method=call.method, url=provider.base_url + path, headers=_headers(call, provider), body=body
+            )
+        )
+
+
+def _outgoing_body(body: bytes, requested: str, model: str) -> bytes:
+    if requested != model:
+        body = replace_model(body, model)
+    return drop_carriers(body)
+
+
+def _headers(call: Call, provider: Provider) -> Headers:
+    headers = [
+        (name, value)
+        for name, value in call.headers
+        if name not in _NOT_FORWARDED and not name.startswith(_NOT_FORWARDED_PREFIXES)
+    ]
+    if not any(name == b"anthropic-version" for name, _ in headers):
+        headers.append((b"anthropic-version", API_VERSIONS[0].encode()))
+    return headers + auth_headers(provider, call.headers)
+
+
+async def _whole_message(work: Work, upstream: UpstreamCall, echo: str | None) -> None:
+    await upstream.head()
+    if upstream.status >= 400:
+        await _refused(work, upstream)
+        return
+    body = await upstream.read_all(MAX_ANSWER_BYTES)
+    if not is_json_object(body):
+        raise UpstreamProtocolError("the upstream answered 200 with something that is not the API's JSON")
+    reader = UsageReader()
+    reader.read(body)
+    work.progress.usage, work.progress.stop_reason = reader.usage, reader.stop_reason
+    work.progress.wrote()
+    await _whole(work, upstream, replace_served_model(body, echo) if echo else body)
+
+
+async def _refused(work: Work, upstream: UpstreamCall) -> None:
+    """An error of the upstream: word for word in Anthropic's envelope, wrapped into it otherwise."""
+    error = await read_refusal(upstream)
+    if isinstance(error, ApiError):
+        raise error
+    work.progress.failed("upstream_error", f"the upstream answered {upstream.status}")
+    await _whole(work, upstream, error)
+
+
+async def _whole(work: Work, upstream: UpstreamCall, body: bytes) -> None:
+    work.watch.stop()
+    work.progress.status = upstream.status
+    await work.reply.whole(upstream.status, forwarded(upstream.headers) + provenance(work.progress), body)
+
+
+async def _whole_batch(work: Work, upstream: UpstreamCall, provider: Provider) -> None:
+    body = await upstream.read_all(MAX_ANSWER_BYTES)
+    await _whole(work, upstream, local_results_url(body, provider.base_url, work.call))
+
+
+async def _stream_through(work: Work, upstream: UpstreamCall) -> None:
+    """A body of any kind and size, piece by piece."""
+    work.progress.status = upstream.status
+    await work.reply.start(upstream.status, forwarded(upstream.headers) + provenance(work.progress))
+    try:
+        while data := await upstream.read():
+            await work.reply.write(data)
+    except ApiError as error:
+        # The head is out, and this body has no place for an error: only a cut tells the client.
+        work.progress.failed(error.type, error.message)
+        raise asyncio.CancelledError from error
+    work.watch.stop()
+    await work.reply.end()
+
+
+def _creates_batch(call: Call) -> bool:
+    return call.method == "POST" and call.path == "/v1/messages/batches"
+
+
+def _only_anthropic(call: Call) -> ApiError:
+    if _creates_batch(call):
+        return ClientError(
+            "Message Batches are only available for Anthropic models on this proxy: set ANTHROPIC_API_KEY"
+        )
+    return ClientError(
+        f"{call.method} {call.path} is only served for Anthropic: set ANTHROPIC_API_KEY to have it forwarded",
+        status=404,
+    )

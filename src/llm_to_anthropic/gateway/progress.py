@@ -1,0 +1,82 @@
+"""What is known so far of a running request; becomes its Exchange."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from llm_to_anthropic.exchange import Exchange, Loss, Usage
+from llm_to_anthropic.gateway.call import Call
+from llm_to_anthropic.providers.provider import Target
+
+CLIENT_GONE = 499
+
+
+class Progress:
+    """Filled in on the request's way; `exchange()` freezes it."""
+
+    __slots__ = (
+        "attempts",
+        "call",
+        "client_model",
+        "clock",
+        "error",
+        "first_write",
+        "losses",
+        "outcome",
+        "status",
+        "stop_reason",
+        "stream",
+        "target",
+        "upstream_request_id",
+        "usage",
+    )
+
+    def __init__(self, call: Call, clock: Callable[[], float] = time.monotonic) -> None:
+        self.call = call
+        self.clock = clock
+        self.client_model = ""
+        self.stream = False
+        self.target: Target | None = None
+        self.attempts = 0
+        self.status = 0
+        self.outcome = "ok"
+        self.error = ""
+        self.first_write: float | None = None
+        self.usage: Usage | None = None
+        self.stop_reason: str | None = None
+        self.losses: Sequence[Loss] = ()
+        self.upstream_request_id = ""
+
+    def wrote(self) -> None:
+        """Notes the moment of the first meaningful byte to the client."""
+        if self.first_write is None:
+            self.first_write = self.clock()
+
+    def failed(self, outcome: str, error: str = "") -> None:
+        self.outcome = outcome
+        self.error = error
+
+    def exchange(self) -> Exchange:
+        call, target = self.call, self.target
+        ttft = None if self.first_write is None else round((self.first_write - call.started) * 1e3, 2)
+        return Exchange(
+            request_id=call.request_id,
+            method=call.method,
+            path=call.path,
+            status=self.status,
+            outcome=self.outcome,
+            duration_ms=round((self.clock() - call.started) * 1e3, 2),
+            client_model=self.client_model,
+            provider=target.provider.name if target else "",
+            upstream_model=target.model if target else "",
+            upstream_request_id=self.upstream_request_id,
+            attempts=self.attempts,
+            stream=self.stream,
+            ttft_ms=ttft,
+            usage=self.usage,
+            stop_reason=self.stop_reason,
+            losses=tuple(self.losses),
+            session_id=call.header(b"x-claude-code-session-id"),
+            error=self.error,
+        )

@@ -1,0 +1,37 @@
+"""A Reply that also keeps what it sends, for the transcript of `-v`."""
+
+from __future__ import annotations
+
+from llm_to_anthropic.gateway.call import Headers, Reply
+from llm_to_anthropic.observers.transcript import MAX_LOGGED_BYTES, Transcript
+
+
+class RecordingReply:
+    """Passes everything on and hands the answer to the transcript at its end."""
+
+    def __init__(self, reply: Reply, transcript: Transcript, request_id: str) -> None:
+        self._reply = reply
+        self._transcript = transcript
+        self._request_id = request_id
+        self._status = 0
+        self._kept = bytearray()
+
+    async def whole(self, status: int, headers: Headers, body: bytes) -> None:
+        self._transcript.answer(self._request_id, status, body)
+        await self._reply.whole(status, headers, body)
+
+    async def start(self, status: int, headers: Headers) -> None:
+        self._status = status
+        await self._reply.start(status, headers)
+
+    async def write(self, data: bytes) -> None:
+        if len(self._kept) <= MAX_LOGGED_BYTES:
+            self._kept += data
+        await self._reply.write(data)
+
+    async def end(self) -> None:
+        self._transcript.answer(self._request_id, self._status, bytes(self._kept))
+        await self._reply.end()
+
+    async def wait_disconnect(self) -> None:
+        await self._reply.wait_disconnect()

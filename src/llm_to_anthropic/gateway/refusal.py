@@ -1,0 +1,66 @@
+"""Reads what an Anthropic upstream answers in place of a message."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from llm_to_anthropic.errors import STATUS_TYPES, ApiError, UpstreamError
+from llm_to_anthropic.gateway.answer_headers import forwarded
+from llm_to_anthropic.gateway.relay import MAX_ERROR_BYTES
+from llm_to_anthropic.upstream import UpstreamCall
+
+_MARKUP = re.compile(rb"\s*<")
+_TYPE_STATUS = {type_: status for status, type_ in reversed(STATUS_TYPES.items())}
+
+
+async def read_refusal(upstream: UpstreamCall) -> bytes | ApiError:
+    """The body of an error answer where it is Anthropic's envelope, else an error made of it."""
+    body = await upstream.read_all(MAX_ERROR_BYTES)
+    if _is_envelope(body):
+        return body
+    text = "" if _MARKUP.match(body) else body.decode("utf-8", "replace").strip()[:2000]
+    told = text or f"the upstream answered {upstream.status} without saying why"
+    headers = {name.decode(): value.decode("latin-1") for name, value in forwarded(upstream.headers)}
+    headers.pop("content-type", None)
+    return UpstreamError(upstream.status, told, headers=headers)
+
+
+class _Envelope(msgspec.Struct):
+    type: str
+    error: dict[str, object]
+
+
+def _is_envelope(body: bytes) -> bool:
+    try:
+        return msgspec.json.decode(body, type=_Envelope).type == "error"
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return False
+
+
+def is_json_object(body: bytes) -> bool:
+    """Whether a body is one JSON object, as every answer of the API is."""
+    try:
+        msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return False
+    return True
+
+
+class _Told(msgspec.Struct):
+    type: str = "api_error"
+    message: str = "the upstream failed without saying why"
+
+
+class _ToldEnvelope(msgspec.Struct):
+    error: _Told
+
+
+def told_error(envelope: bytes) -> ApiError:
+    """Anthropic's error envelope, from a body or an `error` event, as our error."""
+    try:
+        told = msgspec.json.decode(envelope, type=_ToldEnvelope).error
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        told = _Told()
+    return UpstreamError(_TYPE_STATUS.get(told.type, 500), told.message, type=told.type)

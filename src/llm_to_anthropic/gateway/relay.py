@@ -1,0 +1,159 @@
+"""Carries one upstream answer to the client, through a translator: streamed or whole.
+
+Owns the commit point: until something meaningful has come nothing is sent, so that an early error
+keeps its status. After `commit_after_s` of silence the client is answered 200 and pinged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from llm_to_anthropic.errors import ApiError, UpstreamProtocolError
+from llm_to_anthropic.gateway.answer_headers import STREAM_HEADERS, provenance
+from llm_to_anthropic.gateway.call import Reply
+from llm_to_anthropic.gateway.disconnect import DisconnectWatch
+from llm_to_anthropic.gateway.progress import Progress
+from llm_to_anthropic.settings import Timeouts
+from llm_to_anthropic.translators.translator import Translator
+from llm_to_anthropic.upstream import UpstreamCall
+from llm_to_anthropic.writer import PING, error_event
+
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+MAX_ERROR_BYTES = 1024 * 1024
+
+
+class UpstreamRefusal(Exception):
+    """The upstream answered with an error status, and nothing has been sent to the client."""
+
+    def __init__(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        super().__init__(status)
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+
+class StreamRelay:
+    """One streamed answer. `run()` raises ApiError or UpstreamRefusal only before anything was sent."""
+
+    def __init__(
+        self, translator: Translator, upstream: UpstreamCall, reply: Reply, progress: Progress, timeouts: Timeouts
+    ) -> None:
+        self._translator = translator
+        self._upstream = upstream
+        self._reply = reply
+        self._progress = progress
+        self._timeouts = timeouts
+        self._clock = asyncio.get_running_loop().time
+        self._last_write = self._clock()
+        self.committed = False
+
+    async def run(self, watch: DisconnectWatch) -> None:
+        """The whole answer, from the upstream's head to the end of ours."""
+        try:
+            await self._wait_for_head()
+            await self._pump()
+        except ApiError as error:
+            if not self.committed:
+                raise
+            await self.fail(error)
+        finally:
+            self._upstream.close()
+        watch.stop()
+        await self._reply.end()
+
+    async def fail(self, error: ApiError) -> None:
+        """Ends a stream that has begun with an `error` event."""
+        self._progress.failed(error.type, error.message)
+        await self._reply.write(error_event(error, self._progress.call.request_id))
+
+    async def _wait_for_head(self) -> None:
+        while not await self._upstream.head(self._quiet_s()):
+            await self._bridge_silence()
+        upstream = self._upstream
+        self._progress.upstream_request_id = upstream.header(b"x-request-id").decode("latin-1")
+        if upstream.status < 400:
+            return
+        body = await upstream.read_all(MAX_ERROR_BYTES)
+        refusal = UpstreamRefusal(upstream.status, header_map(upstream), body)
+        if not self.committed:
+            raise refusal
+        raise self._translator.decode_error(refusal.status, refusal.headers, refusal.body)
+
+    async def _pump(self) -> None:
+        translator, upstream = self._translator, self._upstream
+        while not translator.ended:
+            data = await upstream.read(self._timeouts.ping_s if self.committed else self._quiet_s())
+            if data is None:
+                await self._bridge_silence()
+                continue
+            out = translator.receive_data(data) if data else translator.receive_eof()
+            if out:
+                await self._write(out)
+            elif self._clock() - self._last_write >= self._timeouts.ping_s:
+                await self._bridge_silence()  # the upstream talks, but says nothing that we can pass on
+            if translator.failure is not None:
+                raise translator.failure
+            if not data:
+                return
+
+    async def _write(self, out: bytes) -> None:
+        self._progress.wrote()
+        if not self.committed:
+            await self._commit()
+        await self._reply.write(out)
+        self._last_write = self._clock()
+
+    async def _bridge_silence(self) -> None:
+        if self.committed:
+            await self._reply.write(PING)
+        else:
+            await self._commit()
+            await self._reply.write(self._translator.begin())
+        self._last_write = self._clock()
+
+    async def _commit(self) -> None:
+        self.committed = True
+        self._progress.status = 200
+        await self._reply.start(200, STREAM_HEADERS + provenance(self._progress))
+
+    def _quiet_s(self) -> float:
+        """Seconds of silence that the client may still be left in."""
+        limit = self._timeouts.ping_s if self.committed else self._timeouts.commit_after_s
+        return max(0.0, self._last_write + limit - self._clock())
+
+
+async def whole_answer(translator: Translator, upstream: UpstreamCall, progress: Progress) -> bytes:
+    """The upstream's answer as one message, as JSON. Raises ApiError or UpstreamRefusal."""
+    try:
+        await upstream.head()
+        progress.upstream_request_id = upstream.header(b"x-request-id").decode("latin-1")
+        if upstream.status >= 400:
+            body = await upstream.read_all(MAX_ERROR_BYTES)
+            raise UpstreamRefusal(upstream.status, header_map(upstream), body)
+        await _feed(translator, upstream)
+    finally:
+        upstream.close()
+    if translator.failure is not None:
+        raise translator.failure
+    return translator.message()
+
+
+async def _feed(translator: Translator, upstream: UpstreamCall) -> None:
+    received = 0
+    while not translator.ended and translator.failure is None:
+        data = await upstream.read()
+        if not data:
+            translator.receive_eof()
+            return
+        received += len(data)
+        if received > MAX_ANSWER_BYTES:
+            raise UpstreamProtocolError(f"the upstream's answer is larger than {MAX_ANSWER_BYTES >> 20} MiB")
+        translator.receive_data(data)
+
+
+def header_map(upstream: UpstreamCall) -> dict[str, str]:
+    """An answer's headers by lower-case name; the first of repeated ones."""
+    headers: dict[str, str] = {}
+    for name, value in upstream.headers:
+        headers.setdefault(name.decode("latin-1"), value.decode("latin-1"))
+    return headers

@@ -1,0 +1,36 @@
+"""One call on its way through the gateway."""
+
+from __future__ import annotations
+
+from llm_to_anthropic.errors import ApiError
+from llm_to_anthropic.gateway.answer_headers import JSON_HEADERS, header_value, provenance
+from llm_to_anthropic.gateway.byte_relay import ByteRelay
+from llm_to_anthropic.gateway.call import Call, Headers, Reply
+from llm_to_anthropic.gateway.disconnect import DisconnectWatch
+from llm_to_anthropic.gateway.progress import Progress
+from llm_to_anthropic.gateway.relay import StreamRelay
+
+
+class Work:
+    """The request, the seam to answer it, and what is known so far."""
+
+    __slots__ = ("call", "progress", "relay", "reply", "watch")
+
+    def __init__(self, call: Call, reply: Reply) -> None:
+        self.call = call
+        self.reply = reply
+        self.progress = Progress(call)
+        self.watch = DisconnectWatch(reply)
+        self.relay: StreamRelay | ByteRelay | None = None
+
+    async def whole(self, status: int, headers: Headers, body: bytes) -> None:
+        """Answers at once."""
+        self.watch.stop()
+        self.progress.status = status
+        await self.reply.whole(status, headers + provenance(self.progress), body)
+
+    async def refuse(self, error: ApiError) -> None:
+        """Answers with an error envelope."""
+        self.progress.failed(error.type, error.message)
+        extra = [(name.encode("latin-1"), header_value(value)) for name, value in error.headers.items()]
+        await self.whole(error.status, JSON_HEADERS + extra, error.envelope(self.call.request_id))

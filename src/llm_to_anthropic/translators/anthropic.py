@@ -1,0 +1,217 @@
+"""Anthropic upstreams: nothing is translated. The few edits that bytes may suffer, as pure functions.
+
+Bodies stay as they came but for the value of `model` and for thinking blocks that this proxy made
+(a signature that begins with `px1.`), which Anthropic could not verify.
+Source: platform.claude.com on thinking signatures; edits happen in place because number formats and
+escapes inside signed blocks must survive.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import msgspec
+from msgspec import Raw
+
+from llm_to_anthropic.exchange import Usage
+from llm_to_anthropic.translators.carrier import is_carrier
+from llm_to_anthropic.wire.anthropic import Envelope
+
+_MODEL = re.compile(rb'"model"\s*:\s*("(?:[^"\\]|\\.)*")')
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]')
+_CARRIER_MARK = b'"px1.'
+
+
+class _Message(msgspec.Struct):
+    role: str
+    content: str | list[Raw]
+
+
+class _Thinking(msgspec.Struct):
+    type: str | None = None
+    signature: str | None = None
+
+
+def replace_model(body: bytes, model: str) -> bytes:
+    """The same JSON object with the value of its top-level `model` exchanged, every other byte kept."""
+    new = msgspec.json.encode(model)
+    if msgspec.json.decode(body, type=Envelope).model == model:
+        return body
+    if match := _MODEL.search(body):
+        edited = body[: match.start(1)] + new + body[match.end(1) :]
+        if msgspec.json.decode(edited, type=Envelope).model == model:
+            return edited
+    span = _top_level_model(body)  # a nested "model" stands before the top-level one
+    return body if span is None else body[: span[0]] + new + body[span[1] :]
+
+
+def replace_served_model(event: bytes, model: str) -> bytes:
+    """An answer or a message_start event with the first `model` in it exchanged: the name that the client sent."""
+    match = _MODEL.search(event)
+    if match is None:
+        return event
+    return event[: match.start(1)] + msgspec.json.encode(model) + event[match.end(1) :]
+
+
+def _top_level_model(body: bytes) -> tuple[int, int] | None:
+    depth = 0
+    found: tuple[int, int] | None = None
+    for match in _TOKEN.finditer(body):
+        token = match.group()
+        if token in b"{[":
+            depth += 1
+        elif token in b"}]":
+            depth -= 1
+        elif depth == 1 and token == b'"model"' and (value := _MODEL.match(body, match.start())):
+            found = value.span(1)  # of duplicate keys the last one counts
+    return found
+
+
+def drop_carriers(body: bytes) -> bytes:
+    """The same request without thinking blocks made by this proxy.
+
+    An assistant message left empty goes too, and its neighbours of the same role become one message.
+    Members that are not touched keep their bytes.
+    """
+    if _CARRIER_MARK not in body:
+        return body
+    request = msgspec.json.decode(body, type=dict[str, Raw])
+    try:
+        messages = msgspec.json.decode(request["messages"], type=list[Raw])
+    except (KeyError, msgspec.MsgspecError):
+        return body
+    request["messages"] = Raw(msgspec.json.encode(_merge(list(_without_carriers(messages)))))
+    return msgspec.json.encode(request)
+
+
+def _without_carriers(messages: list[Raw]) -> Iterator[tuple[Raw, bool]]:
+    """Each message that stays, and whether a message just before it was dropped."""
+    dropped = False
+    for raw in messages:
+        edited = _clean_message(raw)
+        if edited is None:
+            dropped = True
+            continue
+        yield edited, dropped
+        dropped = False
+
+
+def _clean_message(raw: Raw) -> Raw | None:
+    if _CARRIER_MARK not in bytes(raw):
+        return raw
+    try:
+        message = msgspec.json.decode(raw, type=_Message)
+    except msgspec.ValidationError:
+        return raw
+    if isinstance(message.content, str):
+        return raw
+    kept = [block for block in message.content if not _made_here(block)]
+    if not kept:
+        return None
+    return _with_content(raw, kept)
+
+
+def _made_here(block: Raw) -> bool:
+    try:
+        thinking = msgspec.json.decode(block, type=_Thinking)
+    except msgspec.ValidationError:
+        return False
+    return thinking.type == "thinking" and thinking.signature is not None and is_carrier(thinking.signature)
+
+
+def _with_content(raw: Raw, content: list[Raw]) -> Raw:
+    members = msgspec.json.decode(raw, type=dict[str, Raw])
+    members["content"] = Raw(msgspec.json.encode(content))
+    return Raw(msgspec.json.encode(members))
+
+
+def _merge(messages: list[tuple[Raw, bool]]) -> list[Raw]:
+    merged: list[Raw] = []
+    for raw, after_gap in messages:
+        if after_gap and merged and (joined := _joined(merged[-1], raw)) is not None:
+            merged[-1] = joined
+        else:
+            merged.append(raw)
+    return merged
+
+
+def _joined(first: Raw, second: Raw) -> Raw | None:
+    try:
+        one, two = (msgspec.json.decode(raw, type=_Message) for raw in (first, second))
+    except msgspec.ValidationError:
+        return None
+    if one.role != two.role:
+        return None
+    return _with_content(first, _as_blocks(one.content) + _as_blocks(two.content))
+
+
+def _as_blocks(content: str | list[Raw]) -> list[Raw]:
+    if isinstance(content, list):
+        return content
+    return [Raw(msgspec.json.encode({"type": "text", "text": content}))]
+
+
+class _OutputDetails(msgspec.Struct):
+    thinking_tokens: int | None = None
+
+
+class _WireUsage(msgspec.Struct):
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    output_tokens_details: _OutputDetails | None = None
+    service_tier: str | None = None
+
+
+class _Delta(msgspec.Struct):
+    stop_reason: str | None = None
+
+
+class _Told(msgspec.Struct):
+    """Whatever of an answer or event tells of usage and end."""
+
+    type: str | None = None
+    usage: _WireUsage | None = None
+    stop_reason: str | None = None
+    delta: _Delta | None = None
+    message: _Told | None = None
+
+
+_TOLD = msgspec.json.Decoder(_Told)
+
+
+class UsageReader:
+    """Reads usage and stop reason out of answers that pass through, for the exchange record."""
+
+    def __init__(self) -> None:
+        self.usage: Usage | None = None
+        self.stop_reason: str | None = None
+
+    def read(self, data: bytes) -> None:
+        """A whole message or the data of one event; what it does not understand it leaves alone."""
+        try:
+            told = _TOLD.decode(data)
+        except msgspec.MsgspecError:
+            return
+        message = told.message or told
+        if message.usage is not None:
+            self._update(message.usage)
+        self.stop_reason = message.stop_reason or (told.delta and told.delta.stop_reason) or self.stop_reason
+
+    def _update(self, wire: _WireUsage) -> None:
+        old = self.usage or Usage()
+
+        def pick(new: int | None, before: int) -> int:
+            return before if new is None else new
+
+        details = wire.output_tokens_details
+        self.usage = Usage(
+            input_tokens=pick(wire.input_tokens, old.input_tokens),
+            output_tokens=pick(wire.output_tokens, old.output_tokens),
+            cache_read_input_tokens=pick(wire.cache_read_input_tokens, old.cache_read_input_tokens),
+            cache_creation_input_tokens=pick(wire.cache_creation_input_tokens, old.cache_creation_input_tokens),
+            thinking_tokens=pick(details.thinking_tokens if details else None, old.thinking_tokens),
+            service_tier=wire.service_tier or old.service_tier,
+        )

@@ -1,0 +1,26 @@
+"""Protocol -> translator. A new protocol is one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from llm_to_anthropic.errors import ApiError
+from llm_to_anthropic.providers.provider import Target
+from llm_to_anthropic.translators.openai_chat import OpenAIChatTranslator
+from llm_to_anthropic.translators.translator import ClientRequest, Learned, Translator, TranslatorFactory
+
+TRANSLATORS: Mapping[str, TranslatorFactory] = {"openai_chat": OpenAIChatTranslator}
+
+
+def make_translator(request: ClientRequest, target: Target, learned: Learned) -> Translator:
+    """The translator of the target's protocol. Raises ApiError 501 where there is none."""
+    factory = TRANSLATORS.get(target.provider.protocol)
+    if factory is None:
+        raise ApiError(
+            501,
+            f"provider {target.provider.name} speaks {target.provider.protocol}, which this version cannot translate to; "
+            "use an OpenAI Chat Completions or an Anthropic provider",
+            type="api_error",
+            headers={"x-should-retry": "false"},
+        )
+    return factory(request, target, learned)
