@@ -76,7 +76,7 @@ class Passthrough:
             upstream.close()
 
     async def count_tokens(self, work: Work, target: Target) -> bool:
-        """POST /v1/messages/count_tokens. False where the upstream cannot say now: an estimate is better than an error."""
+        """POST /v1/messages/count_tokens. False where the upstream cannot say now: then estimate."""
         body = _outgoing_body(work.call.body, work.progress.client_model, target.model)
         upstream = await self._send(work, target.provider, body)
         try:
@@ -108,7 +108,7 @@ class Passthrough:
             upstream.close()
 
     def _provider(self) -> Provider | None:
-        """The provider of paths that name no model: the built-in one, else the first that speaks Anthropic's protocol."""
+        """The provider of paths that name no model: the built-in one, else the first of its protocol."""
         providers = self._settings.providers
         ordered = [providers[name] for name in ("anthropic",) if name in providers] + list(providers.values())
         for provider in ordered:

@@ -18,8 +18,8 @@ def make_translator(request: ClientRequest, target: Target, learned: Learned) ->
     if factory is None:
         raise ApiError(
             501,
-            f"provider {target.provider.name} speaks {target.provider.protocol}, which this version cannot translate to; "
-            "use an OpenAI Chat Completions or an Anthropic provider",
+            f"provider {target.provider.name} speaks {target.provider.protocol}, which this version does not "
+            "translate to yet; use an OpenAI Chat Completions or an Anthropic provider",
             type="api_error",
             headers={"x-should-retry": "false"},
         )
