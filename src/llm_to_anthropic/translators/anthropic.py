@@ -81,7 +81,10 @@ def drop_carriers(body: bytes) -> bytes:
         messages = msgspec.json.decode(request["messages"], type=list[Raw])
     except (KeyError, msgspec.MsgspecError):
         return body
-    request["messages"] = Raw(msgspec.json.encode(_merge(list(_without_carriers(messages)))))
+    kept = list(_without_carriers(messages))
+    if len(kept) == len(messages) and all(raw is old for (raw, _), old in zip(kept, messages, strict=True)):
+        return body
+    request["messages"] = Raw(msgspec.json.encode(_merge(kept)))
     return msgspec.json.encode(request)
 
 

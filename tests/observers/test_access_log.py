@@ -1,0 +1,104 @@
+"""One log line per request."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from llm_to_anthropic.exchange import Exchange, Loss, Usage
+from llm_to_anthropic.observers.access_log import AccessLog, configure_logging
+from llm_to_anthropic.observers.transcript import Transcript, shortened
+from llm_to_anthropic.providers.provider import Secret
+from llm_to_anthropic.settings import Settings
+
+CANARY = "canary-client-key"
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    handlers, level = logging.root.handlers[:], logging.root.level
+    out = io.StringIO()
+    configure_logging(Settings(providers={}, aliases={}, client_keys=(Secret(CANARY),), verbose=True), out)
+    yield out
+    structlog.reset_defaults()
+    logging.root.handlers[:], logging.root.level = handlers, level
+
+
+def _lines(out: io.StringIO) -> list[dict[str, object]]:
+    return [json.loads(line) for line in out.getvalue().splitlines()]
+
+
+def test_a_request_is_one_json_line(log: io.StringIO) -> None:
+    """Off a terminal every request is one JSON object with the fields that a search needs."""
+    AccessLog().record(
+        Exchange(
+            request_id="req_1",
+            method="POST",
+            path="/v1/messages",
+            status=200,
+            outcome="ok",
+            duration_ms=12.5,
+            client_model="claude-sonnet-4-5",
+            provider="openai",
+            upstream_model="gpt-4.1",
+            attempts=1,
+            ttft_ms=3.5,
+            usage=Usage(input_tokens=3, output_tokens=4),
+            losses=(Loss("top_k", "left out"),),
+        )
+    )
+    (line,) = _lines(log)
+    expected = {
+        "request_id": "req_1",
+        "status": 200,
+        "model": "claude-sonnet-4-5",
+        "target": "openai/gpt-4.1",
+        "ttft_ms": 3.5,
+        "duration_ms": 12.5,
+        "input_tokens": 3,
+        "output_tokens": 4,
+        "losses": ["top_k"],
+        "level": "info",
+    }
+    assert expected.items() <= line.items()
+
+
+def test_a_failed_request_stands_out(log: io.StringIO) -> None:
+    """A request that failed is logged as a warning with its reason."""
+    AccessLog().record(
+        Exchange(
+            request_id="r", method="POST", path="/", status=502, outcome="api_error", duration_ms=1, error="no upstream"
+        )
+    )
+    (line,) = _lines(log)
+    assert (line["level"], line["error"]) == ("warning", "no upstream")
+
+
+def test_no_secret_reaches_the_log(log: io.StringIO) -> None:
+    """A client key inside an error text, a header or an exception is not written."""
+    logger = structlog.get_logger()
+    logger.info("x", error=f"bad key {CANARY}")
+    Transcript().upstream_request("r", "POST", "http://h", [(b"x-api-key", CANARY.encode())], CANARY.encode())
+    try:
+        int(CANARY)
+    except ValueError:
+        logger.exception("crash")
+    logging.getLogger("uvicorn").error("lib %s", CANARY)
+    assert len(_lines(log)) == 4
+    assert CANARY not in log.getvalue()
+
+
+def test_values_that_json_cannot_carry_are_still_logged(log: io.StringIO) -> None:
+    """A lone surrogate in an error does not lose the line."""
+    structlog.get_logger().info("x", error="\ud83d", obj=object())
+    assert len(_lines(log)) == 1
+
+
+def test_base64_is_shortened() -> None:
+    """An image in a logged body does not flood the log."""
+    assert len(shortened(b'{"data":"' + b"A" * 100_000 + b'"}')) < 200
