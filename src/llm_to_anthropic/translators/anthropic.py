@@ -110,9 +110,9 @@ def _clean_message(raw: Raw) -> Raw | None:
     if isinstance(message.content, str):
         return raw
     kept = [block for block in message.content if not _made_here(block)]
-    if not kept:
-        return None
-    return _with_content(raw, kept)
+    if len(kept) == len(message.content):
+        return raw
+    return _with_content(raw, kept) if kept else None
 
 
 def _made_here(block: Raw) -> bool:
