@@ -1,0 +1,291 @@
+"""Known vendors and servers as rows: protocol, base URL, key variable, and how each deviates from its protocol.
+
+A new vendor of a known protocol is a row here. Nothing else in this project knows a vendor by name.
+As of November 2026; source: the vendors' API references and their recorded answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from typing import Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from llm_to_anthropic.providers.families import Overrides, Rule, overrides_for
+from llm_to_anthropic.providers.provider import Protocol, Provider
+from llm_to_anthropic.providers.quirks import ChatQuirks
+
+AuthScheme = Literal["bearer", "api-key", "x-api-key", "x-goog-api-key"]
+
+DEFAULT_AUTH: Mapping[Protocol, AuthScheme] = {
+    "openai_chat": "bearer",
+    "openai_responses": "bearer",
+    "gemini": "x-goog-api-key",
+    "anthropic": "x-api-key",
+}
+
+
+class Preset(msgspec.Struct, frozen=True, kw_only=True):
+    """One known vendor or server."""
+
+    base_url: str = ""
+    """Empty: every account has its own, so the configuration must give it."""
+    protocol: Protocol = "openai_chat"
+    variable: str = ""
+    """The environment variable that its users know; empty: it needs no key."""
+    auth: AuthScheme | None = None
+    """The header that carries the key; None: the protocol's own."""
+    hosts: tuple[str, ...] = ()
+    """Host names (or wildcards) by which the vendor is recognised under any provider name."""
+    own_hosts_only: bool = False
+    """The quirks hold at these hosts alone: a gateway that speaks the same protocol is another server."""
+    quirks: Overrides = {}
+    rules: tuple[Rule, ...] = ()
+    """Overrides for some of its models, by pattern."""
+    models: tuple[str, ...] = ()
+    """What /v1/models lists where the configuration names no models."""
+
+
+_NO_FILES: Overrides = {"files": False}
+_TEXT_ONLY: Overrides = {"files": False, "images": False}
+_LOCAL: Overrides = {
+    "files": False,
+    "top_k": True,
+    # Chat templates of open models commonly refuse a system message after the first.
+    "merge_system": True,
+    "think_tags": True,
+}
+_OPENAI: Overrides = {
+    "max_tokens_field": "max_completion_tokens",
+    "max_stop": 0,
+    "obfuscation": True,
+    "strict": True,
+    "max_tools": 128,
+    "tool_args": "live",
+    "safety_identifier": True,
+    "prompt_cache_key": True,
+    "store": True,
+    "service_tier": True,
+}
+_DEVELOPER: tuple[Rule, ...] = (
+    ("o[1-9]*", {"system_role": "developer"}),
+    ("gpt-[5-9]*", {"system_role": "developer"}),
+)
+
+PRESETS: Mapping[str, Preset] = {
+    "openai": Preset(
+        base_url="https://api.openai.com/v1",
+        variable="OPENAI_API_KEY",
+        hosts=("api.openai.com", "*.api.openai.com"),
+        own_hosts_only=True,
+        quirks=_OPENAI,
+        rules=_DEVELOPER,
+        models=("gpt-4.1", "gpt-4.1-mini", "gpt-4o", "gpt-4o-mini", "gpt-5", "gpt-5-mini", "gpt-5.1", "o3", "o4-mini"),
+    ),
+    "anthropic": Preset(
+        base_url="https://api.anthropic.com",
+        protocol="anthropic",
+        variable="ANTHROPIC_API_KEY",
+        hosts=("api.anthropic.com",),
+        models=("claude-opus-5-5", "claude-sonnet-5-5", "claude-haiku-5-5", "claude-fable-5-2"),
+    ),
+    "gemini": Preset(
+        base_url="https://generativelanguage.googleapis.com",
+        protocol="gemini",
+        variable="GEMINI_API_KEY",
+        hosts=("generativelanguage.googleapis.com",),
+        models=("gemini-2.5-pro", "gemini-2.5-flash", "gemini-2.5-flash-lite"),
+    ),
+    "azure-openai": Preset(
+        variable="AZURE_OPENAI_API_KEY",
+        auth="api-key",
+        hosts=("*.openai.azure.com", "*.services.ai.azure.com", "*.cognitiveservices.azure.com"),
+        quirks={"max_tokens_field": "max_completion_tokens", "strict": True, "max_tools": 128, "tool_args": "live"},
+        rules=_DEVELOPER,
+    ),
+    "deepseek": Preset(
+        base_url="https://api.deepseek.com/v1",
+        variable="DEEPSEEK_API_KEY",
+        hosts=("api.deepseek.com",),
+        quirks={
+            **_TEXT_ONLY,
+            "reasoning": "thinking",
+            "reasoning_history": "reasoning_content",
+            "response_format": "json_object",
+        },
+    ),
+    "openrouter": Preset(
+        base_url="https://openrouter.ai/api/v1",
+        variable="OPENROUTER_API_KEY",
+        hosts=("openrouter.ai",),
+        quirks={
+            # It speaks to every vendor in its own way, so what a family refuses elsewhere is its business.
+            "max_tokens_field": "max_tokens",
+            "sampling": True,
+            "max_stop": 4,
+            "top_k": True,
+            "parallel_tool_calls": True,
+            "reasoning": "openrouter",
+            "efforts": ("none", "minimal", "low", "medium", "high", "xhigh"),
+            "reasoning_history": "reasoning",
+            "reasoning_details": True,
+            "think_tags": False,
+            "cache_control": True,
+            "tools_need_no_reasoning": False,
+        },
+    ),
+    "groq": Preset(
+        base_url="https://api.groq.com/openai/v1",
+        variable="GROQ_API_KEY",
+        hosts=("api.groq.com",),
+        quirks={
+            **_NO_FILES,
+            "max_tokens_field": "max_completion_tokens",
+            "max_tools": 128,
+            "reasoning_history": "reasoning",
+        },
+    ),
+    "mistral": Preset(
+        base_url="https://api.mistral.ai/v1",
+        variable="MISTRAL_API_KEY",
+        hosts=("api.mistral.ai",),
+        quirks={
+            **_NO_FILES,
+            "merge_system": True,
+            "merge_same_role": True,
+            "short_ids": True,
+            # It refuses fields that it does not know, and reports usage unasked.
+            "stream_options": False,
+            "reasoning": "none",
+            "reasoning_history": "none",
+        },
+    ),
+    "together": Preset(
+        base_url="https://api.together.xyz/v1",
+        variable="TOGETHER_API_KEY",
+        hosts=("api.together.xyz", "api.together.ai"),
+        quirks={**_NO_FILES, "top_k": True, "think_tags": True},
+    ),
+    "fireworks": Preset(
+        base_url="https://api.fireworks.ai/inference/v1",
+        variable="FIREWORKS_API_KEY",
+        hosts=("api.fireworks.ai",),
+        quirks={**_NO_FILES, "top_k": True},
+    ),
+    "cerebras": Preset(
+        base_url="https://api.cerebras.ai/v1",
+        variable="CEREBRAS_API_KEY",
+        hosts=("api.cerebras.ai",),
+        quirks={**_TEXT_ONLY, "max_tokens_field": "max_completion_tokens", "reasoning_history": "reasoning"},
+    ),
+    "xai": Preset(
+        base_url="https://api.x.ai/v1",
+        variable="XAI_API_KEY",
+        hosts=("api.x.ai", "*.api.x.ai"),
+        quirks=_NO_FILES,
+        rules=(
+            ("grok-[4-9]*", {"max_stop": 0}),
+            ("grok-3-mini*", {"efforts": ("low", "high"), "max_stop": 0}),
+        ),
+    ),
+    "moonshot": Preset(
+        base_url="https://api.moonshot.ai/v1",
+        variable="MOONSHOT_API_KEY",
+        hosts=("api.moonshot.ai", "api.moonshot.cn"),
+        quirks={**_NO_FILES, "reasoning": "none", "reasoning_history": "reasoning_content"},
+        rules=(
+            ("kimi-k2.[5-9]*", {"reasoning": "thinking", "sampling": False}),
+            ("kimi-k[3-9]*", {"reasoning": "thinking", "sampling": False}),
+        ),
+    ),
+    "zai": Preset(
+        base_url="https://api.z.ai/api/paas/v4",
+        variable="ZAI_API_KEY",
+        hosts=("api.z.ai", "open.bigmodel.cn"),
+        quirks={
+            **_NO_FILES,
+            "max_stop": 1,
+            "reasoning": "thinking",
+            "reasoning_history": "reasoning_content",
+            "response_format": "json_object",
+            "parallel_tool_calls": False,
+        },
+    ),
+    "dashscope": Preset(
+        base_url="https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
+        variable="DASHSCOPE_API_KEY",
+        hosts=("dashscope.aliyuncs.com", "*.dashscope.aliyuncs.com", "dashscope-*.aliyuncs.com"),
+        quirks={
+            **_NO_FILES,
+            "top_k": True,
+            "reasoning": "enable_thinking",
+            "cache_control": True,
+            "response_format": "json_object",
+        },
+    ),
+    "huggingface": Preset(
+        base_url="https://router.huggingface.co/v1",
+        variable="HF_TOKEN",
+        hosts=("router.huggingface.co",),
+        quirks=_NO_FILES,
+    ),
+    "github-models": Preset(
+        base_url="https://models.github.ai/inference",
+        variable="GITHUB_TOKEN",
+        hosts=("models.github.ai",),
+        quirks=_NO_FILES,
+    ),
+    "nvidia": Preset(
+        base_url="https://integrate.api.nvidia.com/v1",
+        variable="NVIDIA_API_KEY",
+        hosts=("integrate.api.nvidia.com",),
+        quirks=_NO_FILES,
+    ),
+    "ollama": Preset(base_url="http://localhost:11434/v1", quirks=_LOCAL),
+    "lmstudio": Preset(base_url="http://localhost:1234/v1", quirks=_LOCAL),
+    "vllm": Preset(base_url="http://localhost:8000/v1", quirks={**_LOCAL, "reasoning_history": "reasoning"}),
+    "llamacpp": Preset(
+        base_url="http://localhost:8080/v1", quirks={**_LOCAL, "reasoning_history": "reasoning_content"}
+    ),
+}
+
+
+def preset_of(provider: Provider) -> Preset | None:
+    """The row that describes a provider: the one that it names, else the one of its host."""
+    return find_preset(provider.preset, provider.base_url)
+
+
+@lru_cache(maxsize=256)
+def find_preset(name: str, base_url: str) -> Preset | None:
+    """The row of a preset's name, else of a base URL's host; None: a server that we do not know."""
+    named = PRESETS.get(name)
+    if named is not None and not named.own_hosts_only:
+        return named
+    host = urlsplit(base_url).hostname or ""
+    return next((row for row in PRESETS.values() if any(fnmatchcase(host, wanted) for wanted in row.hosts)), None)
+
+
+def auth_scheme(provider: Provider) -> AuthScheme:
+    """The header in which a provider expects its key."""
+    preset = preset_of(provider)
+    return (preset.auth if preset else None) or DEFAULT_AUTH[provider.protocol]
+
+
+def quirks_for(provider: Provider, model: str) -> ChatQuirks:
+    """The deviations that hold for a model at a provider.
+
+    The standard, then what the model's family demands, then what the server insists on (a gateway may
+    spell for the vendors behind it), its rules for single models, and the configuration above all.
+
+    Raises: msgspec.ValidationError where an override has the wrong type; configuration is checked before.
+    """
+    merged = overrides_for(model)
+    preset = preset_of(provider)
+    if preset is not None:
+        merged.update(preset.quirks)
+        merged.update(overrides_for(model, preset.rules))
+    merged.update(provider.quirks)
+    return msgspec.convert(merged, ChatQuirks)

@@ -1,0 +1,199 @@
+"""Quirks by provider and model family, and token limits."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from llm_to_anthropic.providers.catalog import LIMITS, limits_for
+from llm_to_anthropic.providers.families import FAMILIES
+from llm_to_anthropic.providers.presets import PRESETS, auth_scheme, find_preset, quirks_for
+from llm_to_anthropic.providers.provider import Credential, Provider
+from llm_to_anthropic.providers.quirks import ChatQuirks
+
+OFFICIAL = "https://api.openai.com/v1"
+LOCAL = "http://127.0.0.1:9/v1"
+
+
+def provider(base_url: str = LOCAL, preset: str = "", **quirks: object) -> Provider:
+    return Provider(
+        name="p",
+        protocol="openai_chat",
+        base_url=base_url,
+        credential=Credential(),
+        preset=preset,
+        quirks=tuple(quirks.items()),
+    )
+
+
+def test_unknown_server_follows_the_standard() -> None:
+    """A server and a model that nobody knows get the plain standard."""
+    assert quirks_for(provider(), "some-model") == ChatQuirks()
+
+
+def test_openai_itself_gets_all_of_its_deviations() -> None:
+    """At api.openai.com a plain model has OpenAI's own fields and limits."""
+    quirks = quirks_for(provider(OFFICIAL, "openai"), "gpt-4.1")
+    assert (quirks.max_tokens_field, quirks.system_role, quirks.tool_args) == (
+        "max_completion_tokens",
+        "system",
+        "live",
+    )
+    assert quirks.strict
+    assert quirks.store
+    assert quirks.obfuscation
+    assert quirks.prompt_cache_key
+    assert quirks.safety_identifier
+    assert quirks.service_tier
+    assert (quirks.max_stop, quirks.max_tools, quirks.sampling) == (0, 128, True)
+
+
+def test_openai_preset_at_another_host_is_another_server() -> None:
+    """A base URL other than OpenAI's own gets the standard of a compatible server."""
+    assert quirks_for(provider(LOCAL, "openai"), "gpt-4o") == ChatQuirks()
+
+
+def test_reasoning_model_behind_a_gateway_stays_one() -> None:
+    """OpenAI's reasoning models refuse the same fields behind any gateway, but know no `store` there."""
+    quirks = quirks_for(provider(LOCAL, "openai"), "openai/GPT-5-mini")
+    assert (quirks.max_tokens_field, quirks.sampling, quirks.max_stop) == ("max_completion_tokens", False, 0)
+    assert quirks.system_role == "system"
+    assert not quirks.store
+
+
+@pytest.mark.parametrize(
+    ("model", "efforts"),
+    [
+        ("gpt-4.1", ()),
+        ("gpt-4o-mini", ()),
+        ("o3", ("low", "medium", "high")),
+        ("o4-mini-2025-04-16", ("low", "medium", "high")),
+        ("o1-mini", ()),
+        ("gpt-5", ("minimal", "low", "medium", "high")),
+        ("gpt-5-2025-08-07", ("minimal", "low", "medium", "high")),
+        ("gpt-5-codex", ("low", "medium", "high")),
+        ("gpt-5-chat-latest", ()),
+        ("gpt-5.1", ("none", "low", "medium", "high")),
+        ("gpt-5.1-codex-max", ("low", "medium", "high", "xhigh")),
+        ("gpt-5.2", ("none", "low", "medium", "high", "xhigh")),
+        ("gpt-5.4-mini", ("none", "low", "medium", "high", "xhigh")),
+        ("gpt-5.6-sol", ("none", "low", "medium", "high", "xhigh", "max")),
+        ("gpt-6-luna", ("none", "low", "medium", "high", "xhigh", "max")),
+        ("gpt-6-astra", ("low", "medium", "high", "xhigh", "max")),
+        ("gpt-6.1-sol", ("low", "medium", "high", "xhigh", "max")),
+        ("openai/gpt-oss-120b", ("low", "medium", "high")),
+    ],
+)
+def test_efforts_by_family(model: str, efforts: tuple[str, ...]) -> None:
+    """Each family takes its own values of reasoning_effort."""
+    assert quirks_for(provider(OFFICIAL, "openai"), model).efforts == efforts
+
+
+@pytest.mark.parametrize("model", ["gpt-5.6", "gpt-5.6-sol", "gpt-6-sol", "gpt-6-luna"])
+def test_newest_models_take_tools_without_reasoning_only(model: str) -> None:
+    """gpt-5.6 and gpt-6 take function tools on this API only with reasoning switched off."""
+    assert quirks_for(provider(OFFICIAL, "openai"), model).tools_need_no_reasoning
+
+
+@pytest.mark.parametrize("model", ["o1", "o3-mini", "gpt-5", "gpt-5.1", "gpt-6-sol"])
+def test_reasoning_models_of_openai_take_the_developer_role(model: str) -> None:
+    """At api.openai.com reasoning models have instructions in the developer role."""
+    assert quirks_for(provider(OFFICIAL, "openai"), model).system_role == "developer"
+
+
+@pytest.mark.parametrize(
+    "model", ["deepseek-chat", "deepseek-ai/DeepSeek-V3.2", "moonshotai/Kimi-K2-Thinking", "glm-4.7"]
+)
+def test_unmistakable_names_carry_their_reasoning_back(model: str) -> None:
+    """DeepSeek, Kimi and GLM want reasoning_content in the history wherever they are served."""
+    assert quirks_for(provider(), model).reasoning_history == "reasoning_content"
+
+
+def test_a_server_spells_for_the_models_behind_it() -> None:
+    """OpenRouter's way of asking for reasoning holds for every family behind it."""
+    quirks = quirks_for(provider(PRESETS["openrouter"].base_url, "openrouter"), "deepseek/deepseek-r1")
+    assert (quirks.reasoning, quirks.reasoning_history, quirks.reasoning_details) == ("openrouter", "reasoning", True)
+
+
+def test_configured_quirks_win() -> None:
+    """What the configuration says of a quirk stands above every table."""
+    own = provider(OFFICIAL, "openai", max_tokens_field="max_tokens", efforts=("low",))
+    quirks = quirks_for(own, "gpt-5")
+    assert (quirks.max_tokens_field, quirks.efforts) == ("max_tokens", ("low",))
+
+
+@pytest.mark.parametrize(
+    ("base_url", "name"),
+    [
+        (OFFICIAL, "openai"),
+        ("https://eu.api.openai.com/v1", "openai"),
+        ("https://team.openai.azure.com/openai/v1", "azure-openai"),
+        ("https://api.deepseek.com", "deepseek"),
+        ("https://dashscope-intl.aliyuncs.com/compatible-mode/v1", "dashscope"),
+    ],
+)
+def test_a_vendor_is_known_by_its_host(base_url: str, name: str) -> None:
+    """A vendor's host under the name of the openai provider brings the vendor's row."""
+    assert find_preset("openai", base_url) is PRESETS[name]
+
+
+@pytest.mark.parametrize("base_url", [LOCAL, "https://api.openai.com.example.test/v1", "https://llm.example.test"])
+def test_other_hosts_are_no_vendor(base_url: str) -> None:
+    """A host that only looks like a vendor's brings no row."""
+    assert find_preset("", base_url) is None
+
+
+def test_azure_takes_its_key_in_a_header_of_its_own() -> None:
+    """Azure's key travels as api-key, every other Chat server's as a bearer token."""
+    assert auth_scheme(provider("https://team.openai.azure.com/openai/v1")) == "api-key"
+    assert auth_scheme(provider()) == "bearer"
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_is_made_of_real_quirks(name: str) -> None:
+    """Each row and each of its rules names fields that exist, with values of their type."""
+    row = PRESETS[name]
+    for overrides in (row.quirks, *(rule for _, rule in row.rules)):
+        msgspec.convert(dict(overrides), ChatQuirks)
+
+
+@pytest.mark.parametrize(("pattern", "overrides"), FAMILIES, ids=[pattern for pattern, _ in FAMILIES])
+def test_every_family_is_made_of_real_quirks(pattern: str, overrides: dict[str, object]) -> None:
+    """Each family's row names fields that exist, and is matched in lower case."""
+    assert pattern == pattern.lower()
+    msgspec.convert(dict(overrides), ChatQuirks)
+
+
+@pytest.mark.parametrize(
+    ("model", "context", "output"),
+    [
+        ("gpt-4o", 128_000, 16_384),
+        ("gpt-4o-2024-05-13", 128_000, 4_096),
+        ("gpt-4.1-mini", 1_047_576, 32_768),
+        ("gpt-4", 8_192, None),
+        ("gpt-5", 400_000, 128_000),
+        ("gpt-5-2025-08-07", 400_000, 128_000),
+        ("gpt-5.1", 400_000, 128_000),
+        ("gpt-5.4", 1_050_000, 128_000),
+        ("gpt-5.4-mini", 400_000, 128_000),
+        ("o3", 200_000, 100_000),
+        ("openai/o4-mini", 200_000, 100_000),
+        ("claude-sonnet-4-5-20250929", 200_000, 64_000),
+        ("anthropic/claude-sonnet-4.5", 200_000, 64_000),
+        ("claude-3-5-haiku-20241022", 200_000, 8_192),
+        ("claude-opus-5-5", 1_000_000, 128_000),
+        ("gemini-2.5-pro", 1_048_576, 65_536),
+        ("deepseek-v4-flash", 1_000_000, 384_000),
+        ("some-model", None, None),
+    ],
+)
+def test_limits_of_known_models(model: str, context: int | None, output: int | None) -> None:
+    """Known models have their limits; of others nothing is claimed."""
+    limits = limits_for(model)
+    assert (limits.context_window, limits.max_output) == (context, output)
+
+
+def test_no_limit_is_hidden_behind_an_earlier_pattern() -> None:
+    """No row of the catalog repeats a pattern, where the later one would never be read."""
+    patterns = [pattern for pattern, _, _ in LIMITS]
+    assert len(set(patterns)) == len(patterns)
