@@ -1,0 +1,47 @@
+"""Credential of a provider -> request headers. Keys leave their Secret here and nowhere else."""
+
+from __future__ import annotations
+
+from llm_to_anthropic.providers.presets import AuthScheme, auth_scheme
+from llm_to_anthropic.providers.provider import Provider
+
+Headers = list[tuple[bytes, bytes]]
+
+OAUTH_PREFIX = "sk-ant-oat"
+"""Anthropic's OAuth tokens begin so; they travel as a bearer token, not as x-api-key."""
+
+_CLIENT_HEADERS = (b"x-api-key", b"authorization")
+
+
+def auth_headers(provider: Provider, client_headers: Headers) -> Headers:
+    """The headers that authenticate a request at a provider. Names in lower case.
+
+    Without a key none are sent. A client's own key is passed on as it came to an upstream that speaks
+    Anthropic's protocol, and rewritten into the upstream's header for any other.
+    """
+    credential = provider.credential
+    if credential.client:
+        return _forwarded(provider, client_headers)
+    if not credential.key:
+        return []
+    return [_header(auth_scheme(provider), credential.key.reveal())]
+
+
+def _forwarded(provider: Provider, client_headers: Headers) -> Headers:
+    given = [(name, value) for name, value in client_headers if name in _CLIENT_HEADERS]
+    if provider.protocol == "anthropic":
+        return given
+    key = _client_key(dict(given))
+    return [_header(auth_scheme(provider), key)] if key else []
+
+
+def _client_key(headers: dict[bytes, bytes]) -> str:
+    scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+    bearer = token.strip() if scheme.lower() == b"bearer" else b""
+    return (bearer or headers.get(b"x-api-key", b"")).decode("latin-1")
+
+
+def _header(scheme: AuthScheme, key: str) -> tuple[bytes, bytes]:
+    if scheme == "bearer" or (scheme == "x-api-key" and key.startswith(OAUTH_PREFIX)):
+        return b"authorization", b"Bearer " + key.encode("latin-1")
+    return scheme.encode(), key.encode("latin-1")
