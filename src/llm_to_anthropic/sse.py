@@ -1,0 +1,92 @@
+"""Server-sent events: slices of an answer in, the data of complete events out.
+
+Works on bytes, since a slice may end inside a character, and knows nothing of what the data means.
+Event names, ids and comments are skipped: no upstream says in them what its data does not say too.
+Source: html.spec.whatwg.org, Server-sent events, 9.2.6.
+"""
+
+from __future__ import annotations
+
+from llm_to_anthropic.errors import UpstreamProtocolError
+
+MAX_EVENT_BYTES = 8 * 1024 * 1024
+_BOM = b"\xef\xbb\xbf"
+
+
+class SseDecoder:
+    """Incremental: however an answer is cut, the same events come out."""
+
+    __slots__ = ("_after_cr", "_kept", "_kept_bytes")
+
+    def __init__(self) -> None:
+        self._kept: list[bytes] = []
+        """The beginning of an event whose end has not come."""
+        self._kept_bytes = 0
+        self._after_cr = False
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The data of each event that is complete now. Raises UpstreamProtocolError for one over 8 MiB."""
+        if self._after_cr or b"\r" in data:
+            data = self._with_plain_line_ends(data)
+        kept = self._kept
+        if kept:
+            if b"\n\n" not in data and not (data[:1] == b"\n" and kept[-1][-1:] == b"\n"):
+                self._keep(data)
+                return []
+            kept.append(data)
+            data = b"".join(kept)
+            kept.clear()
+            self._kept_bytes = 0
+        end = data.rfind(b"\n\n")
+        if end < 0:
+            self._keep(data)
+            return []
+        if end + 2 < len(data):
+            self._keep(data[end + 2 :])
+        return _events(data[:end])
+
+    def close(self) -> list[bytes]:
+        """The answer is at its end: an event without its blank line counts too."""
+        rest = b"".join(self._kept)
+        self._kept.clear()
+        self._kept_bytes = 0
+        return _events(rest)
+
+    def _keep(self, data: bytes) -> None:
+        if not data:
+            return
+        self._kept.append(data)
+        self._kept_bytes += len(data)
+        if self._kept_bytes > MAX_EVENT_BYTES:
+            raise UpstreamProtocolError(
+                f"the upstream sent an event larger than {MAX_EVENT_BYTES >> 20} MiB, which no model needs"
+            )
+
+    def _with_plain_line_ends(self, data: bytes) -> bytes:
+        # A CR at the end of a slice is a line end already; an LF that opens the next one then belongs to it.
+        if not data:
+            return data
+        split_pair = self._after_cr and data[:1] == b"\n"
+        self._after_cr = data.endswith(b"\r")
+        if split_pair:
+            data = data[1:]
+        return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def _events(data: bytes) -> list[bytes]:
+    events = []
+    for event in data.split(b"\n\n"):
+        plain = event.startswith(b"data: ") and b"\n" not in event
+        found = event[6:] if plain else _data_of(event)
+        if found:
+            events.append(found)
+    return events
+
+
+def _data_of(event: bytes) -> bytes:
+    lines = []
+    for line in event.removeprefix(_BOM).split(b"\n"):
+        field, _, value = line.partition(b":")
+        if field == b"data":
+            lines.append(value.removeprefix(b" "))
+    return b"\n".join(lines)
