@@ -1,0 +1,189 @@
+"""TokenCounter: counts off the event loop, within bounds of time and memory."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from math import ceil
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from llm_to_anthropic.counting.families import Family, family_of
+from llm_to_anthropic.counting.prompt import Prompt
+from llm_to_anthropic.wire.anthropic import MessagesRequest
+
+if TYPE_CHECKING:
+    from tiktoken import Encoding
+
+INLINE_BYTES = 64 * 1024
+"""Larger requests are counted in a worker thread."""
+PIECE = 16 * 1024
+"""Characters per call of the tokeniser, which takes superlinear time over texts without a blank."""
+MAX_CHARACTERS = 8 * 1024 * 1024
+"""Of longer texts, pieces spread evenly over them are tokenised, and the rest is extrapolated."""
+BYTES_PER_TOKEN = 3.5
+CACHE_ENTRIES = 256
+
+
+class TokenCounter:
+    """Counts of one process. The vocabulary is loaded at the first use, or by `load()`.
+
+    `clock` gives seconds; once `budget_s` is used up the rest of a request is extrapolated.
+    """
+
+    def __init__(self, *, budget_s: float = 1.5, clock: Callable[[], float] = time.monotonic) -> None:
+        self._budget_s = budget_s
+        self._clock = clock
+        self._encoding: Encoding | None = None
+        self._broken = False
+        self._loading = Lock()
+        self._cache = _Cache(CACHE_ENTRIES)
+        # Own threads, two: a rush of large counts must not take those that resolve names.
+        self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="count")
+
+    async def count(self, request: MessagesRequest, model: str = "") -> int:
+        """Input tokens of a request; `model` is the upstream's name of the model, which tells its chat template.
+
+        Raises ClientError for blocks that are malformed.
+        """
+        if (self._encoding or self._broken) and _size(request) <= INLINE_BYTES:
+            return self.count_now(request, model)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self.count_now, request, model)
+
+    def count_now(self, request: MessagesRequest, model: str = "") -> int:
+        """As `count`, in the calling thread."""
+        encoding = self._load()
+        if encoding is None:
+            return self.estimate(request, model)
+        family = family_of(model)
+        tokeniser = _Tokeniser(encoding, self._clock, self._clock() + self._budget_s)
+        stable = self._count_stable(request, family, tokeniser)
+        prompt = Prompt(family)
+        prompt.add_messages(request.messages)
+        prompt.add_settings(request)
+        return max(1, family.priming + family.preamble + stable + prompt.fixed + tokeniser.count(prompt.texts))
+
+    def estimate(self, request: MessagesRequest, model: str = "") -> int:
+        """As `count`, by the texts' bytes: for where the vocabulary cannot be had."""
+        family = family_of(model)
+        prompt = _stable_prompt(request, family)
+        prompt.add_messages(request.messages)
+        prompt.add_settings(request)
+        size = sum(len(text.encode("utf-8", "replace")) for text in prompt.texts)
+        return max(1, family.priming + family.preamble + prompt.fixed + ceil(size / BYTES_PER_TOKEN))
+
+    def load(self) -> None:
+        """Loads the vocabulary now, in the calling thread."""
+        self._load()
+
+    def close(self) -> None:
+        """Ends the worker threads; a count under way is finished first."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _load(self) -> Encoding | None:
+        with self._loading:
+            if self._encoding is None and not self._broken:
+                try:
+                    from llm_to_anthropic.counting.vocabulary import load_encoding  # noqa: PLC0415  heavy
+
+                    self._encoding = load_encoding()
+                except (ImportError, OSError, ValueError):
+                    # No reason to fail a request: counting goes on by bytes.
+                    self._broken = True
+            return self._encoding
+
+    def _count_stable(self, request: MessagesRequest, family: Family, tokeniser: _Tokeniser) -> int:
+        # Agents send the same tools and system prompt with every turn.
+        key = _digest(request, family)
+        known = self._cache.get(key)
+        if known is not None:
+            return known
+        prompt = _stable_prompt(request, family)
+        count = prompt.fixed + tokeniser.count(prompt.texts)
+        if not tokeniser.extrapolated:
+            self._cache.put(key, count)
+        return count
+
+
+class _Tokeniser:
+    """Counts the texts of one request until its time is up."""
+
+    def __init__(self, encoding: Encoding, clock: Callable[[], float], deadline: float) -> None:
+        self._encoding = encoding
+        self._clock = clock
+        self._deadline = deadline
+        self.extrapolated = False
+
+    def count(self, texts: list[str]) -> int:
+        total = sum(map(len, texts))
+        stride = ceil(total / MAX_CHARACTERS) or 1
+        seen = tokens = 0
+        for number, piece in enumerate(_pieces(texts)):
+            if number % stride:
+                continue
+            if seen and self._clock() > self._deadline:
+                break
+            tokens += len(self._encoding.encode_ordinary(piece))
+            seen += len(piece)
+        if seen == total:
+            return tokens
+        self.extrapolated = True
+        return ceil(tokens * total / seen)
+
+
+class _Cache:
+    """The counts used last, by digest."""
+
+    def __init__(self, entries: int) -> None:
+        self._entries = entries
+        self._counts: OrderedDict[bytes, int] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, key: bytes) -> int | None:
+        with self._lock:
+            if key in self._counts:
+                self._counts.move_to_end(key)
+            return self._counts.get(key)
+
+    def put(self, key: bytes, count: int) -> None:
+        with self._lock:
+            self._counts[key] = count
+            if len(self._counts) > self._entries:
+                self._counts.popitem(last=False)
+
+
+def _stable_prompt(request: MessagesRequest, family: Family) -> Prompt:
+    prompt = Prompt(family)
+    if request.system:
+        prompt.add_system(request.system)
+    if request.tools:
+        prompt.add_tools(request.tools)
+    return prompt
+
+
+def _digest(request: MessagesRequest, family: Family) -> bytes:
+    data = msgspec.json.encode((family.models, request.system, request.tools))
+    return hashlib.blake2b(data, digest_size=16).digest()
+
+
+def _pieces(texts: list[str]) -> Iterator[str]:
+    for text in texts:
+        for start in range(0, len(text), PIECE):
+            yield text[start : start + PIECE]
+
+
+def _size(request: MessagesRequest) -> int:
+    contents = [request.system, *(message.content for message in request.messages)]
+    return sum(map(_length, contents)) + sum(len(memoryview(tool.input_schema)) for tool in request.tools or [])
+
+
+def _length(content: str | list[msgspec.Raw] | None) -> int:
+    if content is None or isinstance(content, str):
+        return len(content or "")
+    return sum(len(memoryview(raw)) for raw in content)
