@@ -1,0 +1,183 @@
+"""`check`: one tiny request to every provider, and plain words for what is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+import msgspec
+
+from llm_to_anthropic import config
+from llm_to_anthropic.errors import ApiError
+from llm_to_anthropic.gateway.call import Call, Headers
+from llm_to_anthropic.gateway.gateway import Gateway
+from llm_to_anthropic.providers.provider import Provider
+from llm_to_anthropic.routing import LINE_MODELS, PREFERRED_NAMES, Router, usable
+from llm_to_anthropic.settings import Settings
+from llm_to_anthropic.translators.registry import TRANSLATORS
+from llm_to_anthropic.upstream import Upstream
+
+PATIENCE_S = 30.0
+"""A provider that says nothing for so long is reported as silent."""
+
+_SMALL_WORDS = ("nano", "mini", "lite", "flash", "haiku", "small")
+_BUILT_IN = frozenset(PREFERRED_NAMES.values())
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of one provider. `ok` is None where it was not tried."""
+
+    provider: str
+    ok: bool | None
+    text: str
+    remedy: str = ""
+
+
+def run_check(flags: Mapping[str, object]) -> int:
+    """Prints a finding per provider; 0 if all that were tried are well. Raises ConfigError."""
+    settings = config.load(flags, os.environ, Path.cwd())
+    for warning in settings.warnings:
+        click.echo(f"{click.style('warning:', fg='yellow')} {warning}", err=True)
+    findings = asyncio.run(check_providers(settings))
+    for finding in findings:
+        click.echo(_line(finding))
+    tried = [finding for finding in findings if finding.ok is not None]
+    if not tried:
+        click.echo("No provider could be tried.")
+    return 0 if tried and all(finding.ok for finding in tried) else 1
+
+
+async def check_providers(settings: Settings) -> list[Finding]:
+    """Tries all providers at once; in the order of the settings."""
+    limits = msgspec.structs.replace(settings.timeouts, first_byte_s=PATIENCE_S, total_s=2 * PATIENCE_S)
+    settings = msgspec.structs.replace(settings, timeouts=limits)
+    router = Router(settings)
+    gateway = Gateway(settings, Upstream(settings.timeouts, environ=os.environ), ())
+    try:
+        return await asyncio.gather(*(_check(gateway, router, one) for one in settings.providers.values()))
+    finally:
+        await gateway.close()
+
+
+async def _check(gateway: Gateway, router: Router, provider: Provider) -> Finding:
+    reason = _not_tried(provider)
+    if reason:
+        return Finding(provider=provider.name, ok=None, text=reason)
+    model = model_to_try(router, provider)
+    if not model:
+        text = f"configured, but no model of it is known: list some as models in [providers.{provider.name}]"
+        return Finding(provider=provider.name, ok=None, text=text)
+    reply = _CapturedReply()
+    started = time.monotonic()
+    await gateway.messages(_tiny_call(f"{provider.name}/{model}", started), reply)
+    if reply.status == 200:
+        elapsed_ms = (time.monotonic() - started) * 1000
+        return Finding(provider=provider.name, ok=True, text=f"ok, {model} answered in {elapsed_ms:.0f} ms")
+    remedy = _remedy(provider, model, reply)
+    return Finding(provider=provider.name, ok=False, text=f"{model}: {reply.error.message}", remedy=remedy)
+
+
+def _not_tried(provider: Provider) -> str:
+    if not usable(provider):
+        return f"not configured: set {provider.credential.variable}"
+    if provider.credential.client:
+        return "takes each client's own key, so there is none to try here"
+    if provider.protocol != "anthropic" and provider.protocol not in TRANSLATORS:
+        return f"configured, but this version cannot translate to its protocol ({provider.protocol}) yet"
+    return ""
+
+
+def model_to_try(router: Router, provider: Provider) -> str:
+    """The model that clients are sent to, smallest first, else a small one of those that the provider offers."""
+    for name in (LINE_MODELS["haiku"], LINE_MODELS["sonnet"]):
+        try:
+            target = router.resolve(name).targets[0]
+        except ApiError:
+            continue
+        if target.provider.name == provider.name:
+            return target.model
+    prefix = f"{provider.name}/"
+    offered = [entry.id.removeprefix(prefix) for entry in router.models() if entry.id.startswith(prefix)]
+    small = (model for model in offered if any(word in model for word in _SMALL_WORDS))
+    return next(small, offered[0] if offered else "")
+
+
+def _remedy(provider: Provider, model: str, reply: _CapturedReply) -> str:
+    built_in = provider.name in _BUILT_IN
+    table = f"[providers.{provider.name}]"
+    key = provider.credential.variable or f"api_key in {table}"
+    base_url = f"{provider.name.upper()}_BASE_URL" if built_in else f"base_url in {table}"
+    match reply.status:
+        case 401 | 403:
+            return f"look at {key}: the key is refused, or may not use {model}"
+        case 402:
+            return f"the account behind {key} has no credit left, or a spending limit was reached"
+        case 404:
+            return f"set SMALL_MODEL and BIG_MODEL, or models in {table}, to models that exist; or look at {base_url}"
+        case 429:
+            return "the key works, but its rate limit is reached: try again later"
+        case 502 | 504:
+            return f"look at {base_url} (now {provider.base_url}), the network and HTTPS_PROXY"
+        case 500 | 503 | 529:
+            return "the provider has trouble of its own: try again later"
+        case _:
+            return f"look at {base_url} (now {provider.base_url}) and at the model's name"
+
+
+class _Error(msgspec.Struct):
+    type: str = "api_error"
+    message: str = "no reason given"
+
+
+class _Envelope(msgspec.Struct):
+    error: _Error
+
+
+class _CapturedReply:
+    """Keeps the answer; its client never leaves."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.body = b""
+
+    @property
+    def error(self) -> _Error:
+        return msgspec.json.decode(self.body, type=_Envelope).error
+
+    async def whole(self, status: int, headers: Headers, body: bytes) -> None:  # noqa: ARG002  Reply names it
+        self.status, self.body = status, body
+
+    async def start(self, status: int, headers: Headers) -> None:  # noqa: ARG002  Reply names it
+        self.status = status
+
+    async def write(self, data: bytes) -> None:
+        self.body += data
+
+    async def end(self) -> None: ...
+
+    async def wait_disconnect(self) -> None:
+        await asyncio.get_running_loop().create_future()
+
+
+def _tiny_call(model: str, started: float) -> Call:
+    body = {"model": model, "max_tokens": 16, "messages": [{"role": "user", "content": "Say ok."}]}
+    return Call(
+        request_id="req_check",
+        method="POST",
+        path="/v1/messages",
+        raw_path="/v1/messages",
+        query="",
+        headers=[(b"content-type", b"application/json"), (b"anthropic-version", b"2023-06-01")],
+        body=msgspec.json.encode(body),
+        started=started,
+    )
+
+
+def _line(finding: Finding) -> str:
+    colour = {True: "green", False: "red", None: None}[finding.ok]
+    text = f"{click.style(finding.provider, bold=True)}: {click.style(finding.text, fg=colour)}"
+    return f"{text}\n  {finding.remedy}" if finding.remedy else text

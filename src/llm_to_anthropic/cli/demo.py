@@ -1,0 +1,233 @@
+"""`demo`: the proxy on a scripted upstream, and an Anthropic client that shows what it sees."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import time
+from collections.abc import Sequence
+
+import click
+import msgspec
+
+from llm_to_anthropic.cli.demo_client import Client, Seen
+from llm_to_anthropic.cli.proxy import paste_lines
+from llm_to_anthropic.errors import ProxyError
+from llm_to_anthropic.http import server
+from llm_to_anthropic.providers.provider import Credential, Provider
+from llm_to_anthropic.scripted import Conversation, ScriptedUpstream
+from llm_to_anthropic.settings import Settings
+
+DEFAULT_PORT = 8082
+BIG_MODEL, SMALL_MODEL = "gpt-4.1", "gpt-4.1-mini"
+MODEL = "claude-sonnet-5-5"
+PACE_S = 0.01
+PATIENCE_S = 30.0
+
+WEATHER_TOOL: dict[str, object] = {
+    "name": "get_weather",
+    "description": "The weather in a city.",
+    "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+}
+WEATHER_QUESTION = "What is the weather in Lisbon?"
+WEATHER_RESULT = "22 degrees and sunny"
+
+
+class DemoFailed(ProxyError):
+    """The client saw something else than it should."""
+
+
+def run_demo(*, once: bool, port: int | None) -> int:
+    """Shows the proxy at work; the exit code. Raises DemoFailed."""
+    try:
+        return asyncio.run(_demo(once=once, port=port))
+    except KeyboardInterrupt:
+        return 0
+
+
+async def _demo(*, once: bool, port: int | None) -> int:
+    chosen = _port_to_use(port)
+    async with ScriptedUpstream(Conversation(pace_s=PACE_S)) as upstream:
+        settings = demo_settings(upstream.url, chosen)
+        async with server.running(settings) as base_url:
+            click.echo(f"The proxy runs at {click.style(base_url, bold=True)},")
+            click.echo(f"in front of a scripted upstream that speaks OpenAI's protocol at {upstream.url}/v1.\n")
+            await _show(base_url)
+            if not once:
+                click.echo("\n".join(_invitation(base_url, settings)))
+                await _until_interrupted()
+    return 0
+
+
+async def _show(base_url: str) -> None:
+    client = Client(base_url)
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            await _show_whole(client)
+            await _show_stream(client)
+            await _show_tool(client)
+    except (OSError, EOFError) as error:  # TimeoutError is an OSError
+        raise DemoFailed(f"the proxy did not answer properly: {error!r}") from error
+    finally:
+        await client.close()
+
+
+def demo_settings(upstream_url: str, port: int) -> Settings:
+    """Settings of a server whose only provider is the scripted upstream. Nothing of the environment is in them."""
+    provider = Provider(
+        name="openai",
+        protocol="openai_chat",
+        base_url=f"{upstream_url}/v1",
+        credential=Credential(),
+        models=(BIG_MODEL, SMALL_MODEL),
+    )
+    return Settings(
+        host="127.0.0.1",
+        port=port,
+        big_model=BIG_MODEL,
+        small_model=SMALL_MODEL,
+        providers={provider.name: provider},
+        aliases={},
+    )
+
+
+def _port_to_use(port: int | None) -> int:
+    """The port asked for, which must be free; else the usual one or, with a sentence, any that is free."""
+    if port is not None:
+        return port
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", DEFAULT_PORT))
+        except OSError:
+            click.echo(f"Port {DEFAULT_PORT} is taken, so the demonstration uses a free one.")
+            return 0
+    return DEFAULT_PORT
+
+
+async def _show_whole(client: Client) -> None:
+    _title("1. A whole message")
+    message = await _ask(client, {"messages": [{"role": "user", "content": "Hello, who is there?"}]})
+    _expect(message.stop_reason == "end_turn" and message.text != "", "the message has no text")
+    click.echo(f"   text         {message.text}")
+    click.echo(f"   stop reason  {message.stop_reason}")
+    click.echo(f"   usage        {message.usage.input_tokens} tokens in, {message.usage.output_tokens} out\n")
+
+
+async def _show_stream(client: Client) -> None:
+    _title("2. A streamed message")
+    seen = await _post(client, {"stream": True, "messages": [{"role": "user", "content": "Tell me how you travel."}]})
+    names: list[str] = []
+    async for name, data in seen.events():
+        _show_event(name, data, after=names[-1] if names else "")
+        names.append(name)
+    deltas = names.count("content_block_delta")
+    _expect(names[:1] == ["message_start"] and names[-1:] == ["message_stop"] and deltas > 1, "the stream is not whole")
+    click.echo(f"\n   {len(names)} events, {deltas} of them pieces of the text\n")
+
+
+def _show_event(name: str, data: dict[str, object], *, after: str) -> None:
+    """One line per event, but the pieces of a text one after the other."""
+    if name == "content_block_delta":
+        delta = msgspec.convert(data["delta"], type=_Delta)
+        lead = "" if after == name else "\n   content_block_delta  "
+        click.echo(lead + click.style(delta.text, fg="cyan"), nl=False)
+        return
+    lead = "" if after == "" else "\n"
+    click.echo(f"{lead}   {name}", nl=False)
+
+
+async def _show_tool(client: Client) -> None:
+    _title("3. A tool round trip")
+    asked: dict[str, object] = {"role": "user", "content": WEATHER_QUESTION}
+    first = await _ask(client, {"tools": [WEATHER_TOOL], "messages": [asked]})
+    calls = [block for block in first.content if block.type == "tool_use"]
+    _expect(first.stop_reason == "tool_use" and len(calls) == 1, "the model did not call the tool")
+    call = calls[0]
+    click.echo(f"   tool call    {call.name}({msgspec.json.encode(call.input).decode()})")
+    click.echo(f"   tool result  {WEATHER_RESULT}")
+    called = {"type": "tool_use", "id": call.id, "name": call.name, "input": call.input}
+    result = {"type": "tool_result", "tool_use_id": call.id, "content": WEATHER_RESULT}
+    turns = [asked, {"role": "assistant", "content": [called]}, {"role": "user", "content": [result]}]
+    last = await _ask(client, {"tools": [WEATHER_TOOL], "messages": turns})
+    _expect(WEATHER_RESULT in last.text, "the answer does not use the tool's result")
+    click.echo(f"   final text   {last.text}\n")
+
+
+class _Delta(msgspec.Struct):
+    text: str = ""
+
+
+class _Block(msgspec.Struct):
+    type: str
+    text: str = ""
+    id: str = ""
+    name: str = ""
+    input: dict[str, object] = {}
+
+
+class _Usage(msgspec.Struct):
+    input_tokens: int
+    output_tokens: int
+
+
+class _Message(msgspec.Struct):
+    content: list[_Block]
+    stop_reason: str
+    usage: _Usage
+
+    @property
+    def text(self) -> str:
+        return "".join(block.text for block in self.content)
+
+
+async def _ask(client: Client, fields: dict[str, object]) -> _Message:
+    seen = await _post(client, fields)
+    try:
+        return msgspec.json.decode(await seen.body(), type=_Message)
+    except msgspec.DecodeError as error:
+        raise DemoFailed(f"the answer is not a message: {error}") from error
+
+
+async def _post(client: Client, fields: dict[str, object]) -> Seen:
+    started = time.monotonic()
+    seen = await client.post("/v1/messages", {"model": MODEL, "max_tokens": 1024, **fields})
+    elapsed_ms = (time.monotonic() - started) * 1000
+    target = f"{seen.headers.get('x-upstream-provider')}/{seen.headers.get('x-upstream-model')}"
+    click.echo(f"   POST /v1/messages ({MODEL}) -> {seen.status} from {target} after {elapsed_ms:.0f} ms")
+    if seen.status != 200:
+        raise DemoFailed(f"the proxy answered {seen.status}: {(await seen.body()).decode('utf-8', 'replace')}")
+    return seen
+
+
+def _expect(holds: bool, otherwise: str) -> None:  # noqa: FBT001  a condition
+    if not holds:
+        raise DemoFailed(f"{otherwise}: this is a mistake of the proxy")
+
+
+def _title(text: str) -> None:
+    click.echo(click.style(text, bold=True))
+
+
+def _invitation(base_url: str, settings: Settings) -> Sequence[str]:
+    body = f'{{"model":"{MODEL}","max_tokens":256,"messages":[{{"role":"user","content":"Hello!"}}]}}'
+    return [
+        click.style("The server keeps running until Ctrl-C. Try it yourself:", bold=True),
+        "",
+        f"  curl {base_url}/v1/messages -H 'content-type: application/json' -d '{body}'",
+        "",
+        "or with Claude Code, in its shell:",
+        "",
+        *paste_lines(base_url, settings),
+        "  claude",
+        "",
+    ]
+
+
+async def _until_interrupted() -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, stopped.set)
+    await stopped.wait()

@@ -1,0 +1,98 @@
+"""`translate`: what a request becomes upstream, and what is lost on the way. Nothing is sent."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+import msgspec
+
+from llm_to_anthropic import config
+from llm_to_anthropic.errors import ClientError
+from llm_to_anthropic.exchange import Loss
+from llm_to_anthropic.gateway.call import Call
+from llm_to_anthropic.gateway.client_request import API_VERSIONS, client_request, decode_envelope
+from llm_to_anthropic.providers.provider import Credential, Route, Secret
+from llm_to_anthropic.routing import Router
+from llm_to_anthropic.settings import Settings
+from llm_to_anthropic.translators.anthropic import drop_carriers, replace_model
+from llm_to_anthropic.translators.registry import make_translator
+from llm_to_anthropic.translators.translator import Learned, UpstreamRequest
+
+
+def run_translate(body: bytes, target: str, *, stream: bool | None, flags: Mapping[str, object]) -> int:
+    """Prints the upstream request and every loss; the exit code. Raises ProxyError."""
+    settings = without_credentials(config.load(flags, os.environ, Path.cwd()))
+    if stream is not None:
+        body = _with_stream(body, stream)
+    route = Router(settings).resolve(target)
+    encoded, losses = encode(body, route)
+    click.echo("\n".join(_report(encoded, route, losses)))
+    return 0
+
+
+def without_credentials(settings: Settings) -> Settings:
+    """The same providers, all of them usable and none with a real key: nothing is sent, so none is needed."""
+    stand_in = Credential(key=Secret("unused"))
+    providers = {
+        name: msgspec.structs.replace(provider, credential=stand_in) for name, provider in settings.providers.items()
+    }
+    return msgspec.structs.replace(settings, providers=providers)
+
+
+def encode(body: bytes, route: Route) -> tuple[UpstreamRequest, Sequence[Loss]]:
+    """The request for the route's first target. Raises ClientError for what cannot be sent at all."""
+    envelope = decode_envelope(body)
+    target = route.targets[0]
+    if target.provider.protocol == "anthropic":
+        headers = (("anthropic-version", API_VERSIONS[0]),)
+        return UpstreamRequest(
+            path="/v1/messages", headers=headers, body=drop_carriers(replace_model(body, target.model))
+        ), ()
+    call = Call(
+        request_id="req_translate",
+        method="POST",
+        path="/v1/messages",
+        raw_path="/v1/messages",
+        query="",
+        headers=[],
+        body=body,
+        started=0.0,
+    )
+    asked = client_request(
+        call, msgspec.structs.replace(route, requested=envelope.model), stream=envelope.stream is True
+    )
+    translator = make_translator(asked, target, Learned())
+    return translator.encode(), translator.losses
+
+
+def _with_stream(body: bytes, stream: bool) -> bytes:  # noqa: FBT001  it is the field's value
+    try:
+        fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ClientError(f"the request is not a JSON object: {error}") from error
+    fields["stream"] = msgspec.Raw(b"true" if stream else b"false")
+    return msgspec.json.encode(fields)
+
+
+def _report(encoded: UpstreamRequest, route: Route, losses: Sequence[Loss]) -> list[str]:
+    url = route.targets[0].provider.base_url + encoded.path
+    headers = [("content-type", "application/json"), *encoded.headers]
+    return [
+        f"{click.style(encoded.method, bold=True)} {url}",
+        *(f"{name}: {value}" for name, value in headers),
+        click.style("(credentials are left out)", dim=True),
+        "",
+        msgspec.json.format(encoded.body, indent=2).decode(),
+        "",
+        *_told(losses),
+    ]
+
+
+def _told(losses: Sequence[Loss]) -> list[str]:
+    if not losses:
+        return [click.style("Nothing is lost.", fg="green")]
+    title = "1 loss:" if len(losses) == 1 else f"{len(losses)} losses:"
+    return [click.style(title, fg="yellow"), *(f"  {loss.path}: {loss.note}" for loss in losses)]
