@@ -1,0 +1,99 @@
+# `make demo` and `make test` need Python 3.11+ and a package index; they build .venv themselves.
+# Python for the environment: make test PYTHON=python3.12
+
+PYTHON ?= python3
+SHARED ?= ../shared
+VENV := .venv
+BIN := $(VENV)/bin
+HARNESS := $(VENV)/harness
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+UV := $(or $(wildcard $(BIN)/uv),uv)
+LOCK := $(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test cover lint types format build check lock clean conformance replay clients bench
+
+help:
+	@echo "make demo         see it work, without any key (ONCE=1: exit afterwards)"
+	@echo "make test         run the tests (ARGS='-k name': some of them)"
+	@echo "make check        all that CI does: lint, types, layers, wheel, bare install, tests"
+	@echo "make cover        run the tests with branch coverage"
+	@echo "make lint types   check style and layers, check types"
+	@echo "make format       format the code"
+	@echo "make build        build the wheel into dist/"
+	@echo "make lock         compile requirements/ anew (needs uv)"
+	@echo "make conformance replay clients bench   measure against ../shared, where it is there"
+
+# The demo needs no developer tools: it waits for the few packages of the core alone.
+demo: $(VENV)/.core
+	@PYTHONPATH=src $(BIN)/python -m llm_to_anthropic demo $(if $(ONCE),--once)
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest $(ARGS)
+
+cover: $(VENV)/.dev
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+build: $(VENV)/.dev
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation .
+
+check:
+	./.ci/run
+
+lock:
+	$(LOCK) $(ARGS) -o requirements/core.txt
+	$(LOCK) $(ARGS) --extra dev -o requirements/dev.txt
+
+clean:
+	rm -rf $(VENV) dist .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+$(VENV)/.core: requirements/core.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	$(PIP) install --require-hashes -r requirements/core.txt
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt pyproject.toml | $(VENV)/.core
+	$(PIP) install --require-hashes -r requirements/dev.txt
+	$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+ifneq ($(wildcard $(SHARED)/conformance/run.py),)
+export LLM_TO_ANTHROPIC_BIN := $(abspath $(BIN)/llm-to-anthropic)
+
+conformance: $(HARNESS)/.ready
+	$(HARNESS)/bin/python $(SHARED)/conformance/run.py llm_to_anthropic --upstream openai_chat anthropic $(ARGS)
+
+replay: $(HARNESS)/.ready
+	$(HARNESS)/bin/python $(SHARED)/conformance/replay.py --api openai_chat anthropic $(ARGS)
+
+clients: $(VENV)/.dev
+	./.ci/clients $(SHARED)/clients $(ARGS)
+
+bench: $(VENV)/.dev
+	$(BIN)/python $(SHARED)/bench/compare.py $(ARGS)
+
+$(HARNESS)/.ready: $(VENV)/.dev
+	$(BIN)/python -m venv $(HARNESS)
+	$(HARNESS)/bin/pip install --quiet --disable-pip-version-check -r $(SHARED)/conformance/requirements.txt -r $(SHARED)/conformance/replay_requirements.txt
+	@touch $@
+else
+conformance replay clients bench:
+	@echo "$@: skipped, $(SHARED) is not beside this checkout"
+endif
