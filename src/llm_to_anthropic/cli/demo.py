@@ -14,10 +14,14 @@ import msgspec
 from llm_to_anthropic.cli.demo_client import Client, Seen
 from llm_to_anthropic.cli.proxy import paste_lines
 from llm_to_anthropic.errors import ProxyError
+from llm_to_anthropic.exchange import Exchange
+from llm_to_anthropic.gateway.gateway import Gateway
 from llm_to_anthropic.http import server
+from llm_to_anthropic.observers.access_log import AccessLog, configure_logging
 from llm_to_anthropic.providers.provider import Credential, Provider
 from llm_to_anthropic.scripted import Conversation, ScriptedUpstream
 from llm_to_anthropic.settings import Settings
+from llm_to_anthropic.upstream import Upstream
 
 DEFAULT_PORT = 8082
 BIG_MODEL, SMALL_MODEL = "gpt-4.1", "gpt-4.1-mini"
@@ -50,14 +54,30 @@ async def _demo(*, once: bool, port: int | None) -> int:
     chosen = _port_to_use(port)
     async with ScriptedUpstream(Conversation(pace_s=PACE_S)) as upstream:
         settings = demo_settings(upstream.url, chosen)
-        async with server.running(settings) as base_url:
+        configure_logging(settings)
+        log = _LaterLog()
+        gateway = Gateway(settings, Upstream(settings.timeouts, environ={}), [log])
+        async with server.running(settings, gateway) as base_url:
             click.echo(f"The proxy runs at {click.style(base_url, bold=True)},")
             click.echo(f"in front of a scripted upstream that speaks OpenAI's protocol at {upstream.url}/v1.\n")
             await _show(base_url)
             if not once:
+                log.on = True
                 click.echo("\n".join(_invitation(base_url, settings)))
                 await _until_interrupted()
     return 0
+
+
+class _LaterLog:
+    """The access log, silent while the demonstration itself prints."""
+
+    def __init__(self) -> None:
+        self.on = False
+        self._log = AccessLog()
+
+    def record(self, exchange: Exchange) -> None:
+        if self.on:
+            self._log.record(exchange)
 
 
 async def _show(base_url: str) -> None:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import click
 
 from llm_to_anthropic import __version__, config
 from llm_to_anthropic.errors import ApiError
 from llm_to_anthropic.http import server
+from llm_to_anthropic.observers.access_log import configure_logging
 from llm_to_anthropic.routing import Router
 from llm_to_anthropic.settings import Settings
-
-_EVERY_ADDRESS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104  compared with, not bound to
 
 
 def run_proxy(flags: Mapping[str, object]) -> int:
@@ -24,15 +22,16 @@ def run_proxy(flags: Mapping[str, object]) -> int:
     for warning in settings.warnings:
         click.echo(f"{click.style('warning:', fg='yellow')} {warning}", err=True)
 
+    configure_logging(settings)
+
     def announce(url: str) -> None:
         click.echo(startup_text(settings, url), err=True)
 
     return server.serve(settings, ready=announce)
 
 
-def startup_text(settings: Settings, url: str) -> str:
+def startup_text(settings: Settings, base_url: str) -> str:
     """What a user needs at start: where it listens, which model is which, what to paste. No key is in it."""
-    base_url = reachable_url(url)
     mapping = [f"  {names:<22} {arrow} {target}" for names, arrow, target in _mapping(settings)]
     title = click.style(f"llm-to-anthropic {__version__}", bold=True)
     lines = [f"{title} serves {click.style(base_url, fg='cyan', bold=True)}", "", *mapping, ""]
@@ -43,14 +42,6 @@ def paste_lines(base_url: str, settings: Settings) -> list[str]:
     """The two lines that point Claude Code at the proxy. A configured client key is named, not shown."""
     token = "'<one of PROXY_API_KEYS>'" if settings.client_keys else "any-value"
     return [f"  export ANTHROPIC_BASE_URL={base_url}", f"  export ANTHROPIC_AUTH_TOKEN={token}"]
-
-
-def reachable_url(url: str) -> str:
-    """The URL under which this machine reaches a server that listens on every address."""
-    parts = urlsplit(url)
-    if (parts.hostname or "") not in _EVERY_ADDRESS:
-        return url.rstrip("/")
-    return f"{parts.scheme}://127.0.0.1:{parts.port}"
 
 
 def _mapping(settings: Settings) -> list[tuple[str, str, str]]:
