@@ -1,0 +1,301 @@
+"""One request to an upstream and its answer, as the way of a request reads it.
+
+It owns what has arrived, the time limits and what ended the answer; it knows nothing of sockets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from math import inf
+from typing import Protocol
+
+from llm_to_anthropic.errors import Phase, UpstreamError, UpstreamProtocolError, UpstreamTimeout
+from llm_to_anthropic.settings import Timeouts
+from llm_to_anthropic.upstream.decoding import ContentDecoder
+
+Headers = list[tuple[bytes, bytes]]
+
+_TIMEOUT_TEXTS: dict[Phase, str] = {
+    "write": "{peer} took nothing more of the request for {limit:g} s.",
+    "first_byte": "{peer} sent no answer within {limit:g} s.",
+    "idle": "{peer} fell silent in the middle of its answer for {limit:g} s.",
+    "total": "The answer of {peer} was not complete within {limit:g} s.",
+}
+
+
+class Line(Protocol):
+    """What a call asks of the connection that carries it."""
+
+    @property
+    def sending(self) -> bool:
+        """Whether a part of the request still waits to be sent."""
+        ...
+
+    def watch(self, at: float) -> None:
+        """Calls the call's `look` no later than `at`, loop time."""
+        ...
+
+    def resume(self) -> None:
+        """What arrived has been read."""
+        ...
+
+    def abort(self) -> None:
+        """Closes the connection at once."""
+        ...
+
+
+class UpstreamCall:
+    """One request under way. One task at a time may wait on it; cancelling that task closes the connection."""
+
+    __slots__ = (
+        "_active",
+        "_coding",
+        "_decode",
+        "_decoder",
+        "_ended",
+        "_failure",
+        "_headed",
+        "_line",
+        "_loop",
+        "_peer",
+        "_pieces",
+        "_quiet_at",
+        "_redial",
+        "_stale",
+        "_timeouts",
+        "_total_at",
+        "_waiter",
+        "headers",
+        "status",
+        "unread",
+    )
+
+    def __init__(
+        self,
+        peer: str,
+        timeouts: Timeouts,
+        loop: asyncio.AbstractEventLoop,
+        redial: Callable[[UpstreamCall], Awaitable[None]],
+        *,
+        decode: bool,
+    ) -> None:
+        self.status = 0
+        self.headers: Headers = []
+        """Names in lower case. Both are valid once `head` has returned True."""
+        self.unread = 0
+        """Bytes of the body, as they travelled, that wait to be read."""
+        self._peer = peer
+        self._timeouts = timeouts
+        self._loop = loop
+        self._redial = redial
+        self._decode = decode
+        self._coding = b""
+        self._decoder: ContentDecoder | None = None
+        self._line: Line | None = None
+        self._pieces: list[bytes] = []
+        self._headed = False
+        self._ended = False
+        self._stale = False
+        self._failure: UpstreamError | None = None
+        self._waiter: asyncio.Future[bool] | None = None
+        self._active = loop.time()
+        self._total_at = self._active + timeouts.total_s
+        self._quiet_at = inf
+
+    def header(self, name: bytes) -> bytes:
+        """The first value of a header, or nothing; `name` in lower case."""
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return b""
+
+    async def head(self, quiet_s: float | None = None) -> bool:
+        """True once status and headers are there; False after `quiet_s` of silence (call again to go on).
+
+        Raises UpstreamError.
+        """
+        while not self._headed:
+            if self._failure is not None:
+                raise self._failure
+            if self._stale:
+                self._stale = False
+                await self._redial(self)
+            elif not await self._wait(quiet_s):
+                return False
+        return True
+
+    async def read(self, quiet_s: float | None = None) -> bytes | None:
+        """Everything that has arrived since; nothing at the body's end; None after `quiet_s` of silence.
+
+        Raises UpstreamError, after what had arrived before it was read.
+        """
+        if not self._coding:
+            return await self._read_raw(quiet_s)
+        try:
+            return await self._read_decoded(quiet_s)
+        except UpstreamProtocolError:
+            self.close()
+            raise
+
+    async def read_all(self, limit: int) -> bytes:
+        """The whole body. Raises UpstreamProtocolError over `limit` bytes."""
+        pieces: list[bytes] = []
+        size = 0
+        while piece := await self.read():
+            size += len(piece)
+            if size > limit:
+                self.close()
+                raise UpstreamProtocolError(f"The answer of {self._peer} is larger than {limit} bytes.")
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    def close(self) -> None:
+        """Done with this call, any number of times. An unfinished answer closes its connection at once."""
+        if not self._ended and self._failure is None:
+            self._fail(UpstreamProtocolError("The call to the upstream was closed before its answer was complete."))
+        self._pieces.clear()
+
+    # What follows is for the connection that carries the call.
+
+    @property
+    def closed(self) -> bool:
+        """Nobody waits for the answer any more."""
+        return self._failure is not None
+
+    def begin(self, line: Line) -> None:
+        """The request goes out on `line`."""
+        self._line = line
+        self._active = self._loop.time()
+        line.watch(min(self._active + self._limit()[1], self._total_at))
+
+    def progress(self) -> None:
+        """A part of the request went out, or of the answer's head came in."""
+        self._active = self._loop.time()
+        if self._line is not None:
+            self._line.watch(self._active + self._limit()[1])
+
+    def receive_head(self, status: int, headers: Headers) -> None:
+        self.status = status
+        self.headers = headers
+        self._headed = True
+        if self._decode:
+            coding = self.header(b"content-encoding")
+            self._coding = b"" if coding.lower() == b"identity" else coding
+
+    def receive(self, data: bytes, size: int) -> None:
+        """A slice of the body, which took `size` bytes on the way."""
+        self._pieces.append(data)
+        self.unread += size
+
+    def wake(self) -> None:
+        """Something came that a waiting reader wants to know."""
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(True)
+
+    def finish(self) -> None:
+        """The answer is complete; the connection may serve others."""
+        self._ended = True
+        self._line = None
+        self.wake()
+
+    def lost(self, *, stale: bool) -> None:
+        """The connection is gone; `stale` if it had served before and not one byte came this time."""
+        self._line = None
+        if stale:
+            self._stale = True
+        elif not self._headed:
+            self._failure = UpstreamProtocolError(f"{self._peer} closed the connection without a complete answer.")
+        else:
+            self._failure = UpstreamProtocolError(f"{self._peer} closed the connection in the middle of its answer.")
+        self.wake()
+
+    def refuse(self, reason: str) -> None:
+        """The answer breaks HTTP."""
+        self._fail(UpstreamProtocolError(f"{self._peer} sent an answer that is not valid HTTP: {reason}."))
+
+    def look(self, now: float) -> float:
+        """Ends what is due and returns when to look again."""
+        if now >= self._total_at:
+            self._time_out("total", self._timeouts.total_s)
+            return inf
+        phase, limit = self._limit()
+        if self._pieces:
+            # The upstream is not silent: its last bytes have not been read yet.
+            self._active = now
+        elif now >= self._active + limit:
+            self._time_out(phase, limit)
+            return inf
+        if now >= self._quiet_at:
+            self._quiet_at = inf
+            if self._waiter is not None and not self._waiter.done():
+                self._waiter.set_result(False)
+        return min(self._active + limit, self._total_at, self._quiet_at)
+
+    def _limit(self) -> tuple[Phase, float]:
+        if self._headed:
+            return "idle", self._timeouts.idle_s
+        if self._line is not None and self._line.sending:
+            return "write", self._timeouts.idle_s
+        return "first_byte", self._timeouts.first_byte_s
+
+    def _time_out(self, phase: Phase, limit: float) -> None:
+        self._fail(UpstreamTimeout(phase, _TIMEOUT_TEXTS[phase].format(peer=self._peer, limit=limit)))
+
+    def _fail(self, failure: UpstreamError) -> None:
+        self._failure = failure
+        line, self._line = self._line, None
+        if line is not None:
+            line.abort()
+        self.wake()
+
+    async def _wait(self, quiet_s: float | None) -> bool:
+        waiter: asyncio.Future[bool] = self._loop.create_future()
+        self._waiter = waiter
+        if quiet_s is not None and self._line is not None:
+            self._quiet_at = self._loop.time() + quiet_s
+            self._line.watch(self._quiet_at)
+        try:
+            return await waiter
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            self._waiter = None
+            self._quiet_at = inf
+
+    async def _read_raw(self, quiet_s: float | None) -> bytes | None:
+        while not self._pieces:
+            if self._failure is not None:
+                raise self._failure
+            if self._ended:
+                return b""
+            if not await self._wait(quiet_s):
+                return None
+        return self._take()
+
+    def _take(self) -> bytes:
+        pieces = self._pieces
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        self.unread = 0
+        if self._line is not None:
+            self._active = self._loop.time()
+            self._line.resume()
+        return data
+
+    async def _read_decoded(self, quiet_s: float | None) -> bytes | None:
+        while True:
+            if self._decoder is not None and (data := self._decoder.take()):
+                return data
+            raw = await self._read_raw(quiet_s)
+            if raw is None:
+                return None
+            if not raw:
+                if self._decoder is not None:
+                    self._decoder.close()
+                return b""
+            if self._decoder is None:
+                self._decoder = ContentDecoder(self._coding)
+            self._decoder.feed(raw)

@@ -1,0 +1,146 @@
+"""Opens connections: names, addresses, proxies, TLS, and a sentence for whatever goes wrong there."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from errno import ECONNREFUSED
+from itertools import chain, zip_longest
+from typing import TypeVar
+
+from llm_to_anthropic.errors import UpstreamUnreachable
+from llm_to_anthropic.upstream.proxying import Proxy
+from llm_to_anthropic.upstream.request import Origin, join_host_port
+from llm_to_anthropic.upstream.tls import Trust
+from llm_to_anthropic.upstream.tunnel import Tunnel
+
+_NEXT_ADDRESS_S = 0.25
+"""Lead of one address before the next is tried beside it (RFC 8305, section 5)."""
+
+_Address = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
+_P = TypeVar("_P", bound=asyncio.Protocol)
+
+
+async def open_connection(origin: Origin, proxy: Proxy | None, protocol: asyncio.Protocol, trust: Trust) -> None:
+    """Connects `protocol` to an origin, directly or through a proxy. Raises UpstreamUnreachable."""
+    context = trust.context() if origin.scheme == "https" else None
+    if proxy is None:
+        sock = await _dial(origin.host, origin.port, "Check the base URL")
+    else:
+        sock = await _dial(proxy.host, proxy.port, f"Check {proxy.variable}")
+    try:
+        if proxy is not None and context is not None:
+            await _open_tunnel(origin, proxy, protocol, sock, context)
+        else:
+            name = origin.host if context is not None else None
+            await _attach(protocol, sock, context, name)
+    except OSError as error:
+        raise UpstreamUnreachable(_handshake_text(origin, error)) from error
+
+
+async def _attach(protocol: _P, sock: socket.socket, context: ssl.SSLContext | None, name: str | None) -> _P:
+    loop = asyncio.get_running_loop()
+    _, attached = await loop.create_connection(lambda: protocol, sock=sock, ssl=context, server_hostname=name)
+    return attached
+
+
+async def _open_tunnel(
+    origin: Origin, proxy: Proxy, protocol: asyncio.Protocol, sock: socket.socket, context: ssl.SSLContext
+) -> None:
+    loop = asyncio.get_running_loop()
+    tunnel = await _attach(Tunnel(loop, origin.name, proxy), sock, None, None)
+    raw = await tunnel.open()
+    try:
+        transport = await loop.start_tls(raw, protocol, context, server_hostname=origin.host)
+    except BaseException:
+        raw.abort()
+        raise
+    if transport is None:
+        raise ConnectionResetError("closed while TLS was starting")
+    protocol.connection_made(transport)
+
+
+async def _dial(host: str, port: int, remedy: str) -> socket.socket:
+    peer = join_host_port(host, port)
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (socket.gaierror, UnicodeError) as error:
+        raise UpstreamUnreachable(f"The name {host} does not resolve. {remedy}, and this machine's DNS.") from error
+    try:
+        return await _first_to_connect([(family, address) for family, _, _, _, address in found])
+    except OSError as error:
+        raise UpstreamUnreachable(_dial_text(peer, error, remedy)) from error
+
+
+async def _first_to_connect(addresses: list[_Address]) -> socket.socket:
+    """The first of several addresses that accepts, each with a lead over the next ("happy eyeballs")."""
+    if len(addresses) == 1:
+        return await _connect(addresses[0])
+    waiting = _interleave(addresses)
+    running: set[asyncio.Task[socket.socket]] = set()
+    failure = OSError("no address")
+    try:
+        while waiting or running:
+            if waiting:
+                running.add(asyncio.ensure_future(_connect(waiting.pop(0))))
+            timeout = _NEXT_ADDRESS_S if waiting else None
+            done, running = await asyncio.wait(running, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                error = task.exception()
+                if error is None:
+                    return task.result()
+                if not isinstance(error, OSError):
+                    raise error
+                failure = error
+        raise failure
+    finally:
+        await _abandon(running)
+
+
+async def _abandon(tasks: set[asyncio.Task[socket.socket]]) -> None:
+    for task in tasks:
+        task.cancel()
+    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(outcome, socket.socket):
+            outcome.close()
+
+
+def _interleave(addresses: list[_Address]) -> list[_Address]:
+    first = [item for item in addresses if item[0] == addresses[0][0]]
+    other = [item for item in addresses if item[0] != addresses[0][0]]
+    return [item for item in chain.from_iterable(zip_longest(first, other)) if item is not None]
+
+
+async def _connect(address: _Address) -> socket.socket:
+    family, target = address
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await asyncio.get_running_loop().sock_connect(sock, target)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _dial_text(peer: str, error: OSError, remedy: str) -> str:
+    if error.errno == ECONNREFUSED:
+        return f"{peer} refuses connections: nothing listens there. {remedy}, and that the server runs."
+    return f"{peer} cannot be reached ({error.strerror or error}). {remedy}, and this machine's network."
+
+
+def _handshake_text(origin: Origin, error: OSError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return (
+            f"The certificate of {origin.name} is not trusted: {error.verify_message}. "
+            "If an authority of your own signed it, name that authority's certificate file in SSL_CERT_FILE."
+        )
+    if isinstance(error, ssl.SSLError):
+        return (
+            f"TLS with {origin.name} failed ({error.reason or error}). "
+            "If it speaks plain HTTP, its base URL must start with http://."
+        )
+    return f"{origin.name} closed the connection while it was being set up ({error.strerror or error})."

@@ -1,0 +1,336 @@
+"""One HTTP/1.1 connection: it sends requests and parses answers, one after the other.
+
+It knows nothing of pools, DNS or TLS; time limits are the call's, its one timer is here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from math import inf
+
+from httptools import HttpParserCallbackError, HttpParserError, HttpResponseParser
+
+from llm_to_anthropic.upstream.call import Headers, UpstreamCall
+
+_SMALL_BODY = 64 * 1024
+"""Up to here head and body go out in one write."""
+_WRITE_SLICE = 256 * 1024
+_MAX_UNREAD = 128 * 1024
+_MAX_HEADERS = 256
+_MAX_BARREN = 256 * 1024
+"""So many bytes may come in a row that are no body: head, interim answers, chunk extensions, trailers."""
+_TIMER_SLACK_S = 0.001
+"""uvloop's timers count whole milliseconds and may fire a little early."""
+
+
+class _BrokenAnswer(Exception):
+    """Stops the parser; says what is wrong with the answer."""
+
+
+class Connection(asyncio.Protocol):
+    """A connection and the call that it carries, if any.
+
+    `on_free` is called with a connection that can take another call, `on_lost` with one that is gone.
+    """
+
+    __slots__ = (
+        "_barren",
+        "_began",
+        "_bodiless",
+        "_call",
+        "_chunked",
+        "_complete",
+        "_cut",
+        "_delimited",
+        "_free",
+        "_headers",
+        "_interim",
+        "_keep",
+        "_loop",
+        "_lost",
+        "_new_head",
+        "_parser",
+        "_paused",
+        "_pieces",
+        "_timer",
+        "_timer_at",
+        "_transport",
+        "_unsent",
+        "_used",
+        "_writable",
+        "gone",
+        "idle_until",
+        "on_body",
+    )
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        on_free: Callable[[Connection], None],
+        on_lost: Callable[[Connection], None],
+    ) -> None:
+        self.idle_until = inf
+        """Loop time at which a connection without a call closes."""
+        self.gone = False
+        """The transport has reported its end."""
+        self._loop = loop
+        self._free = on_free
+        self._lost = on_lost
+        self._transport: asyncio.Transport | None = None
+        self._call: UpstreamCall | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = inf
+        self._unsent: memoryview | None = None
+        self._writable = True
+        self._paused = False
+        self._used = False
+        self._pieces: list[bytes] = []
+        # The parser calls it for every chunk: a bound list method costs no Python frame.
+        self.on_body = self._pieces.append
+        self._parser = HttpResponseParser(self)
+        self._reset(bodiless=False)
+
+    def _reset(self, *, bodiless: bool) -> None:
+        self._bodiless = bodiless
+        self._headers: Headers = []
+        self._barren = 0
+        self._began = False
+        self._new_head = False
+        self._interim = False
+        self._chunked = False
+        self._delimited = False
+        self._complete = False
+        self._cut = False
+        self._keep = False
+
+    @property
+    def usable(self) -> bool:
+        """Whether a request can be sent on it."""
+        return self._call is None and self._transport is not None and not self._transport.is_closing()
+
+    @property
+    def sending(self) -> bool:
+        """Whether a part of the request still waits to be sent."""
+        return self._unsent is not None or not self._writable
+
+    def start(self, call: UpstreamCall, head: bytes, body: bytes, *, bodiless: bool) -> None:
+        """Sends a request, as far as the upstream takes it; the rest follows on its own.
+
+        `bodiless`: the answer has no body whatever its headers say (HEAD).
+        """
+        if call.closed:
+            self.abort()
+            return
+        if self._transport is None:
+            call.lost(stale=False)
+            return
+        self._reset(bodiless=bodiless)
+        self._call = call
+        self.idle_until = inf
+        if len(body) <= _SMALL_BODY:
+            self._transport.write(head + body)
+        else:
+            self._transport.write(head)
+            self._unsent = memoryview(body)
+            self._send_more(self._transport)
+        call.begin(self)
+
+    def watch(self, at: float) -> None:
+        """Looks at the limits no later than `at`. The timer is only ever moved forward to an earlier time."""
+        if at >= self._timer_at:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = at
+        self._timer = self._loop.call_at(at, self._look)
+
+    def resume(self) -> None:
+        if self._paused and self._transport is not None:
+            self._paused = False
+            self._transport.resume_reading()
+
+    def abort(self) -> None:
+        """Closes at once, whatever is under way."""
+        self._call = None
+        self._unsent = None
+        self._stop_timer()
+        if self._transport is not None:
+            self._transport.abort()
+
+    def shut(self) -> None:
+        """Closes at once; a call under way ends with an error."""
+        self._end(reset=True)
+
+    def _look(self) -> None:
+        self._timer = None
+        self._timer_at = inf
+        now = self._loop.time() + _TIMER_SLACK_S
+        if self._call is not None:
+            due = self._call.look(now)
+        elif now >= self.idle_until:
+            self.abort()
+            return
+        else:
+            due = self.idle_until
+        if due != inf:
+            self.watch(due)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        # A closed connection arms no timer again.
+        self._timer_at = -inf
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        if self.gone:
+            return
+        self._transport = transport
+        # "Paused" then means exactly that bytes wait here: the end of sending is known, not guessed.
+        transport.set_write_buffer_limits(high=0)
+
+    def pause_writing(self) -> None:
+        self._writable = False
+
+    def resume_writing(self) -> None:
+        self._writable = True
+        if self._unsent is not None and self._transport is not None:
+            self._send_more(self._transport)
+        if self._call is not None:
+            self._call.progress()
+
+    def _send_more(self, transport: asyncio.Transport) -> None:
+        while self._unsent is not None and self._writable:
+            piece = self._unsent[:_WRITE_SLICE]
+            rest = self._unsent[_WRITE_SLICE:]
+            self._unsent = rest if len(rest) else None
+            transport.write(piece)
+
+    def data_received(self, data: bytes) -> None:
+        call = self._call
+        if call is None:
+            # Nobody asked: the next answer could not be told from this.
+            self.abort()
+            return
+        self._began = True
+        broken = self._parse(data)
+        pieces = self._pieces
+        if pieces:
+            call.receive(pieces[0] if len(pieces) == 1 else b"".join(pieces), len(data))
+            pieces.clear()
+            self._barren = 0
+            call.wake()
+        elif not self._complete:
+            broken = self._receive_barren(call, len(data)) or broken
+        if self._complete:
+            self._finish(call)
+        elif broken is not None:
+            call.refuse(broken)
+        elif call.unread > _MAX_UNREAD and not self._paused and self._transport is not None:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def _parse(self, data: bytes) -> str | None:
+        try:
+            self._parser.feed_data(data)
+        except HttpParserCallbackError as error:
+            self._keep = False
+            return str(error.__context__)
+        except HttpParserError as error:
+            # After the end of an answer it only spoils the connection.
+            self._keep = False
+            return str(error)
+        return None
+
+    def _receive_barren(self, call: UpstreamCall, size: int) -> str | None:
+        self._barren += size
+        if self._barren > _MAX_BARREN:
+            return "its head or its framing is too large"
+        call.progress()
+        if self._new_head:
+            self._new_head = False
+            call.wake()
+        return None
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        if name == b"transfer-encoding":
+            if self._chunked or value.strip().lower() != b"chunked":
+                raise _BrokenAnswer("a transfer-encoding other than chunked")
+            self._chunked = True
+        elif name == b"content-length":
+            self._delimited = True
+        headers = self._headers
+        if len(headers) >= _MAX_HEADERS:
+            raise _BrokenAnswer(f"more than {_MAX_HEADERS} headers")
+        headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status < 200:
+            self._skip_interim(status)
+            return
+        if self._call is None:
+            return
+        self._call.receive_head(status, self._headers)
+        # Trailers are counted, but are no headers of the answer.
+        self._headers = []
+        self._new_head = True
+        if self._unsent is not None and status >= 400:
+            # It has refused a request of which it has not read the rest.
+            self._unsent = None
+            self._cut = True
+        if self._bodiless:
+            self._complete = True
+
+    def _skip_interim(self, status: int) -> None:
+        if status < 100 or status == 101:
+            raise _BrokenAnswer(f"status {status}")
+        self._interim = True
+        self._chunked = self._delimited = False
+        self._headers = []
+
+    def on_message_complete(self) -> None:
+        if self._interim:
+            self._interim = False
+            return
+        self._complete = True
+        # Asked later it says no.
+        self._keep = self._parser.should_keep_alive() and not (self._bodiless or self._cut or self.sending)
+
+    def on_message_begin(self) -> None:
+        if self._complete:
+            raise _BrokenAnswer("bytes after its end")
+
+    def _finish(self, call: UpstreamCall) -> None:
+        self._call = None
+        if self._keep:
+            self._used = True
+            self.resume()
+            self._free(self)
+        else:
+            self.abort()
+        call.finish()
+
+    def eof_received(self) -> None:
+        self._end(reset=False)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end(reset=exc is not None)
+        self._transport = None
+        self.gone = True
+        # The parser and its callbacks hold each other: without this only the garbage collector frees them.
+        del self._parser
+        self._lost(self)
+
+    def _end(self, *, reset: bool) -> None:
+        call = self._call
+        until_close = not self._chunked and not self._delimited
+        self.abort()
+        if call is None:
+            return
+        if until_close and not reset and call.status:
+            call.finish()
+        else:
+            call.lost(stale=self._used and not self._began)

@@ -1,0 +1,119 @@
+"""What goes out: the request, its origin, and the bytes of its head."""
+
+from __future__ import annotations
+
+from urllib.parse import quote, urlsplit
+
+import msgspec
+
+from llm_to_anthropic.errors import UpstreamUnreachable
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_OURS = frozenset({b"host", b"content-length", b"transfer-encoding"})
+_TARGET_SAFE = "!#$%&'()*+,/:;=?@[]~"
+
+
+class OutgoingRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One HTTP request. `url` is absolute; host, content-length and transfer-encoding are set here."""
+
+    method: str
+    url: str
+    headers: list[tuple[bytes, bytes]]
+    body: bytes = b""
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """Scheme, host (IPv6 without brackets) and port of an upstream."""
+
+    scheme: str
+    host: str
+    port: int
+
+    @property
+    def name(self) -> str:
+        """`host:port`, as messages and CONNECT name it."""
+        return join_host_port(self.host, self.port)
+
+    @property
+    def host_header(self) -> str:
+        """The Host header: without the scheme's default port."""
+        return self.name.rpartition(":")[0] if self.port == _DEFAULT_PORTS[self.scheme] else self.name
+
+
+def join_host_port(host: str, port: int) -> str:
+    """`host:port`, with IPv6 literals in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def split_url(url: str) -> tuple[str, str]:
+    """An absolute URL -> (scheme and authority, request target)."""
+    start = url.find("://") + 3
+    ends = [at for at in (url.find("/", start), url.find("?", start)) if at >= 0]
+    if not ends:
+        return url, "/"
+    target = url[min(ends) :]
+    return url[: min(ends)], target if target[0] == "/" else "/" + target
+
+
+def parse_origin(prefix: str) -> Origin:
+    """The origin of `scheme://authority`. Raises UpstreamUnreachable, without showing credentials."""
+    try:
+        parts = urlsplit(prefix)
+        host, port = parts.hostname, parts.port
+        host = _ascii_host(host or "")
+    except ValueError:
+        raise UpstreamUnreachable("The upstream's base URL is not a valid URL: check host and port.") from None
+    if parts.scheme not in _DEFAULT_PORTS or not host:
+        raise UpstreamUnreachable("The upstream's base URL must start with http:// or https:// and name a host.")
+    if "@" in parts.netloc:
+        raise UpstreamUnreachable(
+            f"The base URL of {host} holds a user name or password: take it out and set the provider's key instead."
+        )
+    return Origin(scheme=parts.scheme, host=host, port=port or _DEFAULT_PORTS[parts.scheme])
+
+
+def encode_head(request: OutgoingRequest, target: str, host_header: str, extra: list[bytes]) -> bytes:
+    """The head of a request. `extra` are complete header lines of ours.
+
+    Raises UpstreamUnreachable where a header holds what would end it.
+    """
+    lines = [f"{request.method} {_clean_target(target)} HTTP/1.1".encode(), b"host: " + host_header.encode(), *extra]
+    identity = True
+    for name, value in request.headers:
+        lower = name.lower()
+        if lower in _OURS:
+            continue
+        if lower == b"accept-encoding":
+            identity = False
+        lines.append(name + b": " + value)
+    if identity:
+        lines.append(b"accept-encoding: identity")
+    if request.body or request.method in _WITH_BODY:
+        lines.append(b"content-length: %d" % len(request.body))
+    head = b"\r\n".join(lines) + b"\r\n\r\n"
+    ends = len(lines) + 1
+    if head.count(b"\n") != ends or head.count(b"\r") != ends or b"\0" in head:
+        raise UpstreamUnreachable(_bad_header(request))
+    return head
+
+
+def _clean_target(target: str) -> str:
+    if target.isascii() and target.isprintable() and " " not in target:
+        return target
+    return quote(target, safe=_TARGET_SAFE)
+
+
+def _bad_header(request: OutgoingRequest) -> str:
+    for name, value in request.headers:
+        if any(char in name + value for char in (b"\r", b"\n", b"\0")):
+            shown = name.decode("latin-1").partition("\r")[0].partition("\n")[0]
+            return (
+                f"The header {shown!r} cannot be sent upstream: its value holds a line break or a NUL. "
+                "Check the setting it comes from, an API key for example."
+            )
+    return "The request to the upstream cannot be sent: its method holds a line break."
+
+
+def _ascii_host(host: str) -> str:
+    return host if host.isascii() else host.encode("idna").decode("ascii")
