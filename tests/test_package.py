@@ -1,0 +1,130 @@
+"""What is shipped and what is committed: few dependencies, whole wheels, true documents, no private addresses."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import llm_to_anthropic
+
+ROOT = Path(__file__).resolve().parents[1]
+MAX_DISTRIBUTIONS = 25
+PRIVATE = re.compile(r"(?<!emit-)\b(?:extra-)?index[-_]url|https?://[\w.-]*(?:pypi|pythonhosted|npmjs|registry)[\w.-]*")
+WANTED = re.compile(r"^[a-z0-9][a-z0-9._-]*==", re.MULTILINE)
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+LATER_PAGES = frozenset({"docs/configuration.md", "docs/translation.md"})
+"""Written beside this one; until they are there a link to them is no mistake."""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The names in a freshly built wheel."""
+    out = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(out)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)  # noqa: S603  our own command
+    (file,) = out.glob("*.whl")
+    with zipfile.ZipFile(file) as archive:
+        return archive.namelist()
+
+
+def committed() -> list[Path]:
+    command = ["git", "ls-files", "-z"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
+    if listed.returncode:
+        pytest.skip("this is no git checkout")
+    return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+def project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("llm_to_anthropic/py.typed", id="types"),
+        pytest.param("llm_to_anthropic/data/o200k_base.tiktoken.gz", id="vocabulary"),
+        pytest.param("llm_to_anthropic/data/o200k_base.LICENSE", id="its-licence"),
+        pytest.param("llm_to_anthropic/cli/main.py", id="commands"),
+    ],
+)
+def test_wheel_contains(wheel: list[str], name: str) -> None:
+    """The wheel brings everything that is read at run time."""
+    assert name in wheel
+
+
+def test_wheel_contains_nothing_else(wheel: list[str]) -> None:
+    """The wheel brings the package and its metadata, and nothing that runs at every start of Python."""
+    assert {name.split("/")[0].split("-")[0] for name in wheel} == {"llm_to_anthropic"}
+    assert not [name for name in wheel if name.endswith(".pth")]
+
+
+def test_version_is_one() -> None:
+    """The installed version is the one that the package tells."""
+    assert version("llm-to-anthropic") == llm_to_anthropic.__version__
+
+
+def test_core_dependencies_are_few() -> None:
+    """A core installation, this package included, has at most 25 distributions."""
+    locked = WANTED.findall((ROOT / "requirements/core.txt").read_text())
+    assert len(locked) + 1 <= MAX_DISTRIBUTIONS
+
+
+@pytest.mark.parametrize("name", ["core", "dev"])
+def test_requirements_are_hashed(name: str) -> None:
+    """Every locked distribution has hashes, since pip is told to demand them."""
+    entries = re.split(r"\n(?=\S)", (ROOT / f"requirements/{name}.txt").read_text().strip())
+    assert entries
+    assert [entry for entry in entries if WANTED.match(entry) and "--hash=sha256:" not in entry] == []
+
+
+@pytest.mark.parametrize(("name", "extra"), [("core", None), ("dev", "dev")])
+def test_requirements_lock_what_the_project_asks_for(name: str, extra: str | None) -> None:
+    """Every dependency in pyproject.toml is locked: `make lock` was run."""
+    asked = list(project()["project"]["dependencies"])
+    asked += project()["project"]["optional-dependencies"][extra] if extra else []
+    locked = {match[:-2] for match in WANTED.findall((ROOT / f"requirements/{name}.txt").read_text())}
+    assert {re.split(r"[<>=!~; \[]", one)[0].lower() for one in asked} <= locked
+
+
+def test_no_committed_file_names_a_package_index() -> None:
+    """Where packages come from is the machine's concern: no committed file names an index."""
+    texts = {file: file.read_bytes().decode("utf-8", "ignore") for file in committed()}
+    assert {str(file): match[0] for file, text in texts.items() if (match := PRIVATE.search(text))} == {}
+
+
+def test_environment_names_are_documented() -> None:
+    """Every variable that the configuration reads is named in the README or in docs."""
+    schema = pytest.importorskip("llm_to_anthropic.config_schema").Schema
+    tables = {"providers", "models", "timeouts", "limits"}
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    text = "\n".join(page.read_text() for page in pages)
+    if not (ROOT / "docs/configuration.md").exists():
+        pytest.skip("docs/configuration.md is not written yet")
+    assert [name.upper() for name in schema.model_fields if name not in tables and name.upper() not in text] == []
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/README.md"])
+def test_links_lead_somewhere(name: str) -> None:
+    """Relative links in the documents lead to files of this project."""
+    page = ROOT / name
+    targets = [(page.parent / link).resolve() for link in LINK.findall(page.read_text())]
+    missing = {str(target.relative_to(ROOT)) for target in targets if not target.exists()}
+    assert missing - LATER_PAGES == set()
+
+
+def test_documented_make_targets_exist() -> None:
+    """Every `make` target that the documents name is in the Makefile."""
+    rules = set(re.findall(r"^([a-z][a-z ]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = {target for rule in rules for target in rule.split()}
+    pages = "".join((ROOT / name).read_text() for name in ("README.md", "CONTRIBUTING.md"))
+    named = {word for line in re.findall(r"(?:^|`)make ([a-z ]+)", pages, re.MULTILINE) for word in line.split()}
+    assert named <= targets
