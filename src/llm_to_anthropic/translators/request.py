@@ -80,6 +80,11 @@ def decode_blocks(content: str | list[Raw] | None, path: str) -> list[Block]:
     return [_decode_block(raw, path, index) for index, raw in enumerate(content)]
 
 
+def block_type(block: Block) -> str:
+    """The `type` that a block travels with."""
+    return block.type if isinstance(block, OtherBlock) else str(block.__struct_config__.tag)
+
+
 def check_text(body: bytes) -> None:
     """Raises ClientError unless all text is Unicode: UTF-8 throughout, and no half surrogate pair.
 

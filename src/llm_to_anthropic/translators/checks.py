@@ -1,0 +1,116 @@
+"""What no translated upstream can do, refused before anything is sent.
+
+The sentences name the field at fault; clients react to some of them (a refused thread makes Anthropic's SDK go on
+without it, a refused `safeguards` makes Claude Code run the check itself).
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Raw
+
+from llm_to_anthropic.errors import ClientError
+from llm_to_anthropic.translators.losses import LossReport
+from llm_to_anthropic.wire.anthropic import MessagesRequest
+
+NEW_VERSION = "2026-10-21"
+"""The API version without sampling parameters, documents of the assistant and citations of the user."""
+
+_CHOICES = frozenset({"auto", "any", "tool", "none"})
+
+
+class _Container(msgspec.Struct):
+    skills: list[Raw] | None = None
+
+
+def given(raw: Raw) -> bool:
+    """Whether a raw field is there and not null."""
+    return bool(raw) and bytes(raw) != b"null"
+
+
+def check_supported(request: MessagesRequest, *, model: str, api_version: str) -> None:
+    """Raises ClientError for what cannot be translated at all; `model` is the client's name of it."""
+    _check_state(request, model)
+    _check_version(request, api_version)
+    _check_prewarm(request)
+    _check_tools(request)
+    if any(not stop for stop in request.stop_sequences or ()):
+        raise ClientError("stop_sequences: each stop sequence must be non-empty")
+
+
+def report_unsupported(request: MessagesRequest, losses: LossReport) -> None:
+    """Reports the fields that no translated upstream takes and whose absence may change the answer."""
+    if given(request.context_management):
+        losses.lose("context_management", "the upstream does not edit its context; left out")
+    if request.output_config and given(request.output_config.task_budget):
+        losses.lose("output_config.task_budget", "left out")
+    if given(request.container):
+        losses.lose("container", "there is no code execution container; left out")
+    if request.speed == "fast":
+        losses.lose("speed", "answered at the normal speed")
+
+
+def _check_state(request: MessagesRequest, model: str) -> None:
+    if given(request.thread):
+        raise ClientError(
+            f"thread: threads are not supported for model '{model}'; send the whole conversation in messages",
+            details={"error_code": "thread_unsupported_request", "unsupported": ["thread"]},
+        )
+    if given(request.safeguards):
+        raise ClientError(f"safeguards is not supported for model '{model}'")
+    if given(request.compaction):
+        raise ClientError(f"compaction is not supported for model '{model}'")
+    if given(request.mcp_servers) and bytes(request.mcp_servers).strip(b"[] \t\r\n"):
+        raise ClientError(f"mcp_servers is not supported for model '{model}' on this provider")
+    if _has_skills(request.container):
+        raise ClientError(f"container.skills: skills are not supported for model '{model}'")
+
+
+def _has_skills(container: Raw) -> bool:
+    if not bytes(container).lstrip().startswith(b"{"):
+        return False
+    try:
+        return bool(msgspec.json.decode(container, type=_Container).skills)
+    except msgspec.ValidationError:
+        return True
+
+
+def _check_version(request: MessagesRequest, api_version: str) -> None:
+    if api_version != NEW_VERSION:
+        return
+    sampling = (("temperature", request.temperature), ("top_p", request.top_p), ("top_k", request.top_k))
+    for name, value in sampling:
+        if value is not None:
+            raise ClientError(f"{name}: not part of API version {NEW_VERSION}; leave it out or send 2023-06-01")
+
+
+def _check_prewarm(request: MessagesRequest) -> None:
+    if request.max_tokens != 0:
+        return
+    output = request.output_config
+    conflicts = (
+        ("stream", request.stream),
+        ("thinking", request.thinking is not None and request.thinking.type == "enabled"),
+        ("output_config.format", request.output_format or (output and output.format)),
+        ("tool_choice", request.tool_choice is not None and request.tool_choice.type in ("any", "tool")),
+    )
+    for name, present in conflicts:
+        if present:
+            raise ClientError(f"max_tokens: 0 cannot be combined with {name}")
+
+
+def _check_tools(request: MessagesRequest) -> None:
+    names = [tool.name for tool in request.tools or () if tool.name]
+    if len(names) != len(set(names)):
+        raise ClientError("tools: Tool names must be unique.")
+    choice = request.tool_choice
+    if choice is None:
+        return
+    if choice.type not in _CHOICES:
+        raise ClientError("tool_choice.type: Input should be 'auto', 'any', 'tool' or 'none'")
+    if not request.tools:
+        raise ClientError("tool_choice may only be specified while providing tools.")
+    if choice.type == "tool" and not choice.name:
+        raise ClientError("tool_choice.name: Field required")
+    if choice.type == "tool" and choice.name not in names:
+        raise ClientError(f"tool_choice.name: tool '{choice.name}' not found in tools")

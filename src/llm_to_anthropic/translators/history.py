@@ -1,0 +1,243 @@
+"""Brings a conversation into the order that every translated upstream can render.
+
+A turn is one message with its blocks decoded. The turn after an assistant turn with calls holds one result for each
+of them, in their order, whatever the client sent: missing results are made up, orphaned ones become text, late ones
+are moved. Every repair is reported; strict mode refuses instead, in Anthropic's words.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+from msgspec import Raw
+
+from llm_to_anthropic.errors import ClientError
+from llm_to_anthropic.translators.as_text import is_carried_as_text, searched_tools
+from llm_to_anthropic.translators.checks import NEW_VERSION, given
+from llm_to_anthropic.translators.losses import LossReport
+from llm_to_anthropic.translators.pairing import Pairing, Placed, Turn
+from llm_to_anthropic.translators.request import block_type, decode_blocks, describe, dotted
+from llm_to_anthropic.wire.anthropic import (
+    CompactionBlock,
+    DocumentBlock,
+    ImageBlock,
+    InputMessage,
+    MessagesRequest,
+    OtherBlock,
+    RedactedThinkingBlock,
+    SearchResultBlock,
+    ServerToolUseBlock,
+    TextBlock,
+    ThinkingBlock,
+    Tool,
+    ToolAdditionBlock,
+    ToolRemovalBlock,
+    ToolResultBlock,
+    ToolUseBlock,
+)
+
+_NO_CONTENT = "all messages must have non-empty content except for the optional final assistant message"
+
+_USER = (TextBlock, ImageBlock, DocumentBlock, SearchResultBlock, ToolResultBlock)
+_ASSISTANT = (
+    TextBlock,
+    ToolUseBlock,
+    ThinkingBlock,
+    RedactedThinkingBlock,
+    ServerToolUseBlock,
+    DocumentBlock,
+    CompactionBlock,
+)
+
+
+class ToolChange(msgspec.Struct, frozen=True, kw_only=True):
+    """A tool that a system message adds or removes."""
+
+    adds: bool
+    name: str
+    definition: Tool | None = None
+    path: str
+
+
+class History(msgspec.Struct, frozen=True, kw_only=True):
+    """The conversation, ready to be rendered."""
+
+    turns: list[Turn]
+    tool_changes: list[ToolChange]
+    used_tools: frozenset[str]
+    """Tools that were called or announced: deferred ones among them must be declared."""
+    effort: str | None
+    """The last effort that a system message sets."""
+
+
+class _ChangedTool(msgspec.Struct):
+    type: str | None = None
+    name: str | None = None
+    tool_name: str | None = None
+    definition: Tool | None = None
+
+
+def read_history(request: MessagesRequest, losses: LossReport, *, model: str, api_version: str) -> History:
+    """The request's messages as turns. Raises ClientError for what no upstream could take."""
+    reader = _Reader(losses, model=model, api_version=api_version)
+    turns = [reader.read(index, message) for index, message in enumerate(request.messages)]
+    turns = _cut_at_compaction(turns)
+    last = request.messages[-1]
+    prefill = turns[-1] if turns and last.role == "assistant" else None
+    pairing = Pairing(losses, model=model)
+    for turn in turns:
+        _drop_empty(turn, losses, silently=turn is prefill)
+        pairing.add(turn)
+    pairing.close()
+    if not pairing.turns:
+        raise ClientError("messages.0: user messages must have non-empty content")
+    return History(
+        turns=pairing.turns,
+        tool_changes=reader.changes,
+        used_tools=frozenset(pairing.used_tools | reader.searched),
+        effort=reader.effort,
+    )
+
+
+class _Reader:
+    """Decodes messages and checks what stands where."""
+
+    def __init__(self, losses: LossReport, *, model: str, api_version: str) -> None:
+        self.changes: list[ToolChange] = []
+        self.searched: set[str] = set()
+        self.effort: str | None = None
+        self._losses = losses
+        self._model = model
+        self._new_version = api_version == NEW_VERSION
+
+    def read(self, index: int, message: InputMessage) -> Turn:
+        path = f"messages[{index}]"
+        content_path = f"{path}.content"
+        blocks = decode_blocks(message.content, content_path)
+        if isinstance(message.content, str):
+            placed = [Placed(block, content_path) for block in blocks]
+        else:
+            placed = [Placed(block, f"{content_path}[{n}]") for n, block in enumerate(blocks)]
+        match message.role:
+            case "user":
+                for each in placed:
+                    self._check_user(each)
+                return Turn(role="user", path=path, blocks=placed)
+            case "assistant":
+                kept = [each for each in placed if self._keeps_of_assistant(each)]
+                return Turn(role="assistant", path=path, blocks=kept)
+            case _:
+                return self._read_system(path, message, placed)
+
+    def _check_user(self, placed: Placed) -> None:
+        block = placed.block
+        if isinstance(block, TextBlock):
+            if self._new_version and _has_citations(block):
+                raise ClientError(f"{dotted(placed.path)}.citations: not permitted in user messages")
+        elif isinstance(block, SearchResultBlock):
+            if self._new_version:
+                self._check_search_result(block, placed.path)
+        elif not isinstance(block, _USER):
+            raise ClientError(
+                f"{dotted(placed.path)}: {block_type(block)} blocks in user messages are not supported "
+                f"for model '{self._model}'"
+            )
+
+    def _check_search_result(self, block: SearchResultBlock, path: str) -> None:
+        for index, inner in enumerate(decode_blocks(block.content, f"{path}.content")):
+            if isinstance(inner, TextBlock) and _has_citations(inner):
+                raise ClientError(f"{dotted(path)}.content.{index}.citations: not permitted in user messages")
+
+    def _keeps_of_assistant(self, placed: Placed) -> bool:
+        block = placed.block
+        if isinstance(block, OtherBlock):
+            if block.type == "tool_search_tool_result":
+                self.searched.update(searched_tools(block))
+            if is_carried_as_text(block.type):
+                return True
+        elif isinstance(block, DocumentBlock) and self._new_version:
+            raise ClientError(f"{dotted(placed.path)}: document blocks are not permitted in assistant messages")
+        elif isinstance(block, _ASSISTANT):
+            return True
+        self._losses.lose(placed.path, f"{block_type(block)} blocks of the assistant are not known here; left out")
+        return False
+
+    def _read_system(self, path: str, message: InputMessage, placed: list[Placed]) -> Turn:
+        if message.output_config and message.output_config.effort:
+            self.effort = message.output_config.effort
+        kept: list[Placed] = []
+        for each in placed:
+            match each.block:
+                case TextBlock():
+                    kept.append(each)
+                case ToolAdditionBlock(tool=tool):
+                    self._note_change(tool, each.path, adds=True)
+                case ToolRemovalBlock(tool=tool):
+                    self._note_change(tool, each.path, adds=False)
+                case block:
+                    self._losses.lose(
+                        each.path, f"{block_type(block)} blocks in system messages are not known; left out"
+                    )
+        return Turn(role="system", path=path, blocks=kept)
+
+    def _note_change(self, raw: Raw, path: str, *, adds: bool) -> None:
+        try:
+            tool = msgspec.json.decode(raw, type=_ChangedTool)
+        except msgspec.ValidationError as error:
+            raise ClientError(describe(error, f"{path}.tool")) from error
+        definition = tool.definition
+        name = (definition and definition.name) or tool.name or tool.tool_name
+        if not name or (tool.type or "").startswith("mcp_"):
+            self._losses.lose(path, "only tools of this request can be added or removed; left out")
+            return
+        self.changes.append(ToolChange(adds=adds, name=name, definition=definition, path=f"{path}.tool"))
+
+
+def _cut_at_compaction(turns: list[Turn]) -> list[Turn]:
+    """Everything before the last compaction block is what it sums up: only the summary is sent."""
+    for index in range(len(turns) - 1, -1, -1):
+        turn = turns[index]
+        for position in range(len(turn.blocks) - 1, -1, -1):
+            placed = turn.blocks[position]
+            block = placed.block
+            if isinstance(block, CompactionBlock) and block.content and block.content.strip():
+                summary = Placed(TextBlock(f"<summary>\n{block.content}\n</summary>"), placed.path)
+                rest = Turn(role=turn.role, path=turn.path, blocks=turn.blocks[position + 1 :])
+                head = [Turn(role="user", path=turn.path, blocks=[summary])]
+                return head + ([rest] if rest.blocks else []) + turns[index + 1 :]
+    return turns
+
+
+def _drop_empty(turn: Turn, losses: LossReport, *, silently: bool) -> None:
+    """Takes out text blocks without text, which upstreams refuse as Anthropic does."""
+    was_empty = not turn.blocks
+    kept: list[Placed] = []
+    for placed in turn.blocks:
+        block = placed.block
+        if isinstance(block, CompactionBlock):
+            continue
+        if not isinstance(block, TextBlock) or not _is_empty(block.text, turn.role):
+            kept.append(placed)
+        elif not silently:
+            wording = f"{dotted(placed.path)}: text content blocks must be non-empty"
+            losses.repair(placed.path, "an empty text block; left out", wording)
+    turn.blocks = kept
+    if was_empty and not silently and turn.role != "system":
+        losses.repair(turn.path, "a message without content; left out", f"{dotted(turn.path)}: {_NO_CONTENT}")
+
+
+def _is_empty(text: str, role: Literal["user", "assistant", "system"]) -> bool:
+    # White space between an assistant's texts is part of them: Anthropic splits text around citations.
+    return not text if role == "assistant" else not text.strip()
+
+
+def _has_citations(block: TextBlock) -> bool:
+    return given(block.citations) and bool(bytes(block.citations).strip(b"[] \t\r\n"))
+
+
+def _type(block: object) -> str:
+    if isinstance(block, OtherBlock):
+        return block.type
+    tag = block.__struct_config__.tag if isinstance(block, msgspec.Struct) else ""
+    return str(tag)

@@ -1,0 +1,370 @@
+"""Turns of a conversation as messages of Chat Completions."""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from llm_to_anthropic.errors import ClientError
+from llm_to_anthropic.providers.provider import Target
+from llm_to_anthropic.translators.as_text import (
+    document_text,
+    other_text,
+    reference_text,
+    search_result_text,
+    server_call_text,
+)
+from llm_to_anthropic.translators.carrier import decode_carrier
+from llm_to_anthropic.translators.checks import given
+from llm_to_anthropic.translators.losses import LossReport
+from llm_to_anthropic.translators.pairing import Placed, Result, Turn
+from llm_to_anthropic.translators.request import block_type, decode_blocks, dotted
+from llm_to_anthropic.translators.tools import upstream_id, upstream_name
+from llm_to_anthropic.wire.anthropic import (
+    Base64Source,
+    Block,
+    CacheControl,
+    ContentSource,
+    DocumentBlock,
+    FileSource,
+    ImageBlock,
+    OtherBlock,
+    SearchResultBlock,
+    ServerToolUseBlock,
+    TextBlock,
+    TextSource,
+    ThinkingBlock,
+    ToolReferenceBlock,
+    ToolUseBlock,
+    UrlSource,
+)
+from llm_to_anthropic.wire.openai_chat import (
+    ChatMessage,
+    File,
+    FilePart,
+    FunctionCall,
+    ImagePart,
+    ImageUrl,
+    Part,
+    TextPart,
+    ToolCall,
+)
+
+Content = str | list[Part]
+
+_NO_REASONING = " "
+"""Stands for reasoning that is not known any more: DeepSeek refuses an assistant message without the field."""
+
+
+class ChatContent:
+    """Renders the turns of one request. Documents are numbered throughout it."""
+
+    def __init__(self, target: Target, losses: LossReport, *, model: str) -> None:
+        self.media_bytes = 0
+        """Base64 of images and files, which is no text to be counted."""
+        self._provider = target.provider.name
+        self._quirks = target.quirks
+        self._losses = losses
+        self._model = model
+        self._documents = 0
+
+    def messages(self, turn: Turn, *, first: bool) -> list[ChatMessage]:
+        """The messages of one turn; `first`: nothing stands before it, not even a system prompt."""
+        match turn.role:
+            case "user":
+                return self._user(turn)
+            case "assistant":
+                return self._assistant(turn)
+            case "system":
+                return self._system(turn, first=first)
+
+    def system_prompt(self, blocks: list[TextBlock]) -> Content:
+        """Texts of a system prompt as one string, or as parts where cache breakpoints are to survive."""
+        return self._joined([self._text_part(block.text, block.cache_control) for block in blocks])
+
+    def _system(self, turn: Turn, *, first: bool) -> list[ChatMessage]:
+        blocks = [placed.block for placed in turn.blocks if isinstance(placed.block, TextBlock)]
+        if not blocks:
+            return []
+        content = self.system_prompt(blocks)
+        if first or not self._quirks.merge_system:
+            return [ChatMessage(role=self._quirks.system_role, content=content)]
+        text = content if isinstance(content, str) else "\n\n".join(block.text for block in blocks)
+        return [ChatMessage(role="user", content=f"<system-reminder>\n{text}\n</system-reminder>")]
+
+    def _user(self, turn: Turn) -> list[ChatMessage]:
+        parts: list[Part] = []
+        messages = [self._tool_message(result, parts) for result in turn.results]
+        for placed in turn.blocks:
+            parts.extend(self._parts(placed))
+        if parts:
+            messages.append(ChatMessage(role="user", content=self._joined(parts)))
+        return messages
+
+    def _tool_message(self, result: Result, attached: list[Part]) -> ChatMessage:
+        """A result as text; its images and files are added to `attached`, for the user message that follows."""
+        call_id = self._id(result.call.id)
+        texts: list[str] = []
+        for placed in result.content:
+            for part in self._parts(placed):
+                if isinstance(part, TextPart):
+                    texts.append(part.text)
+                    continue
+                kind = "Image" if isinstance(part, ImagePart) else "Document"
+                number = 1 + sum(not isinstance(each, TextPart) for each in attached)
+                texts.append(f"[{kind.lower()} {number} attached below]")
+                attached.append(TextPart(f"{kind} {number} from tool call {call_id}:"))
+                attached.append(part)
+        text = "\n".join(texts)
+        if result.is_error and not text.lower().lstrip().startswith(("error", "<tool_use_error>")):
+            text = f"Error: {text}"
+        return ChatMessage(role="tool", tool_call_id=call_id, content=text or self._quirks.empty_tool_result)
+
+    def _parts(self, placed: Placed) -> list[Part]:
+        """One block of a user message or a tool result as parts."""
+        match placed.block:
+            case TextBlock(text=text, cache_control=cache):
+                return [self._text_part(text, cache)]
+            case ImageBlock() as image:
+                return [self._image(image, placed.path)]
+            case DocumentBlock() as document:
+                return self._document(document, placed.path)
+            case SearchResultBlock() as found:
+                return [TextPart(self._search_result(found, placed.path))]
+            case ToolReferenceBlock(tool_name=name):
+                return [TextPart(reference_text(name))]
+            case block:
+                raise ClientError(f"{dotted(placed.path)}: {block_type(block)} blocks are not supported here")
+
+    def _joined(self, parts: list[Part]) -> Content:
+        """One string where all is text, as that is what every server takes; else parts."""
+        texts = [part.text for part in parts if isinstance(part, TextPart) and part.cache_control is None]
+        return "\n\n".join(texts) if len(texts) == len(parts) else parts
+
+    def _text_part(self, text: str, cache: CacheControl | None) -> TextPart:
+        if cache is None or not self._quirks.cache_control:
+            return TextPart(text)
+        mark = {"type": cache.type, "ttl": cache.ttl} if cache.ttl else {"type": cache.type}
+        return TextPart(text, Raw(msgspec.json.encode(mark)))
+
+    def _image(self, block: ImageBlock, path: str) -> Part:
+        if not self._quirks.images:
+            self._losses.lose(path, "the model takes no images; left out")
+            return TextPart("[an image was left out here: this model takes no images]")
+        match block.source:
+            case Base64Source(media_type=media_type, data=data):
+                self.media_bytes += len(data)
+                return ImagePart(ImageUrl(f"data:{media_type};base64,{data}"))
+            case UrlSource(url=url):
+                _check_url(url, path)
+                return ImagePart(ImageUrl(url))
+            case FileSource():
+                raise self._no_files(path)
+
+    def _document(self, block: DocumentBlock, path: str) -> list[Part]:
+        if block.citations and block.citations.enabled:
+            self._losses.lose(f"{path}.citations", "the answer will have no citations")
+        match block.source:
+            case Base64Source() as source:
+                return self._pdf(block, source, path)
+            case TextSource(data=data):
+                return [TextPart(self._numbered(block, data))]
+            case ContentSource(content=content):
+                inner = decode_blocks(content, f"{path}.source.content")
+                return self._document_content(block, inner, path)
+            case UrlSource():
+                raise ClientError(
+                    f"{dotted(path)}.source: documents by URL are not supported for model '{self._model}'; "
+                    "send the file itself as base64"
+                )
+            case FileSource():
+                raise self._no_files(path)
+
+    def _document_content(self, block: DocumentBlock, inner: list[Block], path: str) -> list[Part]:
+        texts: list[str] = []
+        images: list[Part] = []
+        for index, each in enumerate(inner):
+            where = f"{path}.source.content[{index}]"
+            if isinstance(each, TextBlock):
+                texts.append(each.text)
+            elif isinstance(each, ImageBlock):
+                images.append(self._image(each, where))
+            else:
+                raise ClientError(f"{dotted(where)}: Input should be a text or image block")
+        return [TextPart(self._numbered(block, "\n".join(texts))), *images]
+
+    def _numbered(self, block: DocumentBlock, text: str) -> str:
+        self._documents += 1
+        return document_text(self._documents, block.title, block.context, text)
+
+    def _pdf(self, block: DocumentBlock, source: Base64Source, path: str) -> list[Part]:
+        if source.media_type != "application/pdf":
+            raise ClientError(f"{dotted(path)}.source.media_type: Input should be 'application/pdf'")
+        if not self._quirks.files:
+            raise ClientError(
+                f"{dotted(path)}: document blocks (PDF) are not supported for model '{self._model}'; send their text"
+            )
+        self.media_bytes += len(source.data)
+        name = block.title or "document.pdf"
+        name = name if name.lower().endswith(".pdf") else f"{name}.pdf"
+        part = FilePart(File(name, f"data:application/pdf;base64,{source.data}"))
+        return [TextPart(f"Context of {name}: {block.context}"), part] if block.context else [part]
+
+    def _no_files(self, path: str) -> ClientError:
+        return ClientError(
+            f"{dotted(path)}.source: file ids are not supported for model '{self._model}'; send the data as base64"
+        )
+
+    def _search_result(self, block: SearchResultBlock, path: str) -> str:
+        if block.citations and block.citations.enabled:
+            self._losses.lose(f"{path}.citations", "the answer will have no citations")
+        inner = decode_blocks(block.content, f"{path}.content")
+        texts = [each.text for each in inner if isinstance(each, TextBlock)]
+        if len(texts) < len(inner):
+            raise ClientError(f"{dotted(path)}.content: Input should be text blocks")
+        return search_result_text(block.source, block.title, texts)
+
+    def _assistant(self, turn: Turn) -> list[ChatMessage]:
+        text = self._assistant_text(turn)
+        calls = [self._call(placed) for placed in turn.blocks if isinstance(placed.block, ToolUseBlock)]
+        if not calls and not text.strip():
+            return []
+        content: str | UnsetType | None = text or (None if self._quirks.null_content else "")
+        message = ChatMessage(role="assistant", content=content, tool_calls=calls or None)
+        self._replay_reasoning(turn, message)
+        return [message]
+
+    def _assistant_text(self, turn: Turn) -> str:
+        # Anthropic splits a text around its citations, in the middle of a sentence; other blocks part paragraphs.
+        text, apart = "", False
+        for placed in turn.blocks:
+            piece = self._piece(placed)
+            if not isinstance(placed.block, TextBlock):
+                apart = True
+            if not piece:
+                continue
+            text += f"\n\n{piece}" if apart and text else piece
+            apart = not isinstance(placed.block, TextBlock)
+        return text
+
+    def _piece(self, placed: Placed) -> str:
+        match placed.block:
+            case TextBlock(text=text):
+                return text
+            case ServerToolUseBlock() as call:
+                return server_call_text(call)
+            case OtherBlock() as other:
+                return other_text(other)
+            case DocumentBlock() as document:
+                return self._assistant_document(document, placed.path)
+            case _:
+                return ""
+
+    def _assistant_document(self, block: DocumentBlock, path: str) -> str:
+        texts: list[str] = []
+        for part in self._document(block, path):
+            if isinstance(part, TextPart):
+                texts.append(part.text)
+            else:
+                self._losses.lose(path, "assistant messages take text only; left out")
+        return "\n".join(texts)
+
+    def _call(self, placed: Placed) -> ToolCall:
+        block = placed.block
+        if not isinstance(block, ToolUseBlock):
+            raise TypeError(block)
+        function = FunctionCall(upstream_name(block.name), _arguments(block, placed.path))
+        return ToolCall(id=self._id(block.id), type="function", function=function)
+
+    def _id(self, call_id: str) -> str:
+        return upstream_id(call_id, short=self._quirks.short_ids)
+
+    def _replay_reasoning(self, turn: Turn, message: ChatMessage) -> None:
+        """Gives the upstream the reasoning back that came from such a server; that of others is of no use to it."""
+        quirks = self._quirks
+        if quirks.reasoning_history == "none" and not quirks.reasoning_details:
+            return
+        texts: list[str] = []
+        details: list[Raw] = []
+        for placed in turn.blocks:
+            block = placed.block
+            carrier = decode_carrier(block.signature or "") if isinstance(block, ThinkingBlock) else None
+            if carrier is None or carrier.vendor != "c" or not isinstance(block, ThinkingBlock):
+                continue
+            texts.append(block.thinking)
+            if carrier.provider == self._provider:
+                details.extend(carrier.items)
+        text = "\n".join(filter(None, texts))
+        if quirks.reasoning_history == "reasoning_content":
+            message.reasoning_content = text or _NO_REASONING
+        elif quirks.reasoning_history == "reasoning" and text:
+            message.reasoning = text
+        if quirks.reasoning_details and details:
+            message.reasoning_details = details
+
+
+def merge_roles(messages: list[ChatMessage]) -> list[ChatMessage]:
+    """Joins neighbours of one role, for chat templates that demand alternation."""
+    merged: list[ChatMessage] = []
+    for message in messages:
+        last = merged[-1] if merged else None
+        if last is None or last.role != message.role or message.role not in ("user", "assistant") or last.tool_calls:
+            merged.append(message)
+            continue
+        last.content = _merge(last.content, message.content)
+        last.tool_calls = message.tool_calls
+        last.reasoning_content = last.reasoning_content or message.reasoning_content
+        last.reasoning = last.reasoning or message.reasoning
+    return merged
+
+
+def _merge(one: Content | UnsetType | None, other: Content | UnsetType | None) -> Content | None:
+    first = None if one is UNSET else one
+    second = None if other is UNSET else other
+    if not first or not second:
+        return first or second
+    if isinstance(first, str) and isinstance(second, str):
+        return f"{first}\n\n{second}"
+    return [*_as_parts(first), *_as_parts(second)]
+
+
+def _as_parts(content: Content) -> list[Part]:
+    return [TextPart(content)] if isinstance(content, str) else content
+
+
+def _arguments(block: ToolUseBlock, path: str) -> str:
+    if not given(block.input):
+        return "{}"
+    text = msgspec.json.format(bytes(block.input), indent=-1).decode()
+    if not text.startswith("{"):
+        raise ClientError(f"{dotted(path)}.input: Input should be a valid object")
+    return text
+
+
+def _check_url(url: str, path: str) -> None:
+    """Images are fetched by the upstream, which may stand where the client cannot reach."""
+    parts = _split(url)
+    if parts is not None and parts[0] == "data":
+        return
+    if parts is None or parts[0] not in ("http", "https") or not parts[1] or _is_private(parts[1]):
+        raise ClientError(f"{dotted(path)}.source.url: Input should be a public http or https URL")
+
+
+def _split(url: str) -> tuple[str, str] | None:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    return parts.scheme, parts.hostname or ""
+
+
+def _is_private(host: str) -> bool:
+    if host == "localhost" or host.endswith((".localhost", ".internal", ".local")):
+        return True
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return False

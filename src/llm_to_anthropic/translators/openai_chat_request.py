@@ -1,0 +1,344 @@
+"""Anthropic request -> body of a Chat Completions request.
+
+Pure: the same request gives the same bytes. Deviations of servers are quirks of the target; what cannot be carried
+over is reported.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import msgspec
+from msgspec import UNSET, Raw
+
+from llm_to_anthropic.errors import ClientError
+from llm_to_anthropic.exchange import Loss
+from llm_to_anthropic.providers.provider import Target
+from llm_to_anthropic.translators.checks import check_supported, given, report_unsupported
+from llm_to_anthropic.translators.history import History, read_history
+from llm_to_anthropic.translators.losses import LossReport
+from llm_to_anthropic.translators.openai_chat_content import ChatContent, merge_roles
+from llm_to_anthropic.translators.request import block_type, decode_blocks, dotted
+from llm_to_anthropic.translators.schemas import close_schema, prepare_schema
+from llm_to_anthropic.translators.thinking import Level, is_off, is_on, nearest_effort, wanted_level
+from llm_to_anthropic.translators.tools import DeclaredTool, client_names, declare_tools, upstream_name
+from llm_to_anthropic.translators.translator import ClientRequest
+from llm_to_anthropic.wire.anthropic import MessagesRequest, OutputFormat, TextBlock
+from llm_to_anthropic.wire.openai_chat import (
+    ChatMessage,
+    ChatRequest,
+    Function,
+    FunctionTool,
+    JsonSchema,
+    StreamOptions,
+    TextPart,
+)
+
+ATTRIBUTION = "x-anthropic-billing-header"
+"""How Claude Code's first system block begins. It varies per session and is no part of the prompt."""
+
+_TIERS = {"auto": "auto", "standard_only": "default"}
+_NO_ARGUMENT_CHOICES = {"auto": "auto", "any": "required", "none": "none"}
+_JSON_PROMPT = "Answer with one JSON object that fits this JSON schema, and with nothing else:"
+
+
+class ChatEncoding(msgspec.Struct, frozen=True, kw_only=True):
+    """A Chat Completions request, and what the way back needs to know of it."""
+
+    body: bytes
+    losses: tuple[Loss, ...]
+    tool_names: Mapping[str, str]
+    """Upstream name -> client's name, only where they differ."""
+    strict_schemas: Mapping[str, object]
+    """Client's tool name -> its own schema, decoded, where a closed one was sent: nulls must come out of answers."""
+    stop_sequences: tuple[str, ...]
+    """To be matched in the answer."""
+    prefill: str
+    """Text of a trailing assistant message, which the answer may repeat."""
+    single_call: bool
+    """Only the first call may reach the client."""
+    reasoning_off: bool
+    """The client said that it wants no thinking."""
+    thinking_asked: bool
+    """The client asked for thinking."""
+    input_bytes: int
+    """Text of the request, without images and files: what an estimate of its tokens goes by."""
+    stream: bool
+    """Asked of the upstream: for streaming clients, and where stop sequences end an answer early."""
+
+
+def encode_chat(request: MessagesRequest, client: ClientRequest, target: Target) -> ChatEncoding:
+    """The request for this target. Raises ClientError (400) for what it cannot carry."""
+    try:
+        return _Encoder(request, client, target).encode()
+    except RecursionError as error:
+        raise ClientError("The request holds a part that is nested too deeply.") from error
+
+
+class _Encoder:
+    """The state of one encoding."""
+
+    def __init__(self, request: MessagesRequest, client: ClientRequest, target: Target) -> None:
+        self._request = request
+        self._client = client
+        self._model = client.model
+        self._quirks = target.quirks
+        self._target = target
+        self._losses = LossReport(strict=client.strict)
+        self._content = ChatContent(target, self._losses, model=client.model)
+        self._strict_schemas: dict[str, object] = {}
+
+    def encode(self) -> ChatEncoding:
+        request = self._request
+        check_supported(request, model=self._model, api_version=self._client.api_version)
+        report_unsupported(request, self._losses)
+        history = read_history(request, self._losses, model=self._model, api_version=self._client.api_version)
+        tools = self._declared(history)
+        stops = tuple(request.stop_sequences or ())
+        chat = ChatRequest(model=self._target.model, messages=self._messages(history))
+        chat.stream = self._client.stream or bool(stops)
+        self._set_tools(chat, tools)
+        self._set_limits(chat, stops)
+        self._set_reasoning(chat, history)
+        self._set_sampling(chat)
+        self._set_format(chat)
+        self._set_account(chat)
+        self._losses.check()
+        body = msgspec.json.encode(chat)
+        return ChatEncoding(
+            body=body,
+            losses=tuple(self._losses.losses),
+            tool_names=client_names(tool.name for tool in tools),
+            strict_schemas=self._strict_schemas,
+            stop_sequences=stops,
+            prefill=_prefill(chat.messages),
+            single_call=bool(request.tool_choice and request.tool_choice.disable_parallel_tool_use),
+            reasoning_off=is_off(request.thinking),
+            thinking_asked=is_on(request.thinking),
+            input_bytes=max(len(body) - self._content.media_bytes, 0),
+            stream=chat.stream,
+        )
+
+    def _messages(self, history: History) -> list[ChatMessage]:
+        prompt = self._system_blocks()
+        messages: list[ChatMessage] = []
+        if prompt:
+            messages.append(ChatMessage(role=self._quirks.system_role, content=self._content.system_prompt(prompt)))
+        for turn in history.turns:
+            messages.extend(self._content.messages(turn, first=not messages))
+        if len(messages) == len(prompt[:1]):
+            raise ClientError("messages: no message has any content for this model")
+        return merge_roles(messages) if self._quirks.merge_same_role else messages
+
+    def _system_blocks(self) -> list[TextBlock]:
+        system = self._request.system
+        kept: list[TextBlock] = []
+        for index, block in enumerate(decode_blocks(system, "system")):
+            if not isinstance(block, TextBlock):
+                raise ClientError(f"system.{index}: Input should be a text block, got '{block_type(block)}'")
+            text = block.text
+            if text.startswith(ATTRIBUTION):
+                # In a list the block is the attribution alone; a string may go on with the prompt.
+                text = text.partition("\n")[2].strip() if isinstance(system, str) else ""
+            if text.strip():
+                kept.append(TextBlock(text, block.cache_control))
+        return kept
+
+    def _declared(self, history: History) -> list[DeclaredTool]:
+        choice = self._request.tool_choice
+        chosen = (choice.name or "") if choice and choice.type == "tool" else ""
+        tools = declare_tools(
+            self._request.tools or [],
+            history,
+            self._losses,
+            model=self._model,
+            max_tools=self._quirks.max_tools,
+            chosen=chosen,
+        )
+        if choice and choice.type in ("any", "tool") and not any(tool.name == (chosen or tool.name) for tool in tools):
+            named = f"tool '{chosen}'" if chosen else "a tool that can be called"
+            raise ClientError(f"tool_choice: {named} is not among the tools for model '{self._model}'")
+        return tools
+
+    def _set_tools(self, chat: ChatRequest, tools: list[DeclaredTool]) -> None:
+        if not tools:
+            return
+        chat.tools = [self._function(tool) for tool in tools]
+        choice = self._request.tool_choice
+        if choice is None:
+            return
+        chat.tool_choice = _encoded(
+            _NO_ARGUMENT_CHOICES.get(choice.type)
+            or {"type": "function", "function": {"name": upstream_name(choice.name or "")}}
+        )
+        if choice.disable_parallel_tool_use and choice.type != "none" and self._quirks.parallel_tool_calls:
+            chat.parallel_tool_calls = False
+
+    def _function(self, tool: DeclaredTool) -> FunctionTool:
+        path = f"{tool.path}.input_schema"
+        prepared = prepare_schema(tool.schema, dotted(path), clean=self._quirks.clean_schema)
+        if prepared.weakened:
+            self._losses.lose(path, "the choice at its root was merged into one object")
+        name = upstream_name(tool.name)
+        if not self._quirks.strict:
+            return FunctionTool(Function(name, tool.description, prepared.schema))
+        closed = close_schema(prepared.schema) if tool.strict and not prepared.weakened else None
+        if closed is None:
+            if tool.strict:
+                self._losses.lose(f"{tool.path}.strict", "its schema cannot be enforced by this model")
+            return FunctionTool(Function(name, tool.description, prepared.schema, strict=False))
+        self._strict_schemas[tool.name] = msgspec.json.decode(tool.schema)
+        return FunctionTool(Function(name, tool.description, closed, strict=True))
+
+    def _set_limits(self, chat: ChatRequest, stops: tuple[str, ...]) -> None:
+        wanted, highest = self._request.max_tokens, self._target.limits.max_output
+        if wanted and highest and wanted > highest:
+            self._losses.mention("max_tokens", f"lowered to {highest}, the most of this model")
+            wanted = highest
+        if self._quirks.max_tokens_field == "max_tokens":
+            chat.max_tokens = wanted or None
+        else:
+            chat.max_completion_tokens = wanted or None
+        if 0 < len(stops) <= self._quirks.max_stop:
+            chat.stop = list(stops)
+        if chat.stream and self._quirks.stream_options:
+            chat.stream_options = StreamOptions(True, False if self._quirks.obfuscation else None)
+
+    def _set_reasoning(self, chat: ChatRequest, history: History) -> None:
+        asked = self._request.output_config.effort if self._request.output_config else None
+        effort = history.effort or asked
+        level = wanted_level(self._request, effort)
+        if chat.tools and self._quirks.tools_need_no_reasoning:
+            if level != "off" and (level or is_on(self._request.thinking)):
+                self._losses.lose("thinking", "this API takes function tools only without reasoning")
+            chat.reasoning_effort = "none"
+            return
+        match self._quirks.reasoning:
+            case "none":
+                self._report_no_reasoning(level, effort)
+            case "effort":
+                self._set_effort(chat, level, effort)
+            case "enable_thinking":
+                if (wanted := self._thinks(level)) is not None:
+                    chat.chat_template_kwargs = _encoded({"enable_thinking": wanted})
+            case "thinking":
+                if (wanted := self._thinks(level)) is not None:
+                    chat.thinking = _encoded({"type": "enabled" if wanted else "disabled"})
+            case "openrouter":
+                chat.reasoning = self._openrouter(level)
+
+    def _set_effort(self, chat: ChatRequest, level: Level | None, effort: str | None) -> None:
+        if not self._quirks.efforts:
+            self._report_no_reasoning(level, effort)
+            return
+        if level is None:
+            return
+        chat.reasoning_effort = nearest_effort(level, self._quirks.efforts)
+        if chat.reasoning_effort is None:
+            self._losses.lose("thinking", "this model's reasoning cannot be turned off")
+
+    def _report_no_reasoning(self, level: Level | None, effort: str | None) -> None:
+        """`adaptive` and effort `high` ask for nothing beyond the default: no loss on a model without reasoning."""
+        thinking = self._request.thinking
+        if thinking is not None and thinking.type == "enabled":
+            self._losses.lose("thinking", "this model does not reason, or not on demand")
+        elif level != "off" and effort not in (None, "high"):
+            self._losses.lose("output_config.effort", "this model has no levels of effort")
+
+    def _thinks(self, level: Level | None) -> bool | None:
+        """On, off, or as the model is wont to."""
+        if level == "off":
+            return False
+        return True if level or is_on(self._request.thinking) else None
+
+    def _openrouter(self, level: Level | None) -> Raw | None:
+        thinking = self._request.thinking
+        if level == "off":
+            return _encoded({"enabled": False})
+        if thinking and thinking.type == "enabled" and thinking.budget_tokens:
+            return _encoded({"max_tokens": thinking.budget_tokens})
+        if level is None:
+            return _encoded({"enabled": True}) if is_on(thinking) else None
+        efforts = self._quirks.efforts or ("low", "medium", "high", "xhigh")
+        return _encoded({"effort": nearest_effort(level, efforts)})
+
+    def _set_sampling(self, chat: ChatRequest) -> None:
+        request = self._request
+        if self._quirks.sampling or chat.reasoning_effort == "none":
+            chat.temperature, chat.top_p = request.temperature, request.top_p
+        else:
+            for name, value in (("temperature", request.temperature), ("top_p", request.top_p)):
+                if value not in (None, 1):
+                    self._losses.lose(name, "reasoning models choose it themselves; left out")
+        if request.top_k is not None:
+            if self._quirks.top_k:
+                chat.top_k = request.top_k
+            else:
+                self._losses.lose("top_k", "not known to this upstream; left out")
+
+    def _set_format(self, chat: ChatRequest) -> None:
+        config = self._request.output_config
+        nested = config.format if config else None
+        wanted = nested or self._request.output_format
+        if wanted is None:
+            return
+        path = "output_config.format" if nested else "output_format"
+        if wanted.type != "json_schema" or not given(wanted.schema):
+            self._losses.lose(path, f"the format '{wanted.type}' is not known here; left out")
+        elif self._quirks.response_format == "json_object":
+            chat.response_format = _encoded({"type": "json_object"})
+            _append_system(chat, f"{_JSON_PROMPT}\n{bytes(wanted.schema).decode()}", self._quirks.system_role)
+        else:
+            chat.response_format = _encoded({"type": "json_schema", "json_schema": self._json_schema(wanted)})
+
+    def _json_schema(self, wanted: OutputFormat) -> JsonSchema:
+        # Answers travel as text, so a schema that would only close with nulls for what is absent stays open.
+        closed = close_schema(wanted.schema, optional=False)
+        if closed is not None:
+            return JsonSchema(closed, strict=True)
+        return JsonSchema(wanted.schema, strict=False if self._quirks.strict else None)
+
+    def _set_account(self, chat: ChatRequest) -> None:
+        """Fields about the account rather than the answer."""
+        request, quirks = self._request, self._quirks
+        if quirks.service_tier:
+            chat.service_tier = _TIERS.get(request.service_tier or "")
+        elif request.service_tier not in (None, "auto"):
+            self._losses.lose("service_tier", "not known to this upstream; left out")
+        if quirks.store:
+            chat.store = False
+        if quirks.safety_identifier and request.metadata and request.metadata.user_id:
+            chat.safety_identifier = _digest(request.metadata.user_id)
+        if quirks.prompt_cache_key:
+            chat.prompt_cache_key = self._cache_key(chat)
+
+    def _cache_key(self, chat: ChatRequest) -> str:
+        if self._client.session_id:
+            return _digest(self._client.session_id)
+        system = "".join(block.text for block in self._system_blocks())
+        names = [tool.function.name for tool in chat.tools or ()]
+        return _digest("\n".join([system, *names]))
+
+
+def _append_system(chat: ChatRequest, text: str, role: str) -> None:
+    first = chat.messages[0]
+    if first.role != role or first.content is UNSET or first.content is None:
+        chat.messages.insert(0, ChatMessage(role=role, content=text))
+    elif isinstance(first.content, str):
+        first.content = f"{first.content}\n\n{text}"
+    else:
+        first.content = [*first.content, TextPart(text)]
+
+
+def _prefill(messages: list[ChatMessage]) -> str:
+    last = messages[-1]
+    return last.content if last.role == "assistant" and isinstance(last.content, str) and not last.tool_calls else ""
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _encoded(value: object) -> Raw:
+    return Raw(msgspec.json.encode(value))

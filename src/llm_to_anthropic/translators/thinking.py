@@ -1,0 +1,53 @@
+"""How much a client wants its model to think, and the nearest that an upstream offers."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from llm_to_anthropic.wire.anthropic import MessagesRequest, Thinking
+
+Level = Literal["off", "low", "medium", "high", "xhigh", "max"]
+
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+"""Every known `reasoning_effort`, ascending."""
+
+_LEVELS: dict[str, Level] = {"low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "max"}
+_BUDGETS: tuple[tuple[int, Level], ...] = ((4096, "low"), (16384, "medium"), (32768, "high"))
+_OFF = frozenset({"disabled", "between_tools"})
+
+
+def is_off(thinking: Thinking | None) -> bool:
+    """Whether the client said that it wants no thinking."""
+    return thinking is not None and thinking.type in _OFF
+
+
+def is_on(thinking: Thinking | None) -> bool:
+    """Whether the client asked for thinking."""
+    return thinking is not None and thinking.type not in _OFF
+
+
+def wanted_level(request: MessagesRequest, effort: str | None) -> Level | None:
+    """The amount of thinking that the request asks for; None: the model's own default.
+
+    `effort` is the request's, or what a later system message set.
+    """
+    if is_off(request.thinking):
+        return "off"
+    if effort in _LEVELS:
+        return _LEVELS[effort]
+    budget = request.thinking.budget_tokens if request.thinking else None
+    if budget is None:
+        return None
+    return next((level for limit, level in _BUDGETS if budget < limit), "xhigh")
+
+
+def nearest_effort(level: Level, efforts: tuple[str, ...]) -> str | None:
+    """The value among `efforts` (ascending) that comes nearest to a level, never above it if there is a lower one.
+
+    `off` is the lowest of none, minimal and low; None: there is no such value.
+    """
+    if level == "off":
+        return next((effort for effort in ("none", "minimal", "low") if effort in efforts), None)
+    thinking = [effort for effort in efforts if effort != "none" and effort in EFFORTS]
+    lower = [effort for effort in thinking if EFFORTS.index(effort) <= EFFORTS.index(level)]
+    return lower[-1] if lower else next(iter(thinking), None)

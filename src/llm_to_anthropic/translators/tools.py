@@ -1,0 +1,160 @@
+"""Which tools an upstream is told of, under which names, and the ids of their calls."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+
+import msgspec
+from msgspec import Raw
+
+from llm_to_anthropic.errors import ClientError
+from llm_to_anthropic.translators.checks import given
+from llm_to_anthropic.translators.client_tools import client_tool
+from llm_to_anthropic.translators.history import History
+from llm_to_anthropic.translators.losses import LossReport
+from llm_to_anthropic.translators.request import dotted
+from llm_to_anthropic.translators.schemas import EMPTY_OBJECT
+from llm_to_anthropic.wire.anthropic import Tool
+
+MAX_EXAMPLES = 3
+
+_LEGAL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_ILLEGAL = re.compile(r"[^A-Za-z0-9_-]")
+_LEGAL_ID = re.compile(r"[A-Za-z0-9_-]+")
+_LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_PLACEHOLDER = "DeferredToolPlaceholder"
+"""Claude Code's stand-in for tools that it can still announce; it cannot be called."""
+
+
+class DeclaredTool(msgspec.Struct, frozen=True, kw_only=True):
+    """A tool that the upstream is told of, as the client describes it."""
+
+    name: str
+    description: str | None
+    schema: Raw
+    strict: bool
+    path: str
+
+
+class _Candidate(msgspec.Struct, frozen=True):
+    tool: Tool
+    path: str
+
+
+def declare_tools(
+    tools: Iterable[Tool], history: History, losses: LossReport, *, model: str, max_tools: int = 0, chosen: str = ""
+) -> list[DeclaredTool]:
+    """The tools to declare, in the client's order.
+
+    Deferred tools are declared once something names them: the history, a system message, or `chosen` (of
+    tool_choice). A tool search on Anthropic's side cannot run here, so with one all of them are declared. `max_tools`:
+    more are refused (0: any number). Raises ClientError for tools that only Anthropic can run.
+    """
+    candidates, added = _apply_changes([_Candidate(tool, f"tools[{n}]") for n, tool in enumerate(tools)], history)
+    named = history.used_tools | added | {chosen}
+    searched = any((each.tool.type or "").startswith("tool_search_tool") for each in candidates)
+    usable = [each for each in candidates if _is_usable(each, losses, candidates, model)]
+    live = [each for each in usable if not each.tool.defer_loading or each.tool.name in named]
+    if searched:
+        every = [each for each in usable if each.tool.name != _PLACEHOLDER]
+        live = every if not max_tools or len(every) <= max_tools else live
+    if max_tools and len(live) > max_tools:
+        raise ClientError(f"tools: at most {max_tools} tools are supported for model '{model}'; got {len(live)}")
+    return [_declare(each) for each in live]
+
+
+def upstream_name(name: str) -> str:
+    """A tool's name as upstreams take it: 64 letters, digits, `_` and `-`; the same for the same name, always."""
+    if _LEGAL_NAME.fullmatch(name):
+        return name
+    return f"{_ILLEGAL.sub('_', name)[:55]}_{_digest(name)[:8]}"
+
+
+def client_names(names: Iterable[str]) -> Mapping[str, str]:
+    """Upstream name -> client's name, for those that differ."""
+    pairs = ((upstream_name(name), name) for name in names)
+    return {changed: name for changed, name in pairs if changed != name}
+
+
+def upstream_id(call_id: str, *, limit: int = 40, short: bool = False) -> str:
+    """A call's id as upstreams take it; both halves of a pair go through here.
+
+    `limit` is the longest id that is sent unchanged (api.openai.com: 40); `short`: nine letters or digits.
+    """
+    if short:
+        if len(call_id) == 9 and call_id.isascii() and call_id.isalnum():
+            return call_id
+        number = int(_digest(call_id), 16)
+        return "".join(_LETTERS[number // 62**place % 62] for place in range(9))
+    if len(call_id) <= limit and _LEGAL_ID.fullmatch(call_id):
+        return call_id
+    return f"toolu_{_digest(call_id)[:34]}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _apply_changes(candidates: list[_Candidate], history: History) -> tuple[list[_Candidate], set[str]]:
+    """The tools after what system messages added and removed, and the names of those added."""
+    added: set[str] = set()
+    removed: set[str] = set()
+    for change in history.tool_changes:
+        if not change.adds:
+            removed.add(change.name)
+            added.discard(change.name)
+            continue
+        added.add(change.name)
+        removed.discard(change.name)
+        if change.definition is not None:
+            candidates = [each for each in candidates if each.tool.name != change.name]
+            candidates.append(_Candidate(change.definition, change.path))
+    return [each for each in candidates if each.tool.name not in removed], added
+
+
+def _is_usable(candidate: _Candidate, losses: LossReport, all_of_them: list[_Candidate], model: str) -> bool:
+    """Whether the model behind can call it. Raises ClientError where leaving it out would mislead."""
+    tool = candidate.tool
+    kind = tool.type or "custom"
+    if tool.allowed_callers and "direct" not in tool.allowed_callers:
+        losses.lose(candidate.path, "callable by code execution only; left out")
+        return False
+    if _is_function(tool):
+        if not tool.name:
+            raise ClientError(f"{dotted(candidate.path)}.name: Field required")
+        return True
+    if kind.startswith("tool_search_tool"):
+        return False
+    if kind.startswith("web_search_") and any(_is_function(each.tool) for each in all_of_them):
+        losses.lose(candidate.path, f"{kind} is not supported for model '{model}'; left out")
+        return False
+    raise ClientError(f"{kind} is not supported for model '{model}'")
+
+
+def _is_function(tool: Tool) -> bool:
+    """Whether the client runs it, so that any model can call it."""
+    return tool.type in (None, "custom") or client_tool(tool) is not None
+
+
+def _declare(candidate: _Candidate) -> DeclaredTool:
+    tool = candidate.tool
+    known = client_tool(tool)
+    if known is not None:
+        description, schema = known
+        return DeclaredTool(
+            name=tool.name or "", description=description, schema=schema, strict=False, path=candidate.path
+        )
+    return DeclaredTool(
+        name=tool.name or "",
+        description=_description(tool),
+        schema=tool.input_schema if given(tool.input_schema) else EMPTY_OBJECT,
+        strict=bool(tool.strict),
+        path=candidate.path,
+    )
+
+
+def _description(tool: Tool) -> str | None:
+    examples = [f"Example input: {bytes(example).decode()}" for example in (tool.input_examples or ())[:MAX_EXAMPLES]]
+    return "\n\n".join([*([tool.description] if tool.description else ()), *examples]) or None
