@@ -169,7 +169,7 @@ class Gateway:
         target = progress.target = route.targets[0]
         if target.provider.protocol == "anthropic" and await self._passthrough.count_tokens(work, target):
             return
-        count = await self._counter.count(decode_request(call.body, counting=True))
+        count = await self._counter.count(decode_request(call.body, counting=True), target.model)
         await work.whole(200, JSON_HEADERS, b'{"input_tokens":%d}' % count)
 
     async def _forward(self, work: Work) -> None:
