@@ -31,6 +31,8 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
     """No body byte from the client for so long ends the request."""
     drain_s: float = 30.0
     """Running requests may finish so long after SIGTERM."""
+    pre_stop_s: float = 0.0
+    """After SIGTERM the server is not ready, but goes on accepting for so long: load balancers need time to notice."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
