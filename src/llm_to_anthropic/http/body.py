@@ -1,0 +1,108 @@
+"""Reads a request's body within limits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from starlette.types import Receive
+
+from llm_to_anthropic.errors import ClientError, ProxyError
+
+CLOSE = {"connection": "close"}
+"""The rest of the body is not read, so the connection cannot carry another request."""
+
+Found = Mapping[bytes, bytes]
+"""A request's headers by lower-case name, the last of repeated ones."""
+
+
+class ClientGone(ProxyError):
+    """The client left before its request was complete."""
+
+
+def check_encoding(found: Found) -> None:
+    """Raises ClientError for a compressed body."""
+    coding = found.get(b"content-encoding")
+    if coding is None or coding.strip().lower() in (b"", b"identity"):
+        return
+    raise ClientError(
+        f"content-encoding {_shown(coding)!r} is not supported here; send the body uncompressed",
+        details={"error_code": "request_body_encoding_unsupported"},
+        headers=CLOSE,
+    )
+
+
+def check_json(found: Found) -> None:
+    """Raises ClientError where the content type says that the body is not JSON; a missing one is fine."""
+    given = found.get(b"content-type")
+    if given is None or given == b"application/json":
+        return
+    media = given.partition(b";")[0].strip().lower()
+    if media == b"application/json" or media.endswith(b"+json"):
+        return
+    # Web pages can post text/plain anywhere without asking first: this refusal is also a guard.
+    raise ClientError(
+        f"content-type {_shown(given)!r} is not supported here; send JSON as application/json",
+        status=415,
+        type="invalid_request_error",
+        headers=CLOSE,
+    )
+
+
+async def read_body(receive: Receive, found: Found, limit: int, stall_s: float) -> bytes:
+    """The whole body. Raises ClientError (413, 408) and ClientGone.
+
+    `limit` is in bytes; `stall_s` seconds without a byte end the request.
+    """
+    length = found.get(b"content-length")
+    if length is None:
+        if b"transfer-encoding" not in found:
+            return b""
+    elif int(length) > limit:
+        raise _too_large(limit)
+    try:
+        async with asyncio.timeout(stall_s) as deadline:
+            return await _collect(receive, limit, stall_s, deadline)
+    except TimeoutError:
+        raise ClientError(
+            f"no byte of the request body came for {stall_s:g} s",
+            status=408,
+            details={"error_code": "request_body_timeout"},
+            headers=CLOSE,
+        ) from None
+
+
+async def _collect(receive: Receive, limit: int, stall_s: float, deadline: asyncio.Timeout) -> bytes:
+    pieces: list[bytes] = []
+    size = 0
+    clock = asyncio.get_running_loop().time
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        piece: bytes = message["body"]
+        if not message["more_body"]:
+            return _joined(pieces, piece, limit)
+        if not piece:
+            continue
+        size += len(piece)
+        if size > limit:
+            raise _too_large(limit)
+        pieces.append(piece)
+        deadline.reschedule(clock() + stall_s)
+
+
+def _joined(pieces: list[bytes], last: bytes, limit: int) -> bytes:
+    body = b"".join((*pieces, last)) if pieces else last
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body
+
+
+def _too_large(limit: int) -> ClientError:
+    # Clients know this wording.
+    return ClientError("Request exceeds the maximum size", status=413, details={"max_body_bytes": limit}, headers=CLOSE)
+
+
+def _shown(value: bytes) -> str:
+    return value[:60].decode("latin-1")
