@@ -1,0 +1,130 @@
+"""The application: checks in their order, then the route. The two hot paths skip the router."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+
+from starlette.exceptions import HTTPException
+from starlette.routing import Router
+from starlette.types import Receive, Scope, Send
+
+from llm_to_anthropic.errors import ApiError
+from llm_to_anthropic.gateway.call import Call, Headers, Reply
+from llm_to_anthropic.http.access import Access, preflight_headers
+from llm_to_anthropic.http.body import ClientGone, check_encoding, check_json, read_body
+from llm_to_anthropic.http.errors import Failures, not_found, routing_error, wrong_method
+from llm_to_anthropic.http.health import OPEN_PATHS, health_routes
+from llm_to_anthropic.http.incoming import Incoming
+from llm_to_anthropic.http.interface import Gateway
+from llm_to_anthropic.http.models import model_routes
+from llm_to_anthropic.http.reply import HttpReply
+from llm_to_anthropic.http.request_ids import RequestIds
+from llm_to_anthropic.http.telemetry import telemetry_routes
+from llm_to_anthropic.settings import Settings
+
+Answer = Callable[[Call, Reply], Awaitable[None]]
+
+
+class App:
+    """The ASGI application in front of one gateway."""
+
+    def __init__(self, settings: Settings, gateway: Gateway) -> None:
+        self.gateway = gateway
+        self.request_ids = RequestIds()
+        self.draining = False
+        """Set once the server is asked to stop: it answers on, but is no longer ready."""
+        self._access = Access(settings)
+        self._failures = Failures(gateway)
+        self._max_body_bytes = settings.limits.max_body_bytes
+        self._body_s = settings.timeouts.body_s
+        self._direct: dict[str, Answer] = {
+            "/v1/messages": gateway.messages,
+            "/v1/messages/count_tokens": gateway.count_tokens,
+        }
+        routes = health_routes(gateway, lambda: self.draining) + model_routes(gateway) + telemetry_routes()
+        self._router = Router(routes, redirect_slashes=False, default=self._elsewhere)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request. Nothing but cancellation leaves it as an exception."""
+        started = time.monotonic()
+        incoming = Incoming(scope, receive, HttpReply(self.request_ids.next(), receive, send), started)
+        try:
+            await self._serve(incoming)
+        except ApiError as error:
+            await self._failures.refuse(incoming, error)
+        except HTTPException as error:
+            await self._failures.refuse(incoming, routing_error(scope, error))
+        except ClientGone:
+            self._failures.record_gone(incoming)
+        except Exception:
+            # The last resort: whatever happens, the client gets an envelope and the log the traceback.
+            await self._failures.crash(incoming)
+
+    async def _serve(self, incoming: Incoming) -> None:
+        scope, found, reply = incoming.scope, incoming.found, incoming.reply
+        self._access.check_host(scope, found)
+        reply.cors = self._access.check_origin(found)
+        if reply.cors and scope["method"] == "OPTIONS" and b"access-control-request-method" in found:
+            await reply.whole(204, preflight_headers(found), b"")
+            return
+        path: str = scope["path"]
+        if path not in OPEN_PATHS:
+            incoming.keys = self._access.authenticate(scope, found)
+        answer = self._direct.get(path)
+        if answer is None:
+            await self._ordinary(incoming)
+            return
+        if scope["method"] != "POST":
+            raise wrong_method(scope, ["POST"])
+        check_json(found)
+        await self._hand_over(incoming, answer)
+
+    async def _hand_over(self, incoming: Incoming, answer: Answer) -> None:
+        """Reads the body and lets the gateway answer."""
+        scope = incoming.scope
+        check_encoding(incoming.found)
+        body = await read_body(incoming.receive, incoming.found, self._max_body_bytes, self._body_s)
+        headers: Headers = scope["headers"]
+        if incoming.keys:
+            # Our own client key is no business of any upstream.
+            headers = [header for header in headers if header[0] not in incoming.keys]
+        call = Call(
+            request_id=incoming.reply.request_id,
+            method=scope["method"],
+            path=scope["path"],
+            raw_path=scope["raw_path"].decode("ascii"),
+            query=scope["query_string"].decode("latin-1"),
+            headers=headers,
+            body=body,
+            started=incoming.started,
+        )
+        incoming.handed_over = True
+        await answer(call, incoming.reply)
+
+    async def _ordinary(self, incoming: Incoming) -> None:
+        scope = incoming.scope
+        scope["app"] = self  # so that the router raises a 405 instead of answering in plain text
+        scope["state"]["incoming"] = incoming
+        await self._router(scope, incoming.receive, incoming.reply.send)
+        if scope["path"] not in OPEN_PATHS:
+            self._failures.record(incoming, incoming.reply.status)
+
+    async def _elsewhere(self, scope: Scope, _receive: Receive, _send: Send) -> None:
+        """A path without a route of its own: the gateway may know an upstream that has it."""
+        incoming: Incoming = scope["state"]["incoming"]
+        if not _is_api_path(scope["path"]):
+            raise not_found(scope)
+        await self._hand_over(incoming, self.gateway.forward)
+
+
+def _is_api_path(path: str) -> bool:
+    # Dot segments and empty ones could lead an upstream to another path than the one that was checked.
+    segments = path.split("/")[1:]
+    first, rest = segments[0], segments[1:]
+    return first == "v1" and bool(rest) and rest[0] != "v1" and not {"", ".", ".."}.intersection(rest)
+
+
+def create_app(settings: Settings, gateway: Gateway) -> App:
+    """The ASGI application of these settings."""
+    return App(settings, gateway)

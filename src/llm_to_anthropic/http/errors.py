@@ -1,0 +1,89 @@
+"""The one way in which every failure before the gateway, or despite it, leaves this server."""
+
+from __future__ import annotations
+
+import time
+
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.types import Scope
+
+from llm_to_anthropic.errors import ApiError, ClientError
+from llm_to_anthropic.exchange import Exchange
+from llm_to_anthropic.http.incoming import Incoming
+from llm_to_anthropic.http.interface import Gateway
+from llm_to_anthropic.writer import error_event
+
+CLIENT_GONE = 499
+
+_log = structlog.get_logger()
+
+
+class Failures:
+    """Answers failures in Anthropic's envelope and has one Exchange recorded for each request."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    async def refuse(self, incoming: Incoming, error: ApiError) -> None:
+        """Answers an error; one that comes amid an event stream ends it with an `error` event."""
+        reply = incoming.reply
+        if reply.status == 0:
+            await reply.error(error)
+        elif reply.streaming:
+            await reply.write(error_event(error, reply.request_id))
+            await reply.end()
+        self.record(incoming, error.status, error.type, error.message)
+
+    async def crash(self, incoming: Incoming) -> None:
+        """Answers the exception being handled with a 500 that tells nothing but the request id."""
+        scope, request_id = incoming.scope, incoming.reply.request_id
+        _log.exception("internal error", request_id=request_id, method=scope["method"], path=scope["path"])
+        await self.refuse(incoming, ApiError(500, f"internal error; request id {request_id} finds it in the log"))
+
+    def record_gone(self, incoming: Incoming) -> None:
+        """Records a request that ended amid its body: the client left, or the protocol refused what it sent."""
+        refused: ApiError | None = incoming.scope["state"].get("refused")
+        if refused is None:
+            self.record(incoming, CLIENT_GONE, "client_disconnected")
+        else:
+            self.record(incoming, refused.status, refused.type, refused.message)
+
+    def record(self, incoming: Incoming, status: int, outcome: str = "ok", error: str = "") -> None:
+        """Has an Exchange recorded, unless the gateway does."""
+        if incoming.handed_over:
+            return
+        self._gateway.record(
+            Exchange(
+                request_id=incoming.reply.request_id,
+                method=incoming.scope["method"],
+                path=incoming.scope["path"],
+                status=status,
+                outcome=outcome,
+                duration_ms=round((time.monotonic() - incoming.started) * 1e3, 2),
+                error=error,
+            )
+        )
+
+
+def routing_error(scope: Scope, error: HTTPException) -> ApiError:
+    """What the router refuses, in our words."""
+    if error.status_code != 405:
+        return ApiError(error.status_code, error.detail)
+    allowed = (error.headers or {}).get("Allow", "")
+    return wrong_method(scope, sorted(allowed.split(", ")))
+
+
+def wrong_method(scope: Scope, allowed: list[str]) -> ApiError:
+    """405 with `allow`."""
+    methods = ", ".join(allowed)
+    return ClientError(
+        f"{scope['method']} is not allowed on {scope['path']}: use {methods}", status=405, headers={"allow": methods}
+    )
+
+
+def not_found(scope: Scope) -> ApiError:
+    """404 for a path that does not exist here."""
+    path: str = scope["path"]
+    hint = "; the base URL of a client of this proxy ends without /v1" if path.startswith("/v1/v1/") else ""
+    return ClientError(f"not found: {scope['method']} {path[:200]}{hint}", status=404)

@@ -1,0 +1,46 @@
+"""What anybody may ask: whether the server lives, whether it can serve, whether it is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from llm_to_anthropic import __version__
+from llm_to_anthropic.http.interface import Gateway
+
+OPEN_PATHS = frozenset(("/", "/api/hello", "/health", "/health/ready"))
+"""Served without a client key."""
+
+NOT_CACHED = {"cache-control": "no-store"}
+
+
+def health_routes(gateway: Gateway, draining: Callable[[], bool]) -> list[Route]:
+    """The open routes. `draining` tells whether the server is on its way out: it is alive then, but not ready."""
+
+    async def health(_request: Request) -> Response:
+        return _json(200, {"status": "ok"})
+
+    async def ready(_request: Request) -> Response:
+        if draining():
+            return _json(503, {"status": "draining"})
+        able, details = gateway.ready()
+        return _json(200 if able else 503, {"status": "ready" if able else "not ready", **details})
+
+    async def hello(_request: Request) -> Response:
+        return _json(200, {"name": "llm-to-anthropic", "version": __version__})
+
+    return [
+        Route("/health", health, methods=["GET"]),
+        Route("/health/ready", ready, methods=["GET"]),
+        # Claude Code asks for these two with HEAD before it starts.
+        Route("/", hello, methods=["GET"]),
+        Route("/api/hello", hello, methods=["GET"]),
+    ]
+
+
+def _json(status: int, body: dict[str, object]) -> Response:
+    return Response(msgspec.json.encode(body), status, NOT_CACHED, media_type="application/json")
