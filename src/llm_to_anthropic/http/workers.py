@@ -1,0 +1,138 @@
+"""Several server processes behind one port: starts them, replaces a dead one, stops them together.
+
+The parent serves nothing and runs no event loop, so that a child is an exact copy with nothing running.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from socket import socket
+from types import FrameType
+from typing import NoReturn, Protocol
+
+import structlog
+
+from llm_to_anthropic.http.listening import close_all
+
+TOO_SOON_S = 5.0
+"""A worker that dies within this time after its start would do so again."""
+START_POLL_S = 0.05
+"""A worker's end is looked for so often while the workers start."""
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+_log = structlog.get_logger()
+
+
+class RunWorker(Protocol):
+    def __call__(self, sockets: list[socket], ready: Callable[[], None], *, orphaned: int) -> int:
+        """Serves on the sockets until it is told to stop; the exit code of the process."""
+        ...
+
+
+def run_workers(sockets: Sequence[list[socket]], run: RunWorker, ready: Callable[[], None]) -> int:
+    """One process per element of `sockets`; returns the exit code once all have ended.
+
+    `ready` is called when all serve.
+    """
+    return Workers(sockets, run).run(ready)
+
+
+class Workers:
+    """The worker processes of one server, seen from their parent."""
+
+    def __init__(self, sockets: Sequence[list[socket]], run: RunWorker) -> None:
+        self._sockets = sockets
+        self._run_worker = run
+        self._started: dict[int, tuple[int, float]] = {}
+        """Process id -> which worker it is, and when it was started."""
+        self._stopping = False
+        self._failed = False
+        # Children notice by its end that the parent was killed.
+        self._orphaned, self._lifeline = os.pipe()
+        self._ready_read, self._ready_write = os.pipe()
+
+    def run(self, ready: Callable[[], None]) -> int:
+        before = {number: signal.signal(number, self._stop) for number in STOP_SIGNALS}
+        try:
+            for index in range(len(self._sockets)):
+                self._start(index)
+            self._wait_ready()
+            if not self._stopping:
+                ready()
+            while self._started:
+                self._reap(*os.wait())
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            for descriptor in (self._orphaned, self._lifeline, self._ready_read, self._ready_write):
+                os.close(descriptor)
+        return int(self._failed)
+
+    def _start(self, index: int) -> None:
+        # A signal between the fork and the child's own handlers would be taken for the parent's.
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        pid = os.fork()
+        if pid == 0:
+            self._be_worker(index)
+        self._started[pid] = (index, time.monotonic())
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+
+    def _be_worker(self, index: int) -> NoReturn:
+        code = 1
+        try:
+            os.setpgid(0, 0)  # Ctrl-C in a terminal is the parent's to pass on
+            for number in STOP_SIGNALS:
+                signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+            os.close(self._lifeline)
+            own = self._sockets[index]
+            for sockets in self._sockets:
+                if sockets is not own:
+                    close_all(sockets)
+            code = self._run_worker(own, self._tell_ready, orphaned=self._orphaned)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+
+    def _tell_ready(self) -> None:
+        os.write(self._ready_write, b".")
+
+    def _wait_ready(self) -> None:
+        missing = len(self._sockets)
+        while missing > 0 and self._started:
+            if select.select([self._ready_read], [], [], START_POLL_S)[0]:
+                missing -= len(os.read(self._ready_read, missing))
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid:
+                self._reap(pid, status)
+
+    def _stop(self, number: int, _frame: FrameType | None = None) -> None:
+        """Passes a stop on: the first begins the drain, a second SIGINT ends everything at once."""
+        passed_on = signal.SIGINT if self._stopping and number == signal.SIGINT else signal.SIGTERM
+        self._stopping = True
+        for sockets in self._sockets:
+            close_all(sockets)  # else connections would wait here for somebody to accept them
+        for pid in list(self._started):
+            with suppress(ProcessLookupError):
+                os.kill(pid, passed_on)
+
+    def _reap(self, pid: int, status: int) -> None:
+        index, since = self._started.pop(pid, (-1, 0.0))
+        code = os.waitstatus_to_exitcode(status)
+        if self._stopping:
+            self._failed |= code not in (0, -signal.SIGTERM, -signal.SIGINT)
+            return
+        if time.monotonic() - since < TOO_SOON_S:
+            _log.error("a worker process ended at its start; stopping", worker=index, exit_code=code)
+            self._failed = True
+            self._stop(signal.SIGTERM)
+            return
+        _log.error("a worker process died and is replaced", worker=index, exit_code=code)
+        self._start(index)
