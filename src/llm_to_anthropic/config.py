@@ -1,0 +1,128 @@
+"""Flags, environment, .env and TOML file -> validated settings: the only reader of the environment and of files.
+
+The work is shared with config_sources.py (what was said where), config_schema.py (its shape),
+config_tables.py (tables that mirror a Struct), config_providers.py (accounts, aliases) and config_keys.py.
+Importing this module is cheap: pydantic is imported when `load` runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from llm_to_anthropic.config_keys import KeyReader
+from llm_to_anthropic.config_providers import ProviderBuilder
+from llm_to_anthropic.config_sources import Report, Sources, read
+from llm_to_anthropic.config_tables import filled, overrides
+from llm_to_anthropic.errors import ConfigError
+from llm_to_anthropic.routing import DEFAULT_MODELS, PREFERRED_NAMES, usable
+from llm_to_anthropic.settings import Limits, Settings, Timeouts
+
+if TYPE_CHECKING:
+    from llm_to_anthropic.config_schema import Schema
+
+
+def load(flags: Mapping[str, object], environ: Mapping[str, str], cwd: Path) -> Settings:
+    """The settings: flags over environment over `.env` over the TOML file over defaults.
+
+    `flags` holds host, port, workers, verbose and config (a path), each only if given. Empty
+    environment values count as unset. The file is the one of --config, else of
+    LLM_TO_ANTHROPIC_CONFIG, else llm-to-anthropic.toml here, else the user's own.
+
+    Raises: ConfigError with every problem that was found, each with its place; never with a secret.
+    """
+    # Building the schema takes a few hundred milliseconds, which `--help` need not pay.
+    from llm_to_anthropic.config_schema import validate  # noqa: PLC0415
+
+    report = Report()
+    sources = read(flags, environ, cwd, report)
+    schema = validate(sources, report)
+    settings = _settings(schema, sources, report)
+    _check_preferred(settings, sources, report)
+    if report.problems:
+        raise ConfigError(report.problems)
+    _warn_of_keys(settings, report)
+    _warn_of_missing_protocols(schema, settings, report)
+    _warn_of_access(settings, report)
+    return msgspec.structs.replace(settings, warnings=tuple(report.warnings))
+
+
+def _settings(schema: Schema, sources: Sources, report: Report) -> Settings:
+    builder = ProviderBuilder(schema, sources, report)
+    providers = builder.providers()
+    timeouts = overrides(sources.place("timeouts"), schema.timeouts, Timeouts, report)
+    limits = overrides(sources.place("limits"), schema.limits, Limits, report)
+    big, small = DEFAULT_MODELS[schema.preferred_provider]
+    return Settings(
+        host=schema.server_host.strip() or "0.0.0.0",  # noqa: S104  as users expect; access is checked
+        port=schema.server_port,
+        workers=schema.workers,
+        verbose=schema.verbose,
+        preferred_provider=schema.preferred_provider,
+        big_model=schema.big_model.strip() or big,
+        small_model=schema.small_model.strip() or small,
+        providers=providers,
+        aliases=builder.aliases(providers),
+        client_keys=KeyReader(sources, report).client_keys(schema.proxy_api_keys),
+        allow_unauthenticated=schema.allow_unauthenticated,
+        allowed_hosts=schema.allowed_hosts,
+        allowed_origins=schema.allowed_origins,
+        strict=schema.strict,
+        timeouts=filled(Timeouts, timeouts),
+        limits=filled(Limits, limits),
+    )
+
+
+def _check_preferred(settings: Settings, sources: Sources, report: Report) -> None:
+    if settings.preferred_provider != "anthropic" or usable(settings.providers["anthropic"]):
+        return
+    variable = settings.providers["anthropic"].credential.variable
+    report.problem(sources.place("preferred_provider"), f"is anthropic, but {variable} is not set.")
+
+
+def _warn_of_keys(settings: Settings, report: Report) -> None:
+    providers = settings.providers
+    preferred = providers[PREFERRED_NAMES[settings.preferred_provider]]
+    if not any(map(usable, providers.values())):
+        variables = dict.fromkeys(provider.credential.variable for provider in providers.values())
+        report.warn(
+            f"no provider has a key: set {', '.join(variables)} (any one of them), or OPENAI_BASE_URL for a "
+            "local server that needs none; until then every request is refused."
+        )
+    elif not usable(preferred):
+        report.warn(
+            f"the preferred provider {preferred.name} has no key, so haiku, sonnet, opus and fable are refused: "
+            f"set {preferred.credential.variable}, or PREFERRED_PROVIDER to another."
+        )
+
+
+def _warn_of_missing_protocols(schema: Schema, settings: Settings, report: Report) -> None:
+    # The translators are no part of reading a configuration; only their names matter here.
+    from llm_to_anthropic.translators.registry import TRANSLATORS  # noqa: PLC0415
+
+    if schema.openai_api == "responses" and "openai_responses" not in TRANSLATORS:
+        report.warn("OPENAI_API is responses, which this version does not speak yet: Chat Completions is used.")
+    if schema.use_vertex_auth and "gemini" not in TRANSLATORS:
+        report.warn("USE_VERTEX_AUTH is read, but this version does not speak Gemini's protocol yet.")
+    for provider in filter(usable, settings.providers.values()):
+        if provider.protocol not in {"anthropic", *TRANSLATORS}:
+            report.warn(
+                f"provider {provider.name} speaks {provider.protocol}, which this version does not translate to "
+                "yet: requests to it are refused."
+            )
+
+
+def _warn_of_access(settings: Settings, report: Report) -> None:
+    forwarding = [provider.name for provider in settings.providers.values() if provider.credential.client]
+    if settings.allow_unauthenticated and not settings.client_keys:
+        report.warn(
+            "ALLOW_UNAUTHENTICATED is on and PROXY_API_KEYS is empty: whoever reaches this server can spend your keys."
+        )
+    if forwarding and settings.client_keys:
+        report.warn(
+            f"PROXY_API_KEYS is set and provider {', '.join(forwarding)} forwards the client's own key: clients must "
+            "send the proxy's key in one header (x-api-key or authorization) and the provider's in the other."
+        )

@@ -1,0 +1,97 @@
+"""Where keys are kept -> credentials. A key is never part of a message, nor is text that might be one."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from pathlib import Path
+
+from llm_to_anthropic.config_sources import Report, Sources, expand
+from llm_to_anthropic.providers.provider import Credential, Secret
+
+REFERENCES = '"env:NAME", "file:PATH" or "client"'
+
+_KEY = re.compile(r"[!-~]+")
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
+
+
+class KeyReader:
+    """Reads keys from the environment and from key files; what is wrong with them goes into the report."""
+
+    def __init__(self, sources: Sources, report: Report) -> None:
+        self._sources = sources
+        self._report = report
+
+    def setting(self, field: str, variable: str) -> Credential:
+        """The key of a setting like openai_api_key: itself, but a reference in the TOML file."""
+        given = self._sources.fields.get(field)
+        if given is None:
+            return Credential(variable=variable)
+        if given.from_file:
+            return self.reference(given.place, str(given.value), variable)
+        return self._credential(self._clean(given.place, str(given.value)), variable)
+
+    def variable(self, name: str) -> Credential:
+        """The key in an environment variable, if it is set."""
+        key = self._clean(f"environment: {name}", self._sources.variables.get(name, ""))
+        return self._credential(key, name)
+
+    def reference(self, place: str, text: str, variable: str) -> Credential:
+        """`env:NAME`, `file:PATH` or `client`; anything else might be a key, and is not repeated."""
+        kind, _, rest = text.strip().partition(":")
+        match kind, rest.strip():
+            case "client", "":
+                return Credential(client=True, variable=variable)
+            case "env", name if name:
+                return self._credential(self._from_variable(place, name), name)
+            case "file", path if path:
+                return self._credential(self._from_file(place, path), place)
+            case _:
+                self._report.problem(place, f"must be {REFERENCES}: a key itself does not belong in this file.")
+                return Credential(variable=variable or place)
+
+    def client_keys(self, keys: tuple[str, ...]) -> tuple[Secret, ...]:
+        """PROXY_API_KEYS: the keys themselves, but references in the TOML file."""
+        place = self._sources.place("proxy_api_keys")
+        given = self._sources.fields.get("proxy_api_keys")
+        if given is not None and given.from_file:
+            read = [self.reference(place, key, "").key for key in keys]
+        else:
+            read = [self._credential(self._clean(place, key), "").key for key in keys]
+        return tuple(key for key in read if key is not None)
+
+    def _from_variable(self, place: str, name: str) -> str:
+        key = self._sources.variables.get(name, "")
+        if not key:
+            # What is no variable's name may be the key itself.
+            shown = name if _VARIABLE.fullmatch(name) else "the variable that it names"
+            self._report.problem(place, f"takes its key from the environment, but {shown} is not set.")
+        return self._clean(place, key)
+
+    def _from_file(self, place: str, name: str) -> str:
+        path = self._sources.folder / expand(Path(name), self._sources.home)
+        try:
+            key = path.read_text(encoding="utf-8").strip()
+            mode = path.stat().st_mode
+        except OSError as error:
+            self._report.problem(place, f"names a file that cannot be read: {error.strerror}.")
+            return ""
+        except UnicodeDecodeError:
+            self._report.problem(place, "names a file that is not text.")
+            return ""
+        if not key:
+            self._report.problem(place, "names an empty file.")
+        if os.name == "posix" and mode & stat.S_IROTH:
+            self._report.warn(f"{place} names a file that every user of this machine can read; chmod 600 mends it.")
+        return self._clean(place, key)
+
+    def _clean(self, place: str, key: str) -> str:
+        key = key.strip()
+        if key and not _KEY.fullmatch(key):
+            self._report.problem(place, "holds a key with a blank, a line break or a letter beyond ASCII in it.")
+            return ""
+        return key
+
+    def _credential(self, key: str, variable: str) -> Credential:
+        return Credential(key=Secret(key) if key else None, variable=variable)

@@ -1,0 +1,230 @@
+"""What flags, environment, .env and the TOML file say, each value with its place; no value is judged here."""
+
+from __future__ import annotations
+
+import io
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+
+import msgspec
+
+FILE_NAME = "llm-to-anthropic.toml"
+FILE_VARIABLE = "LLM_TO_ANTHROPIC_CONFIG"
+
+ENV_NAMES: tuple[str, ...] = (
+    "OPENAI_API_KEY",
+    "GEMINI_API_KEY",
+    "ANTHROPIC_API_KEY",
+    "OPENAI_BASE_URL",
+    "GEMINI_BASE_URL",
+    "ANTHROPIC_BASE_URL",
+    "OPENAI_API",
+    "PREFERRED_PROVIDER",
+    "BIG_MODEL",
+    "SMALL_MODEL",
+    "SERVER_HOST",
+    "SERVER_PORT",
+    "WORKERS",
+    "VERBOSE",
+    "STRICT",
+    "PROXY_API_KEYS",
+    "ALLOW_UNAUTHENTICATED",
+    "ALLOWED_HOSTS",
+    "ALLOWED_ORIGINS",
+    "USE_VERTEX_AUTH",
+    "VERTEX_PROJECT",
+    "VERTEX_LOCATION",
+)
+"""Variables that are read. In lower case they are keys of the TOML file too."""
+
+_FLAG_FIELDS = {"host": "server_host", "port": "server_port"}
+_MISNOMERS = {
+    "OPENAI_API_BASE": "OPENAI_BASE_URL",
+    "GOOGLE_API_KEY": "GEMINI_API_KEY",
+    "SMALL_FAST_MODEL": "SMALL_MODEL",
+    "PROXY_API_KEY": "PROXY_API_KEYS",
+}
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_SHORTEST_GUESS = 8
+"""Shorter names resemble too much: a shared environment is full of them."""
+
+
+class Report:
+    """The problems and warnings that reading a configuration brought up, one sentence each."""
+
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+        self.warnings: list[str] = []
+
+    def problem(self, place: str, text: str) -> None:
+        self.problems.append(f"{place} {text}")
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
+
+class Given(msgspec.Struct, frozen=True):
+    """A value and where it stands, e.g. `.env line 3: OPENAI_API`."""
+
+    value: object
+    place: str
+    from_file: bool = False
+    """In the TOML file, where keys in plain text are refused."""
+    ambient: bool = False
+    """From the environment or .env, which other programs read too."""
+
+
+class Sources(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that was said, the strongest source for each field."""
+
+    fields: Mapping[str, Given]
+    variables: Mapping[str, str]
+    """The environment over .env, for `env:NAME`. Empty values are left out."""
+    folder: Path
+    """Relative paths in the file start here."""
+    home: Path | None
+    file_name: str = ""
+
+    def place(self, field: str) -> str:
+        """Where a field was set, or where it could be set."""
+        given = self.fields.get(field)
+        if given is not None:
+            return given.place
+        return f"environment: {field.upper()}" if field.upper() in ENV_NAMES else f"{self.file_name}: {field}"
+
+
+def quoted(key: str) -> str:
+    """A key as it stands in a TOML file."""
+    return key if _BARE_KEY.fullmatch(key) else f'"{key}"'
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A sentence with the nearest known name and a blank before it, or nothing where none is near."""
+    near = get_close_matches(name.lower(), list(known), n=1, cutoff=0.6)
+    return f' Did you mean "{near[0]}"?' if near else ""
+
+
+def read(flags: Mapping[str, object], environ: Mapping[str, str], cwd: Path, report: Report) -> Sources:
+    """Reads all sources; what cannot be read at all becomes a problem."""
+    dotenv = dict(_read_dotenv(cwd / ".env", report))
+    variables = {name: given.value for name, given in dotenv.items() if isinstance(given.value, str)}
+    variables |= {name: value for name, value in environ.items() if value.strip()}
+    home = environ.get("HOME") or environ.get("USERPROFILE")
+    file = _find_file(flags, variables, cwd, Path(home) if home else None, report)
+    fields = _from_file(file, report) if file else {}
+    fields |= {name.lower(): given for name, given in dotenv.items() if name in ENV_NAMES}
+    fields |= _from_environment(environ)
+    fields |= _from_flags(flags)
+    _warn_near_misses(environ, dotenv, report)
+    return Sources(
+        fields=fields,
+        variables=variables,
+        folder=file.parent if file else cwd,
+        home=Path(home) if home else None,
+        file_name=file.name if file else FILE_NAME,
+    )
+
+
+def _from_flags(flags: Mapping[str, object]) -> dict[str, Given]:
+    given = {}
+    for flag, value in flags.items():
+        field = _FLAG_FIELDS.get(flag, flag)
+        if value is not None and field.upper() in ENV_NAMES:
+            given[field] = Given(value, f"--{flag.replace('_', '-')}")
+    return given
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Given]:
+    return {
+        name.lower(): Given(environ[name], f"environment: {name}", ambient=True)
+        for name in ENV_NAMES
+        if environ.get(name, "").strip()
+    }
+
+
+def _read_dotenv(path: Path, report: Report) -> Iterator[tuple[str, Given]]:
+    # The parser comes with pydantic-settings; like that it is only needed once a configuration is read.
+    from dotenv.parser import parse_stream  # noqa: PLC0415
+
+    text = _read_text(path, report) if path.exists() else None
+    for binding in parse_stream(io.StringIO(text or "")):
+        # The parser counts from the blank lines before a statement.
+        blank = len(binding.original.string) - len(binding.original.string.lstrip("\r\n"))
+        line = binding.original.line + binding.original.string[:blank].count("\n")
+        if binding.error:
+            report.problem(f".env line {line}:", "is not of the form NAME=value.")
+        elif binding.key and binding.value and binding.value.strip():
+            yield binding.key, Given(binding.value, f".env line {line}: {binding.key}", ambient=True)
+
+
+def _find_file(
+    flags: Mapping[str, object], variables: Mapping[str, str], cwd: Path, home: Path | None, report: Report
+) -> Path | None:
+    """The one TOML file that is read; a file that was asked for must exist."""
+    asked = (("--config:", flags.get("config")), (f"environment: {FILE_VARIABLE}:", variables.get(FILE_VARIABLE)))
+    for place, value in asked:
+        if value:
+            path = cwd / expand(Path(str(value)), home)
+            if not path.is_file():
+                report.problem(place, f"there is no file {path}.")
+                return None
+            return path
+    settings_home = variables.get("XDG_CONFIG_HOME")
+    folder = Path(settings_home) if settings_home else home / ".config" if home else None
+    usual = (cwd / FILE_NAME, folder / "llm-to-anthropic" / "config.toml" if folder else None)
+    return next((path for path in usual if path is not None and path.is_file()), None)
+
+
+def expand(path: Path, home: Path | None) -> Path:
+    """`~/x` below the home directory; other paths as they are."""
+    return home.joinpath(*path.parts[1:]) if home and path.parts[:1] == ("~",) else path
+
+
+def _from_file(path: Path, report: Report) -> dict[str, Given]:
+    text = _read_text(path, report)
+    if text is None:
+        return {}
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        # Its message names line and column, and at most one character of the text.
+        report.problem(f"{path.name}:", f"is not valid TOML: {error}.")
+        return {}
+    return {
+        key: Given(value, f"{path.name}: {key}", from_file=True)
+        for key, value in tables.items()
+        if not (isinstance(value, str) and not value.strip())
+    }
+
+
+def _read_text(path: Path, report: Report) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        report.problem(f"{path.name}:", f"cannot be read: {error.strerror}.")
+    except UnicodeDecodeError:
+        report.problem(f"{path.name}:", "is not UTF-8 text.")
+    return None
+
+
+def _warn_near_misses(environ: Mapping[str, str], dotenv: Mapping[str, Given], report: Report) -> None:
+    """Names that nearly are ours. Warnings only: the environment belongs to other programs as well."""
+    places = {name: f"environment: {name}" for name, value in environ.items() if value.strip()}
+    places = {name: given.place for name, given in dotenv.items()} | places
+    for name, place in places.items():
+        meant = _meant(name)
+        if meant and meant not in places:
+            report.warn(f"{place} is not read; did you mean {meant}?")
+
+
+def _meant(name: str) -> str:
+    if name in ENV_NAMES or name == FILE_VARIABLE:
+        return ""
+    if name in _MISNOMERS:
+        return _MISNOMERS[name]
+    long_names = [known for known in (*ENV_NAMES, FILE_VARIABLE) if len(known) >= _SHORTEST_GUESS]
+    near = get_close_matches(name, long_names, n=1, cutoff=0.9)
+    return near[0] if near else ""
