@@ -34,12 +34,20 @@ CACHE_ENTRIES = 256
 class TokenCounter:
     """Counts of one process. The vocabulary is loaded at the first use, or by `load()`.
 
-    `clock` gives seconds; once `budget_s` is used up the rest of a request is extrapolated.
+    `clock` gives seconds; once `budget_s` is used up the rest of a request is extrapolated. Where
+    `load_encoding` fails, counts are estimates by bytes.
     """
 
-    def __init__(self, *, budget_s: float = 1.5, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        *,
+        budget_s: float = 1.5,
+        clock: Callable[[], float] = time.monotonic,
+        load_encoding: Callable[[], Encoding] | None = None,
+    ) -> None:
         self._budget_s = budget_s
         self._clock = clock
+        self._load_encoding = load_encoding or _load_o200k
         self._encoding: Encoding | None = None
         self._broken = False
         self._loading = Lock()
@@ -90,9 +98,7 @@ class TokenCounter:
         with self._loading:
             if self._encoding is None and not self._broken:
                 try:
-                    from llm_to_anthropic.counting.vocabulary import load_encoding  # noqa: PLC0415  heavy
-
-                    self._encoding = load_encoding()
+                    self._encoding = self._load_encoding()
                 except (ImportError, OSError, ValueError):
                     # No reason to fail a request: counting goes on by bytes.
                     self._broken = True
@@ -156,6 +162,13 @@ class _Cache:
             self._counts[key] = count
             if len(self._counts) > self._entries:
                 self._counts.popitem(last=False)
+
+
+def _load_o200k() -> Encoding:
+    # Imported late: the tokeniser costs time and memory that most processes never need.
+    from llm_to_anthropic.counting.vocabulary import load_encoding  # noqa: PLC0415
+
+    return load_encoding()
 
 
 def _stable_prompt(request: MessagesRequest, family: Family) -> Prompt:
