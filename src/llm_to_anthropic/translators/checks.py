@@ -23,6 +23,14 @@ class _Container(msgspec.Struct):
     skills: list[Raw] | None = None
 
 
+class _Edit(msgspec.Struct):
+    type: str = ""
+
+
+class _ContextManagement(msgspec.Struct):
+    edits: list[_Edit] | None = None
+
+
 def given(raw: Raw) -> bool:
     """Whether a raw field is there and not null."""
     return bool(raw) and bytes(raw) != b"null"
@@ -40,7 +48,7 @@ def check_supported(request: MessagesRequest, *, model: str, api_version: str) -
 
 def report_unsupported(request: MessagesRequest, losses: LossReport) -> None:
     """Reports the fields that no translated upstream takes and whose absence may change the answer."""
-    if given(request.context_management):
+    if _edits_context(request.context_management):
         losses.lose("context_management", "the upstream does not edit its context; left out")
     if request.output_config and given(request.output_config.task_budget):
         losses.lose("output_config.task_budget", "left out")
@@ -73,6 +81,17 @@ def _has_skills(container: Raw) -> bool:
         return bool(msgspec.json.decode(container, type=_Container).skills)
     except msgspec.ValidationError:
         return True
+
+
+def _edits_context(context_management: Raw) -> bool:
+    """Whether it asks for more than clearing old thinking, which does not travel to other vendors anyway."""
+    if not given(context_management):
+        return False
+    try:
+        edits = msgspec.json.decode(context_management, type=_ContextManagement).edits or []
+    except msgspec.ValidationError:
+        return True
+    return any(not edit.type.startswith("clear_thinking") for edit in edits)
 
 
 def _check_version(request: MessagesRequest, api_version: str) -> None:

@@ -181,13 +181,13 @@ class _Encoder:
         if prepared.weakened:
             self._losses.lose(path, "the choice at its root was merged into one object")
         name = upstream_name(tool.name)
-        if not self._quirks.strict:
-            return FunctionTool(Function(name, tool.description, prepared.schema))
-        closed = close_schema(prepared.schema) if tool.strict and not prepared.weakened else None
+        closable = tool.strict and self._quirks.strict and not prepared.weakened
+        closed = close_schema(prepared.schema) if closable else None
         if closed is None:
             if tool.strict:
-                self._losses.lose(f"{tool.path}.strict", "its schema cannot be enforced by this model")
-            return FunctionTool(Function(name, tool.description, prepared.schema, strict=False))
+                self._losses.lose(f"{tool.path}.strict", "the upstream cannot enforce this schema")
+            strict = False if self._quirks.strict else None
+            return FunctionTool(Function(name, tool.description, prepared.schema, strict=strict))
         self._strict_schemas[tool.name] = msgspec.json.decode(tool.schema)
         return FunctionTool(Function(name, tool.description, closed, strict=True))
 
@@ -296,8 +296,8 @@ class _Encoder:
         # Answers travel as text, so a schema that would only close with nulls for what is absent stays open.
         closed = close_schema(wanted.schema, optional=False)
         if closed is not None:
-            return JsonSchema(closed, strict=True)
-        return JsonSchema(wanted.schema, strict=False if self._quirks.strict else None)
+            return JsonSchema(closed, "output", strict=True)
+        return JsonSchema(wanted.schema, "output", strict=False if self._quirks.strict else None)
 
     def _set_account(self, chat: ChatRequest) -> None:
         """Fields about the account rather than the answer."""

@@ -99,8 +99,9 @@ def prepare_schema(raw: Raw, path: str, *, clean: bool = False) -> Prepared:
     weakened = not _NOT_AT_ROOT.isdisjoint(changed)
     if weakened:
         changed = _merge_root(changed)
-    if changed.get("type") != "object" or not is_schema(changed.get("properties")):
-        changed = {**changed, "type": "object", "properties": changed.get("properties") or {}}
+    properties = changed.get("properties")
+    if changed.get("type") != "object" or not is_schema(properties):
+        changed = {**changed, "type": "object", "properties": properties if is_schema(properties) else {}}
     same = changed is schema
     return Prepared(raw if same else _encode(changed), weakened)
 
