@@ -250,7 +250,7 @@ def test_preferred_provider_without_a_key_warns(place: Place) -> None:
 )
 def test_doubtful_environment_warns(place: Place, environ: dict[str, str], words: str) -> None:
     """Open access and names that nearly are ours are warned of, not refused."""
-    warnings = place.load({**KEY, **environ}).warnings
+    warnings = place.load({"ANTHROPIC_API_KEY": "test-key", **environ}).warnings
     assert [warning for warning in warnings if words in warning]
 
 
