@@ -131,7 +131,7 @@ class UpstreamCall:
         Raises UpstreamError, after what had arrived before it was read.
         """
         if not self._coding:
-            return await self._read_raw(quiet_s)
+            return self._take() if self._pieces else await self._read_raw(quiet_s)
         try:
             return await self._read_decoded(quiet_s)
         except UpstreamProtocolError:
@@ -167,7 +167,8 @@ class UpstreamCall:
         """The request goes out on `line`."""
         self._line = line
         self._active = self._loop.time()
-        line.watch(min(self._active + self._limit()[1], self._total_at))
+        due = self._active + self._limit()[1]
+        line.watch(due if due < self._total_at else self._total_at)
 
     def progress(self) -> None:
         """A part of the request went out, or of the answer's head came in."""
@@ -195,10 +196,9 @@ class UpstreamCall:
             waiter.set_result(True)
 
     def finish(self) -> None:
-        """The answer is complete; the connection may serve others."""
+        """The answer is complete; the connection may serve others. The caller wakes."""
         self._ended = True
         self._line = None
-        self.wake()
 
     def lost(self, *, stale: bool) -> None:
         """The connection is gone; `stale` if it had served before and not one byte came this time."""
@@ -265,16 +265,6 @@ class UpstreamCall:
             self._waiter = None
             self._quiet_at = inf
 
-    async def _read_raw(self, quiet_s: float | None) -> bytes | None:
-        while not self._pieces:
-            if self._failure is not None:
-                raise self._failure
-            if self._ended:
-                return b""
-            if not await self._wait(quiet_s):
-                return None
-        return self._take()
-
     def _take(self) -> bytes:
         pieces = self._pieces
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -284,6 +274,16 @@ class UpstreamCall:
             self._active = self._loop.time()
             self._line.resume()
         return data
+
+    async def _read_raw(self, quiet_s: float | None) -> bytes | None:
+        while not self._pieces:
+            if self._failure is not None:
+                raise self._failure
+            if self._ended:
+                return b""
+            if not await self._wait(quiet_s):
+                return None
+        return self._take()
 
     async def _read_decoded(self, quiet_s: float | None) -> bytes | None:
         while True:

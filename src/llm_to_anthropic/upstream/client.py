@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 
 from llm_to_anthropic.errors import UpstreamTimeout, UpstreamUnreachable
 from llm_to_anthropic.settings import Timeouts
@@ -12,47 +13,38 @@ from llm_to_anthropic.upstream.connecting import open_connection
 from llm_to_anthropic.upstream.connection import Connection
 from llm_to_anthropic.upstream.pool import Pool
 from llm_to_anthropic.upstream.proxying import Proxy, ProxyRules
-from llm_to_anthropic.upstream.request import Origin, OutgoingRequest, encode_head, parse_origin, split_url
+from llm_to_anthropic.upstream.request import (
+    Origin,
+    OutgoingRequest,
+    encode_head,
+    parse_origin,
+    request_line,
+    split_url,
+)
 from llm_to_anthropic.upstream.tls import Trust
 
-_MAX_SITES = 4096
+_MAX_LINES = 1024
+"""Request lines kept ready, by URL. Origins need no such limit: base URLs come from the configuration."""
 _SHUTTING_DOWN = "This proxy is shutting down."
 
 
 class _Site:
     """An origin with the way to it and its idle connections."""
 
-    __slots__ = ("extra", "host_header", "origin", "pool", "proxy", "target_prefix")
+    __slots__ = ("name", "origin", "pool", "proxy")
 
     def __init__(self, origin: Origin, proxy: Proxy | None, pool: Pool) -> None:
-        plain_proxy = proxy if origin.scheme == "http" else None
+        self.name = origin.name
         self.origin = origin
         self.proxy = proxy
         self.pool = pool
-        self.host_header = origin.host_header
+
+    def request_line(self, target: str) -> bytes:
+        host = self.origin.host_header
+        if self.proxy is None or self.origin.scheme == "https":
+            return request_line(target, host, [])
         # A proxy for plain HTTP reads the whole URL out of the request line (RFC 9112, section 3.2.2).
-        self.target_prefix = f"http://{self.host_header}" if plain_proxy else ""
-        self.extra = plain_proxy.header_lines() if plain_proxy else []
-
-
-class _Attempt:
-    """The bytes of one request, and where to send them once more if a pooled connection turns out dead."""
-
-    __slots__ = ("_bodiless", "_body", "_head", "_owner", "_site")
-
-    def __init__(self, owner: Upstream, site: _Site, request: OutgoingRequest, target: str) -> None:
-        self._owner = owner
-        self._site = site
-        self._head = encode_head(request, site.target_prefix + target, site.host_header, site.extra)
-        self._body = request.body
-        self._bodiless = request.method == "HEAD"
-
-    def start(self, connection: Connection, call: UpstreamCall) -> None:
-        connection.start(call, self._head, self._body, bodiless=self._bodiless)
-
-    async def again(self, call: UpstreamCall) -> None:
-        """Sends on a connection that has not served before."""
-        self.start(await self._owner.connect(self._site), call)
+        return request_line(f"http://{host}{target}", host, self.proxy.header_lines())
 
 
 class Upstream:
@@ -67,6 +59,7 @@ class Upstream:
         self._trust = Trust(environ or {})
         self._proxies = ProxyRules(environ or {})
         self._sites: dict[str, _Site] = {}
+        self._lines: dict[str, tuple[_Site, bytes]] = {}
         self._open: set[Connection] = set()
         self._closed = False
         self._all_gone: asyncio.Future[None] | None = None
@@ -77,12 +70,13 @@ class Upstream:
         With `decode` an answer that comes as gzip or deflate is inflated (its headers stay as they came);
         without it the bytes stay as they are. Raises UpstreamUnreachable or UpstreamTimeout (connect).
         """
-        prefix, target = split_url(request.url)
-        site = self._sites.get(prefix) or self._add_site(prefix)
-        attempt = _Attempt(self, site, request, target)
+        site, line = self._lines.get(request.url) or self._add_line(request.url)
+        head = encode_head(request, line)
+        redial = partial(self._send_again, site, request, head)
         loop = asyncio.get_running_loop()
-        call = UpstreamCall(site.origin.name, self._timeouts, loop, attempt.again, decode=decode)
-        attempt.start(site.pool.take() or await self.connect(site), call)
+        call = UpstreamCall(site.name, self._timeouts, loop, redial, decode=decode)
+        connection = site.pool.take() or await self._connect(site)
+        connection.start(call, head, request.body, bodiless=request.method == "HEAD")
         return call
 
     async def close(self) -> None:
@@ -94,7 +88,11 @@ class Upstream:
             self._all_gone = asyncio.get_running_loop().create_future()
             await self._all_gone
 
-    async def connect(self, site: _Site) -> Connection:
+    async def _send_again(self, site: _Site, request: OutgoingRequest, head: bytes, call: UpstreamCall) -> None:
+        connection = await self._connect(site)
+        connection.start(call, head, request.body, bodiless=request.method == "HEAD")
+
+    async def _connect(self, site: _Site) -> Connection:
         """A new connection to a site. Raises UpstreamUnreachable or UpstreamTimeout."""
         if self._closed:
             raise UpstreamUnreachable(_SHUTTING_DOWN)
@@ -104,7 +102,7 @@ class Upstream:
             async with asyncio.timeout(limit):
                 await open_connection(site.origin, site.proxy, connection, self._trust)
         except TimeoutError as error:
-            peer = site.proxy.name if site.proxy else site.origin.name
+            peer = site.proxy.name if site.proxy else site.name
             raise UpstreamTimeout("connect", f"{peer} did not accept a connection within {limit:g} s.") from error
         if self._closed:
             connection.abort()
@@ -119,10 +117,16 @@ class Upstream:
         if not self._open and self._all_gone is not None and not self._all_gone.done():
             self._all_gone.set_result(None)
 
+    def _add_line(self, url: str) -> tuple[_Site, bytes]:
+        prefix, target = split_url(url)
+        site = self._sites.get(prefix) or self._add_site(prefix)
+        if len(self._lines) >= _MAX_LINES:
+            self._lines.clear()
+        self._lines[url] = site, site.request_line(target)
+        return self._lines[url]
+
     def _add_site(self, prefix: str) -> _Site:
         origin = parse_origin(prefix)
         site = _Site(origin, self._proxies.find(origin), Pool(asyncio.get_running_loop()))
-        if len(self._sites) < _MAX_SITES:
-            # Base URLs come from the configuration: this only stops a mistake from eating memory.
-            self._sites[prefix] = site
+        self._sites[prefix] = site
         return site

@@ -49,7 +49,6 @@ class Connection(asyncio.Protocol):
         "_keep",
         "_loop",
         "_lost",
-        "_new_head",
         "_parser",
         "_paused",
         "_pieces",
@@ -96,7 +95,6 @@ class Connection(asyncio.Protocol):
         self._headers: Headers = []
         self._barren = 0
         self._began = False
-        self._new_head = False
         self._interim = False
         self._chunked = False
         self._delimited = False
@@ -214,69 +212,60 @@ class Connection(asyncio.Protocol):
             self.abort()
             return
         self._began = True
-        broken = self._parse(data)
+        try:
+            self._parser.feed_data(data)
+            broken = None
+        except HttpParserError as error:
+            broken = _describe(error)
         pieces = self._pieces
         if pieces:
             call.receive(pieces[0] if len(pieces) == 1 else b"".join(pieces), len(data))
             pieces.clear()
             self._barren = 0
-            call.wake()
         elif not self._complete:
             broken = self._receive_barren(call, len(data)) or broken
         if self._complete:
-            self._finish(call)
+            self._finish(call, reusable=broken is None)
         elif broken is not None:
             call.refuse(broken)
-        elif call.unread > _MAX_UNREAD and not self._paused and self._transport is not None:
+        elif call.unread > _MAX_UNREAD:
+            self._pause()
+        call.wake()
+
+    def _pause(self) -> None:
+        if not self._paused and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
-
-    def _parse(self, data: bytes) -> str | None:
-        try:
-            self._parser.feed_data(data)
-        except HttpParserCallbackError as error:
-            self._keep = False
-            return str(error.__context__)
-        except HttpParserError as error:
-            # After the end of an answer it only spoils the connection.
-            self._keep = False
-            return str(error)
-        return None
 
     def _receive_barren(self, call: UpstreamCall, size: int) -> str | None:
         self._barren += size
         if self._barren > _MAX_BARREN:
             return "its head or its framing is too large"
         call.progress()
-        if self._new_head:
-            self._new_head = False
-            call.wake()
         return None
 
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
         if name == b"transfer-encoding":
             if self._chunked or value.strip().lower() != b"chunked":
-                raise _BrokenAnswer("a transfer-encoding other than chunked")
+                raise _BrokenAnswer("its transfer-encoding is not chunked alone")
             self._chunked = True
         elif name == b"content-length":
             self._delimited = True
-        headers = self._headers
-        if len(headers) >= _MAX_HEADERS:
-            raise _BrokenAnswer(f"more than {_MAX_HEADERS} headers")
-        headers.append((name, value))
+        self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
         if status < 200:
             self._skip_interim(status)
             return
+        if len(self._headers) > _MAX_HEADERS:
+            raise _BrokenAnswer(f"it has more than {_MAX_HEADERS} headers")
         if self._call is None:
             return
         self._call.receive_head(status, self._headers)
-        # Trailers are counted, but are no headers of the answer.
+        # What comes now are trailers, no headers of the answer.
         self._headers = []
-        self._new_head = True
         if self._unsent is not None and status >= 400:
             # It has refused a request of which it has not read the rest.
             self._unsent = None
@@ -286,7 +275,7 @@ class Connection(asyncio.Protocol):
 
     def _skip_interim(self, status: int) -> None:
         if status < 100 or status == 101:
-            raise _BrokenAnswer(f"status {status}")
+            raise _BrokenAnswer(f"its status is {status}")
         self._interim = True
         self._chunked = self._delimited = False
         self._headers = []
@@ -301,11 +290,11 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         if self._complete:
-            raise _BrokenAnswer("bytes after its end")
+            raise _BrokenAnswer("more comes after its end")
 
-    def _finish(self, call: UpstreamCall) -> None:
+    def _finish(self, call: UpstreamCall, *, reusable: bool) -> None:
         self._call = None
-        if self._keep:
+        if self._keep and reusable:
             self._used = True
             self.resume()
             self._free(self)
@@ -317,6 +306,8 @@ class Connection(asyncio.Protocol):
         self._end(reset=False)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self.gone:
+            return
         self._end(reset=exc is not None)
         self._transport = None
         self.gone = True
@@ -332,5 +323,12 @@ class Connection(asyncio.Protocol):
             return
         if until_close and not reset and call.status:
             call.finish()
+            call.wake()
         else:
             call.lost(stale=self._used and not self._began)
+
+
+def _describe(error: HttpParserError) -> str:
+    if isinstance(error, HttpParserCallbackError):
+        return str(error.__context__)
+    return str(error)

@@ -73,29 +73,32 @@ def parse_origin(prefix: str) -> Origin:
     return Origin(scheme=parts.scheme, host=host, port=port or _DEFAULT_PORTS[parts.scheme])
 
 
-def encode_head(request: OutgoingRequest, target: str, host_header: str, extra: list[bytes]) -> bytes:
-    """The head of a request. `extra` are complete header lines of ours.
+def request_line(target: str, host_header: str, extra: list[bytes]) -> bytes:
+    """What follows the method: ` TARGET HTTP/1.1`, the Host header and `extra`, complete header lines of ours."""
+    return b"\r\n".join([f" {_clean_target(target)} HTTP/1.1\r\nhost: {host_header}".encode(), *extra])
+
+
+def encode_head(request: OutgoingRequest, line: bytes) -> bytes:
+    """The head of a request; `line` comes from `request_line`.
 
     Raises UpstreamUnreachable where a header holds what would end it.
     """
-    lines = [f"{request.method} {_clean_target(target)} HTTP/1.1".encode(), b"host: " + host_header.encode(), *extra]
-    identity = True
-    for name, value in request.headers:
-        lower = name.lower()
-        if lower in _OURS:
-            continue
-        if lower == b"accept-encoding":
-            identity = False
-        lines.append(name + b": " + value)
-    if identity:
-        lines.append(b"accept-encoding: identity")
-    if request.body or request.method in _WITH_BODY:
-        lines.append(b"content-length: %d" % len(request.body))
-    head = b"\r\n".join(lines) + b"\r\n\r\n"
-    ends = len(lines) + 1
-    if head.count(b"\n") != ends or head.count(b"\r") != ends or b"\0" in head:
-        raise UpstreamUnreachable(_bad_header(request))
-    return head
+    headers = request.headers
+    fields = b"".join([b"\r\n%b: %b" % pair for pair in headers])
+    lower = fields.lower()
+    if _names_ours(lower):
+        headers = [pair for pair in headers if pair[0].lower() not in _OURS]
+        fields = b"".join([b"\r\n%b: %b" % pair for pair in headers])
+    if fields.count(b"\n") != len(headers) or fields.count(b"\r") != len(headers) or b"\0" in fields:
+        raise UpstreamUnreachable(_bad_header(headers))
+    identity = b"" if b"\naccept-encoding:" in lower else b"\r\naccept-encoding: identity"
+    size = len(request.body)
+    length = b"\r\ncontent-length: %d" % size if size or request.method in _WITH_BODY else b""
+    return b"".join((request.method.encode("ascii"), line, fields, identity, length, b"\r\n\r\n"))
+
+
+def _names_ours(fields: bytes) -> bool:
+    return b"\nhost:" in fields or b"\ncontent-length:" in fields or b"\ntransfer-encoding:" in fields
 
 
 def _clean_target(target: str) -> str:
@@ -104,15 +107,13 @@ def _clean_target(target: str) -> str:
     return quote(target, safe=_TARGET_SAFE)
 
 
-def _bad_header(request: OutgoingRequest) -> str:
-    for name, value in request.headers:
-        if any(char in name + value for char in (b"\r", b"\n", b"\0")):
-            shown = name.decode("latin-1").partition("\r")[0].partition("\n")[0]
-            return (
-                f"The header {shown!r} cannot be sent upstream: its value holds a line break or a NUL. "
-                "Check the setting it comes from, an API key for example."
-            )
-    return "The request to the upstream cannot be sent: its method holds a line break."
+def _bad_header(headers: list[tuple[bytes, bytes]]) -> str:
+    bad = next(name for name, value in headers if any(char in name + value for char in (b"\r", b"\n", b"\0")))
+    shown = bad.decode("latin-1").partition("\r")[0].partition("\n")[0]
+    return (
+        f"The header {shown!r} cannot be sent upstream: it holds a line break or a NUL. "
+        "Check the setting it comes from, an API key for example."
+    )
 
 
 def _ascii_host(host: str) -> str:
