@@ -10,10 +10,17 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from llm_to_anthropic.wire.anthropic import NO_RAW
+
 
 class FunctionCall(msgspec.Struct, omit_defaults=True):
     name: str | None = None
     arguments: str | None = None
+
+
+class CustomCall(msgspec.Struct, omit_defaults=True):
+    name: str | None = None
+    input: str | None = None
 
 
 class ToolCall(msgspec.Struct, omit_defaults=True):
@@ -23,7 +30,7 @@ class ToolCall(msgspec.Struct, omit_defaults=True):
     id: str | None = None
     type: str | None = None
     function: FunctionCall | None = None
-    custom: Raw | None = None
+    custom: CustomCall | None = None
 
 
 class Delta(msgspec.Struct):
@@ -43,9 +50,9 @@ class Choice(msgspec.Struct):
     delta: Delta | None = None
     message: Delta | None = None
     finish_reason: str | None = None
-    stop_reason: Raw | None = None
+    stop_reason: str | int | None = None
     """vLLM: the stop sequence that matched (a string), or the id of a stop token (a number)."""
-    error: Raw | None = None
+    error: Raw = NO_RAW
 
 
 class PromptTokensDetails(msgspec.Struct):
@@ -61,14 +68,20 @@ class CompletionTokensDetails(msgspec.Struct):
 class Usage(msgspec.Struct):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    total_tokens: int | None = None
     prompt_tokens_details: PromptTokensDetails | None = None
     completion_tokens_details: CompletionTokensDetails | None = None
     prompt_cache_hit_tokens: int | None = None
     cache_read_input_tokens: int | None = None
     cache_creation_input_tokens: int | None = None
     cached_tokens: int | None = None
-    num_cached_tokens: int | None = None
     reasoning_tokens: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+
+
+class GroqExtras(msgspec.Struct):
+    usage: Usage | None = None
 
 
 class Completion(msgspec.Struct):
@@ -76,8 +89,10 @@ class Completion(msgspec.Struct):
 
     choices: list[Choice] | None = None
     usage: Usage | None = None
-    error: Raw | None = None
+    error: Raw = NO_RAW
     service_tier: str | None = None
+    x_groq: GroqExtras | None = None
+    """Groq's own place of the usage in streams."""
 
 
 class TextPart(msgspec.Struct, tag="text", omit_defaults=True):
@@ -131,7 +146,7 @@ class FunctionTool(msgspec.Struct):
 
 class JsonSchema(msgspec.Struct, omit_defaults=True):
     schema: Raw
-    name: str = msgspec.field(default="output", name="name")
+    name: str
     strict: bool | None = None
 
 
