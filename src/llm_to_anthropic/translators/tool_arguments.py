@@ -1,0 +1,225 @@
+"""The arguments of tool calls: JSON text that a model wrote, made the JSON object that clients rely on.
+
+The official SDK raises on input that is not the beginning of a JSON object, and what was streamed cannot be taken
+back: so live fragments are checked as they pass, and whole arguments are repaired where that is safe.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+import msgspec
+from msgspec import Raw
+
+from llm_to_anthropic.writer import sound
+
+_PLAIN_RUN = re.compile(r'[^"\\\x00-\x1f]*')
+_ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})')
+_ESCAPE_START = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?")
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_NUMBER_START = re.compile(r"-?(?:(?:0|[1-9][0-9]*)(?:\.(?:[0-9]+(?:[eE][+-]?[0-9]*)?)?|[eE][+-]?[0-9]*)?)?")
+_LITERALS = ("true", "false", "null")
+_SCALAR_CHARS = frozenset("+-.0123456789abcdefghijklmnopqrstuvwxyzE")
+
+_STRING_OR_COMMA = re.compile(r'(?P<string>"(?:[^"\\]|\\.|\\\Z)*+(?:"|\Z))|,(?=\s*+[}\]])', re.DOTALL)
+_CONTROL = re.compile(r"[\x00-\x1f]")
+_ESCAPED_SURROGATES = re.compile(
+    r"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<lone>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
+
+
+class ObjectCheck:
+    """Checks piece by piece that a text is the beginning of a JSON object."""
+
+    def __init__(self) -> None:
+        self.complete = False
+        self._stack: list[str] = []
+        self._expected = "object"
+        """What may come next: object, first key, key, colon, first value, value, comma (or an end) or nothing."""
+        self._in_string = False
+        self._escape = ""
+        self._scalar = ""
+
+    def feed(self, text: str) -> bool:
+        """False where the text cannot go on to be an object; the check is of no more use then."""
+        place = 0
+        while place < len(text):
+            place = self._string(text, place) if self._in_string else self._mark(text, place)
+            if place < 0:
+                return False
+        return True
+
+    def closing(self) -> str:
+        """The shortest text that makes an object of what was fed."""
+        if self._expected == "object":
+            return "{}"
+        return self._closing_value() + "".join("}" if opened == "{" else "]" for opened in reversed(self._stack))
+
+    def _closing_value(self) -> str:
+        if self._in_string:
+            is_key = self._expected in ("first key", "key")
+            return _closing_escape(self._escape) + ('":null' if is_key else '"')
+        if self._scalar:
+            return _closing_scalar(self._scalar)
+        return {"key": '"":null', "colon": ":null", "value": "null"}.get(self._expected, "")
+
+    def _mark(self, text: str, place: int) -> int:
+        return place + 1 if self._structure(text[place]) else -1
+
+    def _string(self, text: str, place: int) -> int:
+        """Where the text goes on after a part of a string; -1: it cannot."""
+        if self._escape:
+            return self._escaped(text, place)
+        run = _PLAIN_RUN.match(text, place)
+        place = run.end() if run else place
+        if place == len(text):
+            return place
+        if text[place] == "\\":
+            self._escape = "\\"
+        elif text[place] == '"':
+            self._in_string = False
+            self._after_string()
+        else:
+            return -1
+        return place + 1
+
+    def _escaped(self, text: str, place: int) -> int:
+        escape = self._escape + text[place]
+        if _ESCAPE.fullmatch(escape):
+            self._escape = ""
+        elif _ESCAPE_START.fullmatch(escape):
+            self._escape = escape
+        else:
+            return -1
+        return place + 1
+
+    def _structure(self, char: str) -> bool:
+        if self._scalar:
+            if char in _SCALAR_CHARS:
+                self._scalar += char
+                return _may_be_scalar(self._scalar)
+            if _closing_scalar(self._scalar):
+                return False
+            self._scalar = ""
+            self._after_value()
+        return char in " \t\n\r" or self._token(char)
+
+    def _token(self, char: str) -> bool:
+        match self._expected, char:
+            case ("object", "{") | ("first value" | "value", "{" | "["):
+                self._stack.append(char)
+                self._expected = "first key" if char == "{" else "first value"
+            case ("first key", "}") | ("first value", "]"):
+                self._close()
+            case ("comma", "}" | "]") if self._stack[-1] == ("{" if char == "}" else "["):
+                self._close()
+            case ("first key" | "key" | "first value" | "value", '"'):
+                self._in_string = True
+            case ("colon", ":"):
+                self._expected = "value"
+            case ("comma", ","):
+                self._expected = "key" if self._stack[-1] == "{" else "value"
+            case ("first value" | "value", _) if char in "-0123456789tfn":
+                self._scalar = char
+            case _:
+                return False
+        return True
+
+    def _close(self) -> None:
+        self._stack.pop()
+        self._after_value()
+
+    def _after_string(self) -> None:
+        if self._expected in ("first key", "key"):
+            self._expected = "colon"
+        else:
+            self._after_value()
+
+    def _after_value(self) -> None:
+        self.complete = not self._stack
+        self._expected = "nothing" if self.complete else "comma"
+
+
+def object_text(arguments: str) -> str:
+    """The JSON object that a call's arguments stand for, as text: untouched where they are one.
+
+    Blank and null are an empty object, a string that holds an object is that object, any other value becomes
+    `{"value": ...}`. What is no JSON and cannot be repaired becomes `{"_raw_arguments": ...}`: the tool then fails
+    visibly, and the model can correct itself.
+    """
+    text = _with_whole_surrogates(sound(arguments))
+    if is_object(text):
+        return text
+    if not text.strip():
+        return "{}"
+    return _object_of_value(text) or _repaired(text) or msgspec.json.encode({"_raw_arguments": text}).decode()
+
+
+def is_object(text: str) -> bool:
+    """Whether the text is a JSON object."""
+    try:
+        msgspec.json.decode(text, type=dict[str, Raw])
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return False
+    return True
+
+
+def _object_of_value(text: str) -> str | None:
+    try:
+        value: object = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        return None
+    if value is None or value == "":
+        return "{}"
+    if isinstance(value, str) and is_object(inner := _with_whole_surrogates(value)):
+        return inner
+    return f'{{"value":{text.strip()}}}'
+
+
+def _repaired(text: str) -> str | None:
+    """What models get wrong: line breaks in strings, commas before an end, a brace too many, `{}` put before."""
+    mended = _STRING_OR_COMMA.sub(_mended_token, text).lstrip()
+    decoder = json.JSONDecoder(parse_constant=_refuse_constant)
+    try:
+        value, end = decoder.raw_decode(mended)
+    except (ValueError, RecursionError):
+        return None
+    rest = mended[end:].strip()
+    if value == {} and is_object(rest):
+        return rest
+    surplus = rest.strip("}] \t\r\n")
+    return mended[:end] if isinstance(value, dict) and not surplus and is_object(mended[:end]) else None
+
+
+def _mended_token(token: re.Match[str]) -> str:
+    string = token["string"]
+    return _CONTROL.sub(lambda control: f"\\u{ord(control[0]):04x}", string) if string else ""
+
+
+def _with_whole_surrogates(text: str) -> str:
+    """Escapes of lone surrogates are JSON, but most parsers refuse them."""
+    if "\\u" not in text:
+        return text
+    return _ESCAPED_SURROGATES.sub(lambda escape: "\\ufffd" if escape["lone"] else escape[0], text)
+
+
+def _refuse_constant(name: str) -> object:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _closing_escape(escape: str) -> str:
+    if escape == "\\":
+        return "\\"
+    return "0" * (6 - len(escape)) if escape else ""
+
+
+def _closing_scalar(scalar: str) -> str:
+    for literal in _LITERALS:
+        if literal.startswith(scalar):
+            return literal[len(scalar) :]
+    return "" if _NUMBER.fullmatch(scalar) else "0"
+
+
+def _may_be_scalar(scalar: str) -> bool:
+    return _NUMBER_START.fullmatch(scalar) is not None or any(literal.startswith(scalar) for literal in _LITERALS)
