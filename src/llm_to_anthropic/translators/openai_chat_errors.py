@@ -1,0 +1,264 @@
+"""Errors of Chat-compatible servers, as HTTP answers or inside a stream -> Anthropic's errors.
+
+Clients act on Anthropic's statuses, types and a few exact wordings: what is retried, compacted or given up is decided
+here. Never passed on: web pages, and anything that may be a key.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+
+import msgspec
+from msgspec import Raw
+
+from llm_to_anthropic.errors import UpstreamError
+from llm_to_anthropic.providers.provider import Target
+from llm_to_anthropic.translators.openai_chat_overflow import overflow_message
+from llm_to_anthropic.translators.rate_limits import rate_limit_headers, retry_after_s
+
+MAX_TEXT = 2000
+
+_HTML = re.compile(r"<\s*(?:!doctype|html|head|body)\b", re.IGNORECASE)
+_KEY_LIKE = re.compile(r"\b(?:sk|pk|gsk|xai|key|AIza)[-_]?[\w*.-]*[\d*][\w*.-]{6,}|(?<=Bearer )\S+|[\w-]*\*{3,}[\w*-]*")
+_PLAIN_WORDS = re.compile(r"(?:[A-Za-z][a-z']{0,19}[ ,.;:!]*)+")
+_BILLING_TEXT = re.compile(r"insufficient (?:balance|funds|credits?)|credit balance is too low", re.IGNORECASE)
+_OVERLOAD_TEXT = re.compile(r"(?:engine|model|server) is (?:currently )?overloaded", re.IGNORECASE)
+_KEY_TEXT = re.compile(
+    r"api[ _-]?key\b.{0,40}(?:invalid|expired|not valid|incorrect)|(?:invalid|incorrect|expired) api[ _-]?key", re.I
+)
+_MODEL_TEXT = re.compile(r"\bmodel\b.{0,80}(?:not found|does not exist|not exist\b)", re.IGNORECASE)
+
+_CODES: Mapping[str, int] = {
+    "insufficient_quota": 402,
+    "billing_hard_limit_reached": 402,
+    "billing_not_active": 402,
+    "credit_balance_exhausted": 402,
+    "server_is_overloaded": 529,
+    "slow_down": 529,
+    "engine_overloaded_error": 529,
+    "overloaded_error": 529,
+    "rate_limit_exceeded": 429,
+    "rate_limit_error": 429,
+    "RateLimitReached": 429,
+    "tokens": 429,
+    "requests": 429,
+    "invalid_api_key": 401,
+    "authentication_error": 401,
+    "permission_error": 403,
+    "model_not_found": 404,
+    "not_found_error": 404,
+    "server_error": 502,
+    "api_error": 502,
+    "timeout": 504,
+    "timeout_error": 504,
+    "context_length_exceeded": 400,
+    "tool_use_failed": 400,
+    "invalid_request_error": 400,
+    "BadRequestError": 400,
+}
+"""What error codes and types mean, where they say more than the HTTP status or stand without one."""
+_OVERRULING = frozenset({402, 529})
+_STATUSES: Mapping[int, int] = {401: 401, 402: 402, 403: 403, 404: 404, 408: 408, 413: 413, 429: 429, 500: 500}
+_STATUSES_5XX: Mapping[int, int] = {500: 500, 503: 529, 504: 504, 529: 529}
+
+
+class ErrorContext(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of the request that failed."""
+
+    target: Target
+    client_model: str
+    prompt_tokens: int
+    """An estimate."""
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """What an upstream's error says, whatever its form."""
+
+    text: str = ""
+    code: str = ""
+    type: str = ""
+    status: int | None = None
+    """An HTTP status inside the error."""
+    numbers: Mapping[str, int] = {}
+
+
+def http_error(
+    status: int, headers: Mapping[str, str], body: bytes, context: ErrorContext, now: float
+) -> UpstreamError:
+    """The error of an HTTP answer. `headers` have lower-case names; `now` is Unix time."""
+    refusal = read_refusal(body)
+    status, message = _judge(status, refusal, context)
+    found = rate_limit_headers(headers, now)
+    retry_after = retry_after_s(headers, body.decode("utf-8", "replace"), now)
+    if retry_after is not None and status in (429, 500, 502, 504, 529):
+        found["retry-after"] = str(retry_after)
+    return _error(status, message, found)
+
+
+def embedded_error(error: bytes, context: ErrorContext) -> UpstreamError:
+    """The error of an error object (or text) inside an answer with status 200, as JSON."""
+    refusal = _read_value(_decode(b'{"error":%b}' % error))
+    code_status = _CODES.get(refusal.code) or _CODES.get(refusal.type)
+    status, message = _judge(refusal.status or code_status or 502, refusal, context)
+    return _error(status, message, {})
+
+
+def read_refusal(body: bytes) -> Refusal:
+    """What an error body says: JSON in any vendor's form, or plain text. A web page says nothing."""
+    value = _decode(body)
+    if value is not None:
+        return _read_value(value)
+    text = body.decode("utf-8", "replace").strip()
+    return Refusal(text="" if _HTML.search(text) else text)
+
+
+def is_error(error: Raw) -> bool:
+    """Whether an `error` member says anything; some servers send it empty with every answer."""
+    return bytes(error) not in (b"", b"null", b"{}", b"[]", b'""', b"false")
+
+
+def _judge(status: int, refusal: Refusal, context: ErrorContext) -> tuple[int, str]:
+    """(our status, the sentence for people)."""
+    status = _our_status(status, refusal)
+    name = context.target.provider.name
+    if status in (400, 413, 422) and (
+        told := overflow_message(
+            refusal.text,
+            (refusal.code, refusal.type),
+            refusal.numbers,
+            prompt_tokens=context.prompt_tokens,
+            context_window=context.target.limits.context_window,
+        )
+    ):
+        return 400, told
+    if status == 401:
+        return status, _key_message(refusal.text, context.target)
+    text = _clean(refusal.text, context.target)
+    told = (
+        f"upstream ({name}): {text}" if text else f"upstream ({name}) answered with an error and said nothing readable"
+    )
+    match status:
+        case 404:
+            told = f"model: {context.client_model} - {told}"
+        case 413:
+            told = f"Request exceeds the maximum size - {told}"
+        case 529:
+            told = f"Overloaded - {told}"
+        case _:
+            pass
+    return status, told
+
+
+def _our_status(status: int, refusal: Refusal) -> int:
+    code_status = _CODES.get(refusal.code) or _CODES.get(refusal.type)
+    if code_status in _OVERRULING:
+        return code_status
+    if _BILLING_TEXT.search(refusal.text):
+        return 402
+    if _OVERLOAD_TEXT.search(refusal.text):
+        return 529
+    if status == 400 and _KEY_TEXT.search(refusal.text):
+        return 401
+    if status in (400, 422) and (refusal.code == "model_not_found" or _MODEL_TEXT.search(refusal.text)):
+        return 404
+    if 400 <= status < 500:
+        return _STATUSES.get(status, 400)
+    return _STATUSES_5XX.get(status, 502)
+
+
+def _error(status: int, message: str, headers: dict[str, str]) -> UpstreamError:
+    if status in (400, 402):
+        # Neither gets better by asking again, yet clients would: ten times.
+        headers["x-should-retry"] = "false"
+    return UpstreamError(status, message, headers=headers)
+
+
+def _key_message(text: str, target: Target) -> str:
+    # Vendors repeat the key here in part or in whole, so their words are passed on only where they are nothing else.
+    credential, name = target.provider.credential, target.provider.name
+    if credential.client:
+        told = f"upstream ({name}) refused your key, which this proxy passes on to it"
+    elif credential.variable:
+        told = f"upstream ({name}) refused the proxy's key (set {credential.variable} to a valid one)"
+    else:
+        told = f"upstream ({name}) refused the proxy's key (set a valid api_key for this provider)"
+    if credential.key and credential.key.reveal() in text:
+        return told
+    return f"{told}: {text}" if _PLAIN_WORDS.fullmatch(text) and len(text) < MAX_TEXT else told
+
+
+def _clean(text: str, target: Target) -> str:
+    key = target.provider.credential.key
+    if key:
+        text = text.replace(key.reveal(), "***")
+    text = _KEY_LIKE.sub("***", text)
+    return "" if _HTML.search(text) else text[:MAX_TEXT]
+
+
+def _decode(body: bytes) -> object:
+    try:
+        value: object = json.loads(body.decode("utf-8", "replace"), strict=False)
+    except (ValueError, RecursionError):
+        return None
+    return value
+
+
+def _read_value(value: object) -> Refusal:
+    if isinstance(value, list) and value:
+        value = value[0]
+    if isinstance(value, str):
+        return Refusal(text=value)
+    if not isinstance(value, dict):
+        return Refusal()
+    inner = value.get("error")
+    error = inner if isinstance(inner, dict) else value
+    code = error.get("code")
+    status = next((found for found in map(_http_status, (error.get("status_code"), code)) if found), None)
+    return Refusal(
+        text=_first_text(value, inner),
+        code=code if isinstance(code, str) else "",
+        type=_string(error.get("type")),
+        status=status,
+        numbers={name: number for name, number in error.items() if type(number) is int},
+    )
+
+
+def _first_text(value: dict[str, object], inner: object) -> str:
+    if isinstance(inner, dict):
+        text = _string(inner.get("message")) or _details(inner.get("detail"))
+        return _with_origin(text, inner.get("metadata"))
+    candidates = (inner, value.get("message"), value.get("detail"), value.get("title"))
+    return next((text for text in map(_details, candidates) if text), "")
+
+
+def _details(detail: object) -> str:
+    """FastAPI's `detail`: a text, or a list of places with what is wrong there."""
+    if not isinstance(detail, list):
+        return _string(detail)
+    return "; ".join(_problem(item) for item in detail if isinstance(item, dict))
+
+
+def _problem(item: dict[str, object]) -> str:
+    where, what = item.get("loc"), _string(item.get("msg"))
+    return f"{'.'.join(map(str, where))}: {what}" if isinstance(where, list) else what
+
+
+def _with_origin(text: str, metadata: object) -> str:
+    """OpenRouter's own sentence says little; what its provider said stands in `metadata.raw`."""
+    raw = metadata.get("raw") if isinstance(metadata, dict) else None
+    if not isinstance(raw, str) or not raw:
+        return text
+    nested = _decode(raw.encode("utf-8", "replace"))
+    origin = _read_value(nested).text if isinstance(nested, (dict, list)) else raw
+    return f"{text}: {origin}" if origin else text
+
+
+def _http_status(code: object) -> int | None:
+    number = int(code) if isinstance(code, str) and code.isdecimal() and len(code) == 3 else code
+    return number if isinstance(number, int) and 400 <= number < 600 else None
+
+
+def _string(value: object) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,110 @@
+"""Rate limits and retry hints of OpenAI-like upstreams -> Anthropic's headers."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+MAX_WAIT_S = 7 * 24 * 3600
+"""A longer wait is no hint but a misreading."""
+
+_SECONDS: Mapping[str, float] = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d)")
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h|d))+")
+_IN_TEXT = re.compile(
+    r"(?:try again|retry) (?:in|after) (?P<words>\d+(?:\.\d+)?) ?sec"
+    r"|(?:try again|retry) (?:in|after) (?P<span>(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+)"
+    r"|\"retryDelay\": ?\"(?P<delay>\d+(?:\.\d+)?)s\""
+    r"|\"retry_after(?:_seconds|_s)?\": ?(?P<member>\d+(?:\.\d+)?)",
+    re.IGNORECASE,
+)
+
+
+def rate_limit_headers(headers: Mapping[str, str], now: float) -> dict[str, str]:
+    """`x-ratelimit-*` as `anthropic-ratelimit-*`. `headers` have lower-case names, `now` is Unix time.
+
+    A reset is a duration from now there ("6m0s"), and an instant here (RFC 3339, UTC).
+    """
+    found = {}
+    for what in ("requests", "tokens"):
+        for kind in ("limit", "remaining"):
+            value = headers.get(f"x-ratelimit-{kind}-{what}", "")
+            if value.isdecimal():
+                found[f"anthropic-ratelimit-{what}-{kind}"] = value
+        wait = duration_s(headers.get(f"x-ratelimit-reset-{what}", ""))
+        if wait is not None:
+            instant = datetime.fromtimestamp(math.ceil(now + wait), UTC)
+            found[f"anthropic-ratelimit-{what}-reset"] = instant.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return found
+
+
+def retry_after_s(headers: Mapping[str, str], body: str, now: float) -> int | None:
+    """Whole seconds to wait, from the headers or else the words of the body."""
+    for wait in (
+        _milliseconds(headers.get("retry-after-ms", "")),
+        _seconds_or_date(headers.get("retry-after", ""), now),
+        _exhausted(headers),
+        _in_words(body),
+    ):
+        if wait is not None and wait <= MAX_WAIT_S:
+            return max(0, math.ceil(wait))
+    return None
+
+
+def duration_s(text: str) -> float | None:
+    """Seconds of a duration like `6m0s`, `120ms` or a bare number."""
+    text = text.strip()
+    if (plain := _number(text)) is not None:
+        return plain if plain <= MAX_WAIT_S else None
+    if not _DURATION.fullmatch(text):
+        return None
+    total = sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text))
+    return total if total <= MAX_WAIT_S else None
+
+
+def _milliseconds(text: str) -> float | None:
+    number = _number(text)
+    # Azure sends 0 here beside a true `retry-after`.
+    return number / 1000 if number else None
+
+
+def _seconds_or_date(text: str, now: float) -> float | None:
+    number = _number(text)
+    if number is not None or not text:
+        return number
+    try:
+        return parsedate_to_datetime(text).timestamp() - now
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _exhausted(headers: Mapping[str, str]) -> float | None:
+    """The nearest reset among the limits of which nothing remains."""
+    waits = []
+    for name, value in headers.items():
+        prefix, _, what = name.partition("x-ratelimit-remaining-")
+        if prefix or not what or value.strip() != "0":
+            continue
+        wait = duration_s(headers.get(f"x-ratelimit-reset-{what}", ""))
+        if wait is not None:
+            waits.append(wait)
+    return min(waits, default=None)
+
+
+def _in_words(body: str) -> float | None:
+    found = _IN_TEXT.search(body)
+    if found is None:
+        return None
+    number = found["words"] or found["delay"] or found["member"]
+    return float(number) if number else duration_s(found["span"])
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) and number >= 0 else None
