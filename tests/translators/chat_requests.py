@@ -105,3 +105,18 @@ def tool(name: str = "look", **rest: Json) -> Json:
 def lost(done: ChatEncoding) -> list[str]:
     """The paths of what was lost."""
     return [loss.path for loss in done.losses]
+
+
+def paired(done: list[Json]) -> bool:
+    """Whether every call is followed at once by one tool message with its id, and no other tool message exists."""
+    waiting: list[str] = []
+    for message in done:
+        if message["role"] == "tool":
+            if message["tool_call_id"] not in waiting:
+                return False
+            waiting.remove(message["tool_call_id"])
+            continue
+        if waiting:
+            return False
+        waiting = [each["id"] for each in message.get("tool_calls", [])]
+    return not waiting

@@ -13,7 +13,7 @@ from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.translators.history import History, read_history
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.request import decode_request
-from llm_to_anthropic.wire.anthropic import TextBlock
+from llm_to_anthropic.wire.anthropic import TextBlock, ToolUseBlock
 from tests.translators.chat_requests import assistant, call, image, result, text, user
 
 Json = Any
@@ -291,7 +291,7 @@ def test_calls_and_results_always_pair_up(turns: list[Json]) -> None:
     seen: list[str] = []
     for turn in history.turns:
         assert [each.call.id for each in turn.results] == waiting
-        waiting = [each.block.id for each in turn.blocks if type(each.block).__name__ == "ToolUseBlock"]
+        waiting = [each.block.id for each in turn.blocks if isinstance(each.block, ToolUseBlock)]
         seen += waiting
     assert waiting == []
     assert len(seen) == len(set(seen))

@@ -316,8 +316,12 @@ def merge_roles(messages: list[ChatMessage]) -> list[ChatMessage]:
             continue
         last.content = _merge(last.content, message.content)
         last.tool_calls = message.tool_calls
-        last.reasoning_content = last.reasoning_content or message.reasoning_content
+        # A placeholder for absent reasoning is shorter than any reasoning.
+        last.reasoning_content = max(
+            last.reasoning_content, message.reasoning_content, key=lambda text: len(text or "")
+        )
         last.reasoning = last.reasoning or message.reasoning
+        last.reasoning_details = [*(last.reasoning_details or ()), *(message.reasoning_details or ())] or None
     return merged
 
 

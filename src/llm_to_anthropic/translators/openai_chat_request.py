@@ -97,7 +97,7 @@ class _Encoder:
         tools = self._declared(history)
         stops = tuple(request.stop_sequences or ())
         chat = ChatRequest(model=self._target.model, messages=self._messages(history))
-        chat.stream = self._client.stream or bool(stops)
+        chat.stream = self._client.stream or bool(stops) or None
         self._set_tools(chat, tools)
         self._set_limits(chat, stops)
         self._set_reasoning(chat, history)
@@ -117,7 +117,7 @@ class _Encoder:
             reasoning_off=is_off(request.thinking),
             thinking_asked=is_on(request.thinking),
             input_bytes=max(len(body) - self._content.media_bytes, 0),
-            stream=chat.stream,
+            stream=bool(chat.stream),
         )
 
     def _messages(self, history: History) -> list[ChatMessage]:

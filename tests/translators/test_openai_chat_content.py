@@ -1,0 +1,400 @@
+"""Conversations as messages of Chat Completions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llm_to_anthropic.errors import ClientError
+from llm_to_anthropic.providers.quirks import ChatQuirks
+from llm_to_anthropic.translators.carrier import Carrier, encode_carrier
+from tests.translators.chat_requests import (
+    HI,
+    assistant,
+    call,
+    encoding,
+    image,
+    lost,
+    messages,
+    paired,
+    pdf,
+    result,
+    text,
+    upstream,
+    user,
+)
+from tests.translators.test_history import MESSAGES
+
+Json = Any
+MARK = {"type": "ephemeral", "ttl": "1h"}
+
+
+def system_note(value: str) -> Json:
+    return {"role": "system", "content": value}
+
+
+def test_the_system_prompt_comes_first() -> None:
+    """System blocks are joined into one message before all others."""
+    done = upstream({"system": [text("One."), text(""), text("Two.")]})
+    assert done["messages"] == [{"role": "system", "content": "One.\n\nTwo."}, {"role": "user", "content": "hi"}]
+
+
+@pytest.mark.parametrize(
+    "system",
+    [
+        [text("x-anthropic-billing-header: cc_version=1;"), text("Be kind.")],
+        "x-anthropic-billing-header: cc_version=1;\nBe kind.",
+    ],
+    ids=["block", "line of a string"],
+)
+def test_claude_codes_attribution_is_left_out(system: Json) -> None:
+    """The attribution is no part of the prompt and would defeat the upstream's cache; that is no loss."""
+    done = encoding({"system": system})
+    assert msgspec.json.decode(done.body)["messages"][0]["content"] == "Be kind."
+    assert done.losses == ()
+
+
+def test_a_system_prompt_takes_text_only() -> None:
+    """Another block in the system prompt is the client's mistake."""
+    with pytest.raises(ClientError, match=r"system\.0: Input should be a text block, got 'image'"):
+        encoding({"system": [image()]})
+
+
+def test_system_messages_keep_their_place() -> None:
+    """A system message within the conversation stays where it is."""
+    done = messages(user(text("a")), system_note("note"), assistant(text("b")), user(text("c")))
+    assert [each["role"] for each in done] == ["user", "system", "assistant", "user"]
+
+
+def test_reasoning_models_take_developer_messages() -> None:
+    """The role of system messages is the upstream's."""
+    quirks = ChatQuirks(system_role="developer")
+    done = upstream({"system": "s", "messages": [*HI, system_note("n")]}, quirks)
+    assert [each["role"] for each in done["messages"]] == ["developer", "user", "developer"]
+
+
+def test_strict_templates_get_later_system_messages_as_user_text() -> None:
+    """Where only one leading system message is allowed, later ones are wrapped as reminders of the user."""
+    quirks = ChatQuirks(merge_system=True)
+    done = upstream({"system": "s", "messages": [*HI, system_note("n")]}, quirks)
+    assert [each["role"] for each in done["messages"]] == ["system", "user", "user"]
+    assert done["messages"][2]["content"] == "<system-reminder>\nn\n</system-reminder>"
+
+
+def test_alternating_templates_get_merged_messages() -> None:
+    """Where roles must alternate, neighbours of one role become one message."""
+    quirks = ChatQuirks(merge_same_role=True)
+    done = messages(
+        user(text("a")), user(text("b"), image()), assistant(text("c")), assistant(text("d")), quirks=quirks
+    )
+    assert [each["role"] for each in done] == ["user", "assistant"]
+    assert [part["type"] for part in done[0]["content"]] == ["text", "text", "image_url"] or len(
+        done[0]["content"]
+    ) == 3
+    assert done[1]["content"] == "c\n\nd"
+
+
+def test_texts_of_a_user_are_one_string() -> None:
+    """A message of text alone is a string, which every server takes."""
+    assert messages(user(text("a"), text("b")))[0]["content"] == "a\n\nb"
+
+
+def test_media_keep_their_place_among_the_parts() -> None:
+    """Texts, images and files of a user message become parts in their order."""
+    url = {"type": "image", "source": {"type": "url", "url": "https://example.com/cat.png"}}
+    [message] = messages(user(text("a"), image("QUJD"), url, pdf("JVBE", title="Plan"), text("b")))
+    assert message["content"] == [
+        {"type": "text", "text": "a"},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,QUJD"}},
+        {"type": "image_url", "image_url": {"url": "https://example.com/cat.png"}},
+        {"type": "file", "file": {"filename": "Plan.pdf", "file_data": "data:application/pdf;base64,JVBE"}},
+        {"type": "text", "text": "b"},
+    ]
+
+
+def test_the_context_of_a_pdf_is_told_before_it() -> None:
+    """A file part has no field for the document's context: it is told as text; a file without title gets a name."""
+    [message] = messages(user(pdf(context="From May.")))
+    assert message["content"][0] == {"type": "text", "text": "Context of document.pdf: From May."}
+    assert message["content"][1]["file"]["filename"] == "document.pdf"
+
+
+def test_text_documents_are_wrapped_and_numbered() -> None:
+    """Documents of text name their title and context; their images follow them."""
+    plain = {"type": "document", "source": {"type": "text", "data": "words"}, "title": "T", "context": "C"}
+    parts = {"type": "document", "source": {"type": "content", "content": [text("x"), image()]}}
+    [message] = messages(user(plain, parts))
+    first, second, third = message["content"]
+    assert first["text"] == '<document index="1" title="T">\n<context>C</context>\nwords\n</document>'
+    assert second["text"] == '<document index="2">\nx\n</document>'
+    assert third["type"] == "image_url"
+
+
+def test_search_results_are_wrapped() -> None:
+    """A search result is text that names its source and title."""
+    found = {"type": "search_result", "source": "https://a.test", "title": "A", "content": [text("x"), text("y")]}
+    [message] = messages(user(found))
+    assert message["content"] == '<search_result source="https://a.test" title="A">\nx\ny\n</search_result>'
+
+
+def test_requested_citations_are_reported() -> None:
+    """The answer will lack citations that a document or a search result asks for."""
+    document = {"type": "document", "source": {"type": "text", "data": "x"}, "citations": {"enabled": True}}
+    assert lost(encoding({"messages": [user(document)]})) == ["messages[0].content[0].citations"]
+
+
+def test_calls_and_text_share_one_message() -> None:
+    """Text, thinking of others and calls of one turn are one assistant message, whatever their order."""
+    done = messages(
+        *HI,
+        assistant(
+            {"type": "thinking", "thinking": "hm", "signature": "foreign"},
+            text("pre"),
+            call("c1", "look", at="天気"),
+            {"type": "redacted_thinking", "data": "secret"},
+            text("post"),
+        ),
+        user(result("c1")),
+    )
+    assert done[1] == {
+        "role": "assistant",
+        "content": "pre\n\npost",
+        "tool_calls": [
+            {"id": "c1", "type": "function", "function": {"name": "look", "arguments": '{"at":"天気"}'}},
+        ],
+    }
+    assert done[2] == {"role": "tool", "tool_call_id": "c1", "content": "done"}
+
+
+def test_texts_split_around_citations_join_without_a_gap() -> None:
+    """Anthropic splits sentences around citations: nothing may be put between."""
+    assert messages(*HI, assistant(text("It is "), text("blue"), text(".")), *HI)[1]["content"] == "It is blue."
+
+
+@pytest.mark.parametrize(("null", "content"), [(True, None), (False, "")], ids=["null", "empty string"])
+def test_calls_alone_have_empty_content(*, null: bool, content: str | None) -> None:
+    """A message of calls alone has null content, or an empty string where the server wants one."""
+    done = messages(*HI, assistant(call("c1")), user(result("c1")), quirks=ChatQuirks(null_content=null))
+    assert "content" in done[1]
+    assert done[1]["content"] == content
+
+
+def test_arguments_keep_order_and_numbers() -> None:
+    """Arguments travel as the client's own JSON, compact, with keys in their order and numbers exact."""
+    block = {**call("c1"), "input": msgspec.Raw(b'{"z": 1.50, "a": 1000000000000000000000000000000}')}
+    done = messages(*HI, assistant(block), user(result("c1")))
+    arguments = done[1]["tool_calls"][0]["function"]["arguments"]
+    assert arguments == '{"z":1.50,"a":1000000000000000000000000000000}'
+
+
+@pytest.mark.parametrize("value", [None, {}], ids=["null", "empty"])
+def test_a_call_without_arguments_sends_an_object(value: Json) -> None:
+    """Arguments are always a JSON object."""
+    block = {**call("c1"), "input": value}
+    done = messages(*HI, assistant(block), user(result("c1")))
+    assert done[1]["tool_calls"][0]["function"]["arguments"] == "{}"
+
+
+def test_arguments_that_are_no_object_are_refused() -> None:
+    """A call's input is an object in Anthropic's API."""
+    with pytest.raises(ClientError, match=r"messages\.1\.content\.0\.input: Input should be a valid object"):
+        messages(*HI, assistant({**call("c1"), "input": "x"}), user(result("c1")))
+
+
+RESULTS: list[tuple[str, Json, str]] = [
+    ("absent", {"type": "tool_result", "tool_use_id": "c1"}, ""),
+    ("empty string", result("c1", ""), ""),
+    ("no blocks", result("c1", []), ""),
+    ("string", result("c1", "x"), "x"),
+    ("blocks", result("c1", [text("x"), text("y")]), "x\ny"),
+    ("error", result("c1", "no file", is_error=True), "Error: no file"),
+    ("error that says so", result("c1", "error: no", is_error=True), "error: no"),
+    ("Claude Code's error", result("c1", "<tool_use_error>no</tool_use_error>", is_error=True), "<tool_use_error>no</"),
+    ("reference", result("c1", [{"type": "tool_reference", "tool_name": "Fetch"}]), "Tool Fetch is now available."),
+]
+
+
+@pytest.mark.parametrize(("block", "content"), [row[1:] for row in RESULTS], ids=[row[0] for row in RESULTS])
+def test_results_are_text(block: Json, content: str) -> None:
+    """Every form of a tool result becomes the text of one tool message."""
+    [message] = [each for each in messages(*HI, assistant(call("c1")), user(block)) if each["role"] == "tool"]
+    assert message["content"].startswith(content)
+    assert bool(message["content"]) == bool(content)
+
+
+def test_an_empty_result_reads_as_the_server_wants() -> None:
+    """Servers that refuse an empty result get a word instead."""
+    quirks = ChatQuirks(empty_tool_result="(no output)")
+    assert messages(*HI, assistant(call("c1")), user(result("c1", "")), quirks=quirks)[2]["content"] == "(no output)"
+
+
+def test_media_of_results_follow_all_tool_messages() -> None:
+    """Tool messages take text: images and files come after all of them, each told with its call."""
+    shots = user(result("a", [text("see"), image("QQ==")]), result("b", [pdf("JVBE")]), text("and?"))
+    done = messages(*HI, assistant(call("a"), call("b")), shots)
+    assert [each["role"] for each in done] == ["user", "assistant", "tool", "tool", "user"]
+    assert done[2]["content"] == "see\n[image 1 attached below]"
+    assert done[3]["content"] == "[document 2 attached below]"
+    parts = done[4]["content"]
+    assert [part.get("text") for part in parts if part["type"] == "text"] == [
+        "Image 1 from tool call a:",
+        "Document 2 from tool call b:",
+        "and?",
+    ]
+    assert [part["type"] for part in parts] == ["text", "image_url", "text", "file", "text"]
+
+
+@pytest.mark.parametrize("short", [False, True], ids=["long", "nine letters"])
+def test_both_halves_of_a_pair_change_alike(*, short: bool) -> None:
+    """An id that the upstream would refuse is replaced in the call and in its result."""
+    id = "call.with.dots." + "x" * 80
+    done = messages(*HI, assistant(call(id)), user(result(id)), quirks=ChatQuirks(short_ids=short))
+    sent = done[1]["tool_calls"][0]["id"]
+    assert sent == done[2]["tool_call_id"]
+    assert len(sent) == (9 if short else 40)
+
+
+def test_server_tools_of_the_history_become_text() -> None:
+    """What another vendor's tools did is told as text, never as a call of a tool that is not declared."""
+    done = messages(
+        *HI,
+        assistant(
+            {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"query": "tea"}},
+            {
+                "type": "web_search_tool_result",
+                "tool_use_id": "s",
+                "content": [{"type": "web_search_result", "title": "Tea", "url": "https://t.test"}],
+            },
+            {"type": "mcp_tool_use", "id": "m", "server_name": "wiki", "name": "ask", "input": {"a": 1, "b": 2}},
+            {"type": "mcp_tool_result", "tool_use_id": "m", "content": [text("answer")]},
+            {
+                "type": "bash_code_execution_tool_result",
+                "tool_use_id": "b",
+                "content": {"type": "bash_code_execution_result", "stdout": "out", "stderr": "", "return_code": 0},
+            },
+            {"type": "fallback"},
+            text("Done."),
+        ),
+        *HI,
+    )
+    content = done[1]["content"]
+    for line in (
+        '[web_search "tea"]',
+        "Tea - https://t.test",
+        '[wiki ask {"a":1,"b":2}]',
+        "answer",
+        "out",
+        "\n\nDone.",
+    ):
+        assert line in content
+    assert "tool_calls" not in done[1]
+
+
+def test_thinking_of_others_is_dropped_silently() -> None:
+    """A message of foreign thinking alone vanishes, and that is no loss."""
+    done = encoding({"messages": [*HI, assistant({"type": "thinking", "thinking": "x", "signature": "foreign"}), *HI]})
+    assert [each["role"] for each in msgspec.json.decode(done.body)["messages"]] == ["user", "user"]
+    assert done.losses == ()
+
+
+def carried(words: str, *items: Json, provider: str = "acme") -> Json:
+    raw = [msgspec.Raw(msgspec.json.encode(item)) for item in items]
+    return {
+        "type": "thinking",
+        "thinking": words,
+        "signature": encode_carrier(Carrier(vendor="c", provider=provider, items=raw)),
+    }
+
+
+def test_reasoning_goes_back_where_the_server_wants_it() -> None:
+    """Own reasoning is given back, and messages without any carry a placeholder, as DeepSeek refuses its absence."""
+    quirks = ChatQuirks(reasoning_history="reasoning_content")
+    done = messages(*HI, assistant(carried("I see"), text("a")), *HI, assistant(text("b")), *HI, quirks=quirks)
+    assert [done[1]["reasoning_content"], done[3]["reasoning_content"]] == ["I see", " "]
+
+
+def test_reasoning_details_go_back_unchanged_to_their_maker() -> None:
+    """Details are replayed to the provider that made them and to no other."""
+    quirks = ChatQuirks(reasoning_history="reasoning", reasoning_details=True)
+    details = {"type": "reasoning.encrypted", "data": "xyz"}
+    done = messages(*HI, assistant(carried("t", details), text("a")), *HI, quirks=quirks)
+    assert (done[1]["reasoning"], done[1]["reasoning_details"]) == ("t", [details])
+    other = messages(*HI, assistant(carried("t", details, provider="other"), text("a")), *HI, quirks=quirks)
+    assert "reasoning_details" not in other[1]
+
+
+def test_a_prefill_is_sent_and_remembered() -> None:
+    """A trailing assistant message is sent; the answer may repeat its text."""
+    done = encoding({"messages": [*HI, assistant(text("{"))]})
+    assert msgspec.json.decode(done.body)["messages"][-1] == {"role": "assistant", "content": "{"}
+    assert (done.prefill, encoding({}).prefill) == ("{", "")
+
+
+def test_cache_marks_are_sent_where_they_are_known_only() -> None:
+    """`cache_control` travels on text parts by a quirk and is left out silently otherwise."""
+    marked = {**text("s"), "cache_control": MARK}
+    request = {"system": [marked, text("t")], "messages": [user(marked, result("x", cache_control=MARK))]}
+    with_marks = upstream(request, ChatQuirks(cache_control=True))["messages"]
+    assert with_marks[0]["content"][0] == {"type": "text", "text": "s", "cache_control": MARK}
+    assert with_marks[1]["content"][0]["cache_control"] == MARK
+    assert b"cache_control" not in encoding(request).body
+
+
+def test_images_for_a_model_without_eyes_are_reported() -> None:
+    """A model that takes no images is told that one was left out, and so is the client."""
+    done = encoding({"messages": [user(text("x"), image())]}, ChatQuirks(images=False))
+    assert lost(done) == ["messages[0].content[1]"]
+    assert "an image was left out" in msgspec.json.decode(done.body)["messages"][0]["content"]
+
+
+def source(kind: str, **rest: Json) -> Json:
+    return {"type": kind, "source": rest}
+
+
+REFUSED: list[tuple[str, Json, str]] = [
+    ("PDF by URL", source("document", type="url", url="https://a.test/a.pdf"), "documents by URL are not supported"),
+    ("document by id", source("document", type="file", file_id="f"), "file ids are not supported"),
+    ("image by id", source("image", type="file", file_id="f"), "file ids are not supported"),
+    ("document of another type", source("document", type="base64", media_type="a/b", data=""), "application/pdf"),
+    ("metadata service", source("image", type="url", url="http://169.254.169.254/x"), "public http or https URL"),
+    ("this machine", source("image", type="url", url="http://localhost/x"), "public http or https URL"),
+    ("IPv6 loopback", source("image", type="url", url="http://[::1]/x"), "public http or https URL"),
+    ("a file URL", source("image", type="url", url="file:///etc/passwd"), "public http or https URL"),
+    ("no URL", source("image", type="url", url="http://[x"), "public http or https URL"),
+    ("PDF within a document", source("document", type="content", content=[pdf()]), "Input should be a text or image"),
+    (
+        "image in a search result",
+        {"type": "search_result", "source": "s", "title": "t", "content": [image()]},
+        "Input should be text blocks",
+    ),
+]
+
+
+@pytest.mark.parametrize(("block", "message"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
+def test_media_that_cannot_be_sent_are_refused(block: Json, message: str) -> None:
+    """Media that no Chat Completions server could take are refused with their place."""
+    with pytest.raises(ClientError, match=message) as caught:
+        messages(user(block))
+    assert caught.value.message.startswith("messages.0.content.0")
+
+
+def test_pdfs_for_servers_without_files_are_refused() -> None:
+    """A server without file parts cannot read a PDF."""
+    with pytest.raises(ClientError, match=r"document blocks \(PDF\) are not supported for model 'claude-x'"):
+        messages(user(pdf()), quirks=ChatQuirks(files=False))
+
+
+@given(turns=MESSAGES, merge=st.booleans())
+def test_any_conversation_gives_a_valid_request_or_an_error(turns: list[Json], *, merge: bool) -> None:
+    """Whatever a client sends, it gets a clear error or the upstream gets messages that pair up."""
+    quirks = ChatQuirks(merge_same_role=merge, merge_system=merge, short_ids=merge)
+    try:
+        done = messages(*turns, quirks=quirks)
+    except ClientError:
+        return
+    assert paired(done)
+    assert all(message["content"] not in ([], None) or message.get("tool_calls") for message in done)

@@ -1,0 +1,355 @@
+"""Requests as Chat Completions takes them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from llm_to_anthropic.errors import ClientError
+from llm_to_anthropic.providers.quirks import ChatQuirks
+from llm_to_anthropic.translators.openai_chat_request import ChatEncoding
+from tests.translators.chat_requests import (
+    HI,
+    OPENAI,
+    encoding,
+    image,
+    lost,
+    paired,
+    text,
+    tool,
+    upstream,
+    user,
+)
+
+Json = Any
+REASONING = msgspec.structs.replace(OPENAI, sampling=False, efforts=("minimal", "low", "medium", "high"), max_stop=0)
+MARK = {"type": "ephemeral", "ttl": "1h"}
+SHARED = Path(__file__).resolve().parents[2] / ".." / "shared"
+
+
+def test_a_string_means_the_same_as_one_block() -> None:
+    """Content as a string and as a list of one text block gives the same bytes."""
+    blocks = [{"role": "user", "content": [text("hi")]}]
+    assert encoding({"system": "s"}).body == encoding({"system": [text("s")], "messages": blocks}).body
+
+
+def test_encoding_is_repeatable() -> None:
+    """The same request gives the same bytes, so that retries and fallbacks can encode again."""
+    request = {"tools": [tool("a" * 70, strict=True)], "metadata": {"user_id": "u"}}
+    assert encoding(request, OPENAI) == encoding(request, OPENAI)
+
+
+@pytest.mark.parametrize("field", ["max_tokens", "max_completion_tokens"])
+def test_the_limit_of_tokens_has_the_servers_name(field: Json) -> None:
+    """The upstream's own field carries max_tokens, and only that one."""
+    done = upstream({"max_tokens": 7}, ChatQuirks(max_tokens_field=field))
+    assert {key: done[key] for key in done if "tokens" in key} == {field: 7}
+
+
+def test_max_tokens_above_the_models_most_is_lowered() -> None:
+    """Clients send 64000 for every model: it is lowered and told, also in strict mode, which does not refuse it."""
+    done = encoding({"max_tokens": 64000}, max_output=16384, strict=True)
+    assert msgspec.json.decode(done.body)["max_tokens"] == 16384
+    assert lost(done) == ["max_tokens"]
+
+
+def test_streams_ask_for_usage() -> None:
+    """A stream asks for its usage and against padding, where the server knows these options."""
+    done = upstream({"stream": True}, OPENAI)
+    assert (done["stream"], done["stream_options"]) == (True, {"include_usage": True, "include_obfuscation": False})
+    assert upstream({"stream": True})["stream_options"] == {"include_usage": True}
+    assert "stream_options" not in upstream({"stream": True}, ChatQuirks(stream_options=False))
+    assert "stream_options" not in upstream({}, OPENAI)
+
+
+@pytest.mark.parametrize(("count", "sent"), [(2, True), (4, True), (5, False)], ids=["two", "four", "five"])
+def test_stop_sequences_are_sent_as_far_as_allowed_and_matched_here(count: int, *, sent: bool) -> None:
+    """All stop sequences are matched in the answer, for which it is streamed; few enough are sent along."""
+    stops = [f"s{n}" for n in range(count)]
+    done = encoding({"stop_sequences": stops})
+    assert done.stop_sequences == tuple(stops)
+    assert done.stream
+    assert msgspec.json.decode(done.body).get("stop") == (stops if sent else None)
+
+
+def test_zero_is_a_temperature() -> None:
+    """A temperature of 0 is not the same as none."""
+    assert upstream({"temperature": 0})["temperature"] == 0
+
+
+def test_sampling_is_left_out_for_reasoning_models_and_reported() -> None:
+    """Reasoning models refuse sampling parameters: they are dropped and told, but for their default."""
+    done = encoding({"temperature": 0, "top_p": 1}, REASONING)
+    assert not {"temperature", "top_p"} & set(msgspec.json.decode(done.body))
+    assert lost(done) == ["temperature"]
+
+
+def test_top_k_is_sent_by_quirk_and_reported_otherwise() -> None:
+    """Servers that know top_k get it."""
+    assert upstream({"top_k": 40}, ChatQuirks(top_k=True))["top_k"] == 40
+    assert lost(encoding({"top_k": 40})) == ["top_k"]
+
+
+def test_account_fields_go_to_openai_only() -> None:
+    """Tier, user hash, cache key and store are OpenAI's; other servers get none of them."""
+    request = {"service_tier": "standard_only", "metadata": {"user_id": "user-42"}}
+    done = upstream(request, OPENAI)
+    assert (done["service_tier"], done["store"]) == ("default", False)
+    assert len(done["safety_identifier"]) == len(done["prompt_cache_key"]) == 64
+    assert b"user-42" not in encoding(request, OPENAI).body
+    assert set(upstream(request)) == {"model", "messages", "max_tokens"}
+
+
+def test_the_cache_key_follows_the_session() -> None:
+    """One session has one cache key; without one it follows system prompt and tools."""
+
+    def key(request: Json, session_id: str = "") -> str:
+        found: str = msgspec.json.decode(encoding(request, OPENAI, session_id=session_id).body)["prompt_cache_key"]
+        return found
+
+    assert key({"system": "a"}, "s") == key({"system": "b"}, "s")
+    assert key({"system": "a"}) != key({"system": "b"})
+    assert key({"system": "a"}) != key({"system": "a", "tools": [tool()]})
+
+
+CHOICES: list[tuple[Json, Json]] = [
+    ({"type": "auto"}, "auto"),
+    ({"type": "any"}, "required"),
+    ({"type": "none"}, "none"),
+    ({"type": "tool", "name": "look"}, {"type": "function", "function": {"name": "look"}}),
+]
+
+
+@pytest.mark.parametrize(("choice", "sent"), CHOICES, ids=[row[0]["type"] for row in CHOICES])
+def test_tool_choices_are_mapped(choice: Json, sent: Json) -> None:
+    """Every kind of tool choice has its counterpart, and the tools stay."""
+    done = upstream({"tools": [tool()], "tool_choice": choice})
+    assert (done["tool_choice"], len(done["tools"])) == (sent, 1)
+
+
+def test_parallel_calls_can_be_turned_off() -> None:
+    """One call at a time is asked of the upstream where it knows the field, and kept here in any case."""
+    request = {"tools": [tool()], "tool_choice": {"type": "auto", "disable_parallel_tool_use": True}}
+    assert upstream(request)["parallel_tool_calls"] is False
+    other = encoding(request, ChatQuirks(parallel_tool_calls=False))
+    assert b"parallel_tool_calls" not in other.body
+    assert other.single_call
+
+
+@pytest.mark.parametrize("place", ["output_config", "output_format"])
+def test_formats_become_response_formats(place: str) -> None:
+    """Structured output has the same upstream schema from either spelling."""
+    schema = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
+    form = {"type": "json_schema", "schema": schema}
+    done = upstream({place: {"format": form} if place == "output_config" else form})
+    assert done["response_format"]["json_schema"] == {
+        "name": "output",
+        "strict": True,
+        "schema": {**schema, "additionalProperties": False},
+    }
+
+
+def test_a_format_with_optional_keys_stays_open() -> None:
+    """Nulls cannot be taken out of a text, so a schema with optional properties is not closed."""
+    form = {"type": "json_schema", "schema": {"type": "object", "properties": {"a": {"type": "string"}}}}
+    done = upstream({"output_format": form}, OPENAI)["response_format"]["json_schema"]
+    assert (done["strict"], done["schema"]) == (False, form["schema"])
+
+
+def test_servers_without_schemas_get_them_in_the_prompt() -> None:
+    """Where only `json_object` is known, the system prompt tells the schema."""
+    form = {"type": "json_schema", "schema": {"type": "object", "properties": {"colour": {}}}}
+    for system in ("Be kind.", None):
+        done = upstream({"output_format": form, "system": system}, ChatQuirks(response_format="json_object"))
+        assert done["response_format"] == {"type": "json_object"}
+        assert done["messages"][0]["role"] == "system"
+        assert '"colour"' in done["messages"][0]["content"]
+
+
+EFFORTS: list[tuple[str, Json, tuple[str, ...], str | None]] = [
+    ("absent", {}, ("low", "medium", "high"), None),
+    ("adaptive", {"thinking": {"type": "adaptive"}}, ("low", "medium", "high"), None),
+    ("effort", {"output_config": {"effort": "low"}}, ("low", "medium", "high"), "low"),
+    ("max is clamped", {"output_config": {"effort": "max"}}, ("low", "medium", "high"), "high"),
+    ("max is known", {"output_config": {"effort": "max"}}, ("low", "high", "max"), "max"),
+    ("low has no equal", {"output_config": {"effort": "low"}}, ("none", "high"), "high"),
+    ("small budget", {"thinking": {"type": "enabled", "budget_tokens": 1024}}, ("low", "medium", "high"), "low"),
+    ("budget", {"thinking": {"type": "enabled", "budget_tokens": 20000}}, ("low", "medium", "high"), "high"),
+    ("huge budget", {"thinking": {"type": "enabled", "budget_tokens": 40000}}, ("low", "high", "xhigh"), "xhigh"),
+    ("off", {"thinking": {"type": "disabled"}}, ("none", "low", "medium"), "none"),
+    ("off is minimal", {"thinking": {"type": "between_tools"}}, ("minimal", "low"), "minimal"),
+    ("off is low", {"thinking": {"type": "disabled"}}, ("low", "high"), "low"),
+    ("off wins", {"thinking": {"type": "disabled"}, "output_config": {"effort": "max"}}, ("none", "max"), "none"),
+    ("no reasoning model", {"thinking": {"type": "enabled", "budget_tokens": 1024}}, (), None),
+]
+
+
+@pytest.mark.parametrize(
+    ("request_", "efforts", "sent"), [row[1:] for row in EFFORTS], ids=[row[0].replace(" ", "-") for row in EFFORTS]
+)
+def test_effort_is_the_nearest_that_the_model_takes(request_: Json, efforts: tuple[str, ...], sent: str | None) -> None:
+    """Thinking and effort become the model's nearest reasoning effort, never a higher one than asked if it has less."""
+    assert upstream(request_, ChatQuirks(efforts=efforts)).get("reasoning_effort") == sent
+
+
+def test_a_system_message_changes_the_effort() -> None:
+    """The last system message with an effort wins over the request's."""
+    later = {"role": "system", "output_config": {"effort": "low"}}
+    request = {"output_config": {"effort": "high"}, "messages": [*HI, later]}
+    assert upstream(request, REASONING)["reasoning_effort"] == "low"
+
+
+STYLES: list[tuple[str, Json, Json, Json]] = [
+    ("enable_thinking", {"thinking": {"type": "disabled"}}, "chat_template_kwargs", {"enable_thinking": False}),
+    ("enable_thinking", {"thinking": {"type": "adaptive"}}, "chat_template_kwargs", {"enable_thinking": True}),
+    ("thinking", {"thinking": {"type": "disabled"}}, "thinking", {"type": "disabled"}),
+    ("thinking", {"output_config": {"effort": "high"}}, "thinking", {"type": "enabled"}),
+    ("openrouter", {"thinking": {"type": "disabled"}}, "reasoning", {"enabled": False}),
+    ("openrouter", {"thinking": {"type": "adaptive"}}, "reasoning", {"enabled": True}),
+    ("openrouter", {"thinking": {"type": "enabled", "budget_tokens": 2048}}, "reasoning", {"max_tokens": 2048}),
+    ("openrouter", {"output_config": {"effort": "max"}}, "reasoning", {"effort": "xhigh"}),
+]
+
+
+@pytest.mark.parametrize(
+    ("style", "request_", "field", "sent"), STYLES, ids=[f"{row[0]}-{n}" for n, row in enumerate(STYLES)]
+)
+def test_servers_are_asked_for_reasoning_in_their_own_way(style: Json, request_: Json, field: str, sent: Json) -> None:
+    """Each vendor's spelling of reasoning is a quirk; without a wish of the client nothing is sent."""
+    assert upstream(request_, ChatQuirks(reasoning=style))[field] == sent
+    assert field not in upstream({}, ChatQuirks(reasoning=style))
+
+
+def test_tools_turn_reasoning_off_where_both_are_refused() -> None:
+    """Models that take tools only without reasoning get none, which is told if the client wanted some."""
+    quirks = ChatQuirks(tools_need_no_reasoning=True, efforts=("none", "high"))
+    done = encoding({"tools": [tool()], "output_config": {"effort": "high"}}, quirks)
+    assert msgspec.json.decode(done.body)["reasoning_effort"] == "none"
+    assert lost(done) == ["thinking"]
+    assert "reasoning_effort" not in upstream({}, quirks)
+
+
+@pytest.mark.parametrize(
+    ("thinking", "off", "asked"),
+    [(None, False, False), ("adaptive", False, True), ("enabled", False, True), ("disabled", True, False)],
+)
+def test_the_wish_for_thinking_is_remembered(thinking: str | None, *, off: bool, asked: bool) -> None:
+    """The way back needs to know whether the client wants to see thinking."""
+    done = encoding({"thinking": {"type": thinking} if thinking else None})
+    assert (done.reasoning_off, done.thinking_asked) == (off, asked)
+
+
+LOSSES: list[tuple[str, Json, list[str]]] = [
+    ("context edits", {"context_management": {"edits": [{"type": "compact_20260112"}]}}, ["context_management"]),
+    ("cleared thinking", {"context_management": {"edits": [{"type": "clear_thinking_20251015"}]}}, []),
+    ("task budget", {"output_config": {"task_budget": {"type": "tokens"}}}, ["output_config.task_budget"]),
+    ("container", {"container": "container_1"}, ["container"]),
+    ("fast", {"speed": "fast"}, ["speed"]),
+    ("tier", {"service_tier": "standard_only"}, ["service_tier"]),
+    ("effort", {"output_config": {"effort": "low"}}, ["output_config.effort"]),
+    ("budget", {"thinking": {"type": "enabled", "budget_tokens": 1024}}, ["thinking"]),
+    ("unknown format", {"output_format": {"type": "xml"}}, ["output_format"]),
+    ("harmless", {"cache_control": MARK, "metadata": {"user_id": "u"}, "service_tier": "auto", "speed": None}, []),
+    ("adaptive", {"thinking": {"type": "adaptive", "display": "omitted"}, "output_config": {"effort": "high"}}, []),
+]
+
+
+@pytest.mark.parametrize(("request_", "paths"), [row[1:] for row in LOSSES], ids=[row[0] for row in LOSSES])
+def test_losses_are_reported(request_: Json, paths: list[str]) -> None:
+    """What may matter to the answer and cannot be sent is named; what is harmless is not."""
+    assert lost(encoding(request_)) == paths
+
+
+def test_strict_mode_names_every_loss() -> None:
+    """A strict request that cannot be carried over whole is refused with all its losses."""
+    with pytest.raises(ClientError, match=r"top_k: .*speed: |speed: .*top_k: ") as caught:
+        encoding({"top_k": 1, "speed": "fast"}, strict=True)
+    assert caught.value.status == 400
+
+
+UNSUPPORTED: list[tuple[str, Json, str]] = [
+    ("mcp_servers", {"mcp_servers": [{"type": "url"}]}, "mcp_servers is not supported for model 'claude-x'"),
+    ("compaction", {"compaction": {"type": "summarize"}}, "compaction is not supported for model 'claude-x'"),
+    ("skills", {"container": {"skills": [{"skill_id": "x"}]}}, "container.skills: skills are not supported"),
+    ("safeguards", {"safeguards": {}}, "safeguards is not supported"),
+    ("empty stop sequence", {"stop_sequences": [""]}, "stop_sequences: each stop sequence must be non-empty"),
+    ("prewarm streamed", {"max_tokens": 0, "stream": True}, "max_tokens: 0 cannot be combined with stream"),
+    (
+        "prewarm with thinking",
+        {"max_tokens": 0, "thinking": {"type": "enabled", "budget_tokens": 1024}},
+        "max_tokens: 0 cannot be combined with thinking",
+    ),
+]
+
+
+@pytest.mark.parametrize(("request_", "message"), [row[1:] for row in UNSUPPORTED], ids=[row[0] for row in UNSUPPORTED])
+def test_what_no_upstream_can_do_is_refused(request_: Json, message: str) -> None:
+    """A request whose meaning would be lost is refused, naming the field."""
+    with pytest.raises(ClientError) as caught:
+        encoding(request_)
+    assert message in caught.value.message
+
+
+def test_threads_are_refused_so_that_the_sdk_goes_on() -> None:
+    """The error's details make Anthropic's SDK send the whole conversation instead."""
+    with pytest.raises(ClientError, match="thread") as caught:
+        encoding({"thread": {"type": "create"}})
+    assert caught.value.details == {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
+
+
+@pytest.mark.parametrize("field", ["temperature", "top_p", "top_k"])
+def test_the_new_api_version_has_no_sampling(field: str) -> None:
+    """Version 2026-10-21 refuses sampling parameters, whatever their value; the old one takes them."""
+    encoding({field: 1})
+    with pytest.raises(ClientError, match=f"^{field}: "):
+        encoding({field: 1}, api_version="2026-10-21")
+
+
+@pytest.mark.parametrize("field", ["mcp_servers", "thread", "container", "compaction"])
+def test_null_in_place_of_what_is_refused_is_fine(field: str) -> None:
+    """A field given as null is absent."""
+    assert encoding({field: None}).losses == ()
+
+
+def test_deep_nesting_is_refused() -> None:
+    """A schema that is nested without end is refused as the client's mistake."""
+    schema: Json = {"type": "array"}
+    for _ in range(400):
+        schema = {"type": "object", "properties": {"a": schema}}
+    body = {"tools": [tool(input_schema=schema)]}
+    with pytest.raises(ClientError, match="nested too deeply"):
+        encoding(body)
+
+
+def test_media_do_not_count_as_text() -> None:
+    """The estimate of a request's tokens goes by its text, not by the base64 of its images."""
+    small = encoding({"messages": [user(text("x"), image("A" * 8))]})
+    large = encoding({"messages": [user(text("x"), image("A" * 80_000))]})
+    assert abs(large.input_bytes - small.input_bytes) < 10
+
+
+def recorded() -> list[Json]:
+    paths = sorted((SHARED / "traffic" / "anthropic").glob("*.json"))
+    bodies = [json.loads(path.read_text()).get("request", {}).get("body") for path in paths]
+    return [body for body in bodies if isinstance(body, dict) and isinstance(body.get("messages"), list)]
+
+
+def encoded_or_none(body: Json) -> ChatEncoding | None:
+    try:
+        return encoding(body, OPENAI)
+    except ClientError:
+        return None
+
+
+def test_recorded_requests_are_translated_or_refused() -> None:
+    """Every recorded request gives a request whose calls pair up, or a clear error."""
+    bodies = recorded()
+    if not bodies:
+        pytest.skip("no recorded requests beside the checkout (../shared/traffic)")
+    translated = [done for body in bodies if (done := encoded_or_none(body)) is not None]
+    assert all(paired(msgspec.json.decode(done.body)["messages"]) for done in translated)
+    assert len(translated) > len(bodies) / 2
