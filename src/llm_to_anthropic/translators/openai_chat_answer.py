@@ -1,0 +1,265 @@
+"""A Chat Completions answer -> a message: the state between the chunks, from the first to the end.
+
+Takes decoded chunks, or a whole answer as one large chunk, and tells a message writer what comes. Errors inside an
+answer are raised, as is an end before the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from llm_to_anthropic.errors import UpstreamError, UpstreamProtocolError
+from llm_to_anthropic.exchange import Usage
+from llm_to_anthropic.translators.carrier import Carrier
+from llm_to_anthropic.translators.estimate import text_bytes
+from llm_to_anthropic.translators.openai_chat_calls import ToolCalls
+from llm_to_anthropic.translators.openai_chat_errors import ErrorContext, embedded_error, is_error
+from llm_to_anthropic.translators.openai_chat_reasoning import ReasoningDetails, reasoning_text
+from llm_to_anthropic.translators.openai_chat_usage import message_usage, reported_usage
+from llm_to_anthropic.translators.stop_sequences import StopMatcher
+from llm_to_anthropic.translators.visible_text import PrefillFilter, ThinkTags
+from llm_to_anthropic.wire.anthropic import StopDetails
+from llm_to_anthropic.wire.openai_chat import Choice, Completion, Delta
+from llm_to_anthropic.wire.openai_chat import Usage as ChatUsage
+from llm_to_anthropic.writer import MessageWriter
+
+_STOP_REASONS: Mapping[str, str] = {
+    "length": "max_tokens",
+    "max_tokens": "max_tokens",
+    "model_length": "max_tokens",
+    "content_filter": "refusal",
+    "safety": "refusal",
+    "recitation": "refusal",
+}
+"""Of finish reasons; all others end the turn, which the writer turns into `tool_use` where there are calls."""
+_FAILURES: Mapping[str, int] = {"error": 502, "abort": 502, "insufficient_system_resource": 529}
+
+
+class AnswerOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What of the request and the target decides how its answer is read."""
+
+    context: ErrorContext
+    carrier: Carrier
+    """Bound to the upstream, without items."""
+    seed: str = ""
+    tool_names: Mapping[str, str] = {}
+    strict_schemas: Mapping[str, object] = {}
+    live_arguments: bool = False
+    single_call: bool = False
+    stop_sequences: tuple[str, ...] = ()
+    prefill: str = ""
+    think_tags: bool = False
+    keep_details: bool = False
+    hide_thinking: bool = False
+    input_bytes: int = 0
+
+
+class ChatAnswer:
+    """One answer."""
+
+    def __init__(self, writer: MessageWriter, options: AnswerOptions) -> None:
+        self.ended = False
+        self.usage: Usage | None = None
+        self._writer = writer
+        self._options = options
+        self._calls = ToolCalls(
+            writer,
+            seed=options.seed,
+            names=options.tool_names,
+            strict_schemas=options.strict_schemas,
+            live=options.live_arguments,
+            single=options.single_call,
+        )
+        self._details = ReasoningDetails(options.carrier)
+        self._prefill = PrefillFilter(options.prefill)
+        self._tags = ThinkTags() if options.think_tags else None
+        self._stops = StopMatcher(options.stop_sequences)
+        self._filtered = bool(options.prefill or options.think_tags or options.stop_sequences)
+        self._finish: str | None = None
+        self._stop_sequence: str | None = None
+        self._refusal = ""
+        self._reported: ChatUsage | None = None
+        self._service_tier: str | None = None
+        self._output_size = 0
+        self._any_choice = False
+        self._any_delta = False
+
+    def receive(self, chunk: Completion) -> None:
+        """One chunk of a stream. Raises UpstreamError for an error in it."""
+        self._take_notes(chunk)
+        for choice in chunk.choices or ():
+            if choice.index or self.ended:
+                continue
+            if choice.delta is not None:
+                self._any_delta = True
+                self._take(choice, choice.delta)
+            else:
+                # Some servers repeat the whole message beside the deltas, or at their end.
+                self._take(choice, None if self._any_delta else choice.message)
+
+    def receive_whole(self, answer: Completion) -> None:
+        """The whole answer. Raises UpstreamError for an error in it."""
+        self._take_notes(answer)
+        choices = answer.choices or []
+        choice = next((choice for choice in choices if not choice.index), choices[0] if choices else None)
+        if choice is not None:
+            self._take(choice, choice.message or choice.delta)
+        self.end()
+
+    def end(self) -> None:
+        """The upstream says that the answer is complete. Raises UpstreamProtocolError for one without content."""
+        if self.ended:
+            return
+        if not self._any_choice:
+            raise UpstreamProtocolError(f"upstream ({self._provider}) returned no choices")
+        self._write_end()
+
+    def end_of_stream(self) -> None:
+        """The stream is over. Raises UpstreamProtocolError where it was cut off."""
+        if self._finish is None and not self.ended:
+            raise UpstreamProtocolError(f"upstream ({self._provider}) stream ended before completion")
+        self.end()
+
+    @property
+    def _provider(self) -> str:
+        return self._options.context.target.provider.name
+
+    def _take_notes(self, completion: Completion) -> None:
+        if completion.error and is_error(completion.error):
+            raise embedded_error(bytes(completion.error), self._options.context)
+        if (completion.usage or completion.x_groq) and (usage := reported_usage(completion)):
+            self._reported = usage
+        if completion.service_tier:
+            self._service_tier = completion.service_tier
+
+    def _take(self, choice: Choice, delta: Delta | None) -> None:
+        self._any_choice = True
+        if delta is not None:
+            self._take_delta(delta)
+        if choice.error and is_error(choice.error):
+            raise embedded_error(bytes(choice.error), self._options.context)
+        if choice.finish_reason and not self.ended:
+            self._take_finish(choice.finish_reason, choice.stop_reason)
+
+    def _take_delta(self, delta: Delta) -> None:
+        if delta.reasoning_content or delta.reasoning or delta.reasoning_details:
+            self._reasoning(delta)
+        if delta.content:
+            self._content(delta.content)
+        if delta.refusal:
+            self._content_refused(delta.refusal)
+        if delta.tool_calls and not self.ended:
+            self._before_calls()
+            self._calls.receive(delta.tool_calls)
+        if delta.function_call is not None and not self.ended:
+            self._before_calls()
+            self._calls.receive_legacy(delta.function_call)
+
+    def _take_finish(self, reason: str, stop_reason: str | int | None) -> None:
+        if status := _FAILURES.get(reason.lower()):
+            raise UpstreamError(status, f"upstream ({self._provider}) ended the answer with finish_reason '{reason}'")
+        self._finish = reason
+        if isinstance(stop_reason, str) and stop_reason in self._options.stop_sequences:
+            self._stop_sequence = stop_reason
+
+    def _reasoning(self, delta: Delta) -> None:
+        text = reasoning_text(delta)
+        if text:
+            self._flush_text()
+            if not self.ended:
+                self._think(text)
+        if self._options.keep_details and delta.reasoning_details and not self.ended:
+            self._details.add(delta.reasoning_details)
+
+    def _think(self, text: str) -> None:
+        self._output_size += text_bytes(text)
+        if self._options.hide_thinking:
+            return
+        if self._calls.open:
+            self._calls.settle()
+        self._writer.thinking(text)
+
+    def _content(self, text: str) -> None:
+        if self._details:
+            self._writer.signature(self._details.take())
+        if self._calls.open:
+            self._calls.settle()
+        if self._filtered:
+            self._filter(self._prefill.feed(text))
+        else:
+            self._write_text(text)
+
+    def _filter(self, text: str) -> None:
+        if self._tags is not None:
+            thinking, text = self._tags.feed(text)
+            if thinking:
+                self._think(thinking)
+        self._write_until_stop(self._stops.feed(text))
+
+    def _write_until_stop(self, text: str) -> None:
+        self._write_text(text)
+        if self._stops.matched is not None:
+            self._stop_sequence = self._stops.matched
+            self._write_end()
+
+    def _write_text(self, text: str) -> None:
+        self._output_size += len(text) if text.isascii() else text_bytes(text)
+        self._writer.text(text)
+
+    def _content_refused(self, text: str) -> None:
+        self._refusal += text
+        self._flush_text()
+        if not self.ended:
+            self._write_text(text)
+
+    def _before_calls(self) -> None:
+        self._flush_text()
+        if self._details and not self.ended:
+            self._writer.signature(self._details.take())
+
+    def _flush_text(self) -> None:
+        """Lets go of the text that was held back: what follows is none."""
+        if not self._filtered or self.ended:
+            return
+        if held := self._prefill.flush():
+            self._filter(held)
+        if self._tags is not None and not self.ended:
+            thinking, text = self._tags.flush()
+            if thinking:
+                self._think(thinking)
+            self._write_until_stop(self._stops.feed(text))
+        if not self.ended:
+            self._write_until_stop(self._stops.flush())
+
+    def _write_end(self) -> None:
+        if self._stops.matched is None:
+            self._flush_text()
+        if self.ended:
+            return
+        self.ended = True
+        stop_reason = self._stop_reason()
+        if self._details and (self._writer.calls or not self._output_size):
+            self._writer.signature(self._details.take())
+        self._calls.finish(cut=stop_reason == "max_tokens")
+        self.usage = message_usage(
+            self._reported,
+            input_size=self._options.input_bytes,
+            output_size=self._output_size + self._calls.size,
+            service_tier=self._service_tier,
+        )
+        self._writer.finish(
+            stop_reason,
+            self.usage,
+            stop_sequence=self._stop_sequence,
+            stop_details=StopDetails(explanation=self._refusal or None) if stop_reason == "refusal" else None,
+        )
+
+    def _stop_reason(self) -> str:
+        if self._stop_sequence is not None:
+            return "stop_sequence"
+        if self._refusal:
+            return "refusal"
+        # Some servers add the cause: `content_filter: PROHIBITED_CONTENT`.
+        return _STOP_REASONS.get((self._finish or "").lower().partition(":")[0], "end_turn")

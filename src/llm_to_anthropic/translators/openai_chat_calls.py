@@ -1,0 +1,238 @@
+"""The tool calls of a Chat Completions answer, put together from chunks as many servers cut them.
+
+Says which chunk belongs to which call, under which id and name a client sees it, and when its arguments are passed on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+
+import msgspec
+
+from llm_to_anthropic.translators.schemas import remove_optional_nulls
+from llm_to_anthropic.translators.tool_arguments import ObjectCheck, is_object, object_text
+from llm_to_anthropic.wire.openai_chat import FunctionCall, ToolCall
+from llm_to_anthropic.writer import MessageWriter, sound
+
+UNNAMED = "unnamed_tool"
+"""A call that never got a name: the client answers that there is no such tool, which the model can mend."""
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class _Slot:
+    """One call."""
+
+    __slots__ = ("check", "closed", "custom", "dropped", "id", "key", "name", "opened", "pieces", "sent")
+
+    def __init__(self, key: int) -> None:
+        self.key = key
+        self.id = ""
+        self.name = ""
+        self.pieces: list[str] = []
+        self.custom = False
+        self.dropped = False
+        self.opened = False
+        self.closed = False
+        self.check: ObjectCheck | None = None
+        """Of a call whose arguments are passed on as they come; None once they are no JSON."""
+        self.sent: list[str] = []
+
+    def text(self) -> str:
+        return "".join(self.pieces)
+
+
+class ToolCalls:
+    """Takes the calls of deltas and writes tool_use blocks."""
+
+    def __init__(
+        self,
+        writer: MessageWriter,
+        *,
+        seed: str,
+        names: Mapping[str, str],
+        strict_schemas: Mapping[str, object],
+        live: bool,
+        single: bool,
+    ) -> None:
+        """`seed`: ids that must be made up derive from it. `names`: upstream's name of a tool -> the client's.
+
+        `strict_schemas`: by the client's names, of tools whose optional members the upstream sends as nulls.
+        `live`: argument fragments pass as they come. `single`: only the first call is passed on.
+        """
+        self._writer = writer
+        self._seed = seed
+        self._names = names
+        self._strict_schemas = strict_schemas
+        self._live = live
+        self._single = single
+        self._slots: list[_Slot] = []
+        self._by_index: dict[int, _Slot] = {}
+        self._legacy: _Slot | None = None
+        self._ids: set[str] = set()
+        self.open = False
+        """A call may still get arguments."""
+        self.size = 0
+        """Characters of arguments so far."""
+
+    def receive(self, calls: list[ToolCall]) -> None:
+        """The `tool_calls` of one delta, or of a whole message."""
+        several = len(calls) > 1
+        for position, call in enumerate(calls):
+            custom = call.custom if call.type == "custom" or call.function is None else None
+            if custom is not None:
+                call = ToolCall(  # noqa: PLW2901
+                    index=call.index, id=call.id, function=FunctionCall(name=custom.name, arguments=custom.input)
+                )
+            slot = self._slot(call, position if several else None)
+            slot.custom = slot.custom or custom is not None
+            function = call.function or FunctionCall()
+            self._add(slot, call.id or "", function.name or "", function.arguments or "")
+
+    def receive_legacy(self, call: FunctionCall) -> None:
+        """`function_call`, from before there were several calls."""
+        if not call.name and not call.arguments:
+            return
+        if self._legacy is None:
+            self._legacy = self._new_slot()
+        self._add(self._legacy, "", call.name or "", call.arguments or "")
+
+    def settle(self) -> None:
+        """Something else follows: closes the calls whose arguments are complete."""
+        self.open = False
+        for slot in self._slots:
+            if slot.closed or slot.dropped:
+                continue
+            if slot.opened and _complete(slot):
+                self._close(slot, cut=False)
+            else:
+                self.open = True
+
+    def finish(self, *, cut: bool) -> None:
+        """Closes all calls. `cut`: the token limit ended the answer, perhaps amid arguments."""
+        for slot in self._slots:
+            if not slot.closed and not slot.dropped:
+                self._close(slot, cut=cut)
+        self.open = False
+
+    def _slot(self, call: ToolCall, position: int | None) -> _Slot:
+        function = call.function or FunctionCall()
+        slot = self._by_index.get(call.index) if call.index is not None else self._unnumbered(call, position)
+        if slot is None or _is_another(slot, call.id or "", function.name or "", function.arguments or ""):
+            slot = self._new_slot()
+        if call.index is not None:
+            self._by_index[call.index] = slot
+        return slot
+
+    def _unnumbered(self, call: ToolCall, position: int | None) -> _Slot | None:
+        if call.id:
+            return next((slot for slot in self._slots if slot.id == call.id), None)
+        if call.function is not None and call.function.name:
+            return None
+        if position is not None and position < len(self._slots):
+            return self._slots[position]
+        return self._slots[-1] if self._slots else None
+
+    def _new_slot(self) -> _Slot:
+        self.settle()
+        slot = _Slot(len(self._slots))
+        slot.dropped = self._single and any(not earlier.dropped for earlier in self._slots)
+        self._slots.append(slot)
+        return slot
+
+    def _add(self, slot: _Slot, id: str, name: str, arguments: str) -> None:
+        if slot.closed or slot.dropped:
+            return
+        slot.id = slot.id or id
+        slot.name = slot.name or name
+        if arguments:
+            slot.pieces.append(arguments)
+            self.size += len(arguments)
+        if slot.opened:
+            self._pass_on(slot, arguments)
+        elif slot.name:
+            self._open(slot)
+
+    def _open(self, slot: _Slot) -> None:
+        slot.opened = True
+        self.open = True
+        slot.name = self._names.get(slot.name, slot.name)
+        if self._live and not slot.custom and slot.name not in self._strict_schemas:
+            slot.check = ObjectCheck()
+        self._writer.open_tool(slot.key, self._client_id(slot), slot.name)
+        self._pass_on(slot, slot.text())
+
+    def _client_id(self, slot: _Slot) -> str:
+        id = slot.id
+        if id in self._ids or not _ID.fullmatch(id):
+            id = "toolu_" + hashlib.sha256(f"{self._seed}:{slot.key}".encode()).hexdigest()[:24]
+        self._ids.add(id)
+        return id
+
+    def _pass_on(self, slot: _Slot, fragment: str) -> None:
+        if slot.check is None or not fragment:
+            return
+        if slot.check.feed(fragment):
+            slot.sent.append(fragment)
+            self._writer.tool_arguments(slot.key, fragment)
+        else:
+            slot.check = None
+
+    def _close(self, slot: _Slot, *, cut: bool) -> None:
+        slot.closed = True
+        text = slot.text()
+        if not slot.opened:
+            if not text.strip():
+                return
+            self._writer.open_tool(slot.key, self._client_id(slot), UNNAMED)
+        cut = cut and bool(text.strip()) and not slot.custom and not is_object(text)
+        self._writer.tool_arguments(slot.key, _cut_rest(slot, text) if cut else self._rest(slot, text))
+        self._writer.close_tool(slot.key, cut=cut)
+
+    def _rest(self, slot: _Slot, text: str) -> str:
+        """What is still to be sent of complete arguments."""
+        if slot.sent:
+            return _closing("".join(slot.sent))
+        if slot.custom:
+            return msgspec.json.encode({"input": sound(text)}).decode()
+        text = object_text(text)
+        schema = self._strict_schemas.get(slot.name)
+        return text if schema is None else _without_nulls(schema, text)
+
+
+def _is_another(slot: _Slot, id: str, name: str, arguments: str) -> bool:
+    """Whether a call under the number of an earlier one is a new one: some servers give all the same."""
+    if not name:
+        return False
+    if id and slot.id:
+        return id != slot.id
+    return bool(slot.name) and arguments.lstrip().startswith("{") and _complete(slot)
+
+
+def _complete(slot: _Slot) -> bool:
+    # An empty object may be a placeholder that some servers send before the real arguments.
+    text = slot.text().strip()
+    return text.endswith("}") and text.strip("{} \t\r\n") != "" and is_object(text)
+
+
+def _cut_rest(slot: _Slot, text: str) -> str:
+    """What is still to be sent of arguments that end midway."""
+    if slot.sent:
+        return "" if slot.check is not None else _closing("".join(slot.sent))
+    return text if ObjectCheck().feed(text) else ""
+
+
+def _closing(sent: str) -> str:
+    check = ObjectCheck()
+    check.feed(sent)
+    return check.closing()
+
+
+def _without_nulls(schema: object, text: str) -> str:
+    try:
+        value: object = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return text
+    return msgspec.json.encode(remove_optional_nulls(schema, value)).decode()

@@ -1,0 +1,165 @@
+"""Answers of Chat-compatible servers that deviate in their types, made the Structs of the protocol.
+
+Seen: content as parts or as an object, ids and indexes as strings or numbers, arguments as objects, halves of
+surrogate pairs, bytes that are no UTF-8. What cannot be read is left out; what is no JSON object raises ValueError.
+"""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+from msgspec import Raw
+
+from llm_to_anthropic.wire.anthropic import NO_RAW
+from llm_to_anthropic.wire.openai_chat import (
+    Choice,
+    Completion,
+    CompletionTokensDetails,
+    CustomCall,
+    Delta,
+    FunctionCall,
+    GroqExtras,
+    PromptTokensDetails,
+    ToolCall,
+    Usage,
+)
+
+Json = dict[str, object]
+
+
+def read_loosely(data: bytes) -> Completion:
+    """The completion in a JSON text. Raises ValueError where there is none."""
+    try:
+        value: object = json.loads(data.decode("utf-8", "replace"), strict=False)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if not isinstance(value, dict):
+        raise ValueError("no JSON object")  # noqa: TRY004  the text is wrong, not a type of ours
+    extras = _object(value.get("x_groq"))
+    choices = value.get("choices")
+    return Completion(
+        choices=[_choice(_object(choice)) for choice in _list(choices)] if isinstance(choices, list) else None,
+        usage=_usage(value.get("usage")),
+        error=_raw(value.get("error")),
+        service_tier=_text_or_none(value.get("service_tier")),
+        x_groq=GroqExtras(usage=_usage(extras.get("usage"))),
+    )
+
+
+def _choice(choice: Json) -> Choice:
+    delta, message = choice.get("delta"), choice.get("message")
+    stop = choice.get("stop_reason")
+    return Choice(
+        index=_integer(choice.get("index")),
+        delta=_delta(delta) if isinstance(delta, dict) else None,
+        message=_delta(message) if isinstance(message, dict) else None,
+        finish_reason=_text_or_none(choice.get("finish_reason")),
+        stop_reason=stop if isinstance(stop, str) else None,
+        error=_raw(choice.get("error")),
+    )
+
+
+def _delta(delta: Json) -> Delta:
+    content, thinking = _content(delta.get("content"))
+    reasoning = _text_or_none(delta.get("reasoning_content"))
+    call = delta.get("function_call")
+    return Delta(
+        content=content,
+        reasoning_content=(reasoning or "") + thinking or None,
+        reasoning=_text_or_none(delta.get("reasoning")),
+        reasoning_details=[_raw(detail) for detail in _list(delta.get("reasoning_details"))] or None,
+        refusal=_text_or_none(delta.get("refusal")),
+        tool_calls=[_call(_object(item)) for item in _list(delta.get("tool_calls"))] or None,
+        function_call=_function(call) if isinstance(call, dict) else None,
+    )
+
+
+def _content(content: object) -> tuple[str | None, str]:
+    """(text, reasoning) of a content of any type; Mistral sends its reasoning as parts."""
+    if content is None or isinstance(content, str):
+        return content, ""
+    if isinstance(content, dict):
+        text = content.get("text")
+        return (text if isinstance(text, str) else _dump(content)), ""
+    parts = [_object(part) if not isinstance(part, str) else {"text": part} for part in _list(content)]
+    text = "".join(_flat(part.get("text")) for part in parts if part.get("type") != "thinking")
+    return text, "".join(_flat(part.get("thinking")) for part in parts if part.get("type") == "thinking")
+
+
+def _flat(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    return "".join(_flat(_object(part).get("text")) for part in _list(value))
+
+
+def _call(call: Json) -> ToolCall:
+    function, custom = call.get("function"), call.get("custom")
+    return ToolCall(
+        index=_integer(call.get("index")),
+        id=_text_or_none(call.get("id")),
+        type=_text_or_none(call.get("type")),
+        function=_function(function) if isinstance(function, dict) else None,
+        custom=CustomCall(name=_text_or_none(custom.get("name")), input=_text_or_none(custom.get("input")))
+        if isinstance(custom, dict)
+        else None,
+    )
+
+
+def _function(function: Json) -> FunctionCall:
+    arguments = function.get("arguments")
+    if arguments is not None and not isinstance(arguments, str):
+        arguments = _dump(arguments)
+    return FunctionCall(name=_text_or_none(function.get("name")), arguments=arguments)
+
+
+def _usage(usage: object) -> Usage | None:
+    if not isinstance(usage, dict):
+        return None
+    found = {field: _integer(usage.get(field)) for field in Usage.__struct_fields__ if not field.endswith("_details")}
+    prompt, completion = _object(usage.get("prompt_tokens_details")), _object(usage.get("completion_tokens_details"))
+    return msgspec.convert(
+        found
+        | {
+            "prompt_tokens_details": {
+                field: _integer(prompt.get(field)) for field in PromptTokensDetails.__struct_fields__
+            },
+            "completion_tokens_details": {
+                field: _integer(completion.get(field)) for field in CompletionTokensDetails.__struct_fields__
+            },
+        },
+        Usage,
+    )
+
+
+def _integer(value: object) -> int | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, (int, float)):
+        return int(value) if value == value and abs(value) < 2**63 else None  # noqa: PLR0124  NaN is not itself
+    return int(value) if isinstance(value, str) and value.isdecimal() and len(value) < 19 else None
+
+
+def _text_or_none(value: object) -> str | None:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)
+    return value if isinstance(value, str) else None
+
+
+def _object(value: object) -> Json:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def _raw(value: object) -> Raw:
+    return NO_RAW if value is None else Raw(_dump(value))
+
+
+def _dump(value: object) -> str:
+    # Surrogates are escaped, numbers of any size stay exact: msgspec can do neither.
+    return json.dumps(value)

@@ -1,0 +1,68 @@
+"""The reasoning of Chat-compatible servers: its spellings, and the opaque details that must come back unchanged."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Raw
+
+from llm_to_anthropic.translators.carrier import Carrier, encode_carrier
+from llm_to_anthropic.wire.openai_chat import Delta
+
+_TEXT_FIELDS = {"reasoning.text": "text", "reasoning.summary": "summary"}
+
+
+def reasoning_text(delta: Delta) -> str:
+    """The readable reasoning of a delta. Servers that send it in two fields send the same in both."""
+    return delta.reasoning_content or delta.reasoning or _details_text(delta.reasoning_details or [])
+
+
+class ReasoningDetails:
+    """Gathers `reasoning_details` for the carrier; fragments of one detail are put together again."""
+
+    def __init__(self, carrier: Carrier) -> None:
+        """`carrier`: the one without items, bound to the upstream."""
+        self._carrier = carrier
+        self._details: list[dict[str, object]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._details)
+
+    def add(self, details: list[Raw]) -> None:
+        for raw in details:
+            detail = _read(raw)
+            if detail and not self._continues(detail):
+                self._details.append(detail)
+
+    def take(self) -> str:
+        """The signature that carries them."""
+        items = [Raw(msgspec.json.encode(detail)) for detail in self._details]
+        self._details = []
+        return encode_carrier(msgspec.structs.replace(self._carrier, items=items))
+
+    def _continues(self, detail: dict[str, object]) -> bool:
+        last = self._details[-1] if self._details else {}
+        field = _TEXT_FIELDS.get(str(detail.get("type")), "")
+        same = all(last.get(key) == detail.get(key) for key in ("type", "index"))
+        if not field or not same or last.get("signature"):
+            return False
+        text = f"{last.get(field) or ''}{detail.get(field) or ''}"
+        last |= {key: value for key, value in detail.items() if value is not None}
+        last[field] = text
+        return True
+
+
+def _details_text(details: list[Raw]) -> str:
+    found = ""
+    for raw in details:
+        detail = _read(raw)
+        text = detail.get("text") or detail.get("summary")
+        found += text if isinstance(text, str) else ""
+    return found
+
+
+def _read(raw: Raw) -> dict[str, object]:
+    try:
+        value: object = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}

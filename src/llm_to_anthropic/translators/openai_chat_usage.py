@@ -1,0 +1,76 @@
+"""Token counts of Chat-compatible servers -> Anthropic's arithmetic, in which cached tokens are no input tokens."""
+
+from __future__ import annotations
+
+from llm_to_anthropic.exchange import Usage
+from llm_to_anthropic.translators.estimate import estimate_tokens
+from llm_to_anthropic.wire.openai_chat import Completion, CompletionTokensDetails, PromptTokensDetails
+from llm_to_anthropic.wire.openai_chat import Usage as ChatUsage
+
+
+def reported_usage(completion: Completion) -> ChatUsage | None:
+    """The usage of a chunk or answer, where it says anything: some servers send empty ones on the way."""
+    extras = completion.x_groq
+    for usage in (completion.usage, extras.usage if extras else None):
+        if usage is not None and (usage.prompt_tokens is not None or usage.input_tokens is not None):
+            return usage
+    return None
+
+
+def message_usage(usage: ChatUsage | None, *, input_size: int, output_size: int, service_tier: str | None) -> Usage:
+    """The usage of a message; what the upstream does not report is estimated from the sizes, in bytes."""
+    tier = "priority" if service_tier == "priority" else "standard"
+    estimated = estimate_tokens(output_size) if output_size else 0
+    if usage is None:
+        return Usage(input_tokens=estimate_tokens(input_size), output_tokens=estimated, service_tier=tier)
+    read, written = _cached(usage), _cache_written(usage)
+    output = _output(usage)
+    output = estimated if output is None else output
+    details = usage.completion_tokens_details or CompletionTokensDetails()
+    thinking = max(0, _first(details.reasoning_tokens, usage.reasoning_tokens) or 0)
+    return Usage(
+        input_tokens=_uncached(usage, read, written),
+        output_tokens=output,
+        cache_read_input_tokens=read,
+        cache_creation_input_tokens=written,
+        thinking_tokens=min(thinking, output),
+        service_tier=tier,
+    )
+
+
+def _output(usage: ChatUsage) -> int | None:
+    output = _first(usage.completion_tokens, usage.output_tokens)
+    if output is None:
+        return None
+    # xAI and gateways before Gemini leave the reasoning out of the completion, yet count it in the total.
+    total = (usage.total_tokens or 0) - (usage.prompt_tokens or 0) if usage.prompt_tokens is not None else 0
+    return max(0, output, total)
+
+
+def _uncached(usage: ChatUsage, read: int, written: int) -> int:
+    if usage.prompt_tokens is None:
+        return max(0, usage.input_tokens or 0)  # Anthropic's own spelling, and its arithmetic with it
+    return max(0, usage.prompt_tokens - read - written)
+
+
+def _cached(usage: ChatUsage) -> int:
+    details = usage.prompt_tokens_details or PromptTokensDetails()
+    found = _first(
+        details.cached_tokens,
+        usage.prompt_cache_hit_tokens,
+        usage.cache_read_input_tokens,
+        usage.cached_tokens,
+    )
+    return max(0, found or 0)
+
+
+def _cache_written(usage: ChatUsage) -> int:
+    details = usage.prompt_tokens_details or PromptTokensDetails()
+    return max(
+        0,
+        _first(details.cache_write_tokens, details.cache_creation_tokens, usage.cache_creation_input_tokens) or 0,
+    )
+
+
+def _first(*counts: int | None) -> int | None:
+    return next((count for count in counts if count is not None), None)
