@@ -63,8 +63,9 @@ async def _demo(*, once: bool, port: int | None) -> int:
             await _show(base_url)
             if not once:
                 log.on = True
+                interrupted = _interruption()
                 click.echo("\n".join(_invitation(base_url, settings)))
-                await _until_interrupted()
+                await interrupted.wait()
     return 0
 
 
@@ -245,9 +246,10 @@ def _invitation(base_url: str, settings: Settings) -> Sequence[str]:
     ]
 
 
-async def _until_interrupted() -> None:
+def _interruption() -> asyncio.Event:
+    """Set by Ctrl-C or SIGTERM."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stopped.set)
-    await stopped.wait()
+    return stopped

@@ -12,7 +12,7 @@ from llm_to_anthropic import __version__, config
 from llm_to_anthropic.errors import ApiError
 from llm_to_anthropic.http import server
 from llm_to_anthropic.observers.access_log import configure_logging
-from llm_to_anthropic.routing import Router
+from llm_to_anthropic.routing import LINE_MODELS, Router
 from llm_to_anthropic.settings import Settings
 
 
@@ -32,9 +32,8 @@ def run_proxy(flags: Mapping[str, object]) -> int:
 
 def startup_text(settings: Settings, base_url: str) -> str:
     """What a user needs at start: where it listens, which model is which, what to paste. No key is in it."""
-    mapping = [f"  {names:<22} {arrow} {target}" for names, arrow, target in _mapping(settings)]
     title = click.style(f"llm-to-anthropic {__version__}", bold=True)
-    lines = [f"{title} serves {click.style(base_url, fg='cyan', bold=True)}", "", *mapping, ""]
+    lines = [f"{title} serves {click.style(base_url, fg='cyan', bold=True)}", "", *_mapping(settings), ""]
     return "\n".join([*lines, "For Claude Code, in its shell:", "", *paste_lines(base_url, settings), ""])
 
 
@@ -44,18 +43,18 @@ def paste_lines(base_url: str, settings: Settings) -> list[str]:
     return [f"  export ANTHROPIC_BASE_URL={base_url}", f"  export ANTHROPIC_AUTH_TOKEN={token}"]
 
 
-def _mapping(settings: Settings) -> list[tuple[str, str, str]]:
+def _mapping(settings: Settings) -> list[str]:
     router = Router(settings)
-    return [
-        ("haiku", "->", _target(router, "claude-haiku-4-5")),
-        ("sonnet, opus, fable", "->", _target(router, "claude-sonnet-4-5")),
-    ]
+    rows = (("haiku", LINE_MODELS["haiku"]), ("sonnet, opus, fable", LINE_MODELS["sonnet"]))
+    return [f"  {names:<20} -> {_target(router, name)}" for names, name in rows]
 
 
 def _target(router: Router, name: str) -> str:
     try:
         target = router.resolve(name).targets[0]
     except ApiError as error:
-        return f"({error.message})"
-    kept = " (names are kept)" if target.model == name else ""
-    return f"{target.provider.name}/{target.model}" if not kept else f"{target.provider.name}{kept}"
+        # The warnings above say what to do; here it is only marked.
+        return click.style(f"nowhere yet ({error.message.partition(':')[0]})", fg="yellow")
+    if target.model == name:
+        return f"{target.provider.name}, under the names that clients send"
+    return f"{target.provider.name}/{target.model}"
