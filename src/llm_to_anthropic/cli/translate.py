@@ -47,7 +47,7 @@ def encode(body: bytes, route: Route) -> tuple[UpstreamRequest, Sequence[Loss]]:
     envelope = decode_envelope(body)
     target = route.targets[0]
     if target.provider.protocol == "anthropic":
-        headers = (("anthropic-version", API_VERSIONS[0]),)
+        headers = (("content-type", "application/json"), ("anthropic-version", API_VERSIONS[0]))
         return UpstreamRequest(
             path="/v1/messages", headers=headers, body=drop_carriers(replace_model(body, target.model))
         ), ()
@@ -79,10 +79,9 @@ def _with_stream(body: bytes, stream: bool) -> bytes:  # noqa: FBT001  it is the
 
 def _report(encoded: UpstreamRequest, route: Route, losses: Sequence[Loss]) -> list[str]:
     url = route.targets[0].provider.base_url + encoded.path
-    headers = [("content-type", "application/json"), *encoded.headers]
     return [
         f"{click.style(encoded.method, bold=True)} {url}",
-        *(f"{name}: {value}" for name, value in headers),
+        *(f"{name}: {value}" for name, value in encoded.headers),
         click.style("(credentials are left out)", dim=True),
         "",
         msgspec.json.format(encoded.body, indent=2).decode(),

@@ -193,7 +193,7 @@ async def _run(work: Work, handle: Callable[[Work], Awaitable[None]]) -> None:
 
 
 def _outgoing(encoded: UpstreamRequest, target: Target, call: Call) -> OutgoingRequest:
-    headers: Headers = [(b"content-type", b"application/json"), (b"x-client-request-id", call.request_id.encode())]
+    headers: Headers = [(b"x-client-request-id", call.request_id.encode())]
     headers += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in encoded.headers]
     headers += auth_headers(target.provider, call.headers)
     return OutgoingRequest(
