@@ -107,5 +107,11 @@ def test_model_to_try(models: tuple[str, ...], small_model: str, tried: str) -> 
     provider = Provider(
         name="vendor", protocol="openai_chat", base_url="http://127.0.0.1:1", credential=Credential(), models=models
     )
-    settings = Settings(providers={"vendor": provider}, aliases={}, small_model=small_model)
+    preferred = Provider(
+        name="openai",
+        protocol="openai_chat",
+        base_url="http://127.0.0.1:1",
+        credential=Credential(variable="OPENAI_API_KEY"),
+    )
+    settings = Settings(providers={"openai": preferred, "vendor": provider}, aliases={}, small_model=small_model)
     assert model_to_try(Router(settings), provider) == tried

@@ -8,6 +8,7 @@ import socket
 import time
 from pathlib import Path
 
+import click
 import pytest
 
 from llm_to_anthropic.cli.proxy import paste_lines, startup_text
@@ -40,7 +41,7 @@ def settings(*, client_keys: tuple[str, ...] = ()) -> Settings:
 
 def test_startup_text_shows_url_and_mapping() -> None:
     """Start-up says where the server is and which model each of Claude's lines becomes."""
-    lines = startup_text(settings(), "http://127.0.0.1:8082").splitlines()
+    lines = click.unstyle(startup_text(settings(), "http://127.0.0.1:8082")).splitlines()
     assert lines[0].endswith("http://127.0.0.1:8082")
     assert [line.split() for line in lines if "->" in line] == [
         ["haiku", "->", "openai/gpt-4.1-mini"],
@@ -70,6 +71,15 @@ async def test_starts_and_stops(tmp_path: Path, arguments: tuple[str, ...]) -> N
         assert b" 200 OK" in await fetch(proxy.url, "/health")
         proxy.process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(proxy.process.wait(), 10) == 0
+
+
+async def test_several_workers_start_and_stop(tmp_path: Path) -> None:
+    """Several processes share one port, announce it once, and end together with 0 on SIGTERM."""
+    async with running_proxy("--workers", "2", cwd=tmp_path, env=KEY) as proxy:
+        assert b" 200 OK" in await fetch(proxy.url, "/health")
+        proxy.process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(proxy.process.wait(), 10) == 0
+    assert proxy.err.count("serves http://") == 1
 
 
 async def test_interrupt_exits_0(tmp_path: Path) -> None:
