@@ -169,6 +169,30 @@ def test_unknown_blocks_of_an_assistant_are_left_out_and_reported() -> None:
     assert (shape(history)[1], losses) == ("assistant x", ["messages[1].content[0]"])
 
 
+def test_what_a_system_message_cannot_do_is_reported() -> None:
+    """Blocks and tools that a system message cannot bring are left out and named."""
+    server = {"type": "tool_addition", "tool": {"type": "mcp_toolset_reference", "name": "wiki"}}
+    history, losses = read(HELLO, system(image(), server, text("x")))
+    assert losses == ["messages[1].content[0]", "messages[1].content[1]"]
+    assert (shape(history)[1], history.tool_changes) == ("system x", [])
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ({"tool_references": [{"type": "tool_reference", "tool_name": "a"}, {}]}, {"a"}),
+        ({"error_code": "unavailable"}, set()),
+        (None, set()),
+    ],
+    ids=["found", "error", "null"],
+)
+def test_tools_that_a_search_found_are_used(content: Json, found: set[str]) -> None:
+    """A tool that the history's tool search found is one that must be declared."""
+    block = {"type": "tool_search_tool_result", "tool_use_id": "s", "content": content}
+    history, losses = read(HELLO, assistant(block, text("x")), HELLO)
+    assert (set(history.used_tools), losses) == (found, [])
+
+
 REFUSED: list[tuple[str, list[Json], str]] = [
     (
         "unknown block",
@@ -181,6 +205,11 @@ REFUSED: list[tuple[str, list[Json], str]] = [
         "unknown block in a result",
         [HELLO, assistant(call("a")), user(result("a", [{"type": "hologram"}]))],
         "messages.2.content.0.content.0: hologram blocks in tool results",
+    ),
+    (
+        "malformed tool",
+        [HELLO, system({"type": "tool_addition", "tool": {"definition": {"name": 5}}})],
+        "messages.1.content.0.tool.definition.name: Input should be a valid string",
     ),
     ("nothing at all", [{"role": "user", "content": []}], "messages.0: user messages must have non-empty content"),
     ("call without id", [HELLO, assistant({"type": "tool_use", "name": "x"})], "messages.1.content.0.id: Field"),

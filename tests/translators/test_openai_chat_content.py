@@ -294,6 +294,14 @@ def test_server_tools_of_the_history_become_text() -> None:
     assert "tool_calls" not in done[1]
 
 
+def test_documents_of_the_assistant_become_text() -> None:
+    """An assistant's document is told as text; a file cannot be and is reported."""
+    plain = {"type": "document", "source": {"type": "text", "data": "words"}}
+    done = encoding({"messages": [*HI, assistant(plain, pdf()), *HI]})
+    assert "words" in msgspec.json.decode(done.body)["messages"][1]["content"]
+    assert lost(done) == ["messages[1].content[1]"]
+
+
 def test_thinking_of_others_is_dropped_silently() -> None:
     """A message of foreign thinking alone vanishes, and that is no loss."""
     done = encoding({"messages": [*HI, assistant({"type": "thinking", "thinking": "x", "signature": "foreign"}), *HI]})

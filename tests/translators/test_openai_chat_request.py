@@ -15,6 +15,7 @@ from llm_to_anthropic.translators.openai_chat_request import ChatEncoding
 from tests.translators.chat_requests import (
     HI,
     OPENAI,
+    assistant,
     encoding,
     image,
     lost,
@@ -246,6 +247,7 @@ def test_the_wish_for_thinking_is_remembered(thinking: str | None, *, off: bool,
 LOSSES: list[tuple[str, Json, list[str]]] = [
     ("context edits", {"context_management": {"edits": [{"type": "compact_20260112"}]}}, ["context_management"]),
     ("cleared thinking", {"context_management": {"edits": [{"type": "clear_thinking_20251015"}]}}, []),
+    ("unknown edits", {"context_management": "all"}, ["context_management"]),
     ("task budget", {"output_config": {"task_budget": {"type": "tokens"}}}, ["output_config.task_budget"]),
     ("container", {"container": "container_1"}, ["container"]),
     ("fast", {"speed": "fast"}, ["speed"]),
@@ -271,10 +273,18 @@ def test_strict_mode_names_every_loss() -> None:
     assert caught.value.status == 400
 
 
+NO_DIRECT: Json = {
+    "tools": [tool("a"), tool("b", allowed_callers=["code_execution"])],
+    "tool_choice": {"type": "tool", "name": "b"},
+}
+FOREIGN = [assistant({"type": "thinking", "thinking": "x", "signature": "foreign"})]
 UNSUPPORTED: list[tuple[str, Json, str]] = [
     ("mcp_servers", {"mcp_servers": [{"type": "url"}]}, "mcp_servers is not supported for model 'claude-x'"),
     ("compaction", {"compaction": {"type": "summarize"}}, "compaction is not supported for model 'claude-x'"),
     ("skills", {"container": {"skills": [{"skill_id": "x"}]}}, "container.skills: skills are not supported"),
+    ("malformed skills", {"container": {"skills": 5}}, "container.skills: skills are not supported"),
+    ("chosen tool cannot be called", NO_DIRECT, "tool_choice: tool 'b' is not among the tools"),
+    ("nothing to say", {"messages": FOREIGN}, "messages: no message has any content for this model"),
     ("safeguards", {"safeguards": {}}, "safeguards is not supported"),
     ("empty stop sequence", {"stop_sequences": [""]}, "stop_sequences: each stop sequence must be non-empty"),
     ("prewarm streamed", {"max_tokens": 0, "stream": True}, "max_tokens: 0 cannot be combined with stream"),
@@ -323,6 +333,24 @@ def test_deep_nesting_is_refused() -> None:
     body = {"tools": [tool(input_schema=schema)]}
     with pytest.raises(ClientError, match="nested too deeply"):
         encoding(body)
+
+
+def test_no_reasoning_effort_allows_sampling() -> None:
+    """Reasoning models take sampling parameters once they do not reason."""
+    quirks = ChatQuirks(sampling=False, efforts=("none", "high"))
+    assert upstream({"temperature": 0, "thinking": {"type": "disabled"}}, quirks)["temperature"] == 0
+
+
+def test_reasoning_that_cannot_be_turned_off_is_reported() -> None:
+    """A model that always reasons is asked for nothing, and the client is told."""
+    done = encoding({"thinking": {"type": "disabled"}}, ChatQuirks(efforts=("medium", "high")))
+    assert lost(done) == ["thinking"]
+
+
+def test_a_merged_choice_at_a_schemas_root_is_reported() -> None:
+    """A tool whose schema is a choice at its root loses that choice."""
+    schema = {"type": "object", "anyOf": [{"properties": {"a": {}}}, {"properties": {"b": {}}}]}
+    assert lost(encoding({"tools": [tool(input_schema=schema)]})) == ["tools[0].input_schema"]
 
 
 def test_media_do_not_count_as_text() -> None:

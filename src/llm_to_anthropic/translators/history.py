@@ -234,10 +234,3 @@ def _is_empty(text: str, role: Literal["user", "assistant", "system"]) -> bool:
 
 def _has_citations(block: TextBlock) -> bool:
     return given(block.citations) and bool(bytes(block.citations).strip(b"[] \t\r\n"))
-
-
-def _type(block: object) -> str:
-    if isinstance(block, OtherBlock):
-        return block.type
-    tag = block.__struct_config__.tag if isinstance(block, msgspec.Struct) else ""
-    return str(tag)

@@ -87,8 +87,6 @@ class ChatContent:
 
     def _system(self, turn: Turn, *, first: bool) -> list[ChatMessage]:
         blocks = [placed.block for placed in turn.blocks if isinstance(placed.block, TextBlock)]
-        if not blocks:
-            return []
         content = self.system_prompt(blocks)
         if first or not self._quirks.merge_system:
             return [ChatMessage(role=self._quirks.system_role, content=content)]
@@ -229,7 +227,7 @@ class ChatContent:
 
     def _assistant(self, turn: Turn) -> list[ChatMessage]:
         text = self._assistant_text(turn)
-        calls = [self._call(placed) for placed in turn.blocks if isinstance(placed.block, ToolUseBlock)]
+        calls = [self._call(each.block, each.path) for each in turn.blocks if isinstance(each.block, ToolUseBlock)]
         if not calls and not text.strip():
             return []
         content: str | UnsetType | None = text or (None if self._quirks.null_content else "")
@@ -272,11 +270,8 @@ class ChatContent:
                 self._losses.lose(path, "assistant messages take text only; left out")
         return "\n".join(texts)
 
-    def _call(self, placed: Placed) -> ToolCall:
-        block = placed.block
-        if not isinstance(block, ToolUseBlock):
-            raise TypeError(block)
-        function = FunctionCall(upstream_name(block.name), _arguments(block, placed.path))
+    def _call(self, block: ToolUseBlock, path: str) -> ToolCall:
+        function = FunctionCall(upstream_name(block.name), _arguments(block, path))
         return ToolCall(id=self._id(block.id), type="function", function=function)
 
     def _id(self, call_id: str) -> str:
