@@ -37,7 +37,6 @@ class App:
         self._access = Access(settings)
         self._failures = Failures(gateway)
         self._max_body_bytes = settings.limits.max_body_bytes
-        self._body_s = settings.timeouts.body_s
         self._direct: dict[str, Answer] = {
             "/v1/messages": gateway.messages,
             "/v1/messages/count_tokens": gateway.count_tokens,
@@ -84,7 +83,7 @@ class App:
         """Reads the body and lets the gateway answer."""
         scope = incoming.scope
         check_encoding(incoming.found)
-        body = await read_body(incoming.receive, incoming.found, self._max_body_bytes, self._body_s)
+        body = await read_body(incoming.receive, incoming.found, self._max_body_bytes)
         headers: Headers = scope["headers"]
         if incoming.keys:
             # Our own client key is no business of any upstream.

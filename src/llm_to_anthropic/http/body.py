@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 
-from starlette.types import Receive
+from starlette.types import Message, Receive
 
 from llm_to_anthropic.errors import ClientError, ProxyError
 
@@ -17,7 +16,7 @@ Found = Mapping[bytes, bytes]
 
 
 class ClientGone(ProxyError):
-    """The client left before its request was complete."""
+    """The client left before its request was complete, or the protocol gave up on it."""
 
 
 def check_encoding(found: Found) -> None:
@@ -49,10 +48,10 @@ def check_json(found: Found) -> None:
     )
 
 
-async def read_body(receive: Receive, found: Found, limit: int, stall_s: float) -> bytes:
-    """The whole body. Raises ClientError (413, 408) and ClientGone.
+async def read_body(receive: Receive, found: Found, limit: int) -> bytes:
+    """The whole body. Raises ClientError (413) and ClientGone. `limit` is in bytes.
 
-    `limit` is in bytes; `stall_s` seconds without a byte end the request.
+    A body that stops coming is the protocol's to notice: it ends the request as if the client had left.
     """
     length = found.get(b"content-length")
     if length is None:
@@ -60,40 +59,28 @@ async def read_body(receive: Receive, found: Found, limit: int, stall_s: float) 
             return b""
     elif int(length) > limit:
         raise _too_large(limit)
-    try:
-        async with asyncio.timeout(stall_s) as deadline:
-            return await _collect(receive, limit, stall_s, deadline)
-    except TimeoutError:
-        raise ClientError(
-            f"no byte of the request body came for {stall_s:g} s",
-            status=408,
-            details={"error_code": "request_body_timeout"},
-            headers=CLOSE,
-        ) from None
+    message = await receive()
+    if message["type"] == "http.request" and not message["more_body"]:
+        body: bytes = message["body"]
+        return _within(body, limit)
+    return await _collect(message, receive, limit)
 
 
-async def _collect(receive: Receive, limit: int, stall_s: float, deadline: asyncio.Timeout) -> bytes:
+async def _collect(message: Message, receive: Receive, limit: int) -> bytes:
     pieces: list[bytes] = []
     size = 0
-    clock = asyncio.get_running_loop().time
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        piece: bytes = message["body"]
-        if not message["more_body"]:
-            return _joined(pieces, piece, limit)
-        if not piece:
-            continue
-        size += len(piece)
+    while message["type"] == "http.request":
+        pieces.append(message["body"])
+        size += len(pieces[-1])
         if size > limit:
             raise _too_large(limit)
-        pieces.append(piece)
-        deadline.reschedule(clock() + stall_s)
+        if not message["more_body"]:
+            return b"".join(pieces)
+        message = await receive()
+    raise ClientGone
 
 
-def _joined(pieces: list[bytes], last: bytes, limit: int) -> bytes:
-    body = b"".join((*pieces, last)) if pieces else last
+def _within(body: bytes, limit: int) -> bytes:
     if len(body) > limit:
         raise _too_large(limit)
     return body

@@ -50,6 +50,7 @@ class ServerConfig(Config):
         self.front = app
         self.limits = settings.limits
         self.header_s = settings.timeouts.header_s
+        self.body_s = settings.timeouts.body_s
 
 
 class FrontProtocol(HttpToolsProtocol):
@@ -66,11 +67,13 @@ class FrontProtocol(HttpToolsProtocol):
         self._front = config.front
         self._limits = config.limits
         self._header_s = config.header_s
+        self._body_s = config.body_s
         self._raw: asyncio.Transport
         self._in_head = False
         self._head_bytes = 0
         """An upper bound of the size of the head being read."""
         self._head_timer: asyncio.TimerHandle | None = None
+        self._body_timer: asyncio.TimerHandle | None = None
         self._stall_timer: asyncio.TimerHandle | None = None
         self._linger_timer: asyncio.TimerHandle | None = None
 
@@ -81,7 +84,7 @@ class FrontProtocol(HttpToolsProtocol):
         self._head_timer = self.loop.call_later(self._header_s, self._head_too_slow)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        for timer in (self._head_timer, self._stall_timer, self._linger_timer):
+        for timer in (self._head_timer, self._body_timer, self._stall_timer, self._linger_timer):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
@@ -91,6 +94,9 @@ class FrontProtocol(HttpToolsProtocol):
         if self._linger_timer is not None:
             return
         self._unset_keepalive_if_required()
+        if self._body_timer is not None:
+            self._body_timer.cancel()
+            self._body_timer = None
         self._head_bytes = self._head_bytes + len(data) if self._in_head else len(data)
         try:
             self.parser.feed_data(data)
@@ -147,12 +153,18 @@ class FrontProtocol(HttpToolsProtocol):
 
     def _await_more(self) -> None:
         """Sets the deadline of what is not complete yet."""
+        cycle = self.cycle
         if self._in_head:
             if self._head_bytes > self._limits.max_header_bytes:
-                self._refuse(_too_many_headers(self._limits.max_header_bytes))
+                self._refuse(_too_large_headers(self._limits.max_header_bytes))
             elif self._head_timer is None:
                 self._head_timer = self.loop.call_later(self._header_s, self._head_too_slow)
-        elif self.timeout_keep_alive_task is None and self.cycle is not None and self.cycle.response_complete:
+        elif cycle is None:
+            pass
+        elif not cycle.response_complete:
+            if cycle.more_body:
+                self._body_timer = self.loop.call_later(self._body_s, self._body_too_slow)
+        elif self.timeout_keep_alive_task is None:
             # What came belongs to no request, so it must not keep the connection open.
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
@@ -165,7 +177,7 @@ class FrontProtocol(HttpToolsProtocol):
         if self._head_bytes <= limits.max_header_bytes:
             return
         if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > limits.max_header_bytes:
-            raise _too_many_headers(limits.max_header_bytes)
+            raise _too_large_headers(limits.max_header_bytes)
 
     def _head_too_slow(self) -> None:
         self._head_timer = None
@@ -173,6 +185,16 @@ class FrontProtocol(HttpToolsProtocol):
             self._refuse(ClientError(f"the request's headers took longer than {self._header_s:g} s", status=408))
         else:
             self._raw.close()
+
+    def _body_too_slow(self) -> None:
+        self._body_timer = None
+        if self.cycle.response_complete or self.cycle.response_started:
+            return
+        if self.flow.read_paused:  # we are the slow ones
+            self._await_more()
+            return
+        message = f"no byte of the request body came for {self._body_s:g} s"
+        self._refuse(ClientError(message, status=408, details={"error_code": "request_body_timeout"}))
 
     def _refuse(self, error: ApiError) -> None:
         """Answers what never became a whole request and closes the connection."""
@@ -235,7 +257,7 @@ def _reason(error: httptools.HttpParserError) -> ApiError:
     return ClientError(f"malformed HTTP request: {error}")
 
 
-def _too_many_headers(limit: int) -> ClientError:
+def _too_large_headers(limit: int) -> ClientError:
     return ClientError(f"the request's headers are larger than {limit} bytes", status=431)
 
 

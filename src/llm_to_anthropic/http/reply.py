@@ -28,19 +28,28 @@ class HttpReply:
 
     async def whole(self, status: int, headers: Headers, body: bytes) -> None:
         """Answers at once; `content-type: application/json` unless given."""
-        head = [header for header in headers if header[0] != b"content-length"]
-        if body and not _has(head, b"content-type"):
+        given = dict(headers)
+        head = headers.copy()
+        if b"content-length" in given:
+            head = [header for header in head if header[0] != b"content-length"]
+        if b"content-type" not in given and body:
             head.append((b"content-type", b"application/json"))
         if status not in NO_BODY_STATUSES:
             head.append((b"content-length", b"%d" % len(body)))
-        await self.start(status, head)
+        if b"request-id" not in given:
+            head.append((b"request-id", self.request_id.encode()))
+        self.status = status
         self.ended = True
+        self._head = head = head + self.cors if self.cors else head
+        await self._send({"type": "http.response.start", "status": status, "headers": head})
         await self._send({"type": "http.response.body", "body": body})
 
     async def start(self, status: int, headers: Headers) -> None:
         """Sends the head of an answer whose body follows in writes."""
         self.status = status
-        self._head = self._complete(headers)
+        self._head = headers + self.cors
+        if b"request-id" not in dict(headers):
+            self._head.append((b"request-id", self.request_id.encode()))
         await self._send({"type": "http.response.start", "status": status, "headers": self._head})
 
     async def write(self, data: bytes) -> None:
@@ -73,15 +82,6 @@ class HttpReply:
             return
         self.ended = not message.get("more_body", False)
         await self._send(message)
-
-    def _complete(self, headers: Headers) -> Headers:
-        if _has(headers, b"request-id"):
-            return headers + self.cors if self.cors else headers
-        return [*headers, (b"request-id", self.request_id.encode()), *self.cors]
-
-
-def _has(headers: Headers, name: bytes) -> bool:
-    return any(key == name for key, _ in headers)
 
 
 def _is_event_stream(headers: Headers) -> bool:
