@@ -28,13 +28,16 @@ from llm_to_anthropic.upstream import Upstream
 
 Ready = Callable[[str], None]
 """Called with the base URL once requests are served."""
+Build = Callable[[Settings], Gateway]
 
 TICK_S = 1.0
 """The date header is renewed so often."""
 POLL_S = 0.02
 """Whether the last request has finished is looked at so often, during a drain alone."""
-FAREWELL_S = 2.0
+FAREWELL_S = 1.0
 """Streams that are ended early may write their last event for so long."""
+LAST_WRITES_S = 0.1
+"""What is cancelled has so long to leave the event loop."""
 
 
 class FrontServer(uvicorn.Server):
@@ -89,7 +92,7 @@ class FrontServer(uvicorn.Server):
                 await asyncio.wait_for(self._wake.wait(), TICK_S)
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
-        """Stops accepting, lets running requests finish for `drain_s`, ends the others."""
+        """Stops accepting, lets running requests finish for `drain_s`, then has the others ended."""
         await self._wait_idle(self._timeouts.pre_stop_s, until_idle=False)
         for server in self.servers:
             server.close()
@@ -99,11 +102,11 @@ class FrontServer(uvicorn.Server):
             connection.shutdown()
         await self._wait_idle(self._timeouts.drain_s)
         await self._app.gateway.close()
+        await self._wait_idle(FAREWELL_S)
         for task in list(self.server_state.tasks):
             task.cancel()
-        limit_s = POLL_S * 5 if self.force_exit else FAREWELL_S
         self.force_exit = False
-        await self._wait_idle(limit_s)
+        await self._wait_idle(LAST_WRITES_S)
 
     async def _wait_idle(self, limit_s: float, *, until_idle: bool = True) -> None:
         """Returns after `limit_s`, on a forced exit, or once no request runs and every answer is sent."""
@@ -125,8 +128,11 @@ def build_gateway(settings: Settings, environ: Mapping[str, str] | None = None) 
     return RealGateway(settings, upstream, [AccessLog()], transcript)
 
 
-def serve(settings: Settings, *, ready: Ready | None = None) -> int:
-    """Serves until SIGTERM or SIGINT; the exit code: 0 after a drain, 1 where the port cannot be had."""
+def serve(settings: Settings, *, ready: Ready | None = None, build: Build = build_gateway) -> int:
+    """Serves until SIGTERM or SIGINT; the exit code: 0 after a drain, 1 where the port cannot be had.
+
+    `build` makes the gateway, in each process that serves.
+    """
     try:
         sockets = listen_per_worker(settings.host, settings.port, settings.workers)
     except CannotListen as error:
@@ -138,9 +144,10 @@ def serve(settings: Settings, *, ready: Ready | None = None) -> int:
         if ready is not None:
             ready(url)
 
+    run = partial(_run, settings, build)
     if settings.workers > 1:
-        return run_workers(sockets, partial(_run, settings), announce)
-    return _run(settings, sockets[0], announce)
+        return run_workers(sockets, run, announce)
+    return run(sockets[0], announce)
 
 
 @contextlib.asynccontextmanager
@@ -159,12 +166,19 @@ async def running(settings: Settings, gateway: Gateway | None = None) -> AsyncIt
         await serving
 
 
-def _run(settings: Settings, sockets: list[socket], ready: Callable[[], None], *, orphaned: int | None = None) -> int:
+def _run(
+    settings: Settings,
+    build: Build,
+    sockets: list[socket],
+    ready: Callable[[], None],
+    *,
+    orphaned: int | None = None,
+) -> int:
     """One process's server, from its loop's start to its end.
 
     `orphaned` is the read end of a pipe that closes when the parent process is gone.
     """
-    app = create_app(settings, build_gateway(settings))
+    app = create_app(settings, build(settings))
     server = FrontServer(app, settings, ready=ready, signals=True)
 
     async def serving() -> None:
