@@ -6,6 +6,8 @@ import asyncio
 
 import pytest
 
+from llm_to_anthropic.exchange import Exchange
+from llm_to_anthropic.gateway.call import Call, Reply
 from llm_to_anthropic.settings import Limits, Timeouts
 from tests.http.fake import FakeGateway, Front, front
 
@@ -224,8 +226,8 @@ async def test_client_that_leaves_amid_its_body_is_recorded() -> None:
     recorded = asyncio.Event()
 
     class Gateway(FakeGateway):
-        def record(self, exchange: object) -> None:
-            super().record(exchange)  # type: ignore[arg-type]
+        def record(self, exchange: Exchange) -> None:
+            super().record(exchange)
             recorded.set()
 
     async with front(Gateway()) as server:
@@ -257,15 +259,11 @@ async def test_wish_for_another_protocol_is_ignored() -> None:
 
 async def test_garbage_after_a_running_request_writes_nothing_into_its_answer() -> None:
     """An answer under way is never mixed with the refusal of what follows it."""
-    async with front() as server, server.connect() as client:
 
-        async def slow(call: object, reply: object) -> None:
-            await asyncio.Event().wait()
+    async def wait(call: Call, reply: Reply) -> None:
+        await reply.wait_disconnect()
 
-        server.gateway.answer = slow
+    async with front(FakeGateway(wait)) as server, server.connect() as client:
         await client.send(server.encode("POST", "/v1/messages", body=b"{}"))
         await client.send(b"\x00\x01 garbage\r\n\r\n")
         assert await client.closed()
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
-            if "run_asgi" in repr(task):
-                task.cancel()

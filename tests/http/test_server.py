@@ -1,0 +1,220 @@
+"""Start, drain and exit code of the server as a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from llm_to_anthropic.http.listening import base_url
+from llm_to_anthropic.http.server import serve
+from tests.http.fake import FakeGateway, Front, RawClient, front, settings
+
+ROOT = Path(__file__).resolve().parents[2]
+STREAM = b"POST /v1/messages%s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}"
+PID = b"POST /v1/messages/count_tokens HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}"
+
+
+class Served:
+    """A server process and what a test does with it."""
+
+    def __init__(self, process: asyncio.subprocess.Process, front: Front) -> None:
+        self.process = process
+        self.front = front
+
+    async def exit_code(self) -> int:
+        async with asyncio.timeout(10):
+            return await self.process.wait()
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    async def finish_stream(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(b"second\n")
+        await self.process.stdin.drain()
+
+    async def until_refused(self) -> None:
+        """Returns once no connection is accepted any more."""
+        async with asyncio.timeout(10):
+            while True:
+                try:
+                    _, writer = await asyncio.open_connection("127.0.0.1", self.front.port)
+                except ConnectionError:
+                    return
+                writer.close()
+
+    async def pid(self) -> int:
+        answer = await self.front.raw(PID)
+        return int(answer.json()["pid"])
+
+
+@asynccontextmanager
+async def served(**given: float) -> AsyncIterator[Served]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.http.serving", json.dumps(given)),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        cwd=ROOT,
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(20):
+            url = (await process.stdout.readline()).decode().strip()
+        yield Served(process, Front(url, FakeGateway()))
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def begin_stream(client: RawClient, query: bytes = b"") -> None:
+    await client.send(STREAM % query)
+    await client.head()
+    assert b"first" in await client.reader.readuntil(b"\n\n\r\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_signal_ends_an_idle_server_with_0(number: signal.Signals) -> None:
+    """A server that is told to stop has not failed; idle connections do not hold it up."""
+    async with served() as server, server.front.connect():
+        server.signal(number)
+        assert await server.exit_code() == 0
+
+
+async def test_running_stream_finishes_after_sigterm() -> None:
+    """SIGTERM closes the door, lets the stream come to its end, and then the process is done with 0."""
+    async with served() as server, server.front.connect() as client:
+        await begin_stream(client)
+        server.signal(signal.SIGTERM)
+        await server.until_refused()
+        await server.finish_stream()
+        rest = await client.reader.read()
+        assert b"event: second" in rest
+        assert rest.endswith(b"0\r\n\r\n")
+        assert await server.exit_code() == 0
+
+
+async def test_stream_that_outlasts_the_drain_is_ended_by_the_gateway() -> None:
+    """After drain_s the gateway is closed, which ends its streams in words."""
+    async with served(drain_s=0.2) as server, server.front.connect() as client:
+        await begin_stream(client)
+        server.signal(signal.SIGTERM)
+        rest = await client.reader.read()
+        assert b"event: error" in rest
+        assert rest.endswith(b"0\r\n\r\n")
+        assert await server.exit_code() == 0
+
+
+async def test_stubborn_request_does_not_outlast_the_process() -> None:
+    """What neither finishes nor lets itself be ended is cancelled, and the exit code still 0."""
+    async with served(drain_s=0.1) as server, server.front.connect() as client:
+        await begin_stream(client, b"?stubborn")
+        server.signal(signal.SIGTERM)
+        assert await server.exit_code() == 0
+
+
+async def test_second_sigint_ends_at_once() -> None:
+    """A user who presses Ctrl-C again does not want to wait for the drain."""
+    async with served(drain_s=60) as server, server.front.connect() as client:
+        await begin_stream(client)
+        server.signal(signal.SIGINT)
+        await server.until_refused()
+        server.signal(signal.SIGINT)
+        assert await server.exit_code() == 0
+
+
+async def test_not_ready_but_serving_from_sigterm_on() -> None:
+    """A load balancer sees a 503 at once and can still send what is on its way."""
+    async with served(pre_stop_s=1) as server:
+        assert (await server.front.request("GET", "/health/ready")).status == 200
+        server.signal(signal.SIGTERM)
+        async with asyncio.timeout(5):
+            while (await server.front.request("GET", "/health/ready")).status != 503:
+                pass
+        assert (await server.front.request("GET", "/health")).status == 200
+        assert await server.pid() == server.process.pid
+        assert await server.exit_code() == 0
+
+
+async def test_several_workers_share_the_port() -> None:
+    """Every worker answers, and one SIGTERM drains them all."""
+    async with served(workers=2) as server:
+        pids: set[int] = set()
+        async with asyncio.timeout(20):
+            while len(pids) < 2:
+                pids.add(await server.pid())
+        assert server.process.pid not in pids
+        async with server.front.connect() as client:
+            await begin_stream(client)
+            server.signal(signal.SIGTERM)
+            await server.until_refused()
+            await server.finish_stream()
+            assert b"event: second" in await client.reader.read()
+        assert await server.exit_code() == 0
+
+
+async def test_workers_end_with_their_parent() -> None:
+    """A parent that is killed leaves no worker behind that holds the port."""
+    async with served(workers=2) as server:
+        await server.pid()
+        server.signal(signal.SIGKILL)
+        await server.until_refused()
+
+
+async def test_worker_that_dies_at_its_start_stops_the_server() -> None:
+    """A fault that every new worker would have ends the server with 1 instead of a loop."""
+    async with served(workers=2) as server:
+        os.kill(await server.pid(), signal.SIGKILL)
+        assert await server.exit_code() == 1
+        await server.until_refused()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_taken_port_is_one_sentence(workers: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """A port that somebody else has ends the start with 1 and a sentence that names it."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert serve(settings(port=port, workers=workers), build=lambda _: FakeGateway()) == 1
+    error = capsys.readouterr().err
+    assert f"127.0.0.1:{port} is taken" in error
+    assert error.count("\n") == 1
+
+
+def test_foreign_address_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    """An address that this machine does not have is the operator's to correct."""
+    assert serve(settings(host="192.0.2.1", port=8082), build=lambda _: FakeGateway()) == 1
+    assert "192.0.2.1:8082 is not an address of this machine" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8082"),
+        ("0.0.0.0", "http://127.0.0.1:8082"),
+        ("::", "http://[::1]:8082"),
+        ("::1", "http://[::1]:8082"),
+        ("proxy.example", "http://proxy.example:8082"),
+    ],
+)
+def test_base_url_is_one_that_works_here(host: str, url: str) -> None:
+    """The URL that is announced can be pasted into a client on the same machine."""
+    assert base_url(host, 8082) == url
+
+
+async def test_running_closes_its_gateway() -> None:
+    """The server in a loop of the caller's serves as long as its context, and closes the gateway after it."""
+    gateway = FakeGateway()
+    async with front(gateway) as server, server.connect() as client:
+        await client.send(server.encode("POST", "/v1/messages", body=b"{}"))
+        assert (await client.response()).status == 200
+    assert gateway.closed.is_set()
