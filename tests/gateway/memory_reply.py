@@ -1,0 +1,90 @@
+"""A client in memory: what a gateway answers, and a way to leave."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import msgspec
+
+from llm_to_anthropic.gateway.call import Call, Headers
+
+
+class MemoryReply:
+    """Keeps the answer; `progressed` is set anew by each write."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.headers: dict[bytes, bytes] = {}
+        self.body = b""
+        self.ended = False
+        self.progressed = asyncio.Event()
+        self._gone = asyncio.Event()
+
+    async def whole(self, status: int, headers: Headers, body: bytes) -> None:
+        await self.start(status, headers)
+        await self.write(body)
+        await self.end()
+
+    async def start(self, status: int, headers: Headers) -> None:
+        assert self.status == 0, "an answer has one head"
+        self.status = status
+        self.headers = dict(headers)
+
+    async def write(self, data: bytes) -> None:
+        assert self.status, "a write needs a head before it"
+        assert not self.ended, "nothing follows the end"
+        self.body += data
+        self.progressed.set()
+
+    async def end(self) -> None:
+        assert not self.ended, "an answer has one end"
+        self.ended = True
+        self.progressed.set()
+
+    async def wait_disconnect(self) -> None:
+        await self._gone.wait()
+
+    def disconnect(self) -> None:
+        self._gone.set()
+
+    async def until(self, part: bytes, *, within_s: float = 5.0) -> None:
+        """Waits until a part has been written. Raises TimeoutError."""
+        async with asyncio.timeout(within_s):
+            while part not in self.body:
+                self.progressed.clear()
+                await self.progressed.wait()
+
+    def json(self) -> dict[str, object]:
+        return msgspec.json.decode(self.body, type=dict[str, object])
+
+    def events(self) -> list[str]:
+        """The names of the streamed events."""
+        return [line[7:] for line in self.body.decode().splitlines() if line.startswith("event: ")]
+
+
+def call(
+    body: object = None,
+    *,
+    method: str = "POST",
+    path: str = "/v1/messages",
+    query: str = "",
+    headers: dict[str, str] | None = None,
+) -> Call:
+    """A client's request; the body as JSON unless it is bytes."""
+    return Call(
+        request_id="req_test000000000000000001",
+        method=method,
+        path=path,
+        raw_path=path,
+        query=query,
+        headers=[(name.encode(), value.encode()) for name, value in (headers or {}).items()],
+        body=body if isinstance(body, bytes) else json.dumps(body).encode(),
+        started=0.0,
+    )
+
+
+def ask(model: str = "openai/gpt-4o", *, stream: bool = False, **fields: object) -> dict[str, object]:
+    """A small Messages request."""
+    messages = [{"role": "user", "content": "hi"}]
+    return {"model": model, "max_tokens": 50, "messages": messages, "stream": stream, **fields}

@@ -1,0 +1,313 @@
+"""The way of a request through the gateway, on a scripted upstream."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from llm_to_anthropic.gateway.gateway import Gateway
+from llm_to_anthropic.scripted import Cut, Pause, Reset, Script, ScriptedUpstream, Stall, never, stream, whole
+from llm_to_anthropic.settings import Timeouts
+from tests.gateway.conftest import Records, with_timeouts
+from tests.gateway.memory_reply import MemoryReply, ask, call
+
+WHOLE = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion",
+    "created": 1,
+    "model": "gpt-4o",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "hello"}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11},
+}
+TEXT = b'data: {"choices":[{"index":0,"delta":{"content":"hel"}}]}\n\n'
+ROLE = b'data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}\n\n'
+FINISH = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
+DONE = b"data: [DONE]\n\n"
+ERROR = b'data: {"error":{"message":"broken inside","type":"server_error","code":"server_error"}}\n\n'
+EVENTS = ["message_start", "ping", "content_block_start", "content_block_delta", "content_block_stop"]
+
+
+def refusal(message: str, *, status: int = 400, param: str | None = None) -> object:
+    return whole({"error": {"message": message, "type": "invalid_request_error", "param": param}}, status=status)
+
+
+async def test_a_whole_message(gateway: Gateway, script: Script, records: Records) -> None:
+    """A client that wants a whole message gets it under the model name it asked for."""
+    script.push(whole(WHOLE, headers=(("x-request-id", "up-1"),)))
+    reply = MemoryReply()
+    await gateway.messages(call(ask()), reply)
+    message = reply.json()
+    assert (reply.status, message["model"], message["stop_reason"]) == (200, "openai/gpt-4o", "end_turn")
+    (exchange,) = records.exchanges
+    assert (exchange.outcome, exchange.upstream_model, exchange.upstream_request_id) == ("ok", "gpt-4o", "up-1")
+    assert exchange.usage is not None
+    assert (exchange.usage.input_tokens, exchange.usage.output_tokens) == (9, 2)
+
+
+async def test_every_answer_says_where_it_came_from(gateway: Gateway, script: Script) -> None:
+    """Provider, upstream model, attempts and losses stand in the answer's headers."""
+    script.push(whole(WHOLE))
+    reply = MemoryReply()
+    await gateway.messages(call(ask(top_k=5)), reply)
+    assert reply.headers[b"x-upstream-provider"] == b"openai"
+    assert reply.headers[b"x-upstream-model"] == b"gpt-4o"
+    assert reply.headers[b"x-upstream-attempts"] == b"1"
+    assert reply.headers[b"x-proxy-losses"] == b"top_k"
+
+
+async def test_a_stream(gateway: Gateway, script: Script, records: Records) -> None:
+    """A streamed answer arrives as Anthropic's events."""
+    script.push(stream(ROLE, TEXT, FINISH, DONE))
+    reply = MemoryReply()
+    await gateway.messages(call(ask(stream=True)), reply)
+    assert reply.events() == [*EVENTS, "message_delta", "message_stop"]
+    assert reply.headers[b"content-type"].startswith(b"text/event-stream")
+    (exchange,) = records.exchanges
+    assert exchange.stream
+    assert exchange.ttft_ms is not None
+
+
+async def test_the_upstream_gets_its_key_and_not_the_clients(
+    gateway: Gateway, script: Script, upstream: ScriptedUpstream
+) -> None:
+    """The client's key stays in the proxy; the upstream sees its own."""
+    script.push(whole(WHOLE))
+    await gateway.messages(call(ask(), headers={"x-api-key": "client-key", "cookie": "a=b"}), MemoryReply())
+    (request,) = upstream.requests
+    assert request.headers["authorization"] == "Bearer upstream-key"
+    assert "client-key" not in str(request.header_list)
+    assert "cookie" not in request.headers
+
+
+async def test_an_error_before_the_first_text_keeps_its_status(gateway: Gateway, script: Script) -> None:
+    """An upstream that refuses inside its stream before any text is an HTTP error, not a 200."""
+    script.push(stream(ROLE, ERROR))
+    reply = MemoryReply()
+    await gateway.messages(call(ask(stream=True)), reply)
+    assert reply.status >= 500
+    assert b"broken inside" in reply.body
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        pytest.param((ERROR,), id="error in the stream"),
+        pytest.param((Cut(),), id="connection closed"),
+        pytest.param((Reset(),), id="connection reset"),
+        pytest.param((), id="no finish"),
+    ],
+)
+async def test_a_broken_stream_ends_in_an_error_event(
+    gateway: Gateway, script: Script, records: Records, ending: tuple[bytes | Cut | Reset, ...]
+) -> None:
+    """However an upstream breaks off after some text, the client is told by an `error` event."""
+    script.push(stream(ROLE, TEXT, *ending))
+    reply = MemoryReply()
+    await gateway.messages(call(ask(stream=True)), reply)
+    assert reply.events()[-1] == "error"
+    assert "message_stop" not in reply.events()
+    assert reply.ended
+    assert records.exchanges[0].outcome != "ok"
+
+
+class TestSilence:
+    """An upstream that takes its time."""
+
+    @pytest.fixture
+    def timeouts(self) -> Timeouts:
+        return Timeouts(commit_after_s=0.05, ping_s=0.05, first_byte_s=5.0, idle_s=5.0)
+
+    @pytest.mark.parametrize("phase", ["before the head", "after the head"])
+    async def test_a_silent_upstream_is_bridged_by_pings(self, gateway: Gateway, script: Script, phase: str) -> None:
+        """After `commit_after_s` of silence the stream begins, and pings flow until the answer comes."""
+        go_on = asyncio.Event()
+        if phase == "before the head":
+            script.push(stream(TEXT, FINISH, DONE, before_head=(Pause(go_on),)))
+        else:
+            script.push(stream(ROLE, Pause(go_on), TEXT, FINISH, DONE))
+        reply = MemoryReply()
+        answering = asyncio.ensure_future(gateway.messages(call(ask(stream=True)), reply))
+        await reply.until(b'event: ping\ndata: {"type":"ping"}\n\nevent: ping')
+        go_on.set()
+        await answering
+        told = [name for name in reply.events() if name != "ping"]
+        assert told == [name for name in EVENTS if name != "ping"] + ["message_delta", "message_stop"]
+
+    async def test_a_late_refusal_is_an_error_event(self, gateway: Gateway, script: Script) -> None:
+        """An HTTP error after the client was answered 200 becomes an `error` event with its type."""
+        go_on = asyncio.Event()
+        error = {"error": {"message": "slow down", "type": "rate_limit_error"}}
+        script.push(whole(error, status=429, before_head=(Pause(go_on),)))
+        reply = MemoryReply()
+        answering = asyncio.ensure_future(gateway.messages(call(ask(stream=True)), reply))
+        await reply.until(b"message_start")
+        go_on.set()
+        await answering
+        assert reply.events()[-1] == "error"
+        assert b"rate_limit_error" in reply.body
+
+    async def test_comments_of_the_upstream_are_silence(self, gateway: Gateway, script: Script) -> None:
+        """An upstream that only sends comments does not keep the client waiting for its first event."""
+        go_on = asyncio.Event()
+        script.push(stream(b": waiting\n\n", Pause(go_on), TEXT, FINISH, DONE))
+        reply = MemoryReply()
+        answering = asyncio.ensure_future(gateway.messages(call(ask(stream=True)), reply))
+        await reply.until(b"message_start")
+        go_on.set()
+        await answering
+        assert reply.events()[-1] == "message_stop"
+
+
+class TestTimeouts:
+    """Time limits, each with its own error."""
+
+    @pytest.fixture
+    def timeouts(self) -> Timeouts:
+        return with_timeouts(Timeouts(), first_byte_s=0.1, idle_s=0.1, connect_s=1.0)
+
+    async def test_no_first_byte(self, gateway: Gateway, script: Script, records: Records) -> None:
+        """An upstream that never answers is a 504 that says so."""
+        script.push(never())
+        reply = MemoryReply()
+        await gateway.messages(call(ask()), reply)
+        assert reply.status == 504
+        assert records.exchanges[0].outcome == "timeout_error"
+
+    async def test_a_stalled_stream(self, gateway: Gateway, script: Script) -> None:
+        """A stream that stops midway ends in an `error` event of type timeout_error."""
+        script.push(stream(TEXT, Stall()))
+        reply = MemoryReply()
+        await gateway.messages(call(ask(stream=True)), reply)
+        assert reply.events()[-1] == "error"
+        assert b"timeout_error" in reply.body
+
+
+@pytest.mark.parametrize("streamed", [True, False], ids=["streamed", "whole"])
+async def test_a_client_that_leaves_cancels_the_upstream(
+    gateway: Gateway, script: Script, upstream: ScriptedUpstream, records: Records, streamed: bool
+) -> None:
+    """Leaving before the first byte closes the upstream's connection within 250 ms."""
+    script.push(never())
+    reply = MemoryReply()
+    answering = asyncio.ensure_future(gateway.messages(call(ask(stream=streamed)), reply))
+    request = await upstream.request(0)
+    reply.disconnect()
+    async with asyncio.timeout(0.25):
+        await request.closed.wait()
+    await answering
+    (exchange,) = records.exchanges
+    assert (exchange.status, exchange.outcome) == (499, "client_disconnected")
+
+
+async def test_a_client_that_leaves_midway_cancels_the_upstream(
+    gateway: Gateway, script: Script, upstream: ScriptedUpstream
+) -> None:
+    """Leaving in the middle of a stream closes the upstream's connection within 250 ms."""
+    script.push(stream(TEXT, Stall()))
+    reply = MemoryReply()
+    answering = asyncio.ensure_future(gateway.messages(call(ask(stream=True)), reply))
+    await reply.until(b"hel")
+    reply.disconnect()
+    async with asyncio.timeout(0.25):
+        await upstream.requests[0].closed.wait()
+    await answering
+
+
+async def test_closing_ends_open_streams_with_an_error(gateway: Gateway, script: Script) -> None:
+    """A server that stops tells its open streams by an `error` event."""
+    script.push(stream(TEXT, Stall()))
+    reply = MemoryReply()
+    answering = asyncio.ensure_future(gateway.messages(call(ask(stream=True)), reply))
+    await reply.until(b"hel")
+    await gateway.close()
+    await asyncio.wait([answering])
+    assert reply.events()[-1] == "error"
+    assert b"overloaded_error" in reply.body
+
+
+async def test_strict_mode_names_the_loss_and_sends_nothing(gateway: Gateway, upstream: ScriptedUpstream) -> None:
+    """With `x-proxy-strict` a reportable loss is a 400 that names it."""
+    reply = MemoryReply()
+    await gateway.messages(call(ask(top_k=5), headers={"x-proxy-strict": "true"}), reply)
+    assert reply.status == 400
+    assert b"top_k" in reply.body
+    assert upstream.requests == []
+
+
+async def test_a_refused_parameter_is_left_out_once_and_remembered(
+    gateway: Gateway, script: Script, upstream: ScriptedUpstream
+) -> None:
+    """An upstream that refuses max_tokens gets max_completion_tokens, and from then on at once."""
+    message = "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."
+    script.push(refusal(message, param="max_tokens"), whole(WHOLE), whole(WHOLE))  # type: ignore[arg-type]
+    first, second = MemoryReply(), MemoryReply()
+    await gateway.messages(call(ask()), first)
+    await gateway.messages(call(ask()), second)
+    assert (first.status, second.status) == (200, 200)
+    assert first.headers[b"x-upstream-attempts"] == b"2"
+    assert ["max_tokens" in request.json() for request in upstream.requests] == [True, False, False]
+
+
+async def test_a_refusal_is_not_retried_for_ever(gateway: Gateway, script: Script, upstream: ScriptedUpstream) -> None:
+    """An upstream that refuses the mended request as well is believed."""
+    error = refusal("Unsupported parameter: 'max_tokens'.", param="max_tokens")
+    script.push(error, error, error)  # type: ignore[arg-type]
+    reply = MemoryReply()
+    await gateway.messages(call(ask()), reply)
+    assert reply.status == 400
+    assert len(upstream.requests) == 2
+
+
+async def test_max_tokens_zero_needs_no_upstream(gateway: Gateway, upstream: ScriptedUpstream) -> None:
+    """A cache pre-warm is answered here, with no content and a count of its input."""
+    reply = MemoryReply()
+    await gateway.messages(call({**ask(), "max_tokens": 0}), reply)
+    message = reply.json()
+    assert (reply.status, message["content"], message["stop_reason"]) == (200, [], "max_tokens")
+    assert upstream.requests == []
+
+
+async def test_tokens_are_counted_here(gateway: Gateway, upstream: ScriptedUpstream) -> None:
+    """count_tokens for a translated model needs no upstream."""
+    reply = MemoryReply()
+    body = {"model": "openai/gpt-4o", "messages": [{"role": "user", "content": "hello there"}]}
+    await gateway.count_tokens(call(body, path="/v1/messages/count_tokens"), reply)
+    count = reply.json()["input_tokens"]
+    assert isinstance(count, int)
+    assert 2 <= count <= 15
+    assert upstream.requests == []
+
+
+async def test_an_unknown_model_is_told_with_some_that_exist(gateway: Gateway) -> None:
+    """A model that nobody serves is a 404 that names it and others."""
+    reply = MemoryReply()
+    await gateway.messages(call(ask("nonsense")), reply)
+    assert reply.status == 404
+    assert b"nonsense" in reply.body
+    assert b"claude-" in reply.body
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        pytest.param(b"{", b"JSON", id="no json"),
+        pytest.param(b"[]", b"object", id="no object"),
+        pytest.param(b'{"messages":[]}', b"model", id="no model"),
+        pytest.param(b'{"model":5,"messages":[]}', b"model", id="model is no string"),
+        pytest.param(
+            b'{"model":"openai/gpt-4o","max_tokens":1,"messages":[{"role":"user","content":NaN}]}', b"JSON", id="nan"
+        ),
+        pytest.param(b'{"model":"openai/gpt-4o","x":' + b"[" * 100_000, b"nest", id="nested 100k deep"),
+    ],
+)
+async def test_bad_bodies_are_refused_in_words(
+    gateway: Gateway, upstream: ScriptedUpstream, body: bytes, told: bytes
+) -> None:
+    """A body that is no request is a 400 that says what is wrong; nothing goes upstream."""
+    reply = MemoryReply()
+    await gateway.messages(call(body), reply)
+    assert reply.status == 400
+    assert b"invalid_request_error" in reply.body
+    assert told in reply.body
+    assert upstream.requests == []

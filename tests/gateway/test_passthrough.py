@@ -1,0 +1,211 @@
+"""Anthropic upstreams: bytes pass through both ways."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from llm_to_anthropic.gateway.gateway import Gateway
+from llm_to_anthropic.scripted import Cut, Pause, Script, ScriptedUpstream, Trickle, stream, whole
+from llm_to_anthropic.settings import Timeouts
+from tests.gateway.conftest import Records
+from tests.gateway.memory_reply import MemoryReply, ask, call
+
+MESSAGE = (
+    b'{ "type":"message", "model":"claude-x", "content":[], "stop_reason":"end_turn",'
+    b' "usage":{"input_tokens":3,"output_tokens":1} }'
+)
+START = (
+    b'event: message_start\ndata: {"type":"message_start","message":{"model":"claude-x","usage":'
+    b'{"input_tokens":3,"output_tokens":1}}}  \n\n'
+)
+TEXT = b'event: content_block_delta\ndata: {"type":"content_block_delta","delta":{"text":"\\u00e9 1.50"}}\n\n'
+DELTA = (
+    b'event: message_delta\ndata: {"type":"message_delta","delta":{"stop_reason":"end_turn"},'
+    b'"usage":{"output_tokens":9}}\n\n'
+)
+STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+STREAM = START + TEXT + DELTA + STOP
+OVERLOADED = b'{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"},"request_id":"req_up"}'
+
+
+async def test_a_request_keeps_its_bytes(gateway: Gateway, script: Script, upstream: ScriptedUpstream) -> None:
+    """A body for Anthropic arrives byte for byte, with its query."""
+    script.push(whole(MESSAGE))
+    body = b'{"model" : "claude-x", "x": 1.50, "messages":[],  "max_tokens":1e1}'
+    reply = MemoryReply()
+    await gateway.messages(call(body, query="beta=true"), reply)
+    (request,) = upstream.requests
+    assert request.body == body
+    assert (request.path, request.query) == ("/v1/messages", "beta=true")
+    assert reply.body == MESSAGE
+
+
+async def test_only_the_model_of_an_alias_changes(gateway: Gateway, script: Script, upstream: ScriptedUpstream) -> None:
+    """An aliased model is renamed upstream and gets its client's name back."""
+    script.push(whole(MESSAGE))
+    reply = MemoryReply()
+    await gateway.messages(call(b'{"model":"claude-mine","a":1.0}'), reply)
+    assert upstream.requests[0].body == b'{"model":"claude-real","a":1.0}'
+    assert reply.body == MESSAGE.replace(b"claude-x", b"claude-mine")
+
+
+async def test_headers_are_clean_in_both_directions(
+    gateway: Gateway, script: Script, upstream: ScriptedUpstream
+) -> None:
+    """Versions and betas travel untouched; credentials, cookies and the way here do not."""
+    script.push(whole(MESSAGE, headers=(("request-id", "req_up"), ("set-cookie", "a=b"), ("anthropic-x", "y"))))
+    sent = {
+        "anthropic-version": "2023-06-01",
+        "anthropic-beta": "one, two",
+        "anthropic-new-thing": "z",
+        "x-api-key": "client-key",
+        "authorization": "Bearer client-key",
+        "cookie": "a=b",
+        "x-forwarded-for": "1.2.3.4",
+        "user-agent": "test",
+    }
+    reply = MemoryReply()
+    await gateway.messages(call(ask("claude-x"), headers=sent), reply)
+    received = upstream.requests[0].headers
+    assert (received["anthropic-beta"], received["anthropic-new-thing"]) == ("one, two", "z")
+    assert received["x-api-key"] == "upstream-key"
+    assert not {"authorization", "cookie", "x-forwarded-for"} & set(received)
+    assert reply.headers[b"request-id"] == b"req_up"
+    assert reply.headers[b"anthropic-x"] == b"y"
+    assert b"set-cookie" not in reply.headers
+
+
+@pytest.mark.parametrize("piece", [pytest.param(STREAM, id="whole"), pytest.param(Trickle(STREAM), id="byte by byte")])
+async def test_a_stream_keeps_its_bytes(
+    gateway: Gateway, script: Script, records: Records, piece: bytes | Trickle
+) -> None:
+    """A stream arrives byte for byte, and its usage is on record."""
+    script.push(stream(piece))
+    reply = MemoryReply()
+    await gateway.messages(call(ask("claude-x", stream=True)), reply)
+    assert reply.body == STREAM
+    (exchange,) = records.exchanges
+    assert exchange.usage is not None
+    assert (exchange.usage.input_tokens, exchange.usage.output_tokens) == (3, 9)
+    assert exchange.stop_reason == "end_turn"
+
+
+@pytest.mark.parametrize("cut_at", range(len(START), len(STREAM) - len(STOP), 17))
+async def test_a_cut_stream_ends_in_an_error_event(gateway: Gateway, script: Script, cut_at: int) -> None:
+    """Wherever Anthropic's stream breaks off, the client gets whole events and then an `error` event."""
+    script.push(stream(STREAM[:cut_at], Cut()))
+    reply = MemoryReply()
+    await gateway.messages(call(ask("claude-x", stream=True)), reply)
+    told, _, error = reply.body.rpartition(b"event: error\n")
+    assert STREAM.startswith(told)
+    assert told.endswith(b"\n\n")
+    assert b"api_error" in error
+
+
+async def test_an_error_is_passed_on_word_for_word(gateway: Gateway, script: Script) -> None:
+    """Claude Code matches Anthropic's wording: its errors keep status and bytes."""
+    script.push(whole(OVERLOADED, status=529, headers=(("retry-after", "7"),)))
+    reply = MemoryReply()
+    await gateway.messages(call(ask("claude-x", stream=True)), reply)
+    assert (reply.status, reply.body) == (529, OVERLOADED)
+    assert reply.headers[b"retry-after"] == b"7"
+
+
+async def test_an_error_as_first_event_keeps_its_status(gateway: Gateway, script: Script) -> None:
+    """A stream that begins with an `error` event is an HTTP error for the client."""
+    script.push(stream(b"event: error\ndata: " + OVERLOADED + b"\n\n"))
+    reply = MemoryReply()
+    await gateway.messages(call(ask("claude-x", stream=True)), reply)
+    assert reply.status == 529
+    assert b"Overloaded" in reply.body
+
+
+@pytest.mark.parametrize("streamed", [True, False], ids=["streamed", "whole"])
+async def test_a_login_page_is_an_error(gateway: Gateway, script: Script, streamed: bool) -> None:
+    """A 200 that is not the API's is an api_error, and its HTML is not relayed."""
+    script.push(whole(b"<html>sign in</html>", headers=(("content-type", "text/html"),)))
+    reply = MemoryReply()
+    await gateway.messages(call(ask("claude-x", stream=streamed)), reply)
+    assert reply.status == 502
+    assert b"api_error" in reply.body
+    assert b"html" not in reply.body
+
+
+async def test_counting_goes_to_anthropic(gateway: Gateway, script: Script, upstream: ScriptedUpstream) -> None:
+    """Anthropic counts its own tokens."""
+    script.push(whole(b'{"input_tokens":42}'))
+    reply = MemoryReply()
+    await gateway.count_tokens(call(ask("claude-x"), path="/v1/messages/count_tokens"), reply)
+    assert reply.body == b'{"input_tokens":42}'
+    assert upstream.requests[0].path == "/v1/messages/count_tokens"
+
+
+async def test_counting_is_estimated_while_anthropic_cannot(gateway: Gateway, script: Script) -> None:
+    """count_tokens does not fail because Anthropic is overloaded."""
+    script.push(whole(OVERLOADED, status=529))
+    reply = MemoryReply()
+    await gateway.count_tokens(call(ask("claude-x"), path="/v1/messages/count_tokens"), reply)
+    assert reply.status == 200
+    assert reply.json()["input_tokens"]
+
+
+async def test_other_paths_are_forwarded(gateway: Gateway, script: Script, upstream: ScriptedUpstream) -> None:
+    """Files, skills and whatever comes: any method and path below /v1 reaches Anthropic as it is."""
+    script.push(whole(b"\x00\x01binary", headers=(("content-type", "application/octet-stream"),)))
+    reply = MemoryReply()
+    await gateway.forward(call(b"", method="GET", path="/v1/files/file_1/content", query="a=b"), reply)
+    (request,) = upstream.requests
+    assert (request.method, request.path, request.query) == ("GET", "/v1/files/file_1/content", "a=b")
+    assert reply.body == b"\x00\x01binary"
+    assert reply.headers[b"content-type"] == b"application/octet-stream"
+
+
+async def test_results_of_a_batch_are_fetched_through_the_proxy(
+    gateway: Gateway, script: Script, upstream: ScriptedUpstream
+) -> None:
+    """A batch's results_url points at the proxy, so that the client's key stays here."""
+    script.push(whole({"results_url": upstream.url + "/v1/messages/batches/b1/results"}))
+    reply = MemoryReply()
+    await gateway.forward(call(b"", method="GET", path="/v1/messages/batches/b1", headers={"host": "proxy:1"}), reply)
+    assert reply.json()["results_url"] == "http://proxy:1/v1/messages/batches/b1/results"
+
+
+async def test_a_batch_for_another_provider_is_refused(gateway: Gateway, upstream: ScriptedUpstream) -> None:
+    """A batch request whose model is translated is a 400 that names it."""
+    batch = {"requests": [{"custom_id": "a", "params": ask("openai/gpt-4o")}]}
+    reply = MemoryReply()
+    await gateway.forward(call(batch, path="/v1/messages/batches"), reply)
+    assert reply.status == 400
+    assert b"gpt-4o" in reply.body
+    assert upstream.requests == []
+
+
+async def test_models_of_a_batch_are_resolved(gateway: Gateway, script: Script, upstream: ScriptedUpstream) -> None:
+    """Aliases work inside a batch."""
+    script.push(whole({"id": "b1"}))
+    batch = {"requests": [{"custom_id": "a", "params": ask("claude-mine")}]}
+    await gateway.forward(call(batch, path="/v1/messages/batches"), MemoryReply())
+    assert json.loads(upstream.requests[0].body)["requests"][0]["params"]["model"] == "claude-real"
+
+
+class TestSilence:
+    """Anthropic taking its time."""
+
+    @pytest.fixture
+    def timeouts(self) -> Timeouts:
+        return Timeouts(commit_after_s=0.05, ping_s=0.05)
+
+    async def test_pings_stand_between_events(self, gateway: Gateway, script: Script) -> None:
+        """A ping never cuts an event in two, even when the upstream pauses inside one."""
+        go_on = asyncio.Event()
+        script.push(stream(STREAM[: len(START) + 40], Pause(go_on), STREAM[len(START) + 40 :]))
+        reply = MemoryReply()
+        answering = asyncio.ensure_future(gateway.messages(call(ask("claude-x", stream=True)), reply))
+        await reply.until(b"event: ping")
+        go_on.set()
+        await answering
+        pings = b'event: ping\ndata: {"type":"ping"}\n\n'
+        assert reply.body.replace(pings, b"") == STREAM
