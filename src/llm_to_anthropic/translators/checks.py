@@ -36,10 +36,11 @@ def given(raw: Raw) -> bool:
     return bool(raw) and bytes(raw) != b"null"
 
 
-def check_supported(request: MessagesRequest, *, model: str, api_version: str) -> None:
+def check_supported(request: MessagesRequest, *, model: str, api_version: str, strict: bool) -> None:
     """Raises ClientError for what cannot be translated at all; `model` is the client's name of it."""
     _check_state(request, model)
-    _check_version(request, api_version)
+    if strict:
+        _check_version(request, api_version)
     _check_prewarm(request)
     _check_tools(request)
     if any(not stop for stop in request.stop_sequences or ()):
@@ -95,6 +96,10 @@ def _edits_context(context_management: Raw) -> bool:
 
 
 def _check_version(request: MessagesRequest, api_version: str) -> None:
+    """Sampling parameters left the API with its newer version.
+
+    The SDKs of that version still let users send them, and most upstreams take them: only strict mode refuses.
+    """
     if api_version != NEW_VERSION:
         return
     sampling = (("temperature", request.temperature), ("top_p", request.top_p), ("top_k", request.top_k))

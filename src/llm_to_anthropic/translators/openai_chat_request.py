@@ -91,7 +91,8 @@ class _Encoder:
 
     def encode(self) -> ChatEncoding:
         request = self._request
-        check_supported(request, model=self._model, api_version=self._client.api_version)
+        client = self._client
+        check_supported(request, model=self._model, api_version=client.api_version, strict=client.strict)
         report_unsupported(request, self._losses)
         history = read_history(request, self._losses, model=self._model, api_version=self._client.api_version)
         tools = self._declared(history)
