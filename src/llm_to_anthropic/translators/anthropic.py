@@ -16,11 +16,14 @@ from msgspec import Raw
 
 from llm_to_anthropic.exchange import Usage
 from llm_to_anthropic.translators.carrier import is_carrier
-from llm_to_anthropic.wire.anthropic import Envelope
 
 _MODEL = re.compile(rb'"model"\s*:\s*("(?:[^"\\]|\\.)*")')
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]')
 _CARRIER_MARK = b'"px1.'
+
+
+class _Model(msgspec.Struct):
+    model: str
 
 
 class _Message(msgspec.Struct):
@@ -36,11 +39,11 @@ class _Thinking(msgspec.Struct):
 def replace_model(body: bytes, model: str) -> bytes:
     """The same JSON object with the value of its top-level `model` exchanged, every other byte kept."""
     new = msgspec.json.encode(model)
-    if msgspec.json.decode(body, type=Envelope).model == model:
+    if msgspec.json.decode(body, type=_Model).model == model:
         return body
     if match := _MODEL.search(body):
         edited = body[: match.start(1)] + new + body[match.end(1) :]
-        if msgspec.json.decode(edited, type=Envelope).model == model:
+        if msgspec.json.decode(edited, type=_Model).model == model:
             return edited
     span = _top_level_model(body)  # a nested "model" stands before the top-level one
     return body if span is None else body[: span[0]] + new + body[span[1] :]
