@@ -155,19 +155,19 @@ def test_client_run_tools_become_functions(kind: str, name: str, properties: set
     assert ("1024x768" in function["function"]["description"]) == (name == "computer")
 
 
-@pytest.mark.parametrize(
-    "kind", ["web_search_20250305", "web_fetch_20250910", "code_execution_20260120", "browser_toolset_20260801"]
-)
+@pytest.mark.parametrize("kind", ["web_fetch_20250910", "code_execution_20260120", "browser_toolset_20260801"])
 def test_server_tools_are_refused_by_name(kind: str) -> None:
     """A tool that only Anthropic can run is refused: without it a model would invent its results."""
     with pytest.raises(ClientError, match=f"{kind} is not supported for model 'claude-x'"):
         upstream({"tools": [{"type": kind, "name": "server_tool"}]})
 
 
-def test_web_search_beside_other_tools_is_left_out() -> None:
-    """Beside tools of the client a web search is left out and reported."""
-    done = encoding({"tools": [{"type": "web_search_20250305", "name": "web_search"}, tool("a")]})
-    assert lost(done) == ["tools[0]"]
+@pytest.mark.parametrize("others", [[], [tool("a")]], ids=["alone", "beside other tools"])
+def test_a_web_search_is_left_out_and_the_model_is_told(others: list[Json]) -> None:
+    """Claude Code's search request is answered in text: the loss is reported, and no results are made up."""
+    request = {"tools": [{"type": "web_search_20250305", "name": "web_search"}, *others]}
+    assert lost(encoding(request)) == ["tools[0]"]
+    assert "Web search is not available" in str(upstream(request)["messages"][0])
 
 
 def test_examples_join_the_description() -> None:

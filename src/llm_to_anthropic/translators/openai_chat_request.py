@@ -22,7 +22,7 @@ from llm_to_anthropic.translators.openai_chat_content import ChatContent, merge_
 from llm_to_anthropic.translators.request import block_type, decode_blocks, dotted
 from llm_to_anthropic.translators.schemas import close_schema, prepare_schema
 from llm_to_anthropic.translators.thinking import Level, is_off, is_on, nearest_effort, wanted_level
-from llm_to_anthropic.translators.tools import DeclaredTool, client_names, declare_tools, upstream_name
+from llm_to_anthropic.translators.tools import DeclaredTool, client_names, declare_tools, is_web_search, upstream_name
 from llm_to_anthropic.translators.translator import ClientRequest
 from llm_to_anthropic.wire.anthropic import MessagesRequest, OutputFormat, TextBlock
 from llm_to_anthropic.wire.openai_chat import (
@@ -40,6 +40,7 @@ ATTRIBUTION = "x-anthropic-billing-header"
 
 _TIERS = {"auto": "auto", "standard_only": "default"}
 _NO_ARGUMENT_CHOICES = {"auto": "auto", "any": "required", "none": "none"}
+_NO_SEARCH = "Web search is not available here. Say so where it is asked for; never make up search results."
 _JSON_PROMPT = "Answer with one JSON object that fits this JSON schema, and with nothing else:"
 
 
@@ -144,6 +145,8 @@ class _Encoder:
                 text = text.partition("\n")[2].strip() if isinstance(system, str) else ""
             if text.strip():
                 kept.append(TextBlock(text, block.cache_control))
+        if any(is_web_search(tool) for tool in self._request.tools or ()):
+            kept.append(TextBlock(_NO_SEARCH))
         return kept
 
     def _declared(self, history: History) -> list[DeclaredTool]:

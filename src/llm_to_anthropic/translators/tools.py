@@ -55,7 +55,7 @@ def declare_tools(
     candidates, added = _apply_changes([_Candidate(tool, f"tools[{n}]") for n, tool in enumerate(tools)], history)
     named = history.used_tools | added | {chosen}
     searched = any((each.tool.type or "").startswith("tool_search_tool") for each in candidates)
-    usable = [each for each in candidates if _is_usable(each, losses, candidates, model)]
+    usable = [each for each in candidates if _is_usable(each, losses, model)]
     live = [each for each in usable if not each.tool.defer_loading or each.tool.name in named]
     if searched:
         every = [each for each in usable if each.tool.name != _PLACEHOLDER]
@@ -114,7 +114,12 @@ def _apply_changes(candidates: list[_Candidate], history: History) -> tuple[list
     return [each for each in candidates if each.tool.name not in removed], added
 
 
-def _is_usable(candidate: _Candidate, losses: LossReport, all_of_them: list[_Candidate], model: str) -> bool:
+def is_web_search(tool: Tool) -> bool:
+    """Whether it is Anthropic's own web search."""
+    return (tool.type or "").startswith("web_search_")
+
+
+def _is_usable(candidate: _Candidate, losses: LossReport, model: str) -> bool:
     """Whether the model behind can call it. Raises ClientError where leaving it out would mislead."""
     tool = candidate.tool
     kind = tool.type or "custom"
@@ -127,8 +132,8 @@ def _is_usable(candidate: _Candidate, losses: LossReport, all_of_them: list[_Can
         return True
     if kind.startswith("tool_search_tool"):
         return False
-    if kind.startswith("web_search_") and any(_is_function(each.tool) for each in all_of_them):
-        losses.lose(candidate.path, f"{kind} is not supported for model '{model}'; left out")
+    if is_web_search(tool):
+        losses.lose(candidate.path, f"{kind} is not supported for model '{model}'; left out, and the model is told")
         return False
     raise ClientError(f"{kind} is not supported for model '{model}'")
 
