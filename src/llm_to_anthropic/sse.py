@@ -26,9 +26,12 @@ class SseDecoder:
 
     def feed(self, data: bytes) -> list[bytes]:
         """The data of each event that is complete now. Raises UpstreamProtocolError for one over 8 MiB."""
-        if self._after_cr or b"\r" in data:
-            data = self._with_plain_line_ends(data)
         kept = self._kept
+        if self._after_cr or data.find(b"\r") >= 0:
+            data = self._with_plain_line_ends(data)
+        elif not kept and data.find(b"\n") == len(data) - 2 > 6 and data[:6] == b"data: " and data[-1:] == b"\n":
+            # One plain event in one read: the usual case, at a fraction of the cost.
+            return [data[6:-2]]
         if kept:
             if b"\n\n" not in data and not (data[:1] == b"\n" and kept[-1][-1:] == b"\n"):
                 self._keep(data)
@@ -76,7 +79,7 @@ class SseDecoder:
 def _events(data: bytes) -> list[bytes]:
     events = []
     for event in data.split(b"\n\n"):
-        plain = event.startswith(b"data: ") and b"\n" not in event
+        plain = event[:6] == b"data: " and event.find(b"\n") < 0
         found = event[6:] if plain else _data_of(event)
         if found:
             events.append(found)

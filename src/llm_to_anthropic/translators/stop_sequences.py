@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 class StopMatcher:
     """Cuts a text at the first stop sequence in it, however the text comes in pieces.
@@ -11,6 +13,8 @@ class StopMatcher:
 
     def __init__(self, sequences: tuple[str, ...]) -> None:
         self._sequences = tuple(sorted(filter(None, sequences), key=len, reverse=True))
+        starts = "".join(re.escape(sequence[0]) for sequence in self._sequences)
+        self._start = re.compile(f"[{starts}]") if starts else re.compile(r"(?!)")
         self._tail = ""
         self.matched: str | None = None
 
@@ -18,6 +22,8 @@ class StopMatcher:
         """What of the text so far is not part of a stop sequence and may be shown."""
         if self.matched is not None:
             return ""
+        if not self._tail and self._start.search(text) is None:
+            return text
         text = self._tail + text
         place, found = self._first(text)
         held = self._held_from(text, place, found)
