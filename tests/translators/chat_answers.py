@@ -1,0 +1,108 @@
+"""Feeds invented Chat Completions answers to a translator and reads what the client gets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from llm_to_anthropic.providers.quirks import ChatQuirks
+from llm_to_anthropic.translators.openai_chat import OpenAIChatTranslator
+from llm_to_anthropic.translators.translator import ClientRequest, Learned
+from tests.messages import Event, grammar_problems, parse_events, rebuild
+from tests.translators.chat_requests import HI, target
+
+Json = Any
+
+NOW = 1_700_000_000.0
+DONE = b"data: [DONE]\n\n"
+
+
+def translator(
+    request: Json | None = None,
+    quirks: ChatQuirks | None = None,
+    *,
+    stream: bool = True,
+    learned: Learned | None = None,
+) -> OpenAIChatTranslator:
+    """A translator whose request is encoded."""
+    body = {"model": "claude-x", "max_tokens": 100, "messages": HI, "stream": stream} | (request or {})
+    made = OpenAIChatTranslator(
+        ClientRequest(
+            body=msgspec.json.encode(body), model="claude-x", stream=stream, request_id="req_1", message_id="msg_1"
+        ),
+        target(quirks),
+        learned or Learned(),
+        now=lambda: NOW,
+    )
+    made.encode()
+    return made
+
+
+def data(chunk: Json) -> bytes:
+    return b"data: " + json.dumps(chunk).encode() + b"\n\n"
+
+
+def delta(finish: str | None = None, **members: Json) -> bytes:
+    """A chunk with one choice."""
+    return data({"choices": [{"index": 0, "delta": members, "finish_reason": finish}]})
+
+
+def call(index: int | None, *, id: str | None = None, name: str | None = None, arguments: Json = None) -> Json:
+    """A call, or a piece of one, for `delta(tool_calls=[...])`."""
+    function = {"name": name, "arguments": arguments}
+    made = {"index": index, "id": id, "function": {key: value for key, value in function.items() if value is not None}}
+    return {key: value for key, value in made.items() if value is not None}
+
+
+def usage(prompt: int = 10, completion: int = 5, **members: Json) -> bytes:
+    return data({"choices": [], "usage": {"prompt_tokens": prompt, "completion_tokens": completion} | members})
+
+
+def whole(finish: str | None = "stop", **message: Json) -> bytes:
+    """A whole answer as JSON."""
+    answer = {
+        "choices": [{"index": 0, "message": {"role": "assistant"} | message, "finish_reason": finish}],
+        "usage": {"prompt_tokens": 10, "completion_tokens": 5},
+    }
+    return json.dumps(answer).encode()
+
+
+def feed(made: OpenAIChatTranslator, slices: Iterable[bytes]) -> bytes:
+    """Everything that the client gets of an answer, to its end."""
+    return b"".join([made.receive_data(piece) for piece in slices]) + made.receive_eof()
+
+
+def streamed(*slices: bytes, request: Json | None = None, quirks: ChatQuirks | None = None) -> Event:
+    """The message of a streamed answer, whose events must be legal."""
+    made = translator(request, quirks)
+    events = parse_events(feed(made, slices))
+    assert made.failure is None, made.failure.message
+    assert made.ended
+    assert grammar_problems(events) == []
+    return rebuild(events)
+
+
+def collected(*slices: bytes, request: Json | None = None, quirks: ChatQuirks | None = None) -> Event:
+    """The whole message of an answer, for a client that does not stream."""
+    made = translator(request, quirks, stream=False)
+    assert feed(made, slices) == b""
+    assert made.failure is None, made.failure.message
+    message: Event = json.loads(made.message())
+    return message
+
+
+def failure(*slices: bytes, request: Json | None = None) -> tuple[int, str, str]:
+    """(status, type, message) of an answer that fails, streamed and whole."""
+    made, other = translator(request), translator(request, stream=False)
+    events = parse_events(feed(made, slices))
+    assert feed(other, slices) == b""
+    assert made.failure is not None
+    assert other.failure is not None
+    assert not made.ended
+    assert grammar_problems(events, complete=False) == []
+    assert "message_stop" not in [event["type"] for event in events]
+    assert made.failure.message == other.failure.message
+    return made.failure.status, made.failure.type, made.failure.message

@@ -1,0 +1,249 @@
+"""Tool calls reach the client whole and in order, however a server numbers and cuts them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from llm_to_anthropic.providers.quirks import ChatQuirks
+from tests.messages import Event, parse_events, rebuild
+from tests.translators.chat_answers import call, collected, delta, feed, streamed, translator, usage, whole
+
+LIVE = ChatQuirks(tool_args="live")
+TOOL = {"tools": [{"name": "look", "input_schema": {"type": "object"}}]}
+FINISH = delta("stop")
+
+
+def kinds(message: Event) -> list[str]:
+    return [block["type"] for block in message["content"]]
+
+
+def inputs(message: Event) -> list[Any]:
+    return [block["input"] for block in message["content"] if block["type"] == "tool_use"]
+
+
+def test_call_is_put_together() -> None:
+    """Id and name come once, the arguments in pieces."""
+    message = streamed(
+        delta(tool_calls=[call(0, id="call_1", name="look", arguments="")]),
+        delta(tool_calls=[call(0, arguments='{"at"')]),
+        delta(tool_calls=[call(0, arguments=': "x"}')]),
+        delta("tool_calls"),
+        usage(),
+    )
+    assert message["content"] == [{"type": "tool_use", "id": "call_1", "name": "look", "input": {"at": "x"}}]
+    assert message["stop_reason"] == "tool_use"
+
+
+@pytest.mark.parametrize("quirks", [ChatQuirks(), LIVE], ids=["buffer", "live"])
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        pytest.param(
+            [
+                [call(0, id="a", name="one", arguments='{"x":'), call(1, id="b", name="two", arguments='{"y":')],
+                [call(1, arguments="2}")],
+                [call(0, arguments="1}")],
+            ],
+            id="interleaved",
+        ),
+        pytest.param(
+            [[call(0, id="a", name="one", arguments='{"x":1}')], [call(0, id="b", name="two", arguments='{"y":2}')]],
+            id="all with index 0",
+        ),
+        pytest.param(
+            [
+                [call(None, id="a", name="one", arguments='{"x"')],
+                [call(None, arguments=":1}")],
+                [call(None, id="b", name="two", arguments='{"y":2}')],
+            ],
+            id="without an index",
+        ),
+        pytest.param(
+            [
+                [call(None, name="one", arguments='{"x":'), call(None, name="two", arguments='{"y":')],
+                [call(None, arguments="1}"), call(None, arguments="2}")],
+            ],
+            id="by position",
+        ),
+        pytest.param(
+            [
+                [call(0, id="a", name="one", arguments='{"x"')],
+                [call(0, id="a", name="one", arguments=":1}")],
+                [call(1, id="b", name="two", arguments='{"y":2}')],
+            ],
+            id="id and name repeated",
+        ),
+        pytest.param(
+            [[call(0, name="one", arguments='{"x":1}')], [call(0, name="two", arguments='{"y":2}')]],
+            id="index 0 and no ids",
+        ),
+        pytest.param(
+            [[call(0, id="a", name="one", arguments={"x": 1})], [call(1, id="b", name="two", arguments={"y": 2})]],
+            id="arguments as objects",
+        ),
+        pytest.param(
+            [[call("0", id=1, name="one", arguments='{"x":1}')], [call("1", id=2, name="two", arguments='{"y":2}')]],  # type: ignore[arg-type]
+            id="numbers as strings and strings as numbers",
+        ),
+    ],
+)
+def test_two_calls_are_two_calls(chunks: list[list[Event]], quirks: ChatQuirks) -> None:
+    """However servers number and cut their calls, each keeps its own name and arguments."""
+    message = streamed(*(delta(tool_calls=calls) for calls in chunks), delta("tool_calls"), quirks=quirks)
+    assert [(block["name"], block["input"]) for block in message["content"]] == [("one", {"x": 1}), ("two", {"y": 2})]
+    assert len({block["id"] for block in message["content"]}) == 2
+
+
+@pytest.mark.parametrize("id", [None, "", "not allowed!", "x" * 65], ids=["missing", "empty", "odd", "long"])
+def test_unusable_id_is_replaced(id: str | None) -> None:
+    """Ids that Anthropic's API would refuse are made anew, the same for the same message."""
+    chunks = [delta(tool_calls=[call(0, id=id, name="look", arguments="{}")]), FINISH]
+    first, second = streamed(*chunks), streamed(*chunks)
+    assert first["content"][0]["id"].startswith("toolu_")
+    assert first == second
+
+
+def test_call_without_name_fails_visibly() -> None:
+    """A nameless call with arguments reaches the client, which answers that there is no such tool."""
+    message = streamed(delta(tool_calls=[call(0, id="a", name="", arguments='{"x":1}')]), delta("tool_calls"))
+    assert message["content"] == [{"type": "tool_use", "id": "a", "name": "unnamed_tool", "input": {"x": 1}}]
+
+
+def test_empty_nameless_call_is_dropped() -> None:
+    """A call in which nothing stands does no harm to the real one."""
+    message = streamed(
+        delta(tool_calls=[call(0, id="a", name="", arguments=""), call(1, id="b", name="look", arguments="{}")]),
+        delta("tool_calls"),
+    )
+    assert [block["id"] for block in message["content"]] == ["b"]
+
+
+def test_only_the_first_call_where_one_was_asked_for() -> None:
+    """`disable_parallel_tool_use` holds also where the upstream does not care."""
+    request = TOOL | {"tool_choice": {"type": "auto", "disable_parallel_tool_use": True}}
+    calls = [call(0, id="a", name="look", arguments='{"x":1}'), call(1, id="b", name="look", arguments='{"x":2}')]
+    assert inputs(streamed(delta(tool_calls=calls), FINISH, request=request)) == [{"x": 1}]
+
+
+def test_legacy_function_call_is_a_call() -> None:
+    """`function_call` of older servers becomes a tool_use block."""
+    message = streamed(
+        delta(function_call={"name": "look", "arguments": ""}),
+        delta(function_call={"arguments": '{"x":1}'}),
+        delta("function_call"),
+    )
+    assert (inputs(message), message["stop_reason"]) == ([{"x": 1}], "tool_use")
+
+
+def test_empty_function_call_is_none() -> None:
+    """Servers that send an empty `function_call` with everything call nothing."""
+    assert kinds(collected(whole(content="x", function_call={"name": "", "arguments": ""}))) == ["text"]
+
+
+def test_custom_call_has_its_text_as_input() -> None:
+    """Free text for a custom tool is wrapped into an object."""
+    calls = [{"id": "a", "type": "custom", "custom": {"name": "sh", "input": "ls {"}}]
+    assert inputs(collected(whole("tool_calls", tool_calls=calls))) == [{"input": "ls {"}]
+
+
+@pytest.mark.parametrize("quirks", [ChatQuirks(), LIVE], ids=["buffer", "live"])
+def test_text_around_calls_keeps_its_place(quirks: ChatQuirks) -> None:
+    """Text before, between and after calls stays where it was said."""
+    message = streamed(
+        delta(content="a"),
+        delta(tool_calls=[call(0, id="x", name="look", arguments='{"n":1}')]),
+        delta(content="b"),
+        delta(tool_calls=[call(1, id="y", name="look", arguments='{"n":2}')]),
+        delta("stop", content="c"),
+        quirks=quirks,
+    )
+    assert kinds(message) == ["text", "tool_use", "text", "tool_use", "text"]
+    assert [block.get("text") for block in message["content"]] == ["a", None, "b", None, "c"]
+    assert message["stop_reason"] == "tool_use"
+
+
+def test_text_amid_arguments_waits() -> None:
+    """Text between two pieces of the same arguments comes after the call."""
+    message = streamed(
+        delta(tool_calls=[call(0, id="x", name="look", arguments='{"n":')]),
+        delta(content="b"),
+        delta(tool_calls=[call(0, arguments="1}")]),
+        FINISH,
+    )
+    assert (kinds(message), inputs(message)) == (["tool_use", "text"], [{"n": 1}])
+
+
+def test_live_arguments_are_passed_on_at_once() -> None:
+    """Where the upstream is trusted, a client sees the arguments grow."""
+    made = translator(quirks=LIVE)
+    made.receive_data(delta(tool_calls=[call(0, id="x", name="look", arguments='{"n"')]))
+    events = parse_events(made.receive_data(delta(tool_calls=[call(0, arguments=":1")])))
+    assert events[0]["delta"] == {"type": "input_json_delta", "partial_json": ":1"}
+
+
+@pytest.mark.parametrize(
+    ("pieces", "expected"),
+    [
+        pytest.param(['{"a":1', ",}"], {"a": 1}, id="wrong later"),
+        pytest.param(['{"a":1', " nope", "}"], {"a": 1}, id="wrong for good"),
+        pytest.param(["null"], {}, id="wrong from the start"),
+        pytest.param(['{"a":"x'], {"a": "x"}, id="not finished"),
+        pytest.param(['{"a":1}', "}"], {"a": 1}, id="a brace too many"),
+        pytest.param([""], {}, id="nothing"),
+    ],
+)
+def test_broken_live_arguments_are_closed(pieces: list[str], expected: object) -> None:
+    """What was streamed before arguments turned out to be no JSON is made an object."""
+    first = call(0, id="x", name="look", arguments=pieces[0])
+    rest = [delta(tool_calls=[call(0, arguments=piece)]) for piece in pieces[1:]]
+    assert inputs(streamed(delta(tool_calls=[first]), *rest, delta("tool_calls"), quirks=LIVE)) == [expected]
+
+
+@pytest.mark.parametrize("quirks", [ChatQuirks(), LIVE], ids=["buffer", "live"])
+def test_arguments_cut_by_the_token_limit(quirks: ChatQuirks) -> None:
+    """A stream keeps the beginning of a call as it came, a whole message leaves it out."""
+    chunks = [
+        delta(content="So"),
+        delta(tool_calls=[call(0, id="x", name="look", arguments='{"a": "b')]),
+        delta("length"),
+    ]
+    message = streamed(*chunks, quirks=quirks)
+    assert (kinds(message), inputs(message), message["stop_reason"]) == (["text", "tool_use"], [None], "max_tokens")
+    assert kinds(collected(*chunks, quirks=quirks)) == ["text"]
+
+
+def test_nulls_of_strict_tools_are_taken_out() -> None:
+    """A member that is optional for the client is absent, not null, though the upstream must send it."""
+    schema = {
+        "type": "object",
+        "properties": {"a": {"type": "string"}, "b": {"type": "string"}},
+        "required": ["a"],
+        "additionalProperties": False,
+    }
+    request = {"tools": [{"name": "look", "input_schema": schema, "strict": True}]}
+    chunk = delta(tool_calls=[call(0, id="x", name="look", arguments='{"a": "x", "b": null}')])
+    quirks = ChatQuirks(strict=True, tool_args="live")
+    assert inputs(streamed(chunk, FINISH, request=request, quirks=quirks)) == [{"a": "x"}]
+
+
+def test_shortened_tool_name_is_restored() -> None:
+    """A name that was too long for the upstream comes back as the client knows it."""
+    name = "a_tool_whose_name_is_much_longer_than_sixty_four_characters_which_is_the_limit"
+    made = translator({"tools": [{"name": name, "input_schema": {"type": "object"}}]})
+    sent = json.loads(made.encode().body)["tools"][0]["function"]["name"]
+    stream = feed(made, [delta(tool_calls=[call(0, id="x", name=sent, arguments="{}")]), FINISH])
+    assert len(sent) <= 64
+    assert rebuild(parse_events(stream))["content"][0]["name"] == name
+
+
+def test_placeholder_before_the_arguments_is_dropped() -> None:
+    """An empty object that a server sends before the real arguments does not spoil them."""
+    message = streamed(
+        delta(tool_calls=[call(0, id="a", name="look", arguments="{}")]),
+        delta(tool_calls=[call(0, arguments='{"x":1}')]),
+        FINISH,
+    )
+    assert inputs(message) == [{"x": 1}]

@@ -1,0 +1,95 @@
+"""Answers that break off, are none, or carry an error fail: never a made-up ending."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.translators.chat_answers import DONE, data, delta, failure, streamed, translator
+
+FINISH = delta("stop")
+
+
+def test_end_of_stream_before_the_end_is_a_failure() -> None:
+    """A stream that is cut off never becomes a message."""
+    assert failure(delta(content="Hel")) == (
+        502,
+        "api_error",
+        "upstream (acme) stream ended before completion",
+    )
+    assert (
+        failure(delta(content="Hel"), delta(content="lo")[:-20])[2] == "upstream (acme) stream ended before completion"
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        pytest.param(b"", "stream ended before completion", id="nothing"),
+        pytest.param(b"<!DOCTYPE html><html>log in</html>", "web page", id="web page"),
+        pytest.param(b"not json at all", "neither JSON nor an event stream", id="text"),
+        pytest.param(b"da", "neither JSON nor an event stream", id="a beginning"),
+        pytest.param(b'{"choices": [', "no JSON", id="cut JSON"),
+        pytest.param(b"{}", "no choices", id="empty object"),
+        pytest.param(b'{"choices": []}', "no choices", id="no choices"),
+        pytest.param(b'{"detail": "Not here"}', "Not here", id="another error form"),
+        pytest.param(b"data: nonsense\n\n", "no JSON", id="chunk that is no JSON"),
+        pytest.param(DONE, "no choices", id="only the end"),
+        pytest.param(b"data: " + b"[" * 5000 + b"\n\n", "no JSON", id="nested deeply"),
+    ],
+)
+def test_answer_that_is_none(body: bytes, said: str) -> None:
+    """What is no answer is the upstream's failure, in words and without its web pages."""
+    status, kind, message = failure(body)
+    assert (status, kind) == (502, "api_error")
+    assert said in message
+    assert "<" not in message
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["in a stream", "whole"])
+@pytest.mark.parametrize(
+    ("error", "status", "kind"),
+    [
+        pytest.param({"message": "Boom", "code": 502}, 502, "api_error", id="number"),
+        pytest.param({"message": "Boom", "code": "rate_limit_exceeded"}, 429, "rate_limit_error", id="name"),
+        pytest.param({"message": "Boom", "type": "server_error"}, 502, "api_error", id="type"),
+        pytest.param({"message": "Boom", "status_code": 400}, 400, "invalid_request_error", id="status"),
+        pytest.param({"message": "Boom", "code": "slow_down"}, 529, "overloaded_error", id="overload"),
+        pytest.param("Boom", 502, "api_error", id="text"),
+    ],
+)
+def test_error_inside_an_answer(error: object, status: int, kind: str, stream: bool) -> None:
+    """An error object in a 200 is the failure that it says."""
+    body = data({"error": error}) if stream else json.dumps({"error": error}).encode()
+    found = failure(body)
+    assert found[:2] == (status, kind)
+    assert "Boom" in found[2]
+
+
+def test_error_after_text_ends_the_stream() -> None:
+    """What came before an error stays; nothing follows it."""
+    made = translator()
+    before = made.receive_data(delta(content="Hel"))
+    after = made.receive_data(data({"error": {"message": "Boom"}}) + delta(content="lo") + FINISH)
+    assert before != b""
+    assert after == b""
+    assert made.failure is not None
+    assert made.receive_data(FINISH) == made.receive_eof() == b""
+
+
+def test_error_of_a_choice() -> None:
+    """OpenRouter puts an error of its provider into the choice."""
+    choice = {
+        "index": 0,
+        "message": {"content": ""},
+        "finish_reason": "stop",
+        "error": {"code": 502, "message": "Boom"},
+    }
+    assert failure(json.dumps({"choices": [choice]}).encode())[0] == 502
+
+
+def test_empty_error_is_none() -> None:
+    """Servers that send `error: null` with every chunk report no error."""
+    chunk = {"error": None, "choices": [{"index": 0, "delta": {"content": "x"}, "finish_reason": None, "error": None}]}
+    assert streamed(data(chunk), FINISH)["content"] == [{"type": "text", "text": "x"}]

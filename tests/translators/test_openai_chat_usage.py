@@ -1,0 +1,96 @@
+"""Token counts of every vendor become Anthropic's arithmetic."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.messages import Event
+from tests.translators.chat_answers import DONE, collected, data, delta, streamed, usage
+
+FINISH = delta("stop")
+
+
+@pytest.mark.parametrize(
+    ("reported", "expected"),
+    [
+        pytest.param({"prompt_tokens": 100, "completion_tokens": 7}, (100, 0, 0, 7, 0), id="plain"),
+        pytest.param(
+            {"prompt_tokens": 100, "completion_tokens": 7, "prompt_tokens_details": {"cached_tokens": 90}},
+            (10, 90, 0, 7, 0),
+            id="cached",
+        ),
+        pytest.param(
+            {
+                "prompt_tokens": 100,
+                "completion_tokens": 7,
+                "prompt_tokens_details": {"cached_tokens": 30, "cache_write_tokens": 20},
+            },
+            (50, 30, 20, 7, 0),
+            id="cache written",
+        ),
+        pytest.param(
+            {"prompt_tokens": 100, "completion_tokens": 7, "prompt_cache_hit_tokens": 64},
+            (36, 64, 0, 7, 0),
+            id="DeepSeek",
+        ),
+        pytest.param(
+            {"prompt_tokens": 100, "completion_tokens": 7, "cached_tokens": 9}, (91, 9, 0, 7, 0), id="Moonshot"
+        ),
+        pytest.param(
+            {"prompt_tokens": 9, "completion_tokens": 7, "prompt_tokens_details": {"cached_tokens": 90}},
+            (0, 90, 0, 7, 0),
+            id="never negative",
+        ),
+        pytest.param(
+            {"prompt_tokens": 9, "completion_tokens": 7, "completion_tokens_details": {"reasoning_tokens": 5}},
+            (9, 0, 0, 7, 5),
+            id="reasoning is part of the output",
+        ),
+        pytest.param(
+            {
+                "prompt_tokens": 9,
+                "completion_tokens": 7,
+                "total_tokens": 21,
+                "completion_tokens_details": {"reasoning_tokens": 5},
+            },
+            (9, 0, 0, 12, 5),
+            id="xAI leaves the reasoning out",
+        ),
+        pytest.param(
+            {"input_tokens": 9, "output_tokens": 7, "cache_read_input_tokens": 4},
+            (9, 4, 0, 7, 0),
+            id="Anthropic's names",
+        ),
+        pytest.param({"prompt_tokens": 9.0, "completion_tokens": "7"}, (9, 0, 0, 7, 0), id="odd types"),
+    ],
+)
+def test_usage_arithmetic(reported: Event, expected: tuple[int, ...]) -> None:
+    """Cached tokens are no input tokens, and reasoning is output, whatever the server calls them."""
+    message = streamed(delta(content="x"), FINISH, data({"choices": [], "usage": reported}), DONE)
+    found = message["usage"]
+    assert (
+        found["input_tokens"],
+        found["cache_read_input_tokens"],
+        found["cache_creation_input_tokens"],
+        found["output_tokens"],
+        found["output_tokens_details"]["thinking_tokens"],
+    ) == expected
+
+
+def test_last_usage_counts() -> None:
+    """Usage in every chunk is cumulative: the last one is true, not the sum."""
+    message = streamed(usage(9, 1), delta(content="x"), usage(9, 2), FINISH, usage(9, 3))
+    assert (message["usage"]["input_tokens"], message["usage"]["output_tokens"]) == (9, 3)
+
+
+def test_usage_in_groqs_place() -> None:
+    """Groq puts the usage of a stream into `x_groq`."""
+    chunk = {"choices": [], "x_groq": {"usage": {"prompt_tokens": 9, "completion_tokens": 3}}}
+    assert streamed(delta(content="x"), FINISH, data(chunk))["usage"]["input_tokens"] == 9
+
+
+def test_missing_usage_is_estimated() -> None:
+    """A client that counts its context by usage never sees zeros."""
+    for message in (streamed(delta(content="some text"), FINISH), collected(delta(content="some text"), FINISH)):
+        assert message["usage"]["input_tokens"] > 0
+        assert message["usage"]["output_tokens"] == 3
