@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import TextIO
 
 import msgspec
@@ -15,101 +15,131 @@ import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 from llm_to_anthropic.exchange import Exchange
+from llm_to_anthropic.observers.log_sink import LogSink, SinkLoggers
 from llm_to_anthropic.observers.redaction import Redactor
 from llm_to_anthropic.settings import Settings
 
 _SERVER_FAULT = 500
 
 
-class AccessLog:
-    """Writes one line per Exchange."""
+class AccessLine(msgspec.Struct, omit_defaults=True, kw_only=True, tag_field="event", tag="request"):
+    """The fields of a request's log line, in their order."""
 
-    def __init__(self, logger: FilteringBoundLogger | None = None) -> None:
-        self._logger: FilteringBoundLogger = logger or structlog.get_logger()
+    level: str = ""
+    timestamp: str = ""
+    request_id: str
+    method: str
+    path: str
+    status: int
+    outcome: str
+    model: str = ""
+    target: str = ""
+    attempts: int = 0
+    stream: bool = False
+    ttft_ms: float | None = None
+    duration_ms: float
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_creation_tokens: int | None = None
+    stop_reason: str | None = None
+    losses: list[str] | None = None
+    upstream_request_id: str = ""
+    session_id: str = ""
+    error: str = ""
+
+
+class AccessLog:
+    """Writes one line per Exchange. Made after `configure_logging`."""
+
+    def __init__(self) -> None:
+        factory = structlog.get_config()["logger_factory"]
+        # This is the one line that every request costs: as JSON it need not pass through structlog's chain.
+        direct = isinstance(factory, SinkLoggers) and factory.sink.json
+        self._sink: LogSink | None = factory.sink if direct else None
+        self._logger: FilteringBoundLogger = structlog.get_logger()
 
     def record(self, exchange: Exchange) -> None:
         """One line: id, client model and target, status, times, tokens, losses."""
-        fields: dict[str, object] = {
-            "request_id": exchange.request_id,
-            "method": exchange.method,
-            "path": exchange.path,
-            "status": exchange.status,
-            "outcome": exchange.outcome,
-            "duration_ms": exchange.duration_ms,
-        }
-        if exchange.client_model:
-            fields["model"] = exchange.client_model
-        if exchange.provider:
-            fields["target"] = f"{exchange.provider}/{exchange.upstream_model}"
-            fields["attempts"] = exchange.attempts
-            fields["stream"] = exchange.stream
-        if exchange.ttft_ms is not None:
-            fields["ttft_ms"] = exchange.ttft_ms
-        _add_result(fields, exchange)
-        level = logging.WARNING if exchange.status >= _SERVER_FAULT or exchange.outcome != "ok" else logging.INFO
-        self._logger.log(level, "request", **fields)
+        line = access_line(exchange)
+        failed = exchange.status >= _SERVER_FAULT or exchange.outcome != "ok"
+        if self._sink is None:
+            fields: dict[str, object] = msgspec.to_builtins(line)
+            del fields["event"]
+            self._logger.log(logging.WARNING if failed else logging.INFO, "request", **fields)
+            return
+        line.level = "warning" if failed else "info"
+        line.timestamp = datetime.now(UTC).isoformat()
+        self._sink.write(_as_json(line))
 
 
-def _add_result(fields: dict[str, object], exchange: Exchange) -> None:
+def access_line(exchange: Exchange) -> AccessLine:
+    """What is worth a line of an exchange."""
+    line = AccessLine(
+        request_id=exchange.request_id,
+        method=exchange.method,
+        path=exchange.path,
+        status=exchange.status,
+        outcome=exchange.outcome,
+        model=exchange.client_model,
+        attempts=exchange.attempts,
+        stream=exchange.stream,
+        ttft_ms=exchange.ttft_ms,
+        duration_ms=exchange.duration_ms,
+        stop_reason=exchange.stop_reason,
+        upstream_request_id=exchange.upstream_request_id,
+        session_id=exchange.session_id,
+        error=exchange.error,
+    )
+    if exchange.provider:
+        line.target = f"{exchange.provider}/{exchange.upstream_model}"
     if (usage := exchange.usage) is not None:
-        fields["input_tokens"] = usage.input_tokens
-        fields["output_tokens"] = usage.output_tokens
-        fields["cache_read_tokens"] = usage.cache_read_input_tokens
-        fields["cache_creation_tokens"] = usage.cache_creation_input_tokens
-    if exchange.stop_reason:
-        fields["stop_reason"] = exchange.stop_reason
+        line.input_tokens = usage.input_tokens
+        line.output_tokens = usage.output_tokens
+        line.cache_read_tokens = usage.cache_read_input_tokens
+        line.cache_creation_tokens = usage.cache_creation_input_tokens
     if exchange.losses:
-        fields["losses"] = [loss.path for loss in exchange.losses]
-    if exchange.upstream_request_id:
-        fields["upstream_request_id"] = exchange.upstream_request_id
-    if exchange.session_id:
-        fields["session_id"] = exchange.session_id
-    if exchange.error:
-        fields["error"] = exchange.error
+        line.losses = [loss.path for loss in exchange.losses]
+    return line
 
 
 def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
     """Sets up structlog for this process: level by `verbose`, form by what the stream is, secrets taken out last."""
     out = stream or sys.stderr
-    redactor = Redactor(known_secrets(settings))
-    level = logging.DEBUG if settings.verbose else logging.INFO
     terminal = out.isatty()
+    sink = LogSink(out, Redactor(known_secrets(settings)), json=not terminal)
+    level = logging.DEBUG if settings.verbose else logging.INFO
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="%H:%M:%S" if terminal else "iso", utc=not terminal),
-            *_renderers(redactor, coloured=terminal),
+            *_renderers(coloured=terminal),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(out),
+        logger_factory=SinkLoggers(sink),
         cache_logger_on_first_use=True,
     )
     # uvicorn and asyncio speak through the standard library: only what needs attention, in the same form.
     logging.basicConfig(level=logging.WARNING, handlers=[_Bridge(structlog.get_logger())], force=True)
 
 
-def _renderers(redactor: Redactor, *, coloured: bool) -> Sequence[Processor]:
+def _renderers(*, coloured: bool) -> list[Processor]:
     if coloured:
-        console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-        return (_redacted(redactor, console),)
-    return (structlog.processors.format_exc_info, _redacted(redactor, _render_json))
-
-
-def _redacted(
-    redactor: Redactor, render: Callable[[WrappedLogger, str, EventDict], object]
-) -> Callable[[WrappedLogger, str, EventDict], str]:
-    def rendered(logger: WrappedLogger, name: str, event: EventDict) -> str:
-        return redactor.clean(str(render(logger, name, event)))
-
-    return rendered
+        return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+    return [structlog.processors.format_exc_info, _render_json]
 
 
 def _render_json(_logger: WrappedLogger, _name: str, event: EventDict) -> str:
+    return _as_json(event)
+
+
+def _as_json(fields: EventDict | AccessLine) -> str:
     try:
-        return msgspec.json.encode(event).decode()
+        return msgspec.json.encode(fields).decode()
     except (TypeError, UnicodeEncodeError):
-        return msgspec.json.encode({key: _plain(value) for key, value in event.items()}).decode()
+        named = fields if not isinstance(fields, AccessLine) else msgspec.structs.asdict(fields)
+        return msgspec.json.encode({key: _plain(value) for key, value in named.items()}).decode()
 
 
 def _plain(value: object) -> object:

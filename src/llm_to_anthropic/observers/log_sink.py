@@ -1,0 +1,65 @@
+"""Where log lines go: gathered for a moment, so that many requests cost one write."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+from typing import TextIO
+
+from llm_to_anthropic.observers.redaction import Redactor
+
+FLUSH_S = 0.02
+"""A line is written so soon after it was said, or at once where no event loop runs."""
+
+
+class LogSink:
+    """Takes secrets out of each line and writes lines to a stream. `json`: one object per line is wanted."""
+
+    def __init__(self, stream: TextIO, redactor: Redactor, *, json: bool) -> None:
+        self.json = json
+        self._stream = stream
+        self._redactor = redactor
+        self._lines: list[str] = []
+        atexit.register(self.flush)
+
+    def write(self, line: str) -> None:
+        """One line, without its line end."""
+        lines = self._lines
+        lines.append(self._redactor.clean(line))
+        if len(lines) > 1:
+            return
+        try:
+            asyncio.get_running_loop().call_later(FLUSH_S, self.flush)
+        except RuntimeError:
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes what has gathered. A stream that is gone takes its lines with it."""
+        if not self._lines:
+            return
+        text = "\n".join(self._lines) + "\n"
+        self._lines.clear()
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except (OSError, ValueError):
+            return
+
+
+class SinkLogger:
+    """The end of structlog's chain: every level is a line in the sink."""
+
+    def __init__(self, sink: LogSink) -> None:
+        self.msg = self.debug = self.info = self.warning = self.warn = sink.write
+        self.error = self.exception = self.critical = self.fatal = self.failure = sink.write
+
+
+class SinkLoggers:
+    """Makes loggers for structlog; all share one sink."""
+
+    def __init__(self, sink: LogSink) -> None:
+        self.sink = sink
+        self._logger = SinkLogger(sink)
+
+    def __call__(self, *_args: object) -> SinkLogger:
+        return self._logger
