@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import logging
@@ -103,15 +102,3 @@ def test_values_that_json_cannot_carry_are_still_logged(log: io.StringIO) -> Non
 def test_base64_is_shortened() -> None:
     """An image in a logged body does not flood the log."""
     assert len(shortened(b'{"data":"' + b"A" * 100_000 + b'"}')) < 200
-
-
-async def test_lines_of_a_busy_moment_are_one_write(log: io.StringIO) -> None:
-    """Inside the event loop lines wait a moment for each other; none is lost or reordered."""
-    logger = structlog.get_logger()
-    for number in range(3):
-        logger.info("x", number=number)
-    assert log.getvalue() == ""
-    async with asyncio.timeout(5):
-        while not log.getvalue():
-            await asyncio.sleep(0)
-    assert [line["number"] for line in _lines(log)] == [0, 1, 2]
