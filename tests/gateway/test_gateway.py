@@ -311,3 +311,16 @@ async def test_bad_bodies_are_refused_in_words(
     assert b"invalid_request_error" in reply.body
     assert told in reply.body
     assert upstream.requests == []
+
+
+async def test_a_crash_is_on_record_as_one(upstream: ScriptedUpstream, records: Records, gateway: Gateway) -> None:
+    """A bug of ours does not look like a success in the log."""
+
+    class Broken(MemoryReply):
+        async def whole(self, status: int, headers: object, body: bytes) -> None:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await gateway.messages(call({**ask(), "max_tokens": 0}), Broken())
+    (exchange,) = records.exchanges
+    assert exchange.outcome == "api_error"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from llm_to_anthropic.gateway.call import Headers
 from llm_to_anthropic.gateway.progress import Progress
@@ -36,8 +37,7 @@ def provenance(progress: Progress) -> Headers:
     """x-upstream-provider, -model, -attempts, -request-id and x-proxy-losses of one answer."""
     headers: Headers = []
     if progress.target is not None:
-        headers.append((b"x-upstream-provider", header_value(progress.target.provider.name)))
-        headers.append((b"x-upstream-model", header_value(progress.target.model)))
+        headers += _target_headers(progress.target.provider.name, progress.target.model)
     if progress.attempts:
         headers.append((b"x-upstream-attempts", b"%d" % progress.attempts))
     if progress.upstream_request_id:
@@ -45,6 +45,11 @@ def provenance(progress: Progress) -> Headers:
     if progress.losses:
         headers.append((b"x-proxy-losses", header_value(_joined([loss.path for loss in progress.losses]))))
     return headers
+
+
+@lru_cache(maxsize=1024)
+def _target_headers(provider: str, model: str) -> tuple[tuple[bytes, bytes], ...]:
+    return (b"x-upstream-provider", header_value(provider)), (b"x-upstream-model", header_value(model))
 
 
 def forwarded(headers: Iterable[tuple[bytes, bytes]]) -> Headers:

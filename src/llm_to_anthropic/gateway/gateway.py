@@ -97,6 +97,11 @@ class Gateway:
             await _run(work, handle)
         except asyncio.CancelledError:
             await _cancelled(work)
+        except Exception:
+            # A bug of ours: the server answers it and logs the traceback, the record must not look well.
+            work.progress.status = work.progress.status or 500
+            work.progress.failed("api_error", "internal error")
+            raise
         finally:
             work.watch.stop()
             if task is not None:
