@@ -1,0 +1,297 @@
+"""Errors of Chat servers reach the client as the errors on which Anthropic clients act."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import msgspec
+import pytest
+
+from llm_to_anthropic.errors import ApiError
+from llm_to_anthropic.providers.provider import Credential, ModelLimits, Secret
+from llm_to_anthropic.translators.openai_chat_errors import ErrorContext, http_error
+from tests.translators.chat_answers import NOW
+from tests.translators.chat_requests import target
+
+
+def context(*, window: int | None = None, credential: Credential | None = None) -> ErrorContext:
+    made = target()
+    provider = msgspec.structs.replace(
+        made.provider, credential=credential or Credential(key=Secret("test-key"), variable="ACME_API_KEY")
+    )
+    limits = ModelLimits(context_window=window)
+    return ErrorContext(
+        target=msgspec.structs.replace(made, provider=provider, limits=limits),
+        client_model="claude-x",
+        prompt_tokens=1000,
+    )
+
+
+def error(
+    status: int,
+    body: object,
+    headers: dict[str, str] | None = None,
+    *,
+    window: int | None = None,
+    credential: Credential | None = None,
+) -> ApiError:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return http_error(status, headers or {}, raw, context(window=window, credential=credential), NOW)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected", "kind"),
+    [
+        (400, {"error": {"message": "Boom"}}, 400, "invalid_request_error"),
+        (409, {"error": {"message": "Boom"}}, 400, "invalid_request_error"),
+        (422, {"error": {"message": "Boom"}}, 400, "invalid_request_error"),
+        (401, {"error": {"message": "Boom"}}, 401, "authentication_error"),
+        (400, {"error": {"message": "API key not valid."}}, 401, "authentication_error"),
+        (402, {"error": {"message": "Boom"}}, 402, "billing_error"),
+        (429, {"error": {"message": "Boom", "code": "insufficient_quota"}}, 402, "billing_error"),
+        (400, {"error": {"message": "Your credit balance is too low"}}, 402, "billing_error"),
+        (403, {"error": {"message": "Boom"}}, 403, "permission_error"),
+        (404, {"error": {"message": "Boom"}}, 404, "not_found_error"),
+        (400, {"error": {"message": "The model `x` does not exist"}}, 404, "not_found_error"),
+        (408, {"error": {"message": "Boom"}}, 408, "timeout_error"),
+        (413, {"error": {"message": "Boom"}}, 413, "request_too_large"),
+        (429, {"error": {"message": "Boom"}}, 429, "rate_limit_error"),
+        (429, {"error": {"message": "The engine is currently overloaded"}}, 529, "overloaded_error"),
+        (500, {"error": {"message": "Boom"}}, 500, "api_error"),
+        (502, b"Bad Gateway", 502, "api_error"),
+        (520, b"", 502, "api_error"),
+        (503, b"Service unavailable", 529, "overloaded_error"),
+        (504, {"error": {"message": "Boom"}}, 504, "timeout_error"),
+        (302, b"", 502, "api_error"),
+    ],
+)
+def test_status_and_type(status: int, body: object, expected: int, kind: str) -> None:
+    """Each status, and what overrules it, has Anthropic's status and type."""
+    found = error(status, body)
+    assert (found.status, found.type) == (expected, kind)
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        pytest.param({"error": {"message": "Boom"}}, "Boom", id="OpenAI"),
+        pytest.param({"error": "Boom"}, "Boom", id="text"),
+        pytest.param({"detail": "Boom"}, "Boom", id="detail"),
+        pytest.param({"detail": [{"loc": ["body", "top_k"], "msg": "Boom"}]}, "body.top_k: Boom", id="list of details"),
+        pytest.param({"message": "Boom"}, "Boom", id="message"),
+        pytest.param({"object": "error", "message": "Boom", "code": 400}, "Boom", id="vLLM"),
+        pytest.param([{"error": {"message": "Boom"}}], "Boom", id="in a list"),
+        pytest.param(
+            {"error": {"message": "Provider returned error", "metadata": {"raw": '{"error":{"message":"Boom"}}'}}},
+            "Provider returned error: Boom",
+            id="OpenRouter",
+        ),
+        pytest.param(
+            {"error": {"message": "Provider returned error", "metadata": {"raw": "Boom"}}},
+            "Provider returned error: Boom",
+            id="OpenRouter's text",
+        ),
+        pytest.param(b"Boom", "Boom", id="plain text"),
+        pytest.param(b'{"error": {"message": "Boo\xff"}}', "Boo\ufffd", id="not UTF-8"),
+    ],
+)
+def test_upstreams_words_are_passed_on(body: object, text: str) -> None:
+    """Whatever the form of an error, its words reach the user, with the provider's name."""
+    assert error(400, body).message == f"upstream (acme): {text}"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"<!DOCTYPE html><html><body>502</body></html>", b"", b"{}", {"error": {"message": "<html>x"}}],
+    ids=["web page", "nothing", "empty object", "web page in JSON"],
+)
+def test_unreadable_error_has_words_of_ours(body: object) -> None:
+    """Web pages and empty bodies become a sentence."""
+    assert error(502, body).message == "upstream (acme) answered with an error and said nothing readable"
+
+
+def test_long_text_is_cut() -> None:
+    """An error is no place for a dump."""
+    assert len(error(400, {"error": {"message": "word " * 5000}}).message) < 2100
+
+
+@pytest.mark.parametrize(
+    ("text", "window", "expected"),
+    [
+        pytest.param(
+            "This model's maximum context length is 8192 tokens. However, your messages resulted in 9001 tokens.",
+            None,
+            (9001, 8192),
+            id="OpenAI",
+        ),
+        pytest.param(
+            "This model's maximum context length is 8,192 tokens. However, you requested 9,001 tokens",
+            None,
+            (9001, 8192),
+            id="thousands",
+        ),
+        pytest.param(
+            "request (2009 tokens) exceeds the available context size (512 tokens)", None, (2009, 512), id="llama.cpp"
+        ),
+        pytest.param(
+            "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).",
+            None,
+            (1200000, 1048576),
+            id="Gemini",
+        ),
+        pytest.param("Your input exceeds the context window of this model.", 5000, (5001, 5000), id="no numbers"),
+        pytest.param("Your input exceeds the context window of this model.", None, (1000, 999), id="nothing known"),
+        pytest.param(
+            "The total length of all messages is too long.", 800, (1000, 800), id="an estimate above the limit"
+        ),
+    ],
+)
+def test_context_overflow(text: str, window: int | None, expected: tuple[int, int]) -> None:
+    """Claude Code compacts on one wording alone, with two numbers in it."""
+    found = error(400, {"error": {"message": text}}, window=window)
+    assert found.message == f"prompt is too long: {expected[0]} tokens > {expected[1]} maximum"
+    assert (found.status, found.type) == (400, "invalid_request_error")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"code": "context_length_exceeded"}, {"type": "exceed_context_size_error", "n_ctx": 512, "n_prompt_tokens": 2009}],
+    ids=["code", "members"],
+)
+def test_context_overflow_by_its_code(fields: dict[str, object]) -> None:
+    """The code tells, even without a word."""
+    message = error(400, {"error": {"message": "Too big."} | fields}).message
+    assert re.fullmatch(r"prompt is too long: \d+ tokens > \d+ maximum", message)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens"
+        " (1000 in the messages, 4000 in the completion).",
+        "'max_tokens' or 'max_completion_tokens' is too large: 4000. This model's maximum context length is 4096 tokens"
+        " and your request has 1000 input tokens (4000 > 4096 - 1000).",
+        "This endpoint's maximum context length is 4096 tokens. However, you requested about 5000 tokens"
+        " (1000 of text input, 4000 in the output).",
+    ],
+    ids=["OpenAI", "vLLM", "OpenRouter"],
+)
+def test_too_many_tokens_asked_for(text: str) -> None:
+    """Where the prompt alone fits, the client is told to ask for fewer tokens."""
+    assert error(400, {"error": {"message": text}}).message == (
+        "input length and `max_tokens` exceed context limit: 1000 + 4000 > 4096, "
+        "decrease input length or `max_tokens` and try again"
+    )
+
+
+@pytest.mark.parametrize(("status", "expected"), [(400, "false"), (402, "false"), (429, None), (500, None)])
+def test_hopeless_errors_are_not_retried(status: int, expected: str | None) -> None:
+    """Clients retry much that cannot get better: they are told."""
+    assert error(status, {"error": {"message": "Boom"}}).headers.get("x-should-retry") == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Incorrect API key provided: test-key.", "Your key ab12****yz is wrong", "Key 8f14e45fceea167a is unknown"],
+)
+def test_refused_key_is_never_echoed(text: str) -> None:
+    """A refused key is the proxy's matter: the error names the setting and no part of the key."""
+    found = error(401, {"error": {"message": text}})
+    assert found.message == "upstream (acme) refused the proxy's key (set ACME_API_KEY to a valid one)"
+
+
+def test_reason_of_a_refused_key_is_told() -> None:
+    """Words that cannot hold a key are worth passing on."""
+    assert error(401, {"error": {"message": "Your account is suspended."}}).message.endswith(
+        ": Your account is suspended."
+    )
+
+
+@pytest.mark.parametrize(
+    ("credential", "said"),
+    [
+        (Credential(client=True), "refused your key, which this proxy passes on"),
+        (Credential(), "set a valid api_key for this provider"),
+    ],
+    ids=["the client's", "without a variable"],
+)
+def test_refused_key_names_its_owner(credential: Credential, said: str) -> None:
+    """The error says whose key was refused."""
+    assert said in error(401, b"", credential=credential).message
+
+
+def test_keys_are_masked_everywhere() -> None:
+    """A key in any other error's words is masked too."""
+    message = error(400, {"error": {"message": "no project for test-key, sent as Bearer abc.def here"}}).message
+    assert message == "upstream (acme): no project for ***, sent as Bearer *** here"
+
+
+@pytest.mark.parametrize(
+    ("headers", "text", "expected"),
+    [
+        pytest.param({"retry-after-ms": "1500"}, "", "2", id="milliseconds"),
+        pytest.param({"retry-after-ms": "0", "retry-after": "1"}, "", "1", id="Azure's zero"),
+        pytest.param({"retry-after": "20"}, "", "20", id="seconds"),
+        pytest.param({"retry-after": "Tue, 14 Nov 2023 22:14:00 GMT"}, "", "40", id="date"),
+        pytest.param({"retry-after": "Tue, 14 Nov 2023 22:10:00 GMT"}, "", "0", id="date in the past"),
+        pytest.param(
+            {
+                "x-ratelimit-remaining-tokens": "0",
+                "x-ratelimit-reset-tokens": "6m0s",
+                "x-ratelimit-remaining-requests": "9",
+                "x-ratelimit-reset-requests": "1s",
+            },
+            "",
+            "360",
+            id="reset of what is used up",
+        ),
+        pytest.param({}, "Please try again in 1.5s.", "2", id="words"),
+        pytest.param({}, "Please try again in 1m30s.", "90", id="words with minutes"),
+        pytest.param({}, "Please retry after 20 seconds.", "20", id="words in full"),
+        pytest.param({"retry-after": "soon"}, "", None, id="nonsense"),
+        pytest.param({"retry-after": "nan"}, "", None, id="no number"),
+        pytest.param({"retry-after": "999999999999"}, "", None, id="too long"),
+        pytest.param({}, "", None, id="nothing"),
+    ],
+)
+def test_retry_after(headers: dict[str, str], text: str, expected: str | None) -> None:
+    """Every spelling of a wait becomes whole seconds, rounded up."""
+    assert error(429, {"error": {"message": text}}, headers).headers.get("retry-after") == expected
+
+
+def test_overload_keeps_its_wait() -> None:
+    """An overloaded upstream may say when to come back."""
+    assert error(503, b"", {"retry-after": "3"}).headers["retry-after"] == "3"
+
+
+def test_rate_limits_are_told() -> None:
+    """Limits come in Anthropic's headers, resets as instants."""
+    headers = {
+        "x-ratelimit-limit-requests": "60",
+        "x-ratelimit-remaining-requests": "59",
+        "x-ratelimit-reset-requests": "120ms",
+        "x-ratelimit-limit-tokens": "150000",
+        "x-ratelimit-reset-tokens": "1h2m3.5s",
+        "x-ratelimit-remaining-tokens": "many",
+    }
+    assert error(429, b"", headers).headers == {
+        "anthropic-ratelimit-requests-limit": "60",
+        "anthropic-ratelimit-requests-remaining": "59",
+        "anthropic-ratelimit-requests-reset": "2023-11-14T22:13:21Z",
+        "anthropic-ratelimit-tokens-limit": "150000",
+        "anthropic-ratelimit-tokens-reset": "2023-11-14T23:15:24Z",
+    }
+
+
+def test_unknown_model_is_the_clients_name() -> None:
+    """Who asked for a model finds his own name of it in the error."""
+    assert error(404, {"error": {"message": "no such model"}}).message == (
+        "model: claude-x - upstream (acme): no such model"
+    )
+
+
+@pytest.mark.parametrize(("status", "wording"), [(413, "Request exceeds the maximum size"), (503, "Overloaded")])
+def test_wordings_that_clients_know(status: int, wording: str) -> None:
+    """Anthropic's own words come first where clients look for them."""
+    assert error(status, b"Boom").message == f"{wording} - upstream (acme): Boom"

@@ -1,0 +1,135 @@
+"""A field that an upstream refuses is left out from then on."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from llm_to_anthropic.providers.quirks import ChatQuirks
+from llm_to_anthropic.translators.openai_chat import OpenAIChatTranslator
+from llm_to_anthropic.translators.translator import Learned
+from tests.translators.chat_answers import translator
+
+OPENAI = ChatQuirks(efforts=("minimal", "low", "medium", "high"), strict=True, store=True, system_role="developer")
+
+
+def heal(made: OpenAIChatTranslator, body: object, status: int = 400) -> bool:
+    raw = json.dumps(body).encode()
+    return made.heal(made.decode_error(status, {}, raw), raw)
+
+
+def refusal(message: str, param: str | None = None) -> object:
+    return {"error": {"message": message, "param": param, "type": "invalid_request_error"}}
+
+
+@pytest.mark.parametrize(
+    ("message", "param", "expected"),
+    [
+        (
+            "'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+            "max_tokens",
+            {"max_tokens_field": "max_completion_tokens"},
+        ),
+        ("Unrecognized request argument supplied: stream_options", None, {"stream_options": False}),
+        ("Unsupported parameter: 'parallel_tool_calls'", "parallel_tool_calls", {"parallel_tool_calls": False}),
+        ("Unknown parameter: 'tools[0].function.strict'.", "tools[0].function.strict", {"strict": False}),
+        ("Unknown field: store", None, {"store": False}),
+        ("Unsupported value: 'temperature' does not support 0.5 with this model.", "temperature", {"sampling": False}),
+        ("Unsupported parameter: 'stop' is not supported with this model.", "stop", {"max_stop": 0}),
+        (
+            "Unsupported value: 'messages[0].role' does not support 'developer' with this model.",
+            "messages[0].role",
+            {"system_role": "system"},
+        ),
+        ("response_format 'json_schema' is not supported", None, {"response_format": "json_object"}),
+    ],
+    ids=[
+        "max_tokens",
+        "stream_options",
+        "parallel",
+        "strict",
+        "store",
+        "temperature",
+        "stop",
+        "developer",
+        "json_schema",
+    ],
+)
+def test_refused_field_becomes_a_quirk(message: str, param: str | None, expected: dict[str, object]) -> None:
+    """What the upstream complains of is remembered for its target, and one retry makes sense."""
+    learned = Learned()
+    assert heal(translator(quirks=OPENAI, learned=learned), refusal(message, param))
+    assert learned.quirks == expected
+
+
+def test_validation_errors_of_other_servers_are_understood() -> None:
+    """Mistral and vLLM list what they forbid by its place."""
+    learned = Learned()
+    body = {"detail": [{"type": "extra_forbidden", "loc": ["body", "store"], "msg": "Extra inputs are not permitted"}]}
+    assert heal(translator(quirks=OPENAI, learned=learned), body, 422)
+    assert learned.quirks == {"store": False}
+
+
+def test_retry_leaves_the_field_out() -> None:
+    """The next request of the same target is encoded without it."""
+    learned = Learned()
+    made = translator(quirks=OPENAI, learned=learned)
+    assert "store" in json.loads(made.encode().body)
+    heal(made, refusal("Unknown field: store"))
+    assert "store" not in json.loads(made.encode().body)
+    assert "store" not in json.loads(translator(quirks=OPENAI, learned=learned).encode().body)
+
+
+def test_refused_effort_gives_way_to_its_neighbour() -> None:
+    """A level that a model does not know is replaced by the nearest that it may know."""
+    learned = Learned()
+    made = translator({"output_config": {"effort": "low"}}, OPENAI, learned=learned)
+    assert json.loads(made.encode().body)["reasoning_effort"] == "low"
+    assert heal(made, refusal("Unsupported value: 'reasoning_effort' does not support 'low'", "reasoning_effort"))
+    assert json.loads(made.encode().body)["reasoning_effort"] == "minimal"
+
+
+def test_refused_effort_field_is_left_out() -> None:
+    """Where the field itself is refused, no level helps."""
+    learned = Learned()
+    made = translator({"output_config": {"effort": "low"}}, OPENAI, learned=learned)
+    assert heal(made, refusal("Unknown parameter: 'reasoning_effort'.", "reasoning_effort"))
+    assert "reasoning_effort" not in json.loads(made.encode().body)
+
+
+def test_tools_without_reasoning() -> None:
+    """Models that take tools only without reasoning are asked so."""
+    learned = Learned()
+    message = "Function tools with reasoning_effort are not supported for this model. Set reasoning_effort to 'none'."
+    assert heal(translator(quirks=OPENAI, learned=learned), refusal(message, "reasoning_effort"))
+    assert learned.quirks == {"tools_need_no_reasoning": True}
+
+
+@pytest.mark.parametrize(
+    ("message", "param", "status"),
+    [
+        ("Invalid 'temperature': decimal above maximum value.", "temperature", 400),
+        ("Invalid value: 'x'", "messages[0]", 400),
+        ("Unsupported parameter: 'seed'", "seed", 400),
+        ("Unknown field: store", None, 500),
+        ("Unknown field: store", None, 401),
+    ],
+    ids=["a value of this request", "another fault", "never sent", "server error", "refused key"],
+)
+def test_other_errors_teach_nothing(message: str, param: str | None, status: int) -> None:
+    """A wrong value of one request must not take the field from all that follow."""
+    learned = Learned()
+    assert not heal(translator(quirks=OPENAI, learned=learned), refusal(message, param), status)
+    assert learned.quirks == {}
+
+
+def test_same_lesson_is_not_learned_twice() -> None:
+    """A field that is left out already was not the fault: no endless retries."""
+    learned = Learned()
+    made = translator(quirks=OPENAI, learned=learned)
+    body = refusal("Use max_tokens or max_completion_tokens: unsupported 'max_tokens'", "max_tokens")
+    assert heal(made, body)
+    assert not heal(made, refusal("unsupported 'max_completion_tokens'", "max_completion_tokens"))
+    assert heal(made, refusal("Unknown field: store"))
+    assert not heal(translator(quirks=OPENAI, learned=learned), refusal("Unknown field: store"))

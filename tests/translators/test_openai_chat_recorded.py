@@ -1,0 +1,124 @@
+"""Recorded answers of 40 vendors become legal messages, however they are cut.
+
+The recordings lie beside this project and are no part of it: without them these tests are skipped.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llm_to_anthropic.errors import STATUS_TYPES
+from llm_to_anthropic.providers.quirks import ChatQuirks
+from llm_to_anthropic.translators.openai_chat import OpenAIChatTranslator
+from tests.messages import grammar_problems, parse_events, rebuild, sdk_message
+from tests.translators.chat_answers import feed, translator
+
+Exchange = dict[str, Any]
+
+RECORDINGS = (Path(__file__).resolve().parents[2] / "../shared/traffic/openai_chat").resolve()
+QUIRKS = {
+    "buffer": ChatQuirks(),
+    "live": ChatQuirks(tool_args="live"),
+    "details": ChatQuirks(reasoning_details=True, think_tags=True),
+}
+
+
+def recorded(*, stream: bool | None = None, failed: bool = False) -> list[Any]:
+    found = []
+    for path in sorted(RECORDINGS.glob("*.json")):
+        response = json.loads(path.read_bytes())["response"]
+        if (response["status"] >= 400) == failed and stream in (None, "sse" in response):
+            found.append(pytest.param(path, id=path.stem))
+    skip = pytest.mark.skip(reason=f"no recordings at {RECORDINGS.name}")
+    return found or [pytest.param(None, id="no recordings", marks=skip)]
+
+
+def answer(path: Path) -> bytes:
+    response = json.loads(path.read_bytes())["response"]
+    if "sse" in response:
+        return str(response["sse"]).encode()
+    body = response["body"]
+    return body.encode() if isinstance(body, str) else json.dumps(body).encode()
+
+
+def outcome(made: OpenAIChatTranslator) -> tuple[str | None, str]:
+    return made.stop_reason, made.failure.message if made.failure else ""
+
+
+@pytest.mark.parametrize("quirks", QUIRKS.values(), ids=QUIRKS)
+@pytest.mark.parametrize("path", recorded())
+def test_slices_do_not_matter(path: Path, quirks: ChatQuirks) -> None:
+    """Fed whole, byte by byte and at random splits, an answer gives the same bytes."""
+    data = answer(path)
+    chance = random.Random(path.stem)  # noqa: S311
+    places = sorted(chance.sample(range(len(data)), min(50, len(data) // 2)))
+    cuts = {
+        "whole": [data],
+        "bytes": [data[place : place + 1] for place in range(len(data))],
+        "random": [data[start:end] for start, end in zip([0, *places], [*places, len(data)], strict=True)],
+    }
+    results = {}
+    for name, slices in cuts.items():
+        made = translator(quirks=quirks)
+        results[name] = (feed(made, slices), outcome(made))
+    assert results["bytes"] == results["whole"]
+    assert results["random"] == results["whole"]
+
+
+@pytest.mark.parametrize("path", recorded())
+def test_answer_is_a_legal_message_or_a_failure(path: Path) -> None:
+    """Each answer ends as a message that the official SDK reads alike, streamed and whole, or has failed."""
+    data = answer(path)
+    stream, whole = translator(), translator(stream=False)
+    events = feed(stream, [data])
+    assert feed(whole, [data]) == b""
+    assert outcome(stream) == outcome(whole)
+    assert stream.ended == (stream.failure is None)
+    assert grammar_problems(parse_events(events), complete=stream.ended) == []
+    if not stream.ended:
+        return
+    read, expected = sdk_message(events, stream=True), sdk_message(whole.message(), stream=False)
+    assert visible(read) == visible(expected)
+    assert read["usage"]["output_tokens"] == expected["usage"]["output_tokens"]
+    if b'"prompt_tokens"' in data:  # else it is estimated from the request, and a stream asks for a little more
+        assert read["usage"]["input_tokens"] == expected["usage"]["input_tokens"]
+
+
+def visible(message: Exchange) -> list[object]:
+    # A call that the token limit cut is left out of whole messages.
+    kinds = ("text", "thinking", "signature", "name", "input", "id")
+    blocks = [{key: block.get(key) for key in kinds} for block in message["content"]]
+    if message["stop_reason"] == "max_tokens":
+        blocks = [block for block in blocks if block["name"] is None]
+    return [message["stop_reason"], *blocks]
+
+
+@pytest.mark.parametrize("path", recorded(stream=True))
+def test_every_beginning_of_a_stream_is_legal(path: Path) -> None:
+    """Wherever a stream breaks off, there is a failure or the message was complete: never a made-up ending."""
+    data = answer(path)
+    ends = [place + 2 for place in range(len(data)) if data[place : place + 2] == b"\n\n"]
+    for end in [0, *ends[:: max(1, len(ends) // 40)]]:
+        made = translator()
+        events = parse_events(feed(made, [data[:end]]))
+        assert made.ended == (made.failure is None)
+        assert grammar_problems(events, complete=made.ended) == []
+        if made.ended:
+            assert rebuild(events)["stop_reason"] == made.stop_reason
+
+
+@pytest.mark.parametrize("path", recorded(failed=True))
+def test_error_is_one_of_anthropics(path: Path) -> None:
+    """Each HTTP error has a status and type of Anthropic's and a sentence without markup."""
+    response = json.loads(path.read_bytes())["response"]
+    headers = {name.lower(): value for name, value in (response.get("headers") or {}).items()}
+    error = translator().decode_error(response["status"], headers, answer(path))
+    assert error.type == STATUS_TYPES.get(error.status, "api_error")
+    assert "<html" not in error.message.lower()
+    assert "****" not in error.message
+    assert json.loads(error.envelope("req_1"))["error"]["message"] == error.message
