@@ -7,8 +7,6 @@ are moved. Every repair is reported; strict mode refuses instead, in Anthropic's
 
 from __future__ import annotations
 
-from typing import Literal
-
 import msgspec
 from msgspec import Raw
 
@@ -16,9 +14,10 @@ from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.translators.as_text import is_carried_as_text, searched_tools
 from llm_to_anthropic.translators.checks import NEW_VERSION, given
 from llm_to_anthropic.translators.losses import LossReport
-from llm_to_anthropic.translators.pairing import Pairing, Placed, Turn
+from llm_to_anthropic.translators.pairing import Pairing, Placed, Role, Turn
 from llm_to_anthropic.translators.request import block_type, decode_blocks, describe, dotted
 from llm_to_anthropic.wire.anthropic import (
+    Block,
     CompactionBlock,
     DocumentBlock,
     ImageBlock,
@@ -82,7 +81,8 @@ def read_history(request: MessagesRequest, losses: LossReport, *, model: str, ap
     """The request's messages as turns. Raises ClientError for what no upstream could take."""
     reader = _Reader(losses, model=model, api_version=api_version)
     turns = [reader.read(index, message) for index, message in enumerate(request.messages)]
-    turns = _cut_at_compaction(turns)
+    if reader.compacted:
+        turns = _cut_at_compaction(turns)
     last = request.messages[-1]
     prefill = turns[-1] if turns and last.role == "assistant" else None
     pairing = Pairing(losses, model=model)
@@ -107,6 +107,7 @@ class _Reader:
         self.changes: list[ToolChange] = []
         self.searched: set[str] = set()
         self.effort: str | None = None
+        self.compacted = False
         self._losses = losses
         self._model = model
         self._new_version = api_version == NEW_VERSION
@@ -159,6 +160,7 @@ class _Reader:
         elif isinstance(block, DocumentBlock) and self._new_version:
             raise ClientError(f"{dotted(placed.path)}: document blocks are not permitted in assistant messages")
         elif isinstance(block, _ASSISTANT):
+            self.compacted = self.compacted or isinstance(block, CompactionBlock)
             return True
         self._losses.lose(placed.path, f"{block_type(block)} blocks of the assistant are not known here; left out")
         return False
@@ -211,6 +213,8 @@ def _cut_at_compaction(turns: list[Turn]) -> list[Turn]:
 
 def _drop_empty(turn: Turn, losses: LossReport, *, silently: bool) -> None:
     """Takes out text blocks without text, which upstreams refuse as Anthropic does."""
+    if turn.blocks and not any(_is_droppable(placed.block, turn.role) for placed in turn.blocks):
+        return
     was_empty = not turn.blocks
     kept: list[Placed] = []
     for placed in turn.blocks:
@@ -227,7 +231,11 @@ def _drop_empty(turn: Turn, losses: LossReport, *, silently: bool) -> None:
         losses.repair(turn.path, "a message without content; left out", f"{dotted(turn.path)}: {_NO_CONTENT}")
 
 
-def _is_empty(text: str, role: Literal["user", "assistant", "system"]) -> bool:
+def _is_droppable(block: Block, role: Role) -> bool:
+    return _is_empty(block.text, role) if isinstance(block, TextBlock) else isinstance(block, CompactionBlock)
+
+
+def _is_empty(text: str, role: Role) -> bool:
     # White space between an assistant's texts is part of them: Anthropic splits text around citations.
     return not text if role == "assistant" else not text.strip()
 

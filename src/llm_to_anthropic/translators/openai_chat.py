@@ -41,10 +41,6 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 Form = Literal["sse", "json"]
 
 
-class _Effort(msgspec.Struct):
-    reasoning_effort: str | None = None
-
-
 class OpenAIChatTranslator:
     """One request to one target, and its answer."""
 
@@ -64,7 +60,9 @@ class OpenAIChatTranslator:
         self._carrier = Carrier(vendor="c", provider=target.provider.name, model=target.model)
         self._writer = self._new_writer()
         self._context = ErrorContext(target=target, client_model=request.model, prompt_tokens=1)
-        self._answer = ChatAnswer(self._writer, AnswerOptions(context=self._context, carrier=self._carrier))
+        self._answer: ChatAnswer
+        """Made by `encode()`: how an answer is read depends on what was asked."""
+        self._wants_nothing = False
         self._sent_effort: str | None = None
         self._form: Form | None = None
         self._beginning = b""
@@ -75,21 +73,26 @@ class OpenAIChatTranslator:
 
     def encode(self) -> UpstreamRequest:
         """The upstream request. Idempotent. Raises ClientError for what cannot be sent at all."""
-        quirks = self._quirks()
-        target = msgspec.structs.replace(self._target, quirks=quirks)
-        encoding = encode_chat(decode_request(self._request.body), self._request, target)
+        target = self._target
+        if self._learned.quirks:
+            target = msgspec.structs.replace(target, quirks=self._quirks())
+        request = decode_request(self._request.body)
+        encoding = encode_chat(request, self._request, target)
         self.losses = list(encoding.losses)
-        self._sent_effort = msgspec.json.decode(encoding.body, type=_Effort).reasoning_effort
+        self._wants_nothing = request.max_tokens == 0
+        self._sent_effort = encoding.reasoning_effort
         self._context = ErrorContext(
             target=target, client_model=self._request.model, prompt_tokens=estimate_tokens(encoding.input_bytes)
         )
-        self._answer = ChatAnswer(self._writer, self._options(encoding, quirks))
+        self._answer = ChatAnswer(self._writer, self._options(encoding, target.quirks))
         return UpstreamRequest(path=PATH, headers=_HEADERS, body=encoding.body)
 
     def local_answer(self) -> bytes | None:
-        """The empty message of a request for no tokens: it warms caches, and no other API has it."""
-        request = decode_request(self._request.body)
-        if request.max_tokens != 0 or self._request.stream:
+        """The empty message of a request for no tokens: it warms caches, and no other API has it.
+
+        After `encode()`.
+        """
+        if not self._wants_nothing or self._request.stream:
             return None
         writer = self._whole_writer()
         self.usage = Usage()

@@ -65,6 +65,8 @@ class ChatEncoding(msgspec.Struct, frozen=True, kw_only=True):
     """The client asked for thinking."""
     input_bytes: int
     """Text of the request, without images and files: what an estimate of its tokens goes by."""
+    reasoning_effort: str | None
+    """What was asked of the upstream, where it has levels."""
     stream: bool
     """Asked of the upstream: for streaming clients, and where stop sequences end an answer early."""
 
@@ -119,6 +121,7 @@ class _Encoder:
             reasoning_off=is_off(request.thinking),
             thinking_asked=is_on(request.thinking),
             input_bytes=max(len(body) - self._content.media_bytes, 0),
+            reasoning_effort=chat.reasoning_effort,
             stream=bool(chat.stream),
         )
 
