@@ -130,6 +130,8 @@ class UpstreamCall:
 
         Raises UpstreamError, after what had arrived before it was read.
         """
+        if not self._headed and not await self.head(quiet_s):
+            return None
         if not self._coding:
             return self._take() if self._pieces else await self._read_raw(quiet_s)
         try:
@@ -180,6 +182,7 @@ class UpstreamCall:
         self.status = status
         self.headers = headers
         self._headed = True
+        self.progress()
         if self._decode:
             coding = self.header(b"content-encoding")
             self._coding = b"" if coding.lower() == b"identity" else coding

@@ -186,7 +186,8 @@ class Connection(asyncio.Protocol):
             return
         self._transport = transport
         # "Paused" then means exactly that bytes wait here: the end of sending is known, not guessed.
-        transport.set_write_buffer_limits(high=0)
+        # (With 0 asyncio's TLS pauses for good: it compares with >=.)
+        transport.set_write_buffer_limits(high=1)
 
     def pause_writing(self) -> None:
         self._writable = False

@@ -1,0 +1,259 @@
+"""Answers as bytes: whatever the slices, the same answer; whatever breaks HTTP, an error."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from llm_to_anthropic.errors import UpstreamProtocolError
+from llm_to_anthropic.settings import Timeouts
+from llm_to_anthropic.upstream.call import UpstreamCall
+from llm_to_anthropic.upstream.connection import Connection
+from tests.upstream.raw_server import chunked
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+BODY = b"data: one\n\ndata: two\n\n"
+
+
+class StubTransport(asyncio.Transport):
+    """Takes what is written; remembers whether it was closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.closed = False
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
+
+    def write(self, data: bytes | bytearray | memoryview) -> None: ...
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def abort(self) -> None:
+        self.closed = True
+
+
+class Carried:
+    """One call on one connection, fed by hand."""
+
+    def __init__(self, *, bodiless: bool = False) -> None:
+        loop = asyncio.get_running_loop()
+        self.freed: list[Connection] = []
+        self.lost: list[Connection] = []
+        self.connection = Connection(loop, self.freed.append, self.lost.append)
+        self.transport = StubTransport()
+        self.connection.connection_made(self.transport)
+        self.call = UpstreamCall("upstream:80", Timeouts(), loop, self._no_redial, decode=True)
+        self.connection.start(self.call, b"", b"", bodiless=bodiless)
+
+    async def _no_redial(self, call: UpstreamCall) -> None:
+        raise AssertionError("this connection has not served before")
+
+    def feed(self, *slices: bytes, eof: bool = False) -> None:
+        for data in slices:
+            self.connection.data_received(data)
+        if eof:
+            self.connection.eof_received()
+
+    async def read(self) -> bytes:
+        """Status is known and the body complete; the connection is closed afterwards."""
+        await self.call.head()
+        body = await self.call.read_all(1 << 20)
+        self.connection.abort()
+        return body
+
+
+WHOLE = {
+    "length": (HEAD + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY, False),
+    "chunked": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunked(BODY[:11], BODY[11:]), False),
+    "chunked with extensions and trailers": (
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n16;a=b\r\n" + BODY + b"\r\n0\r\nx-sum: 1\r\n\r\n",
+        False,
+    ),
+    "until the end": (HEAD + b"Content-Type: text/plain\r\n\r\n" + BODY, True),
+    "after interim answers": (
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n"
+        + HEAD
+        + b"Content-Length: %d\r\n\r\n" % len(BODY)
+        + BODY,
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize(("answer", "eof"), WHOLE.values(), ids=WHOLE)
+async def test_body_is_the_same_at_every_split(answer: bytes, eof: bool) -> None:
+    """However an answer is cut into two reads, status and body are the same."""
+    for at in range(1, len(answer)):
+        carried = Carried()
+        carried.feed(answer[:at], answer[at:], eof=eof)
+        assert await carried.read() == BODY
+        assert carried.call.status == 200
+
+
+@pytest.mark.parametrize(("answer", "eof"), WHOLE.values(), ids=WHOLE)
+async def test_body_is_the_same_byte_by_byte(answer: bytes, eof: bool) -> None:
+    """An answer that comes byte by byte is read like a whole one."""
+    carried = Carried()
+    carried.feed(*[answer[at : at + 1] for at in range(len(answer))], eof=eof)
+    assert await carried.read() == BODY
+
+
+@pytest.mark.parametrize(("answer", "eof"), WHOLE.values(), ids=WHOLE)
+async def test_every_cut_is_noticed(answer: bytes, eof: bool) -> None:
+    """An answer that stops before its end is an error, never a shorter answer."""
+    ends = len(answer) if not eof else answer.index(b"\r\n\r\n") + 4
+    for at in range(ends):
+        carried = Carried()
+        carried.feed(*([answer[:at]] if at else []), eof=True)
+        with pytest.raises(UpstreamProtocolError, match="closed the connection"):
+            await carried.read()
+
+
+async def test_reset_is_no_end() -> None:
+    """A body without a length ends with the connection's orderly end only, not with a reset."""
+    carried = Carried()
+    carried.feed(HEAD + b"\r\npart")
+    carried.connection.connection_lost(ConnectionResetError())
+    assert await carried.call.read() == b"part"
+    with pytest.raises(UpstreamProtocolError, match="in the middle of its answer"):
+        await carried.call.read()
+
+
+async def test_what_came_before_the_cut_is_read_first() -> None:
+    """What has arrived is handed out before the error that ended the answer."""
+    carried = Carried()
+    carried.feed(HEAD + b"Content-Length: 9\r\n\r\npart", eof=True)
+    assert await carried.call.head()
+    assert await carried.call.read() == b"part"
+    with pytest.raises(UpstreamProtocolError):
+        await carried.call.read()
+
+
+async def test_header_names_are_lower_case() -> None:
+    """Header names come in lower case, values as they were, repeated ones in order."""
+    carried = Carried()
+    carried.feed(HEAD + b"X-Limit:  Five \r\nx-limit: 6\r\nEmpty:\r\nContent-Length: 0\r\n\r\n")
+    await carried.read()
+    assert carried.call.headers[:3] == [(b"x-limit", b"Five "), (b"x-limit", b"6"), (b"empty", b"")]
+    assert carried.call.header(b"x-limit").strip() == b"Five"
+    assert carried.call.header(b"none") == b""
+
+
+BROKEN_HEADS = {
+    "no HTTP": b"\x15\x03\x01\x00\x02\x02",
+    "a request": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "length and chunked": HEAD + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "chunked and length": HEAD + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+    "two lengths": HEAD + b"Content-Length: 2\r\nContent-Length: 5\r\n\r\nhello",
+    "length list": HEAD + b"Content-Length: 5, 5\r\n\r\nhello",
+    "signed length": HEAD + b"Content-Length: +5\r\n\r\nhello",
+    "overflowing length": HEAD + b"Content-Length: 99999999999999999999999\r\n\r\n",
+    "chunked twice": HEAD + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "gzip in transfer": HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    "unknown transfer": HEAD + b"Transfer-Encoding: gzip\r\n\r\n",
+    "space before colon": HEAD + b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+    "bare line feeds": b"HTTP/1.1 200 OK\nContent-Length: 2\n\nhi",
+    "folded header": HEAD + b"X: a\r\n b\r\nContent-Length: 0\r\n\r\n",
+    "NUL in header": HEAD + b"X: a\0b\r\nContent-Length: 0\r\n\r\n",
+    "chunk size with line feed": HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\nhi\n0\n\n",
+    "status 99": b"HTTP/1.1 099 OK\r\nContent-Length: 0\r\n\r\n",
+    "status of four digits": b"HTTP/1.1 2000 OK\r\nContent-Length: 0\r\n\r\n",
+    "switching protocols": b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+    "10000 headers": HEAD + b"a: b\r\n" * 10_000 + b"\r\n",
+}
+
+
+@pytest.mark.parametrize("answer", BROKEN_HEADS.values(), ids=BROKEN_HEADS)
+async def test_broken_head_is_refused(answer: bytes) -> None:
+    """An answer that could be read in two ways, or in none, is refused and its connection closed."""
+    carried = Carried()
+    carried.feed(answer)
+    with pytest.raises(UpstreamProtocolError, match="not valid HTTP"):
+        await carried.read()
+    assert carried.transport.closed
+    assert not carried.freed
+
+
+@pytest.mark.parametrize(
+    "endless",
+    [HEAD + b"x: ", HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\nx: ", b"HTTP/1.1 100 Continue\r\n\r\n"],
+    ids=["header", "trailer", "interim answers"],
+)
+async def test_endless_framing_is_refused(endless: bytes) -> None:
+    """A megabyte that is no body is refused long before it lies in memory."""
+    carried = Carried()
+    step = b"HTTP/1.1 100 Continue\r\n\r\n" * 512 if endless.startswith(b"HTTP/1.1 100") else b"a" * 16_384
+    carried.feed(endless)
+    taken = 0
+    while not carried.transport.closed:
+        carried.feed(step)
+        taken += len(step)
+    assert taken < 512 * 1024
+    with pytest.raises(UpstreamProtocolError, match="too large"):
+        await carried.read()
+
+
+async def test_chunk_that_breaks_off_keeps_what_was_good() -> None:
+    """The good part of a body that turns into garbage is handed out, then the error."""
+    carried = Carried()
+    carried.feed(HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\nhiXX")
+    assert await carried.call.read() == b"hi"
+    with pytest.raises(UpstreamProtocolError, match="not valid HTTP"):
+        await carried.call.read()
+
+
+@pytest.mark.parametrize(
+    ("answer", "bodiless"),
+    [
+        (b"HTTP/1.1 204 No Content\r\n\r\n", False),
+        (b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", False),
+        (HEAD + b"Content-Length: 5\r\n\r\n", True),
+        (HEAD + b"\r\n", True),
+    ],
+    ids=["204", "304 with a length", "HEAD with a length", "HEAD without"],
+)
+async def test_answer_without_a_body_ends_with_its_head(answer: bytes, bodiless: bool) -> None:
+    """204, 304 and answers to HEAD have no body, whatever their headers say."""
+    carried = Carried(bodiless=bodiless)
+    carried.feed(answer)
+    assert await carried.read() == b""
+
+
+REUSE = {
+    "kept": (HEAD + b"Content-Length: 2\r\n\r\nhi", True),
+    "kept, HTTP/1.0 keep-alive": (b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nhi", True),
+    "closed by the upstream's wish": (HEAD + b"Connection: close\r\nContent-Length: 2\r\n\r\nhi", False),
+    "closed, HTTP/1.0": (b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi", False),
+    "closed, garbage follows": (HEAD + b"Content-Length: 2\r\n\r\nhiXX", False),
+    "closed, a second answer follows": ((HEAD + b"Content-Length: 2\r\n\r\nhi") * 2, False),
+}
+
+
+@pytest.mark.parametrize(("answer", "kept"), REUSE.values(), ids=REUSE)
+async def test_connection_is_kept_only_after_a_clean_end(answer: bytes, kept: bool) -> None:
+    """A connection serves again only if its answer ended cleanly and nothing followed."""
+    carried = Carried()
+    carried.feed(answer)
+    assert bool(carried.freed) is kept
+    assert carried.transport.closed is not kept
+    assert await carried.read() == b"hi"
+
+
+async def test_bytes_that_nobody_asked_for_close_the_connection() -> None:
+    """Bytes on an idle connection close it: they would be taken for the next answer."""
+    carried = Carried()
+    carried.feed(HEAD + b"Content-Length: 0\r\n\r\n")
+    assert carried.freed
+    carried.feed(HEAD)
+    assert not carried.connection.usable
+    assert carried.transport.closed
+
+
+async def test_many_chunks_of_one_read_are_one_slice() -> None:
+    """All that one read of the socket brought comes as one slice."""
+    carried = Carried()
+    carried.feed(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunked(*[b"ab"] * 100)[:-5])
+    assert await carried.call.read() == b"ab" * 100
+    carried.connection.abort()

@@ -1,0 +1,215 @@
+"""TLS is verified, always; what cannot be reached is explained."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+import ssl
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from llm_to_anthropic.errors import UpstreamProtocolError, UpstreamTimeout, UpstreamUnreachable
+from llm_to_anthropic.settings import Timeouts
+from llm_to_anthropic.upstream import OutgoingRequest, Upstream
+from tests.upstream.raw_server import OK, Peer, RawServer
+
+
+class Certificates:
+    """A private authority and a certificate of it for 127.0.0.1 and model.example."""
+
+    def __init__(self, directory: Path) -> None:
+        self.authority = directory / "ca.pem"
+        self._certificate = directory / "server.pem"
+        self._key = directory / "server.key"
+        key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        names = "subjectAltName=IP:127.0.0.1,DNS:model.example"
+        signer = ["-CA", str(self.authority), "-CAkey", str(directory / "ca.key")]
+        self._openssl(*key, "-subj", "/CN=Test CA", "-keyout", str(directory / "ca.key"), "-out", str(self.authority))
+        self._openssl(
+            *key, *signer, "-subj", "/CN=Test", "-addext", names, "-addext", "basicConstraints=critical,CA:FALSE",
+            "-keyout", str(self._key), "-out", str(self._certificate),
+        )  # fmt: skip
+
+    @staticmethod
+    def _openssl(*arguments: str) -> None:
+        subprocess.run(["openssl", "req", "-x509", "-days", "2", *arguments], check=True, capture_output=True)  # noqa: S603, S607
+
+    def server_context(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self._certificate, self._key)
+        context.set_alpn_protocols(["http/1.1"])
+        return context
+
+    @property
+    def environ(self) -> dict[str, str]:
+        return {"SSL_CERT_FILE": str(self.authority)}
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    if shutil.which("openssl") is None:
+        pytest.skip("needs the openssl command")
+    try:
+        return Certificates(tmp_path_factory.mktemp("certificates"))
+    except subprocess.CalledProcessError:
+        pytest.skip("this openssl is too old to sign certificates in one step")
+
+
+def serve(certificates: Certificates, *answers: bytes) -> RawServer:
+    return RawServer(lambda peer: peer.answer(*answers), tls=certificates.server_context())
+
+
+async def test_own_authority_is_accepted(certificates: Certificates, make_upstream: Callable[..., Upstream]) -> None:
+    """With SSL_CERT_FILE naming its authority an upstream is trusted, and its connection is used again."""
+    client = make_upstream(environ=certificates.environ)
+    async with serve(certificates, OK, OK) as server:
+        for _ in range(2):
+            call = await client.send(server.post())
+            assert await call.read_all(10) == b"hi"
+        assert len(server.peers) == 1
+        spoken = server.peers[0].writer.get_extra_info("ssl_object").selected_alpn_protocol()
+        await client.close()
+    assert spoken == "http/1.1"
+
+
+async def test_unknown_authority_is_refused(certificates: Certificates, client: Upstream) -> None:
+    """A certificate that nobody trusted has signed is refused, and the error says how to trust it."""
+    async with serve(certificates, OK) as server:
+        with pytest.raises(UpstreamUnreachable, match=rf"127.0.0.1:{server.port} is not trusted.*SSL_CERT_FILE"):
+            await client.send(server.post())
+
+
+async def test_certificate_for_another_name_is_refused(
+    certificates: Certificates, make_upstream: Callable[..., Upstream]
+) -> None:
+    """A certificate counts for the names that it holds."""
+    client = make_upstream(environ=certificates.environ)
+    async with serve(certificates, OK) as server:
+        request = OutgoingRequest(method="POST", url=f"https://localhost:{server.port}/", headers=[])
+        with pytest.raises(UpstreamUnreachable, match="Hostname mismatch"):
+            await client.send(request)
+
+
+async def test_plain_http_behind_https_is_explained(
+    certificates: Certificates, make_upstream: Callable[..., Upstream]
+) -> None:
+    """https towards a server that speaks plain HTTP says which scheme to write."""
+
+    async def script(peer: Peer) -> None:
+        await peer.reader.read(1)
+        await peer.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    async with RawServer(script) as server:
+        client = make_upstream(environ=certificates.environ)
+        request = OutgoingRequest(method="GET", url=f"https://127.0.0.1:{server.port}/", headers=[])
+        with pytest.raises(UpstreamUnreachable, match="must start with http://"):
+            await client.send(request)
+
+
+async def test_silent_handshake_is_a_connect_timeout(make_upstream: Callable[..., Upstream]) -> None:
+    """A server that accepts and then says nothing of TLS ends with the connect limit, its connection closed."""
+
+    async def script(peer: Peer) -> None:
+        await peer.wait_gone()
+
+    async with RawServer(script) as server:
+        client = make_upstream(Timeouts(connect_s=0.1))
+        request = OutgoingRequest(method="GET", url=f"https://127.0.0.1:{server.port}/", headers=[])
+        with pytest.raises(UpstreamTimeout, match="did not accept a connection") as caught:
+            await client.send(request)
+        assert caught.value.phase == "connect"
+        await asyncio.wait_for(server.peers[0].gone.wait(), 5)
+
+
+async def test_missing_certificate_file_is_named(make_upstream: Callable[..., Upstream], tmp_path: Path) -> None:
+    """SSL_CERT_FILE that cannot be read is the error's subject."""
+    client = make_upstream(environ={"SSL_CERT_FILE": str(tmp_path / "none.pem")})
+    with pytest.raises(UpstreamUnreachable, match=r"SSL_CERT_FILE.*none\.pem"):
+        await client.send(OutgoingRequest(method="GET", url="https://127.0.0.1:1/", headers=[]))
+
+
+async def test_large_request_over_tls(certificates: Certificates, make_upstream: Callable[..., Upstream]) -> None:
+    """A large body arrives whole over TLS too."""
+    sizes: list[int] = []
+
+    async def script(peer: Peer) -> None:
+        sizes.append(len((await peer.request()).partition(b"\r\n\r\n")[2]))
+        await peer.send(OK)
+
+    client = make_upstream(environ=certificates.environ)
+    async with RawServer(script, tls=certificates.server_context()) as server:
+        call = await client.send(server.post(body=bytes(4 << 20)))
+        assert await call.read_all(10) == b"hi"
+        await client.close()
+    assert sizes == [4 << 20]
+
+
+async def test_tunnel_carries_tls(certificates: Certificates, make_upstream: Callable[..., Upstream]) -> None:
+    """Through CONNECT the upstream's own certificate is verified, and the tunnel is used again."""
+    context = certificates.server_context()
+    got: list[bytes] = []
+
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        peer.writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        await peer.writer.start_tls(context)
+        for _ in range(2):
+            got.append(await peer.request())
+            await peer.send(OK)
+
+    async with RawServer(script) as proxy:
+        environ = {**certificates.environ, "HTTPS_PROXY": f"http://127.0.0.1:{proxy.port}"}
+        client = make_upstream(environ=environ)
+        for _ in range(2):
+            request = OutgoingRequest(method="GET", url="https://model.example/v1/models", headers=[])
+            call = await client.send(request)
+            assert await call.read_all(10) == b"hi"
+        assert len(proxy.peers) == 1
+        await client.close()
+    assert got == [b"GET /v1/models HTTP/1.1\r\nhost: model.example\r\naccept-encoding: identity\r\n\r\n"] * 2
+
+
+async def test_cut_over_tls_is_noticed(certificates: Certificates, make_upstream: Callable[..., Upstream]) -> None:
+    """An answer that stops midway is an error over TLS too."""
+    client = make_upstream(environ=certificates.environ)
+    async with serve(certificates, b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\npart") as server:
+        call = await client.send(server.post())
+        with pytest.raises(UpstreamProtocolError, match="in the middle"):
+            await call.read_all(10)
+
+
+async def test_refused_connection_is_explained(client: Upstream) -> None:
+    """Where nothing listens the error names host and port and says what to check."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    request = OutgoingRequest(method="GET", url=f"http://127.0.0.1:{port}/", headers=[])
+    with pytest.raises(UpstreamUnreachable, match=f"127.0.0.1:{port} refuses connections.*base URL"):
+        await client.send(request)
+
+
+async def test_refused_localhost_is_explained(client: Upstream) -> None:
+    """A name with several addresses that all refuse gives the same sentence."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    request = OutgoingRequest(method="GET", url=f"http://localhost:{port}/", headers=[])
+    with pytest.raises(UpstreamUnreachable, match=f"localhost:{port} refuses connections"):
+        await client.send(request)
+
+
+async def test_second_address_of_a_name_is_tried(client: Upstream) -> None:
+    """A server that listens on one address of a name only is reached."""
+    async with RawServer(lambda peer: peer.answer(OK)) as server:
+        request = OutgoingRequest(method="GET", url=f"http://localhost:{server.port}/", headers=[])
+        call = await client.send(request)
+        assert await call.read_all(10) == b"hi"
+
+
+async def test_unknown_name_is_explained(client: Upstream) -> None:
+    """A name that does not resolve is the error's subject."""
+    request = OutgoingRequest(method="GET", url="http://no-such-host.invalid/", headers=[])
+    with pytest.raises(UpstreamUnreachable, match=r"no-such-host\.invalid does not resolve.*base URL"):
+        await client.send(request)
