@@ -129,10 +129,25 @@ def test_reasoning_becomes_thinking(field: str) -> None:
     assert message == streamed(delta(**{field: "Hm."}, content="Yes"), FINISH)
 
 
-def test_reasoning_in_both_spellings_counts_once() -> None:
-    """Servers that send the same reasoning in two fields are not taken at their word twice."""
-    message = streamed(delta(reasoning="Hm", reasoning_content="Hm"), delta(content="Yes"), FINISH)
-    assert message["content"][0]["thinking"] == "Hm"
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        pytest.param([delta(reasoning="Hm", reasoning_content="Hm")], id="in one chunk"),
+        pytest.param([delta(reasoning="Hm"), delta(reasoning_content="Hm")], id="in two chunks"),
+        pytest.param(
+            [delta(reasoning="Hm"), delta(reasoning_details=[{"type": "reasoning.text", "text": "Hm"}])],
+            id="in details",
+        ),
+        pytest.param(
+            [delta(reasoning_details=[{"type": "reasoning.text", "text": "Hm"}]), delta(reasoning="Hm")],
+            id="in details first",
+        ),
+    ],
+)
+def test_repeated_reasoning_counts_once(chunks: list[bytes]) -> None:
+    """Servers that send the same reasoning in several fields are not taken at their word twice."""
+    message = streamed(*chunks, delta(content="Yes"), FINISH)
+    assert [block.get("thinking") for block in message["content"]] == ["Hm", None]
 
 
 def test_reasoning_after_text_is_a_new_block() -> None:

@@ -16,7 +16,7 @@ from llm_to_anthropic.translators.carrier import Carrier
 from llm_to_anthropic.translators.estimate import text_bytes
 from llm_to_anthropic.translators.openai_chat_calls import ToolCalls
 from llm_to_anthropic.translators.openai_chat_errors import ErrorContext, embedded_error, is_error
-from llm_to_anthropic.translators.openai_chat_reasoning import ReasoningDetails, reasoning_text
+from llm_to_anthropic.translators.openai_chat_reasoning import ReasoningDetails, ReasoningText
 from llm_to_anthropic.translators.openai_chat_usage import message_usage, reported_usage
 from llm_to_anthropic.translators.stop_sequences import StopMatcher
 from llm_to_anthropic.translators.visible_text import PrefillFilter, ThinkTags
@@ -72,6 +72,7 @@ class ChatAnswer:
             live=options.live_arguments,
             single=options.single_call,
         )
+        self._reasoning_text = ReasoningText()
         self._details = ReasoningDetails(options.carrier)
         self._prefill = PrefillFilter(options.prefill)
         self._tags = ThinkTags() if options.think_tags else None
@@ -165,7 +166,7 @@ class ChatAnswer:
             self._stop_sequence = stop_reason
 
     def _reasoning(self, delta: Delta) -> None:
-        text = reasoning_text(delta)
+        text = self._reasoning_text.read(delta)
         if text:
             self._flush_text()
             if not self.ended:

@@ -11,9 +11,31 @@ from llm_to_anthropic.wire.openai_chat import Delta
 _TEXT_FIELDS = {"reasoning.text": "text", "reasoning.summary": "summary"}
 
 
-def reasoning_text(delta: Delta) -> str:
-    """The readable reasoning of a delta. Servers that send it in two fields send the same in both."""
-    return delta.reasoning_content or delta.reasoning or _details_text(delta.reasoning_details or [])
+class ReasoningText:
+    """Reads the readable reasoning of deltas. Servers that send it in several fields send the same in all of them."""
+
+    def __init__(self) -> None:
+        self._field = ""
+        """The field that came first, in this delta or an earlier one: the others repeat it."""
+
+    def read(self, delta: Delta) -> str:
+        field = self._field or self._first_field(delta)
+        match field:
+            case "reasoning_content":
+                return delta.reasoning_content or ""
+            case "reasoning":
+                return delta.reasoning or ""
+            case _:
+                return _details_text(delta.reasoning_details or [])
+
+    def _first_field(self, delta: Delta) -> str:
+        if delta.reasoning_content:
+            self._field = "reasoning_content"
+        elif delta.reasoning:
+            self._field = "reasoning"
+        elif _details_text(delta.reasoning_details or []):
+            self._field = "reasoning_details"
+        return self._field
 
 
 class ReasoningDetails:
