@@ -62,6 +62,7 @@ class UpstreamCall:
         "_pieces",
         "_quiet_at",
         "_redial",
+        "_soonest",
         "_stale",
         "_timeouts",
         "_total_at",
@@ -87,6 +88,8 @@ class UpstreamCall:
         """Bytes of the body, as they travelled, that wait to be read."""
         self._peer = peer
         self._timeouts = timeouts
+        # The timer is looked at no later than this, so that no change of phase has to move it.
+        self._soonest = timeouts.idle_s if timeouts.idle_s < timeouts.first_byte_s else timeouts.first_byte_s
         self._loop = loop
         self._redial = redial
         self._decode = decode
@@ -169,20 +172,17 @@ class UpstreamCall:
         """The request goes out on `line`."""
         self._line = line
         self._active = self._loop.time()
-        due = self._active + self._limit()[1]
+        due = self._active + self._soonest
         line.watch(due if due < self._total_at else self._total_at)
 
     def progress(self) -> None:
         """A part of the request went out, or of the answer's head came in."""
         self._active = self._loop.time()
-        if self._line is not None:
-            self._line.watch(self._active + self._limit()[1])
 
     def receive_head(self, status: int, headers: Headers) -> None:
         self.status = status
         self.headers = headers
         self._headed = True
-        self.progress()
         if self._decode:
             coding = self.header(b"content-encoding")
             self._coding = b"" if coding.lower() == b"identity" else coding
@@ -234,7 +234,7 @@ class UpstreamCall:
             self._quiet_at = inf
             if self._waiter is not None and not self._waiter.done():
                 self._waiter.set_result(False)
-        return min(self._active + limit, self._total_at, self._quiet_at)
+        return min(self._active + limit, now + self._soonest, self._total_at, self._quiet_at)
 
     def _limit(self) -> tuple[Phase, float]:
         if self._headed:

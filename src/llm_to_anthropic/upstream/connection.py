@@ -297,7 +297,8 @@ class Connection(asyncio.Protocol):
         self._call = None
         if self._keep and reusable:
             self._used = True
-            self.resume()
+            if self._paused:
+                self.resume()
             self._free(self)
         else:
             self.abort()
