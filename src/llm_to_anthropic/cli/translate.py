@@ -47,7 +47,7 @@ def encode(body: bytes, route: Route) -> tuple[UpstreamRequest, Sequence[Loss]]:
     envelope = decode_envelope(body)
     target = route.targets[0]
     if target.provider.protocol == "anthropic":
-        headers = (("content-type", "application/json"), ("anthropic-version", API_VERSIONS[0]))
+        headers = ((b"content-type", b"application/json"), (b"anthropic-version", API_VERSIONS[0].encode()))
         return UpstreamRequest(
             path="/v1/messages", headers=headers, body=drop_carriers(replace_model(body, target.model))
         ), ()
@@ -81,7 +81,7 @@ def _report(encoded: UpstreamRequest, route: Route, losses: Sequence[Loss]) -> l
     url = route.targets[0].provider.base_url + encoded.path
     return [
         f"{click.style(encoded.method, bold=True)} {url}",
-        *(f"{name}: {value}" for name, value in encoded.headers),
+        *(f"{name.decode()}: {value.decode()}" for name, value in encoded.headers),
         click.style("(credentials are left out)", dim=True),
         "",
         msgspec.json.format(encoded.body, indent=2).decode(),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import msgspec
 
 from llm_to_anthropic.errors import ClientError
@@ -41,10 +39,8 @@ def client_request(call: Call, route: Route, *, stream: bool) -> ClientRequest:
         request_id=call.request_id,
         message_id=message_id(call.request_id),
         api_version=api_version(call),
-        betas=tuple(beta.strip() for value in call.values(b"anthropic-beta") for beta in value.split(",")),
         session_id=call.header(b"x-claude-code-session-id"),
         strict=route.strict or call.header(b"x-proxy-strict").lower() in ("1", "true", "yes"),
-        query=call.query,
     )
 
 
@@ -58,8 +54,8 @@ def api_version(call: Call) -> str:
 
 
 def message_id(request_id: str) -> str:
-    """`msg_` and 24 characters, unique as the request's id is."""
-    return "msg_" + hashlib.blake2s(request_id.encode()).hexdigest()[:24]
+    """`msg_` and the characters of the request's id, which are as unique."""
+    return "msg_" + request_id.removeprefix("req_")
 
 
 def strict_refusal(losses: list[Loss]) -> ClientError:

@@ -198,8 +198,7 @@ async def _run(work: Work, handle: Callable[[Work], Awaitable[None]]) -> None:
 
 
 def _outgoing(encoded: UpstreamRequest, target: Target, call: Call) -> OutgoingRequest:
-    headers: Headers = [(b"x-client-request-id", call.request_id.encode())]
-    headers += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in encoded.headers]
+    headers: Headers = [(b"x-client-request-id", call.request_id.encode()), *encoded.headers]
     headers += auth_headers(target.provider, call.headers)
     return OutgoingRequest(
         method=encoded.method, url=target.provider.base_url + encoded.path, headers=headers, body=encoded.body

@@ -19,6 +19,7 @@ from uvicorn.server import ServerState
 from llm_to_anthropic.errors import ApiError, ClientError
 from llm_to_anthropic.exchange import Exchange
 from llm_to_anthropic.http.app import App
+from llm_to_anthropic.http.cycle import FrontCycle
 from llm_to_anthropic.settings import Settings
 
 WRITE_STALL_S = 60.0
@@ -118,6 +119,8 @@ class FrontProtocol(HttpToolsProtocol):
             self._head_timer = None
         self._check_head()
         super().on_headers_complete()
+        # uvicorn has no seam for its cycle; the new one has not begun to run.
+        self.cycle.__class__ = FrontCycle
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(ClientError(msg))

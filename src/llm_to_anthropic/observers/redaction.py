@@ -31,6 +31,7 @@ class Redactor:
         for secret in self._secrets:
             if secret in text:
                 text = text.replace(secret, STARS)
-        if any(mark in text for mark in _MARKS):
-            text = _SHAPES.sub(STARS, text)
+        for mark in _MARKS:
+            if mark in text:
+                return _SHAPES.sub(STARS, text)
         return text

@@ -76,7 +76,7 @@ def _check_state(request: MessagesRequest, model: str) -> None:
 
 
 def _has_skills(container: Raw) -> bool:
-    if not bytes(container).lstrip().startswith(b"{"):
+    if not container or not bytes(container).lstrip().startswith(b"{"):
         return False
     try:
         return bool(msgspec.json.decode(container, type=_Container).skills)

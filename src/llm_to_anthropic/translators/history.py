@@ -17,7 +17,6 @@ from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.pairing import Pairing, Placed, Role, Turn
 from llm_to_anthropic.translators.request import block_type, decode_blocks, describe, dotted
 from llm_to_anthropic.wire.anthropic import (
-    Block,
     CompactionBlock,
     DocumentBlock,
     ImageBlock,
@@ -38,6 +37,8 @@ from llm_to_anthropic.wire.anthropic import (
 
 _NO_CONTENT = "all messages must have non-empty content except for the optional final assistant message"
 
+_PLAIN_USER = frozenset({TextBlock, ToolResultBlock})
+_PLAIN_ASSISTANT = frozenset({TextBlock, ToolUseBlock})
 _USER = (TextBlock, ImageBlock, DocumentBlock, SearchResultBlock, ToolResultBlock)
 _ASSISTANT = (
     TextBlock,
@@ -114,19 +115,22 @@ class _Reader:
 
     def read(self, index: int, message: InputMessage) -> Turn:
         path = f"messages[{index}]"
-        content_path = f"{path}.content"
-        blocks = decode_blocks(message.content, content_path)
-        if isinstance(message.content, str):
-            placed = [Placed(block, content_path) for block in blocks]
+        content = message.content
+        if isinstance(content, str):
+            placed = [Placed(TextBlock(content), f"{path}.content")]
         else:
-            placed = [Placed(block, f"{content_path}[{n}]") for n, block in enumerate(blocks)]
+            blocks = decode_blocks(content, f"{path}.content")
+            placed = [Placed(block, f"{path}.content[{n}]") for n, block in enumerate(blocks)]
         match message.role:
             case "user":
                 for each in placed:
-                    self._check_user(each)
+                    if self._new_version or type(each.block) not in _PLAIN_USER:
+                        self._check_user(each)
                 return Turn(role="user", path=path, blocks=placed)
             case "assistant":
-                kept = [each for each in placed if self._keeps_of_assistant(each)]
+                kept = [
+                    each for each in placed if type(each.block) in _PLAIN_ASSISTANT or self._keeps_of_assistant(each)
+                ]
                 return Turn(role="assistant", path=path, blocks=kept)
             case _:
                 return self._read_system(path, message, placed)
@@ -213,26 +217,18 @@ def _cut_at_compaction(turns: list[Turn]) -> list[Turn]:
 
 def _drop_empty(turn: Turn, losses: LossReport, *, silently: bool) -> None:
     """Takes out text blocks without text, which upstreams refuse as Anthropic does."""
-    if turn.blocks and not any(_is_droppable(placed.block, turn.role) for placed in turn.blocks):
-        return
-    was_empty = not turn.blocks
     kept: list[Placed] = []
     for placed in turn.blocks:
         block = placed.block
-        if isinstance(block, CompactionBlock):
-            continue
-        if not isinstance(block, TextBlock) or not _is_empty(block.text, turn.role):
+        if type(block) is TextBlock and _is_empty(block.text, turn.role):
+            if not silently:
+                wording = f"{dotted(placed.path)}: text content blocks must be non-empty"
+                losses.repair(placed.path, "an empty text block; left out", wording)
+        elif type(block) is not CompactionBlock:
             kept.append(placed)
-        elif not silently:
-            wording = f"{dotted(placed.path)}: text content blocks must be non-empty"
-            losses.repair(placed.path, "an empty text block; left out", wording)
-    turn.blocks = kept
-    if was_empty and not silently and turn.role != "system":
+    if not turn.blocks and not silently and turn.role != "system":
         losses.repair(turn.path, "a message without content; left out", f"{dotted(turn.path)}: {_NO_CONTENT}")
-
-
-def _is_droppable(block: Block, role: Role) -> bool:
-    return _is_empty(block.text, role) if isinstance(block, TextBlock) else isinstance(block, CompactionBlock)
+    turn.blocks = kept
 
 
 def _is_empty(text: str, role: Role) -> bool:

@@ -33,7 +33,7 @@ MAX_WHOLE_BYTES = 64 * 1024 * 1024
 
 _BOM = b"\xef\xbb\xbf"
 _SSE_FIELDS = (b"data", b"event", b":", b"id", b"retry")
-_HEADERS = (("content-type", "application/json"), ("accept", "text/event-stream, application/json"))
+_HEADERS = ((b"content-type", b"application/json"), (b"accept", b"text/event-stream, application/json"))
 
 _COMPLETION = msgspec.json.Decoder(Completion)
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)

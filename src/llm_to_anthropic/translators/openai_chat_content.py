@@ -94,6 +94,8 @@ class ChatContent:
         return [ChatMessage(role="user", content=f"<system-reminder>\n{text}\n</system-reminder>")]
 
     def _user(self, turn: Turn) -> list[ChatMessage]:
+        if not turn.results and (text := self._plain_text(turn)) is not None:
+            return [ChatMessage(role="user", content=text)]
         parts: list[Part] = []
         messages = [self._tool_message(result, parts) for result in turn.results]
         for placed in turn.blocks:
@@ -101,6 +103,13 @@ class ChatContent:
         if parts:
             messages.append(ChatMessage(role="user", content=self._joined(parts)))
         return messages
+
+    def _plain_text(self, turn: Turn) -> str | None:
+        """The text of a turn that is one text block; None for any other turn."""
+        block = turn.blocks[0].block if len(turn.blocks) == 1 else None
+        if not isinstance(block, TextBlock) or (block.cache_control and self._quirks.cache_control):
+            return None
+        return block.text
 
     def _tool_message(self, result: Result, attached: list[Part]) -> ChatMessage:
         """A result as text; its images and files are added to `attached`, for the user message that follows."""
@@ -226,7 +235,7 @@ class ChatContent:
         return search_result_text(block.source, block.title, texts)
 
     def _assistant(self, turn: Turn) -> list[ChatMessage]:
-        text = self._assistant_text(turn)
+        text = self._plain_text(turn) or self._assistant_text(turn)
         calls = [self._call(each.block, each.path) for each in turn.blocks if isinstance(each.block, ToolUseBlock)]
         if not calls and not text.strip():
             return []

@@ -154,6 +154,8 @@ class _Encoder:
 
     def _declared(self, history: History) -> list[DeclaredTool]:
         choice = self._request.tool_choice
+        if not self._request.tools and not history.tool_changes:
+            return []
         chosen = (choice.name or "") if choice and choice.type == "tool" else ""
         tools = declare_tools(
             self._request.tools or [],

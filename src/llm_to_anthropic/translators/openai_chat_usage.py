@@ -7,6 +7,9 @@ from llm_to_anthropic.translators.estimate import estimate_tokens
 from llm_to_anthropic.wire.openai_chat import Completion, CompletionTokensDetails, PromptTokensDetails
 from llm_to_anthropic.wire.openai_chat import Usage as ChatUsage
 
+_NO_PROMPT_DETAILS = PromptTokensDetails()
+_NO_COMPLETION_DETAILS = CompletionTokensDetails()
+
 
 def reported_usage(completion: Completion) -> ChatUsage | None:
     """The usage of a chunk or answer, where it says anything: some servers send empty ones on the way."""
@@ -26,7 +29,7 @@ def message_usage(usage: ChatUsage | None, *, input_size: int, output_size: int,
     read, written = _cached(usage), _cache_written(usage)
     output = _output(usage)
     output = estimated if output is None else output
-    details = usage.completion_tokens_details or CompletionTokensDetails()
+    details = usage.completion_tokens_details or _NO_COMPLETION_DETAILS
     thinking = max(0, _first(details.reasoning_tokens, usage.reasoning_tokens) or 0)
     return Usage(
         input_tokens=_uncached(usage, read, written),
@@ -54,7 +57,7 @@ def _uncached(usage: ChatUsage, read: int, written: int) -> int:
 
 
 def _cached(usage: ChatUsage) -> int:
-    details = usage.prompt_tokens_details or PromptTokensDetails()
+    details = usage.prompt_tokens_details or _NO_PROMPT_DETAILS
     found = _first(
         details.cached_tokens,
         usage.prompt_cache_hit_tokens,
@@ -65,7 +68,7 @@ def _cached(usage: ChatUsage) -> int:
 
 
 def _cache_written(usage: ChatUsage) -> int:
-    details = usage.prompt_tokens_details or PromptTokensDetails()
+    details = usage.prompt_tokens_details or _NO_PROMPT_DETAILS
     return max(
         0,
         _first(details.cache_write_tokens, details.cache_creation_tokens, usage.cache_creation_input_tokens) or 0,
@@ -73,4 +76,7 @@ def _cache_written(usage: ChatUsage) -> int:
 
 
 def _first(*counts: int | None) -> int | None:
-    return next((count for count in counts if count is not None), None)
+    for count in counts:
+        if count is not None:
+            return count
+    return None

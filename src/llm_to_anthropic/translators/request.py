@@ -90,11 +90,12 @@ def check_text(body: bytes) -> None:
 
     msgspec checks this only for what it decodes, not for raw parts, which travel on as they came.
     """
-    try:
-        body.decode()
-    except UnicodeDecodeError as error:
-        raise ClientError(f"The request body is not valid UTF-8 (byte {error.start}).") from error
-    if b"\\ud" not in body and b"\\uD" not in body:
+    if not body.isascii():
+        try:
+            body.decode()
+        except UnicodeDecodeError as error:
+            raise ClientError(f"The request body is not valid UTF-8 (byte {error.start}).") from error
+    if b"\\u" not in body or (b"\\ud" not in body and b"\\uD" not in body):
         return
     match = _SOUND.match(body)
     end = match.end() if match else 0

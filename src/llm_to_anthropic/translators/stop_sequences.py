@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+_NOWHERE = re.compile(r"(?!)")
+
 
 class StopMatcher:
     """Cuts a text at the first stop sequence in it, however the text comes in pieces.
@@ -12,11 +14,14 @@ class StopMatcher:
     """
 
     def __init__(self, sequences: tuple[str, ...]) -> None:
-        self._sequences = tuple(sorted(filter(None, sequences), key=len, reverse=True))
-        starts = "".join(re.escape(sequence[0]) for sequence in self._sequences)
-        self._start = re.compile(f"[{starts}]") if starts else re.compile(r"(?!)")
+        self._sequences: tuple[str, ...] = ()
+        self._start = _NOWHERE
         self._tail = ""
         self.matched: str | None = None
+        if sequences:
+            self._sequences = tuple(sorted(filter(None, sequences), key=len, reverse=True))
+            starts = "".join(re.escape(sequence[0]) for sequence in self._sequences)
+            self._start = re.compile(f"[{starts}]") if starts else _NOWHERE
 
     def feed(self, text: str) -> str:
         """What of the text so far is not part of a stop sequence and may be shown."""

@@ -17,7 +17,7 @@ class UpstreamRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     method: str = "POST"
     path: str
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[bytes, bytes], ...] = ()
     body: bytes = b""
 
 
@@ -32,14 +32,10 @@ class ClientRequest(msgspec.Struct, frozen=True, kw_only=True):
     message_id: str
     """`msg_...`: the id that the answer will carry."""
     api_version: str = "2023-06-01"
-    betas: tuple[str, ...] = ()
     session_id: str = ""
     """x-claude-code-session-id, a good source of a prompt cache key."""
     strict: bool = False
     """Losses are refused with a 400."""
-    headers: tuple[tuple[str, str], ...] = ()
-    """The client's `anthropic-*` and `user-agent` headers, for upstreams that speak Anthropic's protocol."""
-    query: str = ""
 
 
 class Learned(msgspec.Struct):
