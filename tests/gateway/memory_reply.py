@@ -72,13 +72,15 @@ def call(
     headers: dict[str, str] | None = None,
 ) -> Call:
     """A client's request; the body as JSON unless it is bytes."""
+    sent = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
     return Call(
         request_id="req_test000000000000000001",
         method=method,
         path=path,
         raw_path=path,
         query=query,
-        headers=[(name.encode(), value.encode()) for name, value in (headers or {}).items()],
+        headers=sent,
+        found=dict(sent),
         body=body if isinstance(body, bytes) else json.dumps(body).encode(),
         started=0.0,
     )

@@ -165,13 +165,15 @@ class _CapturedReply:
 
 def _tiny_call(model: str, started: float) -> Call:
     body = {"model": model, "max_tokens": 16, "messages": [{"role": "user", "content": "Say ok."}]}
+    headers = [(b"content-type", b"application/json"), (b"anthropic-version", b"2023-06-01")]
     return Call(
         request_id="req_check",
         method="POST",
         path="/v1/messages",
         raw_path="/v1/messages",
         query="",
-        headers=[(b"content-type", b"application/json"), (b"anthropic-version", b"2023-06-01")],
+        headers=headers,
+        found=dict(headers),
         body=msgspec.json.encode(body),
         started=started,
     )

@@ -58,6 +58,7 @@ def encode(body: bytes, route: Route) -> tuple[UpstreamRequest, Sequence[Loss]]:
         raw_path="/v1/messages",
         query="",
         headers=[],
+        found={},
         body=body,
         started=0.0,
     )

@@ -41,7 +41,7 @@ def provenance(progress: Progress) -> Headers:
     if progress.attempts:
         headers.append((b"x-upstream-attempts", b"%d" % progress.attempts))
     if progress.upstream_request_id:
-        headers.append((b"x-upstream-request-id", header_value(progress.upstream_request_id)))
+        headers.append((b"x-upstream-request-id", progress.upstream_request_id))
     if progress.losses:
         headers.append((b"x-proxy-losses", header_value(_joined([loss.path for loss in progress.losses]))))
     return headers
@@ -59,7 +59,8 @@ def forwarded(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
 
 def header_value(text: str) -> bytes:
     """Any text as a legal header value: printable ASCII, the rest as `?`."""
-    return bytes(code if 32 <= code < 127 else 63 for code in text.encode("ascii", "replace"))
+    data = text.encode("ascii", "replace")
+    return data if text.isprintable() else bytes(code if 32 <= code < 127 else 63 for code in data)
 
 
 def _joined(paths: list[str]) -> str:

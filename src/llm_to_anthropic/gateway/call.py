@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
@@ -26,16 +27,13 @@ class Call(msgspec.Struct, kw_only=True):
     started: float
     """`time.monotonic()` at the request's arrival."""
 
-    def header(self, name: bytes) -> str:
-        """The first value of a header, or an empty string."""
-        for key, value in self.headers:
-            if key == name:
-                return value.decode("latin-1")
-        return ""
+    found: Mapping[bytes, bytes]
+    """The same headers by name, the last of repeated ones."""
 
-    def values(self, name: bytes) -> list[str]:
-        """All values of a header that may repeat."""
-        return [value.decode("latin-1") for key, value in self.headers if key == name]
+    def header(self, name: bytes) -> str:
+        """The value of a header, or an empty string."""
+        value = self.found.get(name)
+        return value.decode("latin-1") if value else ""
 
 
 class Reply(Protocol):

@@ -46,7 +46,7 @@ class Progress:
         self.usage: Usage | None = None
         self.stop_reason: str | None = None
         self.losses: Sequence[Loss] = ()
-        self.upstream_request_id = ""
+        self.upstream_request_id = b""
 
     def wrote(self) -> None:
         """Notes the moment of the first meaningful byte to the client."""
@@ -70,7 +70,7 @@ class Progress:
             client_model=self.client_model,
             provider=target.provider.name if target else "",
             upstream_model=target.model if target else "",
-            upstream_request_id=self.upstream_request_id,
+            upstream_request_id=self.upstream_request_id.decode("latin-1"),
             attempts=self.attempts,
             stream=self.stream,
             ttft_ms=ttft,

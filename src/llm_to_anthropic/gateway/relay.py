@@ -70,7 +70,7 @@ class StreamRelay:
         while not await self._upstream.head(self._quiet_s()):
             await self._bridge_silence()
         upstream = self._upstream
-        self._progress.upstream_request_id = upstream.header(b"x-request-id").decode("latin-1")
+        self._progress.upstream_request_id = upstream.header(b"x-request-id")
         if upstream.status < 400:
             return
         body = await upstream.read_all(MAX_ERROR_BYTES)
@@ -126,7 +126,7 @@ async def whole_answer(translator: Translator, upstream: UpstreamCall, progress:
     """The upstream's answer as one message, as JSON. Raises ApiError or UpstreamRefusal."""
     try:
         await upstream.head()
-        progress.upstream_request_id = upstream.header(b"x-request-id").decode("latin-1")
+        progress.upstream_request_id = upstream.header(b"x-request-id")
         if upstream.status >= 400:
             body = await upstream.read_all(MAX_ERROR_BYTES)
             raise UpstreamRefusal(upstream.status, header_map(upstream), body)

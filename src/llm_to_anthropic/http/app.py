@@ -95,6 +95,7 @@ class App:
             raw_path=scope["raw_path"].decode("ascii"),
             query=scope["query_string"].decode("latin-1"),
             headers=headers,
+            found=incoming.found,
             body=body,
             started=incoming.started,
         )

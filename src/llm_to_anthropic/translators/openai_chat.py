@@ -59,9 +59,9 @@ class OpenAIChatTranslator:
         self._now = now
         self._carrier = Carrier(vendor="c", provider=target.provider.name, model=target.model)
         self._writer = self._new_writer()
-        self._context = ErrorContext(target=target, client_model=request.model, prompt_tokens=1)
+        self._context: ErrorContext
         self._answer: ChatAnswer
-        """Made by `encode()`: how an answer is read depends on what was asked."""
+        """Both are made by `encode()`: how an answer is read depends on what was asked."""
         self._wants_nothing = False
         self._sent_effort: str | None = None
         self._form: Form | None = None

@@ -37,6 +37,11 @@ _STOP_REASONS: Mapping[str, str] = {
 _FAILURES: Mapping[str, int] = {"error": 502, "abort": 502, "insufficient_system_resource": 529}
 
 
+# Most answers are filtered by neither. Without anything to look for both keep no state.
+_NO_PREFILL = PrefillFilter("")
+_NO_STOPS = StopMatcher(())
+
+
 class AnswerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What of the request and the target decides how its answer is read."""
 
@@ -74,9 +79,9 @@ class ChatAnswer:
         )
         self._reasoning_text = ReasoningText()
         self._details = ReasoningDetails(options.carrier)
-        self._prefill = PrefillFilter(options.prefill)
+        self._prefill = PrefillFilter(options.prefill) if options.prefill else _NO_PREFILL
         self._tags = ThinkTags() if options.think_tags else None
-        self._stops = StopMatcher(options.stop_sequences)
+        self._stops = StopMatcher(options.stop_sequences) if options.stop_sequences else _NO_STOPS
         self._filtered = bool(options.prefill or options.think_tags or options.stop_sequences)
         self._finish: str | None = None
         self._stop_sequence: str | None = None
