@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from llm_to_anthropic.counting import TokenCounter
 from llm_to_anthropic.credentials import auth_headers
-from llm_to_anthropic.errors import ApiError
+from llm_to_anthropic.errors import ApiError, UpstreamError
 from llm_to_anthropic.exchange import Exchange
 from llm_to_anthropic.gateway.answer_headers import JSON_HEADERS
 from llm_to_anthropic.gateway.call import Call, Headers, Reply
@@ -15,7 +15,7 @@ from llm_to_anthropic.gateway.client_request import client_request, decode_envel
 from llm_to_anthropic.gateway.passthrough import Passthrough
 from llm_to_anthropic.gateway.progress import CLIENT_GONE
 from llm_to_anthropic.gateway.recording import RecordingReply
-from llm_to_anthropic.gateway.relay import StreamRelay, UpstreamRefusal, whole_answer
+from llm_to_anthropic.gateway.relay import MAX_ERROR_BYTES, StreamRelay, UpstreamRefusal, header_map, whole_answer
 from llm_to_anthropic.gateway.work import Work
 from llm_to_anthropic.observers.observer import Observer
 from llm_to_anthropic.observers.transcript import Transcript
@@ -25,7 +25,7 @@ from llm_to_anthropic.settings import Settings
 from llm_to_anthropic.translators.registry import make_translator
 from llm_to_anthropic.translators.request import decode_request
 from llm_to_anthropic.translators.translator import ClientRequest, Learned, Translator, UpstreamRequest
-from llm_to_anthropic.upstream import OutgoingRequest, Upstream
+from llm_to_anthropic.upstream import OutgoingRequest, Upstream, UpstreamCall
 
 MAX_LEARNED = 1024
 """Targets whose lessons are remembered; model names come from clients, so they need a bound."""
@@ -147,35 +147,77 @@ class Gateway:
             progress.stop_reason = translator.stop_reason
             await work.whole(200, JSON_HEADERS, ready)
             return
-        outgoing = _outgoing(encoded, target, work.call)
         if self._transcript is not None:
-            self._transcript.upstream_request(
-                work.call.request_id, outgoing.method, outgoing.url, outgoing.headers, outgoing.body
-            )
             self._transcript.losses(work.call.request_id, translator.losses)
-        progress.attempts += 1
-        upstream = await self._upstream.send(outgoing)
+
+        def send(request: UpstreamRequest) -> Awaitable[UpstreamCall]:
+            return self._send(work, target, request)
+
+        upstream = await send(encoded)
         try:
             if request.stream:
-                work.relay = StreamRelay(translator, upstream, work.reply, progress, self.settings.timeouts)
+                work.relay = StreamRelay(
+                    translator,
+                    upstream,
+                    send,
+                    reply=work.reply,
+                    progress=progress,
+                    timeouts=self.settings.timeouts,
+                )
                 await work.relay.run(work.watch)
                 return
-            message = await whole_answer(translator, upstream, progress)
+            message = await whole_answer(translator, upstream, send, progress)
             progress.wrote()
             await work.whole(200, JSON_HEADERS, message)
         finally:
             progress.usage = translator.usage
             progress.stop_reason = translator.stop_reason
 
+    async def _send(self, work: Work, target: Target, request: UpstreamRequest) -> UpstreamCall:
+        outgoing = _outgoing(request, target, work.call)
+        if self._transcript is not None:
+            self._transcript.upstream_request(
+                work.call.request_id, outgoing.method, outgoing.url, outgoing.headers, outgoing.body
+            )
+        work.progress.attempts += 1
+        return await self._upstream.send(outgoing)
+
     async def _count_tokens(self, work: Work) -> None:
         call, progress = work.call, work.progress
         progress.client_model = decode_envelope(call.body).model
         route = self._router.resolve(progress.client_model)
         target = progress.target = route.targets[0]
-        if target.provider.protocol == "anthropic" and await self._passthrough.count_tokens(work, target):
+        count = None
+        if target.provider.protocol != "anthropic":
+            count = await self._upstream_count(work, client_request(call, route, stream=False), target)
+        elif await self._passthrough.count_tokens(work, target):
             return
-        count = await self._counter.count(decode_request(call.body, counting=True), target.model)
+        if count is None:
+            count = await self._counter.count(decode_request(call.body, counting=True), target.model)
         await work.whole(200, JSON_HEADERS, b'{"input_tokens":%d}' % count)
+
+    async def _upstream_count(self, work: Work, request: ClientRequest, target: Target) -> int | None:
+        """What the upstream counts; None where it cannot, or not now: an estimate is better than an error."""
+        translator = make_translator(request, target, self._lessons(target))
+        asked = translator.count_request()
+        if asked is None:
+            return None
+        try:
+            upstream = await self._send(work, target, asked)
+        except UpstreamError:
+            return None
+        try:
+            await upstream.head()
+            body = await upstream.read_all(MAX_ERROR_BYTES)
+        except UpstreamError:
+            return None
+        finally:
+            upstream.close()
+        if upstream.status == 429 or upstream.status >= 500:
+            return None
+        if upstream.status >= 400:
+            raise translator.decode_error(upstream.status, header_map(upstream), body)
+        return translator.decode_count(body)
 
     async def _forward(self, work: Work) -> None:
         await self._passthrough.forward(work, self._router)

@@ -7,6 +7,7 @@ keeps its status. After `commit_after_s` of silence the client is answered 200 a
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from llm_to_anthropic.errors import ApiError, UpstreamProtocolError
 from llm_to_anthropic.gateway.answer_headers import STREAM_HEADERS, provenance
@@ -14,12 +15,16 @@ from llm_to_anthropic.gateway.call import Reply
 from llm_to_anthropic.gateway.disconnect import DisconnectWatch
 from llm_to_anthropic.gateway.progress import Progress
 from llm_to_anthropic.settings import Timeouts
-from llm_to_anthropic.translators.translator import Translator
+from llm_to_anthropic.translators.translator import Translator, UpstreamRequest
 from llm_to_anthropic.upstream import UpstreamCall
 from llm_to_anthropic.writer import PING, error_event
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_ERROR_BYTES = 1024 * 1024
+
+
+Send = Callable[[UpstreamRequest], Awaitable[UpstreamCall]]
+"""Sends a request to the same target."""
 
 
 class UpstreamRefusal(Exception):
@@ -36,9 +41,17 @@ class StreamRelay:
     """One streamed answer. `run()` raises ApiError or UpstreamRefusal only before anything was sent."""
 
     def __init__(
-        self, translator: Translator, upstream: UpstreamCall, reply: Reply, progress: Progress, timeouts: Timeouts
+        self,
+        translator: Translator,
+        upstream: UpstreamCall,
+        send: Send,
+        *,
+        reply: Reply,
+        progress: Progress,
+        timeouts: Timeouts,
     ) -> None:
         self._translator = translator
+        self._send = send
         self._upstream = upstream
         self._reply = reply
         self._progress = progress
@@ -80,9 +93,9 @@ class StreamRelay:
         raise self._translator.decode_error(refusal.status, refusal.headers, refusal.body)
 
     async def _pump(self) -> None:
-        translator, upstream = self._translator, self._upstream
+        translator = self._translator
         while not translator.ended:
-            data = await upstream.read(self._timeouts.ping_s if self.committed else self._quiet_s())
+            data = await self._upstream.read(self._timeouts.ping_s if self.committed else self._quiet_s())
             if data is None:
                 await self._bridge_silence()
                 continue
@@ -93,8 +106,17 @@ class StreamRelay:
                 await self._bridge_silence()  # the upstream talks, but says nothing that we can pass on
             if translator.failure is not None:
                 raise translator.failure
-            if not data:
+            if not data and not await self._goes_on():
                 return
+
+    async def _goes_on(self) -> bool:
+        """Whether the message needs another request; its answer is then the one to read."""
+        request = None if self._translator.ended else self._translator.follow_up()
+        if request is None:
+            return False
+        self._upstream = await self._send(request)
+        await self._wait_for_head()
+        return True
 
     async def _write(self, out: bytes) -> None:
         self._progress.wrote()
@@ -122,8 +144,17 @@ class StreamRelay:
         return max(0.0, self._last_write + limit - self._clock())
 
 
-async def whole_answer(translator: Translator, upstream: UpstreamCall, progress: Progress) -> bytes:
+async def whole_answer(translator: Translator, upstream: UpstreamCall, send: Send, progress: Progress) -> bytes:
     """The upstream's answer as one message, as JSON. Raises ApiError or UpstreamRefusal."""
+    await _read_answer(translator, upstream, progress)
+    while not translator.ended and translator.failure is None and (request := translator.follow_up()):
+        await _read_answer(translator, await send(request), progress)
+    if translator.failure is not None:
+        raise translator.failure
+    return translator.message()
+
+
+async def _read_answer(translator: Translator, upstream: UpstreamCall, progress: Progress) -> None:
     try:
         await upstream.head()
         progress.upstream_request_id = upstream.header(b"x-request-id")
@@ -133,9 +164,6 @@ async def whole_answer(translator: Translator, upstream: UpstreamCall, progress:
         await _feed(translator, upstream)
     finally:
         upstream.close()
-    if translator.failure is not None:
-        raise translator.failure
-    return translator.message()
 
 
 async def _feed(translator: Translator, upstream: UpstreamCall) -> None:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from llm_to_anthropic.providers.quirks import ChatQuirks
+from llm_to_anthropic.providers.quirks import ChatQuirks, GeminiQuirks
 
 Protocol = Literal["openai_chat", "openai_responses", "gemini", "anthropic"]
 
@@ -75,6 +75,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     quirks: ChatQuirks
     limits: ModelLimits
+    gemini: GeminiQuirks = GeminiQuirks()
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):

@@ -69,3 +69,32 @@ class ChatQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Takes Anthropic's `cache_control` on text parts (OpenRouter, DashScope)."""
     tools_need_no_reasoning: bool = False
     """Function tools only with `reasoning_effort: "none"` on this API (gpt-5.6, gpt-6)."""
+
+
+class GeminiQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Deviations of Gemini's generateContent. The standard is the newest model on the Developer API (API key)."""
+
+    backend: Literal["dev", "vertex"] = "dev"
+    thinking: Literal["level", "budget", "none"] = "level"
+    """How the amount of thinking is asked for: `thinkingLevel` (3 and later), `thinkingBudget` (2.5), not at all."""
+    levels: tuple[str, ...] = ("LOW", "MEDIUM", "HIGH")
+    """Thinking levels of the model, ascending."""
+    min_budget: int = 0
+    max_budget: int = 24576
+    """The range of `thinkingBudget` beside 0 and -1; `min_budget` above 0 also means that it cannot be switched off."""
+    signatures: bool = True
+    """Demands thought signatures on the function calls of the history (3 and later)."""
+    call_ids: bool = True
+    """Gives its function calls ids and takes them back (Developer API, 3 and later)."""
+    result_media: bool = True
+    """Takes media inside a functionResponse (3 and later)."""
+    json_schema: bool = True
+    """Takes `parametersJsonSchema`; otherwise the subset that `parameters` knows."""
+    schema_with_tools: bool = True
+    """Takes a response schema beside function declarations (3 and later)."""
+    mixed_tools: bool = True
+    """Takes Google's own tools beside function declarations (Developer API, 3 and later)."""
+    sampling: bool = True
+    """Heeds temperature, topP and topK (not gemini-4)."""
+    prefill: bool = False
+    """Goes on with a conversation that ends with the model's own words (2.5 and earlier)."""

@@ -126,6 +126,18 @@ class OpenAIChatTranslator:
             self.failure = error
         return self._take()
 
+    def follow_up(self) -> UpstreamRequest | None:
+        """Chat Completions answers in one go."""
+        return None
+
+    def count_request(self) -> UpstreamRequest | None:
+        """Chat Completions counts nothing."""
+        return None
+
+    def decode_count(self, body: bytes) -> int:
+        """Never asked for."""
+        raise UpstreamProtocolError(f"upstream ({self._name}) counted tokens unasked: {len(body)} bytes")
+
     def message(self) -> bytes:
         """The whole message as JSON, for a client that did not ask for a stream. After `ended`."""
         if not isinstance(self._writer, WholeWriter):

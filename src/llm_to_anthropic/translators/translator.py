@@ -87,6 +87,21 @@ class Translator(Protocol):
         """The upstream's answer is at its end: closes the message, or sets `failure` where it stopped midway."""
         ...
 
+    def follow_up(self) -> UpstreamRequest | None:
+        """After `receive_eof()` that neither ended the message nor failed: the request whose answer goes on with it.
+
+        An upstream that hands out its answer in rounds, or one whose empty answer is worth asking again.
+        """
+        ...
+
+    def count_request(self) -> UpstreamRequest | None:
+        """The request that has the upstream count the input tokens; None where it cannot. Not after `encode()`."""
+        ...
+
+    def decode_count(self, body: bytes) -> int:
+        """The count in the upstream's answer to `count_request()`. Raises UpstreamProtocolError."""
+        ...
+
     def message(self) -> bytes:
         """The whole message as JSON, for a client that did not ask for a stream. After `ended`."""
         ...
