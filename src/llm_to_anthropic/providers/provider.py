@@ -9,6 +9,7 @@ import msgspec
 from llm_to_anthropic.providers.quirks import ChatQuirks, GeminiQuirks
 
 Protocol = Literal["openai_chat", "openai_responses", "gemini", "anthropic"]
+Backend = Literal["dev", "vertex"]
 
 
 class Secret:
@@ -59,6 +60,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     quirks: tuple[tuple[str, object], ...] = ()
     """Overrides of quirk fields from the configuration: (field, value)."""
     preset: str = ""
+    backend: Backend = "dev"
+    """Which of Google's two servers it is: the Developer API or Vertex AI. Other vendors have only "dev"."""
 
 
 class ModelLimits(msgspec.Struct, frozen=True, kw_only=True):
