@@ -6,7 +6,7 @@ import pytest
 from msgspec import Raw
 
 from llm_to_anthropic.errors import ClientError
-from llm_to_anthropic.translators.request import decode_blocks, decode_request
+from llm_to_anthropic.translators.request import decode_blocks, decode_messages, decode_request
 from llm_to_anthropic.wire.anthropic import OtherBlock, TextBlock, ToolUseBlock
 
 HEAD = b'{"model":"m","max_tokens":5,"messages":[{"role":"user","content":'
@@ -90,7 +90,7 @@ def test_counting_needs_no_max_tokens() -> None:
 def test_a_system_message_may_have_no_content() -> None:
     """A message of role system may carry only output_config."""
     body = b'{"model":"m","max_tokens":1,"messages":[{"role":"system","output_config":{"effort":"low"}}]}'
-    assert decode_request(body).messages[0].content is None
+    assert decode_messages(decode_request(body))[0].content is None
 
 
 def test_huge_integers_of_raw_parts_stay_exact() -> None:

@@ -16,6 +16,7 @@ import msgspec
 
 from llm_to_anthropic.counting.families import Family, family_of
 from llm_to_anthropic.counting.prompt import Prompt
+from llm_to_anthropic.translators.request import decode_messages
 from llm_to_anthropic.wire.anthropic import MessagesRequest
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class TokenCounter:
         tokeniser = _Tokeniser(encoding, self._clock, self._clock() + self._budget_s)
         stable = self._count_stable(request, family, tokeniser)
         prompt = Prompt(family)
-        prompt.add_messages(request.messages)
+        prompt.add_messages(decode_messages(request))
         prompt.add_settings(request)
         return max(1, family.priming + family.preamble + stable + prompt.fixed + tokeniser.count(prompt.texts))
 
@@ -81,7 +82,7 @@ class TokenCounter:
         """As `count`, by the texts' bytes: for where the vocabulary cannot be had."""
         family = family_of(model)
         prompt = _stable_prompt(request, family)
-        prompt.add_messages(request.messages)
+        prompt.add_messages(decode_messages(request))
         prompt.add_settings(request)
         size = sum(len(text.encode("utf-8", "replace")) for text in prompt.texts)
         return max(1, family.priming + family.preamble + prompt.fixed + ceil(size / BYTES_PER_TOKEN))
@@ -192,8 +193,8 @@ def _pieces(texts: list[str]) -> Iterator[str]:
 
 
 def _size(request: MessagesRequest) -> int:
-    contents = [request.system, *(message.content for message in request.messages)]
-    return sum(map(_length, contents)) + sum(len(memoryview(tool.input_schema)) for tool in request.tools or [])
+    raw = [*request.messages, *(tool.input_schema for tool in request.tools or ())]
+    return _length(request.system) + sum(len(memoryview(part)) for part in raw)
 
 
 def _length(content: str | list[msgspec.Raw] | None) -> int:

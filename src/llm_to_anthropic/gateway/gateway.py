@@ -22,6 +22,7 @@ from llm_to_anthropic.observers.transcript import Transcript
 from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.routing import ModelEntry, Router
 from llm_to_anthropic.settings import Settings
+from llm_to_anthropic.translators.message_memory import MessageMemory
 from llm_to_anthropic.translators.registry import make_translator
 from llm_to_anthropic.translators.request import decode_request
 from llm_to_anthropic.translators.translator import ClientRequest, Learned, Translator, UpstreamRequest
@@ -48,6 +49,7 @@ class Gateway:
         self._transcript = transcript
         self._counter = TokenCounter()
         self._passthrough = Passthrough(settings, upstream)
+        self._memory = MessageMemory()
         self._learned: dict[tuple[str, str], Learned] = {}
         self._running: set[asyncio.Task[None]] = set()
 
@@ -228,7 +230,7 @@ class Gateway:
         if learned is None:
             if len(self._learned) >= MAX_LEARNED:
                 self._learned.clear()
-            learned = self._learned[key] = Learned()
+            learned = self._learned[key] = Learned(memory=self._memory)
         return learned
 
 

@@ -15,7 +15,7 @@ from llm_to_anthropic.translators.as_text import is_carried_as_text, searched_to
 from llm_to_anthropic.translators.checks import NEW_VERSION, given
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.pairing import Pairing, Placed, Role, Turn
-from llm_to_anthropic.translators.request import block_type, decode_blocks, describe, dotted
+from llm_to_anthropic.translators.request import block_type, decode_blocks, decode_messages, describe, dotted
 from llm_to_anthropic.wire.anthropic import (
     CompactionBlock,
     DocumentBlock,
@@ -80,15 +80,16 @@ class _ChangedTool(msgspec.Struct):
 
 def read_history(request: MessagesRequest, losses: LossReport, *, model: str, api_version: str) -> History:
     """The request's messages as turns. Raises ClientError for what no upstream could take."""
-    reader = _Reader(losses, model=model, api_version=api_version)
-    turns = [reader.read(index, message) for index, message in enumerate(request.messages)]
+    reader = TurnReader(losses, model=model, api_version=api_version)
+    messages = decode_messages(request)
+    turns = [reader.read(index, message) for index, message in enumerate(messages)]
     if reader.compacted:
         turns = _cut_at_compaction(turns)
-    last = request.messages[-1]
+    last = messages[-1]
     prefill = turns[-1] if turns and last.role == "assistant" else None
     pairing = Pairing(losses, model=model)
     for turn in turns:
-        _drop_empty(turn, losses, silently=turn is prefill)
+        drop_empty(turn, losses, silently=turn is prefill)
         pairing.add(turn)
     pairing.close()
     if not pairing.turns:
@@ -101,7 +102,7 @@ def read_history(request: MessagesRequest, losses: LossReport, *, model: str, ap
     )
 
 
-class _Reader:
+class TurnReader:
     """Decodes messages and checks what stands where."""
 
     def __init__(self, losses: LossReport, *, model: str, api_version: str) -> None:
@@ -215,7 +216,7 @@ def _cut_at_compaction(turns: list[Turn]) -> list[Turn]:
     return turns
 
 
-def _drop_empty(turn: Turn, losses: LossReport, *, silently: bool) -> None:
+def drop_empty(turn: Turn, losses: LossReport, *, silently: bool) -> None:
     """Takes out text blocks without text, which upstreams refuse as Anthropic does."""
     kept: list[Placed] = []
     for placed in turn.blocks:

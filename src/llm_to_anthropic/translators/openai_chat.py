@@ -23,7 +23,7 @@ from llm_to_anthropic.translators.openai_chat_errors import ErrorContext, http_e
 from llm_to_anthropic.translators.openai_chat_healing import lesson
 from llm_to_anthropic.translators.openai_chat_loose import read_loosely
 from llm_to_anthropic.translators.openai_chat_request import ChatEncoding, encode_chat
-from llm_to_anthropic.translators.request import decode_request
+from llm_to_anthropic.translators.request import decode_fields
 from llm_to_anthropic.translators.translator import ClientRequest, Learned, UpstreamRequest
 from llm_to_anthropic.wire.openai_chat import Completion
 from llm_to_anthropic.writer import StreamWriter, WholeWriter
@@ -76,8 +76,8 @@ class OpenAIChatTranslator:
         target = self._target
         if self._learned.quirks:
             target = msgspec.structs.replace(target, quirks=self._quirks())
-        request = decode_request(self._request.body)
-        encoding = encode_chat(request, self._request, target)
+        request = decode_fields(self._request.body)
+        encoding = encode_chat(request, self._request, target, self._learned)
         self.losses = list(encoding.losses)
         self._wants_nothing = request.max_tokens == 0
         self._sent_effort = encoding.reasoning_effort

@@ -69,7 +69,8 @@ class ChatContent:
         self._quirks = target.quirks
         self._losses = losses
         self._model = model
-        self._documents = 0
+        self.documents = 0
+        """Documents so far: each is numbered."""
 
     def messages(self, turn: Turn, *, first: bool) -> list[ChatMessage]:
         """The messages of one turn; `first`: nothing stands before it, not even a system prompt."""
@@ -204,8 +205,8 @@ class ChatContent:
         return [TextPart(self._numbered(block, "\n".join(texts))), *images]
 
     def _numbered(self, block: DocumentBlock, text: str) -> str:
-        self._documents += 1
-        return document_text(self._documents, block.title, block.context, text)
+        self.documents += 1
+        return document_text(self.documents, block.title, block.context, text)
 
     def _pdf(self, block: DocumentBlock, source: Base64Source, path: str) -> list[Part]:
         if source.media_type != "application/pdf":

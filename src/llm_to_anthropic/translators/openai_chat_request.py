@@ -19,11 +19,12 @@ from llm_to_anthropic.translators.checks import check_supported, given, report_u
 from llm_to_anthropic.translators.history import History, read_history
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.openai_chat_content import ChatContent, merge_roles
+from llm_to_anthropic.translators.openai_chat_memory import KnownMessages, render_from_memory
 from llm_to_anthropic.translators.request import block_type, decode_blocks, dotted
 from llm_to_anthropic.translators.schemas import close_schema, prepare_schema
 from llm_to_anthropic.translators.thinking import Level, is_off, is_on, nearest_effort, wanted_level
 from llm_to_anthropic.translators.tools import DeclaredTool, client_names, declare_tools, is_web_search, upstream_name
-from llm_to_anthropic.translators.translator import ClientRequest
+from llm_to_anthropic.translators.translator import ClientRequest, Learned
 from llm_to_anthropic.wire.anthropic import MessagesRequest, OutputFormat, TextBlock
 from llm_to_anthropic.wire.openai_chat import (
     ChatMessage,
@@ -71,10 +72,15 @@ class ChatEncoding(msgspec.Struct, frozen=True, kw_only=True):
     """Asked of the upstream: for streaming clients, and where stop sequences end an answer early."""
 
 
-def encode_chat(request: MessagesRequest, client: ClientRequest, target: Target) -> ChatEncoding:
-    """The request for this target. Raises ClientError (400) for what it cannot carry."""
+def encode_chat(
+    request: MessagesRequest, client: ClientRequest, target: Target, learned: Learned | None = None
+) -> ChatEncoding:
+    """The request for this target, whose quirks hold what was learned of it already.
+
+    `learned` brings the memory of messages rendered before. Raises ClientError (400) for what cannot be carried.
+    """
     try:
-        return _Encoder(request, client, target).encode()
+        return _Encoder(request, client, target, learned).encode()
     except RecursionError as error:
         raise ClientError("The request holds a part that is nested too deeply.") from error
 
@@ -82,7 +88,10 @@ def encode_chat(request: MessagesRequest, client: ClientRequest, target: Target)
 class _Encoder:
     """The state of one encoding."""
 
-    def __init__(self, request: MessagesRequest, client: ClientRequest, target: Target) -> None:
+    def __init__(
+        self, request: MessagesRequest, client: ClientRequest, target: Target, learned: Learned | None
+    ) -> None:
+        self._learned = learned
         self._request = request
         self._client = client
         self._model = client.model
@@ -97,10 +106,12 @@ class _Encoder:
         client = self._client
         check_supported(request, model=self._model, api_version=client.api_version, strict=client.strict)
         report_unsupported(request, self._losses)
-        history = read_history(request, self._losses, model=self._model, api_version=self._client.api_version)
+        known = self._from_memory()
+        history = known.history if known else self._read_history()
         tools = self._declared(history)
         stops = tuple(request.stop_sequences or ())
-        chat = ChatRequest(model=self._target.model, messages=self._messages(history))
+        chat = ChatRequest(model=self._target.model, messages=self._prompt())
+        chat.messages.extend(known.rendered if known else self._messages(history, first=not chat.messages))
         chat.stream = self._client.stream or bool(stops) or None
         self._set_tools(chat, tools)
         self._set_limits(chat, stops)
@@ -125,14 +136,29 @@ class _Encoder:
             stream=bool(chat.stream),
         )
 
-    def _messages(self, history: History) -> list[ChatMessage]:
-        prompt = self._system_blocks()
+    def _from_memory(self) -> KnownMessages | None:
+        if self._learned is None:
+            return None
+        known = render_from_memory(self._request.messages, self._learned, self._client, self._target)
+        if known is not None:
+            self._content.media_bytes += known.media_bytes
+        return known
+
+    def _read_history(self) -> History:
+        client = self._client
+        return read_history(self._request, self._losses, model=client.model, api_version=client.api_version)
+
+    def _prompt(self) -> list[ChatMessage | Raw]:
+        blocks = self._system_blocks()
+        if not blocks:
+            return []
+        return [ChatMessage(role=self._quirks.system_role, content=self._content.system_prompt(blocks))]
+
+    def _messages(self, history: History, *, first: bool) -> list[ChatMessage]:
         messages: list[ChatMessage] = []
-        if prompt:
-            messages.append(ChatMessage(role=self._quirks.system_role, content=self._content.system_prompt(prompt)))
         for turn in history.turns:
-            messages.extend(self._content.messages(turn, first=not messages))
-        if len(messages) == len(prompt[:1]):
+            messages.extend(self._content.messages(turn, first=first and not messages))
+        if not messages:
             raise ClientError("messages: no message has any content for this model")
         return merge_roles(messages) if self._quirks.merge_same_role else messages
 
@@ -332,7 +358,7 @@ class _Encoder:
 
 def _append_system(chat: ChatRequest, text: str, role: str) -> None:
     first = chat.messages[0]
-    if first.role != role or first.content is UNSET or first.content is None:
+    if not isinstance(first, ChatMessage) or first.role != role or first.content is UNSET or first.content is None:
         chat.messages.insert(0, ChatMessage(role=role, content=text))
     elif isinstance(first.content, str):
         first.content = f"{first.content}\n\n{text}"
@@ -340,8 +366,10 @@ def _append_system(chat: ChatRequest, text: str, role: str) -> None:
         first.content = [*first.content, TextPart(text)]
 
 
-def _prefill(messages: list[ChatMessage]) -> str:
+def _prefill(messages: list[ChatMessage | Raw]) -> str:
     last = messages[-1]
+    if not isinstance(last, ChatMessage):
+        return ""  # a conversation out of the memory ends with its client's words
     return last.content if last.role == "assistant" and isinstance(last.content, str) and not last.tool_calls else ""
 
 

@@ -19,6 +19,7 @@ MAX_INTEGER = 2**53 - 1
 """Numbers above are not the same number to every reader of JSON."""
 
 _REQUEST = msgspec.json.Decoder(MessagesRequest)
+_MESSAGE = msgspec.json.Decoder(InputMessage)
 _BLOCK: msgspec.json.Decoder[KnownBlock] = msgspec.json.Decoder(KnownBlock)
 
 _TAGS = frozenset(struct.__struct_config__.tag for struct in get_args(KnownBlock))
@@ -50,10 +51,17 @@ _TYPED = msgspec.json.Decoder(_Typed)
 
 
 def decode_request(body: bytes, *, counting: bool = False) -> MessagesRequest:
-    """The request as Structs, blocks still raw.
+    """The request as Structs, its messages checked but still raw (see `decode_messages`).
 
     `counting`: count_tokens, which has no `max_tokens`. Raises ClientError (400).
     """
+    request = decode_fields(body, counting=counting)
+    decode_messages(request)
+    return request
+
+
+def decode_fields(body: bytes, *, counting: bool = False) -> MessagesRequest:
+    """As `decode_request`, with the messages not looked into."""
     check_text(body)
     try:
         request = _REQUEST.decode(body)
@@ -63,9 +71,30 @@ def decode_request(body: bytes, *, counting: bool = False) -> MessagesRequest:
         raise ClientError(_describe_json(error, body)) from error
     except RecursionError as error:
         raise ClientError("The request body is nested too deeply.") from error
-    _check_messages(request.messages)
+    if not request.messages:
+        raise ClientError("messages: at least one message is required")
     _check_numbers(request, counting=counting)
     return request
+
+
+def decode_messages(request: MessagesRequest) -> list[InputMessage]:
+    """The messages, their blocks still raw. Raises ClientError (400)."""
+    return [decode_message(raw, index) for index, raw in enumerate(request.messages)]
+
+
+def decode_message(raw: Raw, index: int) -> InputMessage:
+    """The message at a position. Raises ClientError (400)."""
+    try:
+        message = _MESSAGE.decode(raw)
+    except msgspec.ValidationError as error:
+        raise ClientError(describe(error, f"messages[{index}]")) from error
+    if message.role not in ROLES:
+        raise ClientError(
+            f"messages.{index}.role: Input should be 'user', 'assistant' or 'system', got '{message.role}'"
+        )
+    if message.content is None and message.role != "system":
+        raise ClientError(f"messages.{index}.content: Field required")
+    return message
 
 
 def decode_blocks(content: str | list[Raw] | None, path: str) -> list[Block]:
@@ -152,18 +181,6 @@ def _decode_block(raw: Raw, path: str, index: int) -> Block:
         return OtherBlock(tag, raw)
     except RecursionError as error:
         raise ClientError(f"{dotted(path)}.{index}: nested too deeply") from error
-
-
-def _check_messages(messages: list[InputMessage]) -> None:
-    if not messages:
-        raise ClientError("messages: at least one message is required")
-    for index, message in enumerate(messages):
-        if message.role not in ROLES:
-            raise ClientError(
-                f"messages.{index}.role: Input should be 'user', 'assistant' or 'system', got '{message.role}'"
-            )
-        if message.content is None and message.role != "system":
-            raise ClientError(f"messages.{index}.content: Field required")
 
 
 def _check_numbers(request: MessagesRequest, *, counting: bool) -> None:

@@ -10,6 +10,7 @@ import msgspec
 from llm_to_anthropic.errors import ApiError
 from llm_to_anthropic.exchange import Loss, Usage
 from llm_to_anthropic.providers.provider import Target
+from llm_to_anthropic.translators.message_memory import MessageMemory
 
 
 class UpstreamRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +46,8 @@ class Learned(msgspec.Struct):
     """
 
     quirks: dict[str, object] = msgspec.field(default_factory=dict)
+    memory: MessageMemory = msgspec.field(default_factory=MessageMemory)
+    """Messages rendered before, of all targets."""
 
 
 class Translator(Protocol):

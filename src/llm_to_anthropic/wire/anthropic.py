@@ -208,7 +208,8 @@ class MessagesRequest(msgspec.Struct):
     """`POST /v1/messages` and count_tokens (which sends no `max_tokens`)."""
 
     model: str
-    messages: list[InputMessage]
+    messages: list[Raw]
+    """InputMessages: agents resend nearly all of them each turn, and those need not be read again."""
     max_tokens: int | None = None
     system: str | list[Raw] | None = None
     stream: bool | None = None

@@ -159,7 +159,8 @@ class ChatRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     """`POST {base}/chat/completions`. Whatever is None is not sent."""
 
     model: str
-    messages: list[ChatMessage]
+    messages: list[ChatMessage | Raw]
+    """Raw: a message encoded before."""
     max_completion_tokens: int | None = None
     max_tokens: int | None = None
     stream: bool | None = None

@@ -1,0 +1,120 @@
+"""Messages that were rendered before are not rendered again, and nobody can tell the difference."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Raw
+
+from llm_to_anthropic.errors import ClientError
+from llm_to_anthropic.translators.message_memory import MessageMemory, Remembered
+from llm_to_anthropic.translators.openai_chat_request import ChatEncoding, encode_chat
+from llm_to_anthropic.translators.request import decode_request
+from llm_to_anthropic.translators.translator import ClientRequest, Learned
+from tests.translators.chat_requests import target
+
+Json = Any
+
+TEXTS = st.sampled_from(["", " ", "a", "two\nlines", "\u00e9\U0001f600", "<document>"])
+IDS = st.sampled_from(["toolu_1", "toolu_2", "call.3", "x" * 70])
+TEXT = st.fixed_dictionaries({"type": st.just("text"), "text": TEXTS})
+IMAGE = st.just({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}})
+DOCUMENT = st.just({"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "d"}})
+THINKING = st.just({"type": "thinking", "thinking": "t", "signature": "EqoB"})
+CALL = st.fixed_dictionaries(
+    {"type": st.just("tool_use"), "id": IDS, "name": st.sampled_from(["f", "g" * 80]), "input": st.just({"a": 1})}
+)
+REFERENCE = st.just({"type": "tool_reference", "tool_name": "later"})
+RESULT = st.fixed_dictionaries(
+    {
+        "type": st.just("tool_result"),
+        "tool_use_id": IDS,
+        "content": TEXTS
+        | st.lists(TEXT | IMAGE | st.just({"type": "tool_reference", "tool_name": "later"}), max_size=2),
+        "is_error": st.booleans(),
+    }
+)
+USER = st.fixed_dictionaries(
+    {"role": st.just("user"), "content": TEXTS | st.lists(TEXT | IMAGE | DOCUMENT | RESULT, max_size=3)}
+)
+ASSISTANT = st.fixed_dictionaries(
+    {"role": st.just("assistant"), "content": TEXTS | st.lists(TEXT | THINKING | CALL, max_size=3)}
+)
+SYSTEM = st.fixed_dictionaries(
+    {"role": st.just("system"), "content": TEXTS | st.just([{"type": "tool_addition", "tool": {"name": "later"}}])}
+)
+TOOLS = [
+    {"name": name, "input_schema": {"type": "object"}, "defer_loading": name == "later"} for name in ("f", "later")
+]
+
+
+@st.composite
+def rounds(draw: st.DrawFn) -> list[Json]:
+    """A conversation as agents have it: calls and their results, in order."""
+    messages: list[Json] = [{"role": "user", "content": draw(TEXTS.filter(str.strip))}]
+    for number in range(draw(st.integers(0, 4))):
+        ids = [f"toolu_{number}_{call}" for call in range(draw(st.integers(1, 3)))]
+        calls = [{"type": "tool_use", "id": id, "name": "f", "input": {"n": number}} for id in ids]
+        results = [{**draw(RESULT), "tool_use_id": id} for id in draw(st.permutations(ids))]
+        messages.append({"role": "assistant", "content": [*draw(st.lists(TEXT, max_size=1)), *calls]})
+        messages.append({"role": "user", "content": [*results, *draw(st.lists(TEXT | IMAGE, max_size=1))]})
+    return messages
+
+
+def encode(messages: list[Json], learned: Learned | None) -> ChatEncoding | str:
+    body = msgspec.json.encode({"model": "m", "max_tokens": 9, "messages": messages, "tools": TOOLS})
+    client = ClientRequest(body=body, model="m", stream=False, request_id="req_1", message_id="msg_1")
+    try:
+        return encode_chat(decode_request(body), client, target(), learned)
+    except ClientError as error:
+        return error.message
+
+
+@given(st.lists(rounds() | st.lists(USER | ASSISTANT | SYSTEM, min_size=1, max_size=6), min_size=1, max_size=3))
+def test_the_memory_changes_nothing(conversations: list[list[Json]]) -> None:
+    """Whatever was remembered before, a request, its losses and its errors are those of a fresh start."""
+    learned = Learned()
+    for messages in conversations * 2:
+        assert encode(messages, learned) == encode(messages, None)
+
+
+def test_a_conversation_that_grows_is_rendered_once() -> None:
+    """Of a turn that repeats the whole conversation only the new messages are looked into."""
+    learned = Learned()
+    messages: list[Json] = [{"role": "user", "content": "one"}]
+    encode(messages, learned)
+    (known,) = (learned.memory.get(scope, raw) for scope, raw in list(learned.memory.remembered()))
+    encode([*messages, {"role": "assistant", "content": "two"}, {"role": "user", "content": "three"}], learned)
+    assert len(learned.memory.remembered()) == 3
+    assert known in (learned.memory.get(scope, raw) for scope, raw in learned.memory.remembered())
+
+
+def test_targets_do_not_share_what_they_remember() -> None:
+    """A message rendered for one target is rendered anew for another, whose quirks differ."""
+    memory = MessageMemory()
+    memory.put("one", b"m", Remembered())
+    assert memory.get("other", b"m") is None
+
+
+@pytest.mark.parametrize("size", [10, 1000])
+def test_the_memory_is_bounded(size: int) -> None:
+    """However much passes through, the memory keeps to its bytes and forgets what was used least recently."""
+    memory = MessageMemory(max_bytes=10_000)
+    memory.put("s", b"first", Remembered())
+    for number in range(100):
+        memory.get("s", b"first")
+        memory.put("s", b"%d" % number, Remembered(rendered=(Raw(b"x" * size),)))
+    assert memory.get("s", b"first") is not None
+    assert memory.get("s", b"0") is None
+    assert memory.used_bytes <= 10_000
+
+
+def test_what_is_too_large_is_not_remembered() -> None:
+    """One huge message does not push out all others."""
+    memory = MessageMemory()
+    memory.put("s", b"x" * (2 << 20), Remembered())
+    assert memory.remembered() == []
