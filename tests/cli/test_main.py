@@ -14,7 +14,7 @@ from llm_to_anthropic import __version__
 from llm_to_anthropic.cli.main import main
 from tests.running import run_command
 
-COMMANDS = ["proxy", "demo", "check", "translate"]
+COMMANDS = ["proxy", "demo", "check", "health", "translate"]
 
 
 @pytest.mark.parametrize("arguments", [[], *([command] for command in COMMANDS)], ids=["bare", *COMMANDS])

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_to_anthropic.http.listening import base_url
+from llm_to_anthropic.http.address import base_url
 from llm_to_anthropic.http.server import serve
 from tests.http.fake import FakeGateway, Front, RawClient, front, settings
 

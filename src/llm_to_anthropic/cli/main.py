@@ -23,6 +23,7 @@ Examples:
   llm-to-anthropic proxy --port 9000 -v            another port, and say more
   llm-to-anthropic demo                            see it work without any key
   llm-to-anthropic check                           try every configured provider
+  llm-to-anthropic health                          ask a running proxy whether it is well
   llm-to-anthropic translate request.json --to openai/gpt-4.1
 
 \b
@@ -53,6 +54,15 @@ CHECK_EXAMPLES = """\b
 Examples:
   llm-to-anthropic check
   llm-to-anthropic check --config team.toml
+"""
+
+HEALTH_EXAMPLES = """\b
+Examples:
+  llm-to-anthropic health                      the proxy that is configured here
+  llm-to-anthropic health --ready              and whether it can serve
+  llm-to-anthropic health --url http://127.0.0.1:9000
+
+Exit codes: 0 it is well, 1 it is not, 2 wrong usage.
 """
 
 TRANSLATE_EXAMPLES = """\b
@@ -130,6 +140,22 @@ def check(context: click.Context, /, **flags: Any) -> None:
         from llm_to_anthropic.cli.check import run_check
 
         return run_check(context.obj | _given(flags))
+
+    _finish(context, work)
+
+
+@main.command(epilog=HEALTH_EXAMPLES, short_help="Ask a running proxy whether it is well.")
+@click.option("--url", metavar="URL", help="Base URL of the proxy [as configured here].")
+@click.option("--ready", is_flag=True, help="Ask whether it can serve, too.")
+@_config_option
+@click.pass_context
+def health(context: click.Context, /, url: str | None, *, ready: bool, **flags: Any) -> None:
+    """Ask a running proxy whether it is well: for health checks of containers and supervisors."""
+
+    def work() -> int:
+        from llm_to_anthropic.cli.health import run_health
+
+        return run_health(url, ready=ready, flags=context.obj | _given(flags))
 
     _finish(context, work)
 

@@ -57,12 +57,6 @@ def close_all(sockets: list[socket.socket]) -> None:
         one.close()
 
 
-def base_url(host: str, port: int) -> str:
-    """The URL under which programs on this machine reach the server."""
-    local = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}.get(host)  # noqa: S104
-    return f"http://{local or (f'[{host}]' if ':' in host else host)}:{port}"
-
-
 def _addresses(host: str) -> list[tuple[socket.AddressFamily, str]]:
     found = socket.getaddrinfo(host or None, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     return list(dict.fromkeys((family, str(address[0])) for family, _, _, _, address in found))

@@ -16,9 +16,10 @@ from types import FrameType
 import uvicorn
 
 from llm_to_anthropic.gateway.gateway import Gateway as RealGateway
+from llm_to_anthropic.http.address import base_url
 from llm_to_anthropic.http.app import App, create_app
 from llm_to_anthropic.http.interface import Gateway
-from llm_to_anthropic.http.listening import CannotListen, base_url, listen, listen_per_worker, port_of
+from llm_to_anthropic.http.listening import CannotListen, listen, listen_per_worker, port_of
 from llm_to_anthropic.http.protocol import ServerConfig
 from llm_to_anthropic.http.workers import run_workers
 from llm_to_anthropic.observers.access_log import AccessLog

@@ -1,0 +1,123 @@
+"""`health`: exit codes, where it looks, how fast it is."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from llm_to_anthropic.cli.health import DEFAULT_HOST, DEFAULT_PORT
+from llm_to_anthropic.scripted import Script, ScriptedUpstream, whole
+from llm_to_anthropic.settings import Settings
+from tests.running import run_command, running_proxy
+
+KEY = {"OPENAI_API_KEY": "test-key"}
+
+
+async def test_running_proxy_is_well(tmp_path: Path) -> None:
+    """A proxy that serves gives exit code 0, alive and ready."""
+    async with running_proxy(cwd=tmp_path, env=KEY) as proxy:
+        assert (await run_command("health", "--url", proxy.url, cwd=tmp_path)).code == 0
+        assert (await run_command("health", "--ready", "--url", proxy.url, cwd=tmp_path)).code == 0
+
+
+async def test_proxy_without_any_key_lives_but_is_not_ready(tmp_path: Path) -> None:
+    """Where no provider has a key the proxy lives, and `--ready` says why it cannot serve."""
+    async with running_proxy(cwd=tmp_path) as proxy:
+        assert (await run_command("health", "--url", proxy.url, cwd=tmp_path)).code == 0
+        unready = await run_command("health", "--ready", "--url", proxy.url, cwd=tmp_path)
+    assert unready.code == 1
+    assert "503" in unready.err
+    assert "OPENAI_API_KEY" in unready.err
+
+
+async def test_absent_proxy_exits_1(tmp_path: Path) -> None:
+    """Where nothing listens the exit code is 1, with a sentence and no traceback."""
+    async with ScriptedUpstream() as gone:
+        url = gone.url
+    result = await run_command("health", "--url", url, cwd=tmp_path)
+    assert result.code == 1
+    assert url in result.err
+    assert "Traceback" not in result.err
+
+
+async def test_answer_that_is_no_http_exits_1(tmp_path: Path) -> None:
+    """A port where something else than HTTP is spoken is no healthy proxy."""
+
+    async def babble(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail is ready\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(babble, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        result = await run_command("health", "--url", f"http://127.0.0.1:{port}", cwd=tmp_path)
+    assert result.code == 1
+    assert "Traceback" not in result.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variable", "file"),
+    [
+        pytest.param(["--port", "{port}", "health"], "", "", id="flag"),
+        pytest.param(["health"], "{port}", "", id="environment"),
+        pytest.param(["health"], "", "server_port = {port}", id="file"),
+    ],
+)
+async def test_looks_where_the_proxy_listens(
+    tmp_path: Path, script: Script, upstream: ScriptedUpstream, *, arguments: list[str], variable: str, file: str
+) -> None:
+    """Without --url it asks the port that is configured here."""
+    script.push(whole({"status": "ok"}))
+    port = str(upstream.port)
+    (tmp_path / "llm-to-anthropic.toml").write_text(file.format(port=port))
+    env = {"SERVER_PORT": variable.format(port=port)} if variable else {}
+    result = await run_command(*(each.format(port=port) for each in arguments), cwd=tmp_path, env=env)
+    assert result.code == 0
+    assert [request.path for request in upstream.requests] == ["/health"]
+
+
+def test_default_address_is_the_servers() -> None:
+    """It looks where an unconfigured proxy listens."""
+    defaults = {field.name: field.default for field in msgspec.structs.fields(Settings)}
+    assert (defaults["host"], defaults["port"]) == (DEFAULT_HOST, DEFAULT_PORT)
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8082", "ftp://127.0.0.1", "http://", "http://127.0.0.1:many"])
+async def test_what_is_no_url_exits_2(tmp_path: Path, url: str) -> None:
+    """What is no URL is wrong usage, said with an example of one."""
+    result = await run_command("health", "--url", url, cwd=tmp_path)
+    assert result.code == 2
+    assert "http://127.0.0.1:8082" in result.err
+
+
+async def test_port_that_is_none_exits_2(tmp_path: Path) -> None:
+    """A SERVER_PORT that is no number is a configuration error, not a sick proxy."""
+    result = await run_command("health", cwd=tmp_path, env={"SERVER_PORT": "many"})
+    assert result.code == 2
+    assert "SERVER_PORT" in result.err
+
+
+async def test_health_loads_no_server(tmp_path: Path) -> None:
+    """It loads neither server nor schema, which is what keeps it fast: the best of five takes under 400 ms."""
+    async with ScriptedUpstream(lambda _request: whole({"status": "ok"})) as upstream:
+        times = []
+        for _ in range(5):
+            started = time.monotonic()
+            assert (await run_command("health", "--url", upstream.url, cwd=tmp_path)).code == 0
+            times.append(time.monotonic() - started)
+        code = (
+            "import sys\n"
+            "from llm_to_anthropic.cli.main import main\n"
+            f"main(['health', '--url', '{upstream.url}'], standalone_mode=False)\n"
+            "print([name for name in ('uvicorn', 'pydantic', 'structlog', 'asyncio') if name in sys.modules])"
+        )
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", code, cwd=tmp_path, stdout=asyncio.subprocess.PIPE
+        )
+        out, _ = await process.communicate()
+    assert out.decode().splitlines()[-1] == "[]"
+    assert min(times) < 0.4
