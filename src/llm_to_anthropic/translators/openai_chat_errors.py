@@ -6,23 +6,23 @@ here. Never passed on: web pages, and anything that may be a key.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 
 import msgspec
-from msgspec import Raw
 
 from llm_to_anthropic.errors import UpstreamError
-from llm_to_anthropic.providers.provider import Target
-from llm_to_anthropic.translators.openai_chat_overflow import overflow_message
+from llm_to_anthropic.translators.overflow import overflow_message
 from llm_to_anthropic.translators.rate_limits import rate_limit_headers, retry_after_s
+from llm_to_anthropic.translators.upstream_errors import (
+    ErrorContext,
+    clean_text,
+    is_web_page,
+    key_refused,
+    read_json,
+    upstream_error,
+)
 
-MAX_TEXT = 2000
-
-_HTML = re.compile(r"<\s*(?:!doctype|html|head|body)\b", re.IGNORECASE)
-_KEY_LIKE = re.compile(r"\b(?:sk|pk|gsk|xai|key|AIza)[-_]?[\w*.-]*[\d*][\w*.-]{6,}|(?<=Bearer )\S+|[\w-]*\*{3,}[\w*-]*")
-_PLAIN_WORDS = re.compile(r"(?:[A-Za-z][a-z']{0,19}[ ,.;:!]*)+")
 _BILLING_TEXT = re.compile(r"insufficient (?:balance|funds|credits?)|credit balance is too low", re.IGNORECASE)
 _OVERLOAD_TEXT = re.compile(r"(?:engine|model|server) is (?:currently )?overloaded", re.IGNORECASE)
 _KEY_TEXT = re.compile(
@@ -64,15 +64,6 @@ _STATUSES: Mapping[int, int] = {401: 401, 402: 402, 403: 403, 404: 404, 408: 408
 _STATUSES_5XX: Mapping[int, int] = {500: 500, 503: 529, 504: 504, 529: 529}
 
 
-class ErrorContext(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of the request that failed."""
-
-    target: Target
-    client_model: str
-    prompt_tokens: int
-    """An estimate."""
-
-
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     """What an upstream's error says, whatever its form."""
 
@@ -94,29 +85,24 @@ def http_error(
     retry_after = retry_after_s(headers, body.decode("utf-8", "replace"), now)
     if retry_after is not None and status in (429, 500, 502, 504, 529):
         found["retry-after"] = str(retry_after)
-    return _error(status, message, found)
+    return upstream_error(status, message, found)
 
 
 def embedded_error(error: bytes, context: ErrorContext) -> UpstreamError:
     """The error of an error object (or text) inside an answer with status 200, as JSON."""
-    refusal = _read_value(_decode(b'{"error":%b}' % error))
+    refusal = _read_value(read_json(b'{"error":%b}' % error))
     code_status = _CODES.get(refusal.code) or _CODES.get(refusal.type)
     status, message = _judge(refusal.status or code_status or 502, refusal, context)
-    return _error(status, message, {})
+    return upstream_error(status, message, {})
 
 
 def read_refusal(body: bytes) -> Refusal:
     """What an error body says: JSON in any vendor's form, or plain text. A web page says nothing."""
-    value = _decode(body)
+    value = read_json(body)
     if value is not None:
         return _read_value(value)
     text = body.decode("utf-8", "replace").strip()
-    return Refusal(text="" if _HTML.search(text) else text)
-
-
-def is_error(error: Raw) -> bool:
-    """Whether an `error` member says anything; some servers send it empty with every answer."""
-    return bytes(error) not in (b"", b"null", b"{}", b"[]", b'""', b"false")
+    return Refusal(text="" if is_web_page(text) else text)
 
 
 def _judge(status: int, refusal: Refusal, context: ErrorContext) -> tuple[int, str]:
@@ -134,8 +120,8 @@ def _judge(status: int, refusal: Refusal, context: ErrorContext) -> tuple[int, s
     ):
         return 400, told
     if status == 401:
-        return status, _key_message(refusal.text, context.target)
-    text = _clean(refusal.text, context.target)
+        return status, key_refused(refusal.text, context.target)
+    text = clean_text(refusal.text, context.target)
     told = (
         f"upstream ({name}): {text}" if text else f"upstream ({name}) answered with an error and said nothing readable"
     )
@@ -166,43 +152,6 @@ def _our_status(status: int, refusal: Refusal) -> int:
     if 400 <= status < 500:
         return _STATUSES.get(status, 400)
     return _STATUSES_5XX.get(status, 502)
-
-
-def _error(status: int, message: str, headers: dict[str, str]) -> UpstreamError:
-    if status in (400, 402):
-        # Neither gets better by asking again, yet clients would: ten times.
-        headers["x-should-retry"] = "false"
-    return UpstreamError(status, message, headers=headers)
-
-
-def _key_message(text: str, target: Target) -> str:
-    # Vendors repeat the key here in part or in whole, so their words are passed on only where they are nothing else.
-    credential, name = target.provider.credential, target.provider.name
-    if credential.client:
-        told = f"upstream ({name}) refused your key, which this proxy passes on to it"
-    elif credential.variable:
-        told = f"upstream ({name}) refused the proxy's key (set {credential.variable} to a valid one)"
-    else:
-        told = f"upstream ({name}) refused the proxy's key (set a valid api_key for this provider)"
-    if credential.key and credential.key.reveal() in text:
-        return told
-    return f"{told}: {text}" if _PLAIN_WORDS.fullmatch(text) and len(text) < MAX_TEXT else told
-
-
-def _clean(text: str, target: Target) -> str:
-    key = target.provider.credential.key
-    if key:
-        text = text.replace(key.reveal(), "***")
-    text = _KEY_LIKE.sub("***", text)
-    return "" if _HTML.search(text) else text[:MAX_TEXT]
-
-
-def _decode(body: bytes) -> object:
-    try:
-        value: object = json.loads(body.decode("utf-8", "replace"), strict=False)
-    except (ValueError, RecursionError):
-        return None
-    return value
 
 
 def _read_value(value: object) -> Refusal:
@@ -250,7 +199,7 @@ def _with_origin(text: str, metadata: object) -> str:
     raw = metadata.get("raw") if isinstance(metadata, dict) else None
     if not isinstance(raw, str) or not raw:
         return text
-    nested = _decode(raw.encode("utf-8", "replace"))
+    nested = read_json(raw.encode("utf-8", "replace"))
     origin = _read_value(nested).text if isinstance(nested, (dict, list)) else raw
     return f"{text}: {origin}" if origin else text
 

@@ -22,12 +22,12 @@ _PROMPT_AND_ANSWER = (
     re.compile(r"too large: (?P<answer>\d{1,12}).{0,120}?request has (?P<prompt>\d{1,12}) input tokens"),
 )
 _PROMPT = re.compile(
-    r"(?:resulted in|requested(?: about)?|request has|request \(|input token count (?:of |\()?) ?(\d{1,12})"
+    r"(?:resulted in|requested(?: about)?|request has|request \(|input token count (?:of |is |\()?) ?(\d{1,12})"
     r"|(\d{1,12}) tokens? >"
 )
 _LIMIT = re.compile(
     r"maximum context length(?: is| of)? (\d{1,12})|context (?:size|window|length)(?: is| of|:)? ?\(?(\d{1,12})"
-    r"|allowed \((\d{1,12})\)|> (\d{1,12})|limit (?:is|of) (\d{1,12})"
+    r"|allowed \((\d{1,12})\)|supports (?:only )?up to (\d{1,12})|> (\d{1,12})|limit (?:is|of) (\d{1,12})"
 )
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}\b)")
 

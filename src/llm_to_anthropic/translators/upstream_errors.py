@@ -1,0 +1,83 @@
+"""What errors of every upstream have in common: what is known of the request, and what may be told of the answer.
+
+Never passed on: web pages, and anything that may be a key.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+import msgspec
+from msgspec import Raw
+
+from llm_to_anthropic.errors import UpstreamError
+from llm_to_anthropic.providers.provider import Target
+
+MAX_TEXT = 2000
+
+_HTML = re.compile(r"<\s*(?:!doctype|html|head|body)\b", re.IGNORECASE)
+_KEY_LIKE = re.compile(
+    r"\b(?:sk|pk|gsk|xai|key|AIza)[-_]?[\w*.-]*[\d*][\w*.-]{6,}|\bya29\.[\w.-]+|(?<=Bearer )\S+|[\w-]*\*{3,}[\w*-]*"
+)
+_PLAIN_WORDS = re.compile(r"(?:[A-Za-z][a-z']{0,19}[ ,.;:!]*)+")
+
+
+class ErrorContext(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of the request that failed."""
+
+    target: Target
+    client_model: str
+    prompt_tokens: int
+    """An estimate."""
+
+
+def upstream_error(status: int, message: str, headers: dict[str, str]) -> UpstreamError:
+    """An upstream's error under our status; tells clients not to repeat what cannot get better."""
+    if status in (400, 402):
+        # Neither gets better by asking again, yet clients would: ten times.
+        headers["x-should-retry"] = "false"
+    return UpstreamError(status, message, headers=headers)
+
+
+def is_error(error: Raw) -> bool:
+    """Whether an `error` member says anything; some servers send it empty with every answer."""
+    return bytes(error) not in (b"", b"null", b"{}", b"[]", b'""', b"false")
+
+
+def key_refused(text: str, target: Target) -> str:
+    """The sentence for a refused credential; `text` is what the upstream said."""
+    # Vendors repeat the key here in part or in whole, so their words are passed on only where they are nothing else.
+    credential, name = target.provider.credential, target.provider.name
+    if credential.client:
+        told = f"upstream ({name}) refused your key, which this proxy passes on to it"
+    elif credential.variable:
+        told = f"upstream ({name}) refused the proxy's key (set {credential.variable} to a valid one)"
+    else:
+        told = f"upstream ({name}) refused the proxy's key (set a valid api_key for this provider)"
+    if credential.key and credential.key.reveal() in text:
+        return told
+    return f"{told}: {text}" if _PLAIN_WORDS.fullmatch(text) and len(text) < MAX_TEXT else told
+
+
+def clean_text(text: str, target: Target) -> str:
+    """What may be told of an upstream's words."""
+    key = target.provider.credential.key
+    if key:
+        text = text.replace(key.reveal(), "***")
+    text = _KEY_LIKE.sub("***", text)
+    return "" if is_web_page(text) else text[:MAX_TEXT]
+
+
+def is_web_page(text: str) -> bool:
+    """Whether the text is HTML: of a proxy on the way, not of an API."""
+    return _HTML.search(text) is not None
+
+
+def read_json(body: bytes) -> object:
+    """The value of a JSON text, read leniently; None where there is none."""
+    try:
+        value: object = json.loads(body.decode("utf-8", "replace"), strict=False)
+    except (ValueError, RecursionError):
+        return None
+    return value
