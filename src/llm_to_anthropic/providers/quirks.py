@@ -81,7 +81,9 @@ class GeminiQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Thinking levels of the model, ascending."""
     min_budget: int = 0
     max_budget: int = 24576
-    """The range of `thinkingBudget` beside 0 and -1; `min_budget` above 0 also means that it cannot be switched off."""
+    """The range of `thinkingBudget`, beside -1: the model decides."""
+    zero_budget: bool = False
+    """Takes a `thinkingBudget` of 0: thinking can be switched off (Flash and Flash-Lite of 2.5)."""
     signatures: bool = True
     """Demands thought signatures on the function calls of the history (3 and later)."""
     call_ids: bool = True
@@ -98,3 +100,6 @@ class GeminiQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Heeds temperature, topP and topK (not gemini-4)."""
     prefill: bool = False
     """Goes on with a conversation that ends with the model's own words (2.5 and earlier)."""
+    safety_threshold: str = "BLOCK_NONE"
+    """From where on Google's filters block a prompt or an answer. Claude's API has no such filters, and work on
+    security trips them."""
