@@ -5,21 +5,18 @@ Says which chunk belongs to which call, under which id and name a client sees it
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Mapping
 
 import msgspec
 
 from llm_to_anthropic.translators.schemas import remove_optional_nulls
 from llm_to_anthropic.translators.tool_arguments import ObjectCheck, is_object, object_text
+from llm_to_anthropic.translators.tool_ids import ToolIds
 from llm_to_anthropic.wire.openai_chat import FunctionCall, ToolCall
 from llm_to_anthropic.writer import MessageWriter, sound
 
 UNNAMED = "unnamed_tool"
 """A call that never got a name: the client answers that there is no such tool, which the model can mend."""
-
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class _Slot:
@@ -63,7 +60,6 @@ class ToolCalls:
         `live`: argument fragments pass as they come. `single`: only the first call is passed on.
         """
         self._writer = writer
-        self._seed = seed
         self._names = names
         self._strict_schemas = strict_schemas
         self._live = live
@@ -71,7 +67,7 @@ class ToolCalls:
         self._slots: list[_Slot] = []
         self._by_index: dict[int, _Slot] = {}
         self._legacy: _Slot | None = None
-        self._ids: set[str] = set()
+        self._ids = ToolIds(seed)
         self.open = False
         """A call may still get arguments."""
         self.size = 0
@@ -161,15 +157,8 @@ class ToolCalls:
         slot.name = self._names.get(slot.name, slot.name)
         if self._live and not slot.custom and slot.name not in self._strict_schemas:
             slot.check = ObjectCheck()
-        self._writer.open_tool(slot.key, self._client_id(slot), slot.name)
+        self._writer.open_tool(slot.key, self._ids.take(slot.id, slot.key), slot.name)
         self._pass_on(slot, slot.text())
-
-    def _client_id(self, slot: _Slot) -> str:
-        id = slot.id
-        if id in self._ids or not _ID.fullmatch(id):
-            id = "toolu_" + hashlib.sha256(f"{self._seed}:{slot.key}".encode()).hexdigest()[:24]
-        self._ids.add(id)
-        return id
 
     def _pass_on(self, slot: _Slot, fragment: str) -> None:
         if slot.check is None or not fragment:
@@ -186,7 +175,7 @@ class ToolCalls:
         if not slot.opened:
             if not text.strip():
                 return
-            self._writer.open_tool(slot.key, self._client_id(slot), UNNAMED)
+            self._writer.open_tool(slot.key, self._ids.take(slot.id, slot.key), UNNAMED)
         cut = cut and bool(text.strip()) and not slot.custom and not is_object(text)
         self._writer.tool_arguments(slot.key, _cut_rest(slot, text) if cut else self._rest(slot, text))
         self._writer.close_tool(slot.key, cut=cut)

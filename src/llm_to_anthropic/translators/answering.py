@@ -1,0 +1,207 @@
+"""What translators share that write their answers: the writer, the form of the upstream's bytes, failure and end.
+
+Knows no protocol: a subclass encodes the request, reads events or JSON, and tells the writer what comes.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+from llm_to_anthropic.errors import ApiError, UpstreamProtocolError
+from llm_to_anthropic.exchange import Loss, Usage
+from llm_to_anthropic.providers.provider import Target
+from llm_to_anthropic.sse import SseDecoder
+from llm_to_anthropic.translators.carrier import Carrier, encode_carrier
+from llm_to_anthropic.translators.translator import ClientRequest, Learned
+from llm_to_anthropic.writer import StreamWriter, WholeWriter
+
+MAX_WHOLE_BYTES = 64 * 1024 * 1024
+
+_BOM = b"\xef\xbb\xbf"
+_SSE_FIELDS = (b"data", b"event", b":", b"id", b"retry")
+
+Form = Literal["sse", "json"]
+
+
+class AnswerState(Protocol):
+    """What is read of one answer."""
+
+    ended: bool
+    usage: Usage | None
+
+    def end_of_stream(self) -> None:
+        """The stream is over. Raises UpstreamError where it may not be."""
+
+
+class AnsweringTranslator(ABC):
+    """One request to one target, and its answer."""
+
+    def __init__(
+        self, request: ClientRequest, target: Target, learned: Learned, now: Callable[[], float] = time.time
+    ) -> None:
+        """`now` gives Unix time: rate limits are told as instants."""
+        self.losses: list[Loss] = []
+        self.ended = False
+        self.failure: ApiError | None = None
+        self.stop_reason: str | None = None
+        self.usage: Usage | None = None
+        self._request = request
+        self._target = target
+        self._learned = learned
+        self._now = now
+        self._carrier = self._empty_carrier()
+        self._writer = self._new_writer()
+        self._answer: AnswerState
+        """Made by `encode()`: how an answer is read depends on what was asked."""
+        self._wants_nothing = False
+        self._await_answer()
+
+    def local_answer(self) -> bytes | None:
+        """The empty message of a request for no tokens: it warms caches, and no other API has it.
+
+        After `encode()`.
+        """
+        if not self._wants_nothing or self._request.stream:
+            return None
+        writer = self._whole_writer()
+        self.usage = Usage()
+        writer.finish("max_tokens", self.usage)
+        self.stop_reason = writer.stop_reason
+        self.ended = True
+        return writer.message()
+
+    def begin(self) -> bytes:
+        """message_start and ping, for when the client must be answered before anything meaningful came."""
+        self._writer.start()
+        return self._take()
+
+    def receive_data(self, data: bytes) -> bytes:
+        """Any slice of the upstream's answer -> zero or more bytes of Anthropic SSE."""
+        if self.ended or self.failure is not None:
+            return b""
+        try:
+            self._receive(data)
+        except ApiError as error:
+            self.failure = error
+        return self._take()
+
+    def receive_eof(self) -> bytes:
+        """The upstream's answer is at its end: closes the message, or sets `failure` where it stopped midway."""
+        if self.ended or self.failure is not None:
+            return b""
+        try:
+            self._receive_end()
+        except ApiError as error:
+            self.failure = error
+        return self._take()
+
+    def message(self) -> bytes:
+        """The whole message as JSON, for a client that did not ask for a stream. After `ended`."""
+        if not isinstance(self._writer, WholeWriter):
+            raise TypeError("a streamed message is not kept")
+        return self._writer.message()
+
+    @abstractmethod
+    def _empty_carrier(self) -> Carrier:
+        """The carrier without items, bound to the upstream."""
+
+    @abstractmethod
+    def _event(self, data: bytes) -> None:
+        """The data of one server-sent event. Raises ApiError."""
+
+    @abstractmethod
+    def _json(self, data: bytes) -> None:
+        """A slice of an answer that is JSON. Raises ApiError."""
+
+    @abstractmethod
+    def _json_end(self) -> None:
+        """The end of an answer that is JSON. Raises ApiError."""
+
+    def _await_answer(self) -> None:
+        """Forgets what was read: the answer to another request follows."""
+        self._form: Form | None = None
+        self._beginning = b""
+        """Bytes before the form of the answer is known."""
+        self._sse = SseDecoder()
+        self._whole: list[bytes] = []
+        self._whole_bytes = 0
+
+    def _new_writer(self) -> StreamWriter | WholeWriter:
+        if not self._request.stream:
+            return self._whole_writer()
+        return StreamWriter(
+            message_id=self._request.message_id, model=self._request.model, signature=encode_carrier(self._carrier)
+        )
+
+    def _whole_writer(self) -> WholeWriter:
+        return WholeWriter(
+            message_id=self._request.message_id, model=self._request.model, signature=encode_carrier(self._carrier)
+        )
+
+    def _take(self) -> bytes:
+        if self._answer.ended and not self.ended:
+            self.ended = True
+            self.usage = self._answer.usage
+            self.stop_reason = self._writer.stop_reason
+        return self._writer.take() if isinstance(self._writer, StreamWriter) else b""
+
+    def _receive(self, data: bytes) -> None:
+        if self._form is None:
+            self._beginning += data
+            self._form = self._sniff(self._beginning)
+            if self._form is None:
+                return
+            data, self._beginning = self._beginning, b""
+        if self._form == "json":
+            self._json(data)
+            return
+        for event in self._sse.feed(data):
+            self._event(event)
+
+    def _sniff(self, beginning: bytes) -> Form | None:
+        """The form of an answer by its first bytes; None: there are too few. Content types are often wrong."""
+        text = beginning.removeprefix(_BOM).lstrip()
+        if not text or _BOM.startswith(text):
+            return None
+        if text[:1] in b"{[":
+            return "json"
+        if text.startswith(_SSE_FIELDS):
+            return "sse"
+        if any(field.startswith(text) for field in _SSE_FIELDS):
+            return None
+        what = "a web page" if text[:1] == b"<" else "neither JSON nor an event stream"
+        raise UpstreamProtocolError(f"upstream ({self._name}) answered with {what}; is its base URL right?")
+
+    def _keep(self, data: bytes) -> None:
+        self._whole.append(data)
+        self._whole_bytes += len(data)
+        if self._whole_bytes > MAX_WHOLE_BYTES:
+            raise UpstreamProtocolError(f"upstream ({self._name}) answered with more than {MAX_WHOLE_BYTES >> 20} MiB")
+
+    def _kept(self) -> bytes:
+        """The whole answer, without a byte order mark."""
+        return b"".join(self._whole).removeprefix(_BOM)
+
+    def _receive_end(self) -> None:
+        if self._form == "json":
+            self._json_end()
+            return
+        if self._form is None and self._beginning.strip():
+            raise UpstreamProtocolError(f"upstream ({self._name}) answered with neither JSON nor an event stream")
+        for event in self._sse.close():
+            self._last_event(event)
+        self._answer.end_of_stream()
+
+    def _last_event(self, event: bytes) -> None:
+        """An event whose blank line never came: whole, or cut off with the stream."""
+        try:
+            self._event(event)
+        except UpstreamProtocolError:
+            self._answer.end_of_stream()
+
+    @property
+    def _name(self) -> str:
+        return self._target.provider.name

@@ -1,0 +1,24 @@
+"""The ids under which a client sees tool calls: the upstream's own where they are sound, made-up ones elsewhere."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class ToolIds:
+    """The ids of one message; no two are alike."""
+
+    def __init__(self, seed: str) -> None:
+        """`seed`: ids that must be made up derive from it."""
+        self._seed = seed
+        self._taken: set[str] = set()
+
+    def take(self, id: str, key: int | str, prefix: str = "toolu_") -> str:
+        """The client's id of the call that the upstream calls `id`, perhaps nothing; `key` tells calls apart."""
+        if id in self._taken or not _ID.fullmatch(id):
+            id = prefix + hashlib.sha256(f"{self._seed}:{key}".encode()).hexdigest()[:24]
+        self._taken.add(id)
+        return id
