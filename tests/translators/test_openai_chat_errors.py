@@ -141,6 +141,74 @@ def test_long_text_is_cut() -> None:
             (1200000, 1048576),
             id="Gemini",
         ),
+        pytest.param(
+            "Input tokens exceed the configured limit of 100 tokens. Your messages resulted in 120 tokens.",
+            None,
+            (120, 100),
+            id="configured limit",
+        ),
+        pytest.param(
+            "The decoder prompt (length 120) is longer than the maximum model length of 100.",
+            None,
+            (120, 100),
+            id="older vLLM",
+        ),
+        pytest.param(
+            "You passed 120 input tokens and requested 10 output tokens. However, the model's context length is only "
+            "100 tokens.",
+            None,
+            (120, 100),
+            id="newer vLLM",
+        ),
+        pytest.param(
+            "The input (120 tokens) is longer than the model's context length (100 tokens).",
+            None,
+            (120, 100),
+            id="SGLang",
+        ),
+        pytest.param(
+            "Prompt contains 120 tokens and 0 draft tokens, too large for model with 100 maximum context length",
+            None,
+            (120, 100),
+            id="Mistral",
+        ),
+        pytest.param(
+            "This model's maximum prompt length is 100 but the request contains 120 tokens.",
+            None,
+            (120, 100),
+            id="xAI",
+        ),
+        pytest.param(
+            "The prompt is too long: 120, model maximum context length: 100", None, (120, 100), id="Fireworks"
+        ),
+        pytest.param(
+            "Please reduce the length of the messages or completion. Current length is 120 while limit is 100",
+            None,
+            (120, 100),
+            id="Cerebras",
+        ),
+        pytest.param(
+            "`inputs` tokens + `max_new_tokens` must be <= 100. Given: 120 `inputs` tokens and 5 `max_new_tokens`",
+            None,
+            (120, 100),
+            id="TGI",
+        ),
+        pytest.param(
+            "too many tokens: total number of tokens in the prompt cannot exceed 100 - received 120",
+            None,
+            (120, 100),
+            id="Cohere",
+        ),
+        pytest.param(
+            "Invalid request: Your request exceeded model token limit: 5000", None, (5001, 5000), id="Moonshot"
+        ),
+        pytest.param("Range of input length should be [1, 5000]", None, (5001, 5000), id="DashScope"),
+        pytest.param(
+            "Request body too large for x model. Max size: 5000 tokens.", None, (5001, 5000), id="GitHub Models"
+        ),
+        pytest.param("context window exceeds limit (2013)", None, (1000, 999), id="MiniMax, a code in brackets"),
+        pytest.param("Prompt exceeds max length", None, (1000, 999), id="Zhipu"),
+        pytest.param("Please reduce the length of the messages or completion.", None, (1000, 999), id="Groq"),
         pytest.param("Your input exceeds the context window of this model.", 5000, (5001, 5000), id="no numbers"),
         pytest.param("Your input exceeds the context window of this model.", None, (1000, 999), id="nothing known"),
         pytest.param(
@@ -175,8 +243,16 @@ def test_context_overflow_by_its_code(fields: dict[str, object]) -> None:
         " and your request has 1000 input tokens (4000 > 4096 - 1000).",
         "This endpoint's maximum context length is 4096 tokens. However, you requested about 5000 tokens"
         " (1000 of text input, 4000 in the output).",
+        "This endpoint's maximum context length is 4096 tokens. However, you requested about 5000 tokens"
+        " (600 of text input, 400 of tool input, 4000 in the output).",
+        "This model's maximum context length is 4096 tokens. However, you requested 4000 output tokens and your prompt"
+        " contains at least 1000 input tokens, for a total of at least 5000 tokens.",
+        "Requested token count exceeds the model's maximum context length of 4096 tokens. You requested a total of 5000"
+        " tokens: 1000 tokens from the input messages and 4000 tokens for the completion.",
+        "input length and `max_tokens` exceed context limit: 1000 + 4000 > 4096, decrease input length or `max_tokens`"
+        " and try again",
     ],
-    ids=["OpenAI", "vLLM", "OpenRouter"],
+    ids=["OpenAI", "vLLM", "OpenRouter", "OpenRouter with tools", "newer vLLM", "SGLang", "Anthropic's own"],
 )
 def test_too_many_tokens_asked_for(text: str) -> None:
     """Where the prompt alone fits, the client is told to ask for fewer tokens."""

@@ -10,24 +10,40 @@ from collections.abc import Iterable, Mapping
 
 _CODES = frozenset({"context_length_exceeded", "exceed_context_size_error", "too_many_prompt_tokens"})
 _SAYS_SO = re.compile(
-    r"maximum context length|exceeds? the (?:model's |available )?context|too many tokens|input token count"
-    r"|context (?:window|length|size)|total length of all messages is too long|prompt (?:is )?too long",
+    r"maximum (?:context|prompt|model) length|exceeds? the (?:model's |available )?context|too many tokens"
+    r"|input token count|input tokens exceed|exceeded model token limit|context (?:window|length|size|limit)"
+    r"|total length of all messages is too long|(?:prompt|input) (?:is )?too long|prompt exceeds max length"
+    r"|range of input length|input length \d+ exceeds|max_new_tokens.? must be <=|max size: \d+ tokens"
+    r"|reduce the length of the (?:messages|prompt|input)",
     re.IGNORECASE,
 )
-_PROMPT_AND_ANSWER = (
-    re.compile(
+_PROMPT_AND_ANSWER = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
         r"(?P<prompt>\d{1,12}) (?:in the (?:messages|prompt)|of text input)"
-        r".{0,80}?(?P<answer>\d{1,12}) in the (?:completion|output)"
-    ),
-    re.compile(r"too large: (?P<answer>\d{1,12}).{0,120}?request has (?P<prompt>\d{1,12}) input tokens"),
+        r".{0,80}?(?P<answer>\d{1,12}) in the (?:completion|output)",
+        r"too large: (?P<answer>\d{1,12}).{0,120}?request has (?P<prompt>\d{1,12}) input tokens",
+        r"requested (?P<answer>\d{1,12}) output tokens and your prompt contains (?:at least )?(?P<prompt>\d{1,12})",
+        r"passed (?P<prompt>\d{1,12}) input tokens and requested (?P<answer>\d{1,12}) output tokens",
+        r"(?P<prompt>\d{1,12}) tokens from the input messages and (?P<answer>\d{1,12}) tokens for the completion",
+        r"given: (?P<prompt>\d{1,12}) `inputs` tokens and (?P<answer>\d{1,12})",
+        r"context limit: (?P<prompt>\d{1,12}) \+ (?P<answer>\d{1,12})",
+    )
 )
+_TOTAL = re.compile(r"requested (?:about |a total of )?(\d{1,12}) tokens", re.IGNORECASE)
 _PROMPT = re.compile(
-    r"(?:resulted in|requested(?: about)?|request has|request \(|input token count (?:of |is |\()?) ?(\d{1,12})"
-    r"|(\d{1,12}) tokens? >"
+    r"(?:resulted in|passed|request has|contains|requested(?: about| a total of)?|current length is|received"
+    r"|input token count|total number of tokens|\(length|input length|too long:|exceeded:|given:|request|input)"
+    r" ?(?:of |is |\()?(\d{1,12})|(\d{1,12}) tokens? >",
+    re.IGNORECASE,
 )
 _LIMIT = re.compile(
-    r"maximum context length(?: is| of)? (\d{1,12})|context (?:size|window|length)(?: is| of|:)? ?\(?(\d{1,12})"
-    r"|allowed \((\d{1,12})\)|supports (?:only )?up to (\d{1,12})|> (\d{1,12})|limit (?:is|of) (\d{1,12})"
+    r"(?:maximum (?:context|prompt|model) length|context (?:size|window|length)|tokens allowed|supports)"
+    r"(?: is| of| only| up to|:)*[ (]{1,2}(\d{1,12})"
+    r"|(?:configured limit|token limit|maximum length|cannot exceed|must be <=|max size)(?: of|:)? (\d{1,12})"
+    r"|\blimit (?:is |of )(\d{1,12})"
+    r"|(\d{1,12}) maximum context length|should be \[\d{1,12}, ?(\d{1,12})\]|> (\d{1,12})",
+    re.IGNORECASE,
 )
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}\b)")
 
@@ -63,7 +79,10 @@ def overflow_message(
 def _prompt_and_answer(text: str) -> tuple[int, int] | None:
     for pattern in _PROMPT_AND_ANSWER:
         if found := pattern.search(text):
-            return int(found["prompt"]), int(found["answer"])
+            prompt, answer = int(found["prompt"]), int(found["answer"])
+            # OpenRouter counts the tools apart from the text.
+            total = _number(_TOTAL, text) or 0
+            return max(prompt, total - answer), answer
     return None
 
 
