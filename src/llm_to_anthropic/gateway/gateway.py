@@ -22,7 +22,7 @@ from llm_to_anthropic.observers.transcript import Transcript
 from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.routing import ModelEntry, Router
 from llm_to_anthropic.settings import Settings
-from llm_to_anthropic.translators.message_memory import MessageMemory
+from llm_to_anthropic.translators.memory import Memory, Remembered
 from llm_to_anthropic.translators.registry import make_translator
 from llm_to_anthropic.translators.request import decode_request
 from llm_to_anthropic.translators.translator import ClientRequest, Learned, Translator, UpstreamRequest
@@ -49,7 +49,8 @@ class Gateway:
         self._transcript = transcript
         self._counter = TokenCounter()
         self._passthrough = Passthrough(settings, upstream)
-        self._memory = MessageMemory()
+        self._messages_memory: Memory[Remembered] = Memory()
+        self._frames_memory: Memory[object] = Memory()
         self._learned: dict[tuple[str, str], Learned] = {}
         self._running: set[asyncio.Task[None]] = set()
 
@@ -230,7 +231,7 @@ class Gateway:
         if learned is None:
             if len(self._learned) >= MAX_LEARNED:
                 self._learned.clear()
-            learned = self._learned[key] = Learned(memory=self._memory)
+            learned = self._learned[key] = Learned(messages=self._messages_memory, frames=self._frames_memory)
         return learned
 
 

@@ -11,50 +11,49 @@ from msgspec import Raw
 
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.providers.provider import Target
-from llm_to_anthropic.translators.history import History, TurnReader, drop_empty
+from llm_to_anthropic.translators.history import TurnReader, drop_empty
 from llm_to_anthropic.translators.losses import LossReport
-from llm_to_anthropic.translators.message_memory import UNFIT, Remembered, fit_together
+from llm_to_anthropic.translators.memory import UNFIT, Memory, Remembered, fit_together
 from llm_to_anthropic.translators.openai_chat_content import ChatContent
 from llm_to_anthropic.translators.pairing import Pairing, Placed, Turn
 from llm_to_anthropic.translators.request import decode_message
-from llm_to_anthropic.translators.translator import ClientRequest, Learned
+from llm_to_anthropic.translators.translator import ClientRequest
 from llm_to_anthropic.wire.anthropic import ToolReferenceBlock, ToolResultBlock, ToolUseBlock
+
+_NOTHING: frozenset[str] = frozenset()
 
 
 class KnownMessages(msgspec.Struct, frozen=True, kw_only=True):
     """The messages of a request, rendered; none depends on its place."""
 
-    rendered: list[Raw]
-    history: History
-    """Without turns: what else there is to know of it."""
+    rendered: bytes
+    used_tools: frozenset[str]
     media_bytes: int
 
 
-def render_from_memory(
-    messages: list[Raw], learned: Learned, client: ClientRequest, target: Target
+def render_known(
+    messages: list[Raw], memory: Memory[Remembered], scope: str, client: ClientRequest, target: Target
 ) -> KnownMessages | None:
     """All messages rendered, or None where the general way has to see the request."""
-    quirks = target.quirks
-    if quirks.merge_same_role or quirks.merge_system:
+    if not messages or target.quirks.merge_same_role or target.quirks.merge_system:
         return None
-    memory = learned.memory
-    scope = f"{client.api_version}/{target.provider.name}/{target.model}/{learned.quirks or ''}"
     known: list[Remembered] = []
     for index, raw in enumerate(messages):
         data = bytes(raw)
         found = memory.get(scope, data)
         if found is None:
             found = _render_alone(raw, index, client, target)
-            memory.put(scope, data, found)
+            memory.put(scope, data, found, len(found.rendered))
         if not found.fit:
             return None
         known.append(found)
-    if not fit_together(known):
+    rendered = b",".join([message.rendered for message in known if message.rendered])
+    if not rendered or not fit_together(known):
         return None
-    used = frozenset[str]().union(*[message.used_tools for message in known if message.used_tools])
+    used = [message.used_tools for message in known if message.used_tools]
     return KnownMessages(
-        rendered=[part for message in known for part in message.rendered],
-        history=History(turns=[], tool_changes=[], used_tools=used, effort=None),
+        rendered=rendered,
+        used_tools=_NOTHING.union(*used) if used else _NOTHING,
         media_bytes=sum([message.media_bytes for message in known]),
     )
 
@@ -81,12 +80,12 @@ def _render_turn(turn: Turn, content: ChatContent, losses: LossReport, searched:
         turn = _answered(turn, results, losses)
         inner = [placed.block for result in turn.results for placed in result.content]
         used |= {block.tool_name for block in inner if isinstance(block, ToolReferenceBlock)}
-    rendered = [Raw(msgspec.json.encode(message)) for message in content.messages(turn, first=False)]
+    rendered = [msgspec.json.encode(message) for message in content.messages(turn, first=False)]
     if losses.losses or content.documents:
         return UNFIT
     return Remembered(
         role=turn.role,
-        rendered=tuple(rendered),
+        rendered=b",".join(rendered),
         calls=tuple(call.id for call in calls),
         results=tuple(result.tool_use_id for result in results),
         used_tools=frozenset(used),

@@ -18,9 +18,10 @@ from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.translators.checks import check_supported, given, report_unsupported
 from llm_to_anthropic.translators.history import History, read_history
 from llm_to_anthropic.translators.losses import LossReport
+from llm_to_anthropic.translators.memory import cut_out
 from llm_to_anthropic.translators.openai_chat_content import ChatContent, merge_roles
-from llm_to_anthropic.translators.openai_chat_memory import KnownMessages, render_from_memory
-from llm_to_anthropic.translators.request import block_type, decode_blocks, dotted
+from llm_to_anthropic.translators.openai_chat_memory import render_known
+from llm_to_anthropic.translators.request import block_type, check_text, decode_blocks, decode_fields, dotted
 from llm_to_anthropic.translators.schemas import close_schema, prepare_schema
 from llm_to_anthropic.translators.thinking import Level, is_off, is_on, nearest_effort, wanted_level
 from llm_to_anthropic.translators.tools import DeclaredTool, client_names, declare_tools, is_web_search, upstream_name
@@ -42,7 +43,12 @@ ATTRIBUTION = "x-anthropic-billing-header"
 _TIERS = {"auto": "auto", "standard_only": "default"}
 _NO_ARGUMENT_CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 _NO_SEARCH = "Web search is not available here. Say so where it is asked for; never make up search results."
+_PLACE = Raw(b'{"messages":"stand here"}')
+"""Stands for the messages in a frame. Before it come a model name and texts, which hold no such object."""
 _JSON_PROMPT = "Answer with one JSON object that fits this JSON schema, and with nothing else:"
+
+
+_RAW_LIST = msgspec.json.Decoder(list[Raw])
 
 
 class ChatEncoding(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,30 +74,65 @@ class ChatEncoding(msgspec.Struct, frozen=True, kw_only=True):
     """Text of the request, without images and files: what an estimate of its tokens goes by."""
     reasoning_effort: str | None
     """What was asked of the upstream, where it has levels."""
+    wants_nothing: bool
+    """`max_tokens: 0`: no upstream need be asked."""
     stream: bool
     """Asked of the upstream: for streaming clients, and where stop sequences end an answer early."""
 
 
-def encode_chat(
-    request: MessagesRequest, client: ClientRequest, target: Target, learned: Learned | None = None
-) -> ChatEncoding:
-    """The request for this target, whose quirks hold what was learned of it already.
+class _Frame(msgspec.Struct, frozen=True):
+    """All of an encoding but its messages: what stands before and after them."""
 
-    `learned` brings the memory of messages rendered before. Raises ClientError (400) for what cannot be carried.
-    """
+    head: bytes
+    tail: bytes
+    encoding: ChatEncoding
+
+
+class _Conversation(msgspec.Struct):
+    messages: Raw
+
+
+_CONVERSATION = msgspec.json.Decoder(_Conversation)
+
+
+def encode_chat(request: MessagesRequest, client: ClientRequest, target: Target) -> ChatEncoding:
+    """The request for this target. Raises ClientError (400) for what it cannot carry."""
     try:
-        return _Encoder(request, client, target, learned).encode()
+        return _Encoder(request, client, target).encode()
     except RecursionError as error:
         raise ClientError("The request holds a part that is nested too deeply.") from error
+
+
+def encode_known(client: ClientRequest, target: Target, learned: Learned) -> ChatEncoding | None:
+    """The same encoding, put together out of what was rendered before.
+
+    None where the general way has to see the request. Raises ClientError (400) as `encode_chat`.
+    """
+    body = client.body
+    check_text(body)
+    try:
+        part = _CONVERSATION.decode(body).messages
+        messages = _RAW_LIST.decode(part)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    scope = f"{client.api_version}/{target.provider.name}/{target.model}/{learned.quirks or ''}"
+    known = render_known(messages, learned.messages, scope, client, target)
+    if known is None:
+        return None
+    scope = f"{scope}/{client.session_id}/{client.strict}/{client.stream}/{sorted(known.used_tools)}"
+    outside = cut_out(body, part)
+    frame = learned.frames.get(scope, outside)
+    if not isinstance(frame, _Frame):
+        frame = _Encoder(decode_fields(body), client, target).frame(known.used_tools)
+        learned.frames.put(scope, outside, frame, len(frame.head) + len(frame.tail))
+    whole = b"".join((frame.head, known.rendered, frame.tail))
+    return msgspec.structs.replace(frame.encoding, body=whole, input_bytes=max(len(whole) - known.media_bytes, 0))
 
 
 class _Encoder:
     """The state of one encoding."""
 
-    def __init__(
-        self, request: MessagesRequest, client: ClientRequest, target: Target, learned: Learned | None
-    ) -> None:
-        self._learned = learned
+    def __init__(self, request: MessagesRequest, client: ClientRequest, target: Target) -> None:
         self._request = request
         self._client = client
         self._model = client.model
@@ -102,16 +143,30 @@ class _Encoder:
         self._strict_schemas: dict[str, object] = {}
 
     def encode(self) -> ChatEncoding:
-        request = self._request
+        self._check()
         client = self._client
-        check_supported(request, model=self._model, api_version=client.api_version, strict=client.strict)
-        report_unsupported(request, self._losses)
-        known = self._from_memory()
-        history = known.history if known else self._read_history()
+        history = read_history(self._request, self._losses, model=client.model, api_version=client.api_version)
+        prompt = self._prompt()
+        return self._encode(history, [*prompt, *self._messages(history, first=not prompt)])
+
+    def frame(self, used_tools: frozenset[str]) -> _Frame:
+        """The encoding of a conversation that is rendered already."""
+        self._check()
+        history = History(turns=[], tool_changes=[], used_tools=used_tools, effort=None)
+        encoding = self._encode(history, [*self._prompt(), _PLACE])
+        head, _, tail = encoding.body.partition(bytes(_PLACE))
+        return _Frame(head, tail, msgspec.structs.replace(encoding, body=b""))
+
+    def _check(self) -> None:
+        client = self._client
+        check_supported(self._request, model=client.model, api_version=client.api_version, strict=client.strict)
+        report_unsupported(self._request, self._losses)
+
+    def _encode(self, history: History, messages: list[ChatMessage | Raw]) -> ChatEncoding:
+        request = self._request
         tools = self._declared(history)
         stops = tuple(request.stop_sequences or ())
-        chat = ChatRequest(model=self._target.model, messages=self._prompt())
-        chat.messages.extend(known.rendered if known else self._messages(history, first=not chat.messages))
+        chat = ChatRequest(model=self._target.model, messages=messages)
         chat.stream = self._client.stream or bool(stops) or None
         self._set_tools(chat, tools)
         self._set_limits(chat, stops)
@@ -133,20 +188,9 @@ class _Encoder:
             thinking_asked=is_on(request.thinking),
             input_bytes=max(len(body) - self._content.media_bytes, 0),
             reasoning_effort=chat.reasoning_effort,
+            wants_nothing=request.max_tokens == 0,
             stream=bool(chat.stream),
         )
-
-    def _from_memory(self) -> KnownMessages | None:
-        if self._learned is None:
-            return None
-        known = render_from_memory(self._request.messages, self._learned, self._client, self._target)
-        if known is not None:
-            self._content.media_bytes += known.media_bytes
-        return known
-
-    def _read_history(self) -> History:
-        client = self._client
-        return read_history(self._request, self._losses, model=client.model, api_version=client.api_version)
 
     def _prompt(self) -> list[ChatMessage | Raw]:
         blocks = self._system_blocks()

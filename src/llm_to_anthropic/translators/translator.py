@@ -10,7 +10,7 @@ import msgspec
 from llm_to_anthropic.errors import ApiError
 from llm_to_anthropic.exchange import Loss, Usage
 from llm_to_anthropic.providers.provider import Target
-from llm_to_anthropic.translators.message_memory import MessageMemory
+from llm_to_anthropic.translators.memory import Memory, Remembered
 
 
 class UpstreamRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,8 +46,10 @@ class Learned(msgspec.Struct):
     """
 
     quirks: dict[str, object] = msgspec.field(default_factory=dict)
-    memory: MessageMemory = msgspec.field(default_factory=MessageMemory)
+    messages: Memory[Remembered] = msgspec.field(default_factory=Memory)
     """Messages rendered before, of all targets."""
+    frames: Memory[object] = msgspec.field(default_factory=Memory)
+    """What surrounded them; each translator knows its own kind."""
 
 
 class Translator(Protocol):

@@ -8,11 +8,10 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import Raw
 
 from llm_to_anthropic.errors import ClientError
-from llm_to_anthropic.translators.message_memory import MessageMemory, Remembered
-from llm_to_anthropic.translators.openai_chat_request import ChatEncoding, encode_chat
+from llm_to_anthropic.translators.memory import Memory
+from llm_to_anthropic.translators.openai_chat_request import ChatEncoding, encode_chat, encode_known
 from llm_to_anthropic.translators.request import decode_request
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
 from tests.translators.chat_requests import target
@@ -65,21 +64,37 @@ def rounds(draw: st.DrawFn) -> list[Json]:
     return messages
 
 
-def encode(messages: list[Json], learned: Learned | None) -> ChatEncoding | str:
-    body = msgspec.json.encode({"model": "m", "max_tokens": 9, "messages": messages, "tools": TOOLS})
+def encode(messages: list[Json], learned: Learned | None, **fields: Json) -> ChatEncoding | str:
+    body = msgspec.json.encode({"model": "m", "max_tokens": 9, "messages": messages, "tools": TOOLS} | fields)
     client = ClientRequest(body=body, model="m", stream=False, request_id="req_1", message_id="msg_1")
     try:
-        return encode_chat(decode_request(body), client, target(), learned)
+        known = encode_known(client, target(), learned) if learned else None
+        return known or encode_chat(decode_request(body), client, target())
     except ClientError as error:
         return error.message
 
 
-@given(st.lists(rounds() | st.lists(USER | ASSISTANT | SYSTEM, min_size=1, max_size=6), min_size=1, max_size=3))
-def test_the_memory_changes_nothing(conversations: list[list[Json]]) -> None:
+CONVERSATION = rounds() | st.lists(USER | ASSISTANT | SYSTEM, min_size=1, max_size=6)
+FIELDS = st.fixed_dictionaries(
+    {},
+    optional={
+        "system": TEXTS | st.lists(TEXT, max_size=2),
+        "top_k": st.just(5),
+        "stop_sequences": st.just(["x"]),
+        "thinking": st.just({"type": "enabled", "budget_tokens": 1024}),
+        "max_tokens": st.sampled_from([0, 9, 10**9]),
+        "output_format": st.just({"type": "json_schema", "schema": {"type": "object"}}),
+        "messages_": st.just([]),
+    },
+)
+
+
+@given(st.lists(st.tuples(CONVERSATION, FIELDS), min_size=1, max_size=3))
+def test_the_memory_changes_nothing(requests: list[tuple[list[Json], Json]]) -> None:
     """Whatever was remembered before, a request, its losses and its errors are those of a fresh start."""
     learned = Learned()
-    for messages in conversations * 2:
-        assert encode(messages, learned) == encode(messages, None)
+    for messages, fields in requests * 2:
+        assert encode(messages, learned, **fields) == encode(messages, None, **fields)
 
 
 def test_a_conversation_that_grows_is_rendered_once() -> None:
@@ -87,34 +102,36 @@ def test_a_conversation_that_grows_is_rendered_once() -> None:
     learned = Learned()
     messages: list[Json] = [{"role": "user", "content": "one"}]
     encode(messages, learned)
-    (known,) = (learned.memory.get(scope, raw) for scope, raw in list(learned.memory.remembered()))
+    ((scope, raw),) = learned.messages.keys()
+    known = learned.messages.get(scope, raw)
     encode([*messages, {"role": "assistant", "content": "two"}, {"role": "user", "content": "three"}], learned)
-    assert len(learned.memory.remembered()) == 3
-    assert known in (learned.memory.get(scope, raw) for scope, raw in learned.memory.remembered())
+    assert len(learned.messages.keys()) == 3
+    assert learned.messages.get(scope, raw) is known
+    assert len(learned.frames.keys()) == 1
 
 
 def test_targets_do_not_share_what_they_remember() -> None:
     """A message rendered for one target is rendered anew for another, whose quirks differ."""
-    memory = MessageMemory()
-    memory.put("one", b"m", Remembered())
+    memory: Memory[str] = Memory()
+    memory.put("one", b"m", "x", 1)
     assert memory.get("other", b"m") is None
 
 
 @pytest.mark.parametrize("size", [10, 1000])
 def test_the_memory_is_bounded(size: int) -> None:
     """However much passes through, the memory keeps to its bytes and forgets what was used least recently."""
-    memory = MessageMemory(max_bytes=10_000)
-    memory.put("s", b"first", Remembered())
+    memory: Memory[int] = Memory(max_bytes=10_000)
+    memory.put("s", b"first", 1, 1)
     for number in range(100):
         memory.get("s", b"first")
-        memory.put("s", b"%d" % number, Remembered(rendered=(Raw(b"x" * size),)))
-    assert memory.get("s", b"first") is not None
+        memory.put("s", b"%d" % number, number, size)
+    assert memory.get("s", b"first") == 1
     assert memory.get("s", b"0") is None
     assert memory.used_bytes <= 10_000
 
 
 def test_what_is_too_large_is_not_remembered() -> None:
     """One huge message does not push out all others."""
-    memory = MessageMemory()
-    memory.put("s", b"x" * (2 << 20), Remembered())
-    assert memory.remembered() == []
+    memory: Memory[int] = Memory()
+    memory.put("s", b"x" * (2 << 20), 1, 1)
+    assert memory.keys() == []

@@ -1,0 +1,98 @@
+"""What was rendered before: agents resend their whole conversation each turn, and their prompt and tools with it.
+
+A message is remembered by its bytes if it reads the same wherever it stands: nothing of it was lost, mended,
+numbered or merged with a neighbour. What surrounds the messages is a frame, remembered the same way.
+Bounded in bytes; what was used last stays longest.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Generic, Literal, TypeVar
+
+import msgspec
+from msgspec import Raw
+
+MAX_BYTES = 24 * 1024 * 1024
+MAX_ENTRY_BYTES = 1024 * 1024
+ENTRY_BYTES = 500
+"""What an entry takes beside its bytes, roughly."""
+
+
+class Remembered(msgspec.Struct, frozen=True, kw_only=True):
+    """One message as an upstream takes it."""
+
+    fit: bool = True
+    """False: it was tried and depends on its place; the whole request is rendered the general way."""
+    role: Literal["user", "assistant", "system"] = "user"
+    rendered: bytes = b""
+    """Upstream messages as JSON, comma between them."""
+    calls: tuple[str, ...] = ()
+    """Ids of its tool calls."""
+    results: tuple[str, ...] = ()
+    """Ids of the calls that it answers."""
+    used_tools: frozenset[str] = frozenset()
+    media_bytes: int = 0
+
+
+UNFIT = Remembered(fit=False)
+
+Value = TypeVar("Value")
+
+
+class Memory(Generic[Value]):
+    """Values by scope and bytes. The scope tells targets, and what was learned of them, apart."""
+
+    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+        self.used_bytes = 0
+        self._entries: OrderedDict[tuple[str, bytes], tuple[Value, int]] = OrderedDict()
+        self._max_bytes = max_bytes
+
+    def keys(self) -> list[tuple[str, bytes]]:
+        """Scope and bytes of what is remembered, the least recently used first."""
+        return list(self._entries)
+
+    def get(self, scope: str, data: bytes) -> Value | None:
+        """What is remembered of these bytes."""
+        key = (scope, data)
+        found = self._entries.get(key)
+        if found is None:
+            return None
+        self._entries.move_to_end(key)
+        return found[0]
+
+    def put(self, scope: str, data: bytes, value: Value, size: int) -> None:
+        """Remembers a value of `size` bytes, and forgets the least used ones where there is no room."""
+        size += len(data) + ENTRY_BYTES
+        key = (scope, data)
+        if size > MAX_ENTRY_BYTES or key in self._entries:
+            return
+        self._entries[key] = (value, size)
+        self.used_bytes += size
+        while self.used_bytes > self._max_bytes:
+            _, (_, freed) = self._entries.popitem(last=False)
+            self.used_bytes -= freed
+
+
+def fit_together(messages: Sequence[Remembered]) -> bool:
+    """Whether these messages follow each other so that none has to be mended or moved.
+
+    Each call is answered by the next message, all results in the order of the calls, and no id comes twice.
+    """
+    asked: tuple[str, ...] = ()
+    ids: list[str] = []
+    for message in messages:
+        if message.results != asked or (asked and message.role != "user"):
+            return False
+        asked = message.calls
+        if asked:
+            ids.extend(asked)
+    return not asked and len(ids) == len(set(ids)) and messages[-1].role != "assistant"
+
+
+def cut_out(body: bytes, part: Raw) -> bytes:
+    """A body without one of its parts, and the place where that stood: together with the part it is the whole."""
+    data = bytes(part)
+    place = body.find(data)
+    return b"%d:%b%b" % (place, body[:place], body[place + len(data) :])
