@@ -34,6 +34,7 @@ def test_end_of_stream_before_the_end_is_a_failure() -> None:
         pytest.param(b"{}", "no choices", id="empty object"),
         pytest.param(b'{"choices": []}', "no choices", id="no choices"),
         pytest.param(b'{"detail": "Not here"}', "Not here", id="another error form"),
+        pytest.param(b'{"choices": null, "base_resp": {"status_msg": "login fail"}}', "login fail", id="MiniMax"),
         pytest.param(b"data: nonsense\n\n", "no JSON", id="chunk that is no JSON"),
         pytest.param(DONE, "no choices", id="only the end"),
         pytest.param(b"data: " + b"[" * 5000 + b"\n\n", "no JSON", id="nested deeply"),
@@ -76,6 +77,22 @@ def test_error_after_text_ends_the_stream() -> None:
     assert after == b""
     assert made.failure is not None
     assert made.receive_data(FINISH) == made.receive_eof() == b""
+
+
+@pytest.mark.parametrize(
+    ("bare", "status"),
+    [
+        pytest.param({"object": "error", "message": "Boom", "type": "BadRequestError", "code": 400}, 400, id="vLLM"),
+        pytest.param({"message": "Boom", "code": "rate_limit_exceeded"}, 429, id="message and code"),
+        pytest.param({"detail": "Boom"}, 502, id="detail"),
+        pytest.param({"object": "error", "message": "Boom", "code": "\ud800"}, 502, id="unreadable code"),
+    ],
+)
+def test_bare_error_in_a_stream(bare: object, status: int) -> None:
+    """An error without an `error` around it is no normal end, even where [DONE] follows."""
+    found = failure(delta(content="Hel"), data(bare), DONE)
+    assert found[0] == status
+    assert "Boom" in found[2]
 
 
 def test_error_of_a_choice() -> None:

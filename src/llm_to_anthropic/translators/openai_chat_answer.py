@@ -136,6 +136,8 @@ class ChatAnswer:
     def _take_notes(self, completion: Completion) -> None:
         if completion.error and is_error(completion.error):
             raise embedded_error(bytes(completion.error), self._options.context)
+        if (completion.message or completion.detail) and not completion.choices:
+            raise embedded_error(_bare_error(completion), self._options.context)
         if (completion.usage or completion.x_groq) and (usage := reported_usage(completion)):
             self._reported = usage
         if completion.service_tier:
@@ -270,3 +272,8 @@ class ChatAnswer:
             return "refusal"
         # Some servers add the cause: `content_filter: PROHIBITED_CONTENT`.
         return _STOP_REASONS.get((self._finish or "").lower().partition(":")[0], "end_turn")
+
+
+def _bare_error(completion: Completion) -> bytes:
+    members = {name: getattr(completion, name) for name in ("message", "detail", "code", "type")}
+    return msgspec.json.encode({name: value for name, value in members.items() if value})

@@ -178,7 +178,9 @@ def _first_text(value: dict[str, object], inner: object) -> str:
     if isinstance(inner, dict):
         text = _string(inner.get("message")) or _details(inner.get("detail"))
         return _with_origin(text, inner.get("metadata"))
-    candidates = (inner, value.get("message"), value.get("detail"), value.get("title"))
+    minimax = value.get("base_resp")
+    told = minimax.get("status_msg") if isinstance(minimax, dict) else None
+    candidates = (inner, value.get("message"), value.get("detail"), value.get("title"), told)
     return next((text for text in map(_details, candidates) if text), "")
 
 

@@ -46,6 +46,7 @@ def read_loosely(data: bytes) -> Completion:
         error=_raw(value.get("error")),
         service_tier=_text_or_none(value.get("service_tier")),
         x_groq=GroqExtras(usage=_usage(extras.get("usage"))),
+        **{name: _raw(value.get(name)) for name in ("message", "detail", "code", "type")},
     )
 
 

@@ -93,6 +93,11 @@ class Completion(msgspec.Struct):
     service_tier: str | None = None
     x_groq: GroqExtras | None = None
     """Groq's own place of the usage in streams."""
+    message: Raw = NO_RAW
+    """With the next three: an error that some servers (vLLM, FastAPI) put bare into a stream, without `error`."""
+    detail: Raw = NO_RAW
+    code: Raw = NO_RAW
+    type: Raw = NO_RAW
 
 
 class TextPart(msgspec.Struct, tag="text", omit_defaults=True):
