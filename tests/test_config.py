@@ -146,6 +146,9 @@ def test_every_variable_is_accepted(place: Place) -> None:
         "USE_VERTEX_AUTH": "false",
         "VERTEX_PROJECT": "p",
         "VERTEX_LOCATION": "l",
+        "VERTEX_BASE_URL": "http://localhost:1",
+        "GOOGLE_GENAI_API_VERSION": "v1",
+        "GOOGLE_APPLICATION_CREDENTIALS": "credentials.json",
     }
     assert set(values) == set(ENV_NAMES)
     settings = place.load(values)

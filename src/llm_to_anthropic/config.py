@@ -1,7 +1,8 @@
 """Flags, environment, .env and TOML file -> validated settings: the only reader of the environment and of files.
 
 The work is shared with config_sources.py (what was said where), config_schema.py (its shape),
-config_tables.py (tables that mirror a Struct), config_providers.py (accounts, aliases) and config_keys.py.
+config_tables.py (tables that mirror a Struct), config_providers.py (accounts, aliases), config_google.py,
+config_urls.py and config_keys.py.
 Importing this module is cheap: pydantic is imported when `load` runs.
 """
 
@@ -105,8 +106,6 @@ def _warn_of_missing_protocols(schema: Schema, settings: Settings, report: Repor
 
     if schema.openai_api == "responses" and "openai_responses" not in TRANSLATORS:
         report.warn("OPENAI_API is responses, which this version does not speak yet: Chat Completions is used.")
-    if schema.use_vertex_auth and "gemini" not in TRANSLATORS:
-        report.warn("USE_VERTEX_AUTH is read, but this version does not speak Gemini's protocol yet.")
     for provider in filter(usable, settings.providers.values()):
         if provider.protocol not in {"anthropic", *TRANSLATORS}:
             report.warn(

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, urlsplit
 
+from llm_to_anthropic.config_google import GoogleReader
 from llm_to_anthropic.config_keys import KeyReader
 from llm_to_anthropic.config_sources import Report, Sources, did_you_mean, quoted
 from llm_to_anthropic.config_tables import overrides
+from llm_to_anthropic.config_urls import base_url_of, url_parts
 from llm_to_anthropic.providers.presets import PRESETS, Preset, find_preset
-from llm_to_anthropic.providers.provider import Credential, Protocol, Provider
-from llm_to_anthropic.providers.quirks import ChatQuirks
+from llm_to_anthropic.providers.provider import Backend, Credential, Protocol, Provider
+from llm_to_anthropic.providers.quirks import ChatQuirks, GeminiQuirks
 
 if TYPE_CHECKING:
     from llm_to_anthropic.config_schema import ProviderTable, Schema
@@ -22,13 +23,6 @@ BUILT_IN = ("openai", "gemini", "anthropic")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0"})  # noqa: S104  compared with, not bound to
 _SYNONYMS = frozenset({"google", "models"})
-_ENDPOINTS: Mapping[Protocol, tuple[str, ...]] = {
-    "openai_chat": ("/chat/completions",),
-    "openai_responses": ("/responses",),
-    "anthropic": ("/messages", "/v1"),
-    "gemini": ("/models", "/v1beta", "/v1"),
-}
-"""Ends of a URL that the protocol's own paths begin with; they are cut off, in this order."""
 
 
 class ProviderBuilder:
@@ -39,14 +33,17 @@ class ProviderBuilder:
         self._sources = sources
         self._report = report
         self._keys = KeyReader(sources, report)
+        self._google = GoogleReader(schema, sources, report)
 
     def providers(self) -> dict[str, Provider]:
         """All providers by name: the built-in ones, with or without a key, then the configured ones."""
         providers = {name: self._built_in(name) for name in BUILT_IN}
         for name, table in self._schema.providers.items():
+            self._check_place(name, table)
             provider = self._configured(name, table) if name not in BUILT_IN else None
             if provider is not None:
                 providers[name] = provider
+        self._google.check_unused(used=any(provider.backend == "vertex" for provider in providers.values()))
         return providers
 
     def aliases(self, providers: Mapping[str, Provider]) -> dict[str, tuple[str, ...]]:
@@ -73,6 +70,9 @@ class ProviderBuilder:
 
     def _built_in(self, name: str) -> Provider:
         table = self._schema.providers.get(name)
+        vertex = self._google.preset(name, table)
+        if vertex:
+            return self._on_vertex(name, table, vertex)
         protocol = (table.protocol if table else None) or PRESETS[name].protocol
         base_url = self._built_in_url(name, table, protocol)
         credential = self._built_in_key(name, table)
@@ -86,8 +86,24 @@ class ProviderBuilder:
             base_url=base_url,
             credential=credential,
             models=table.models if table else (),
-            quirks=self._quirks(name, table),
+            quirks=self._quirks(name, table, protocol),
             preset=self._preset_name(name, table),
+        )
+
+    def _on_vertex(self, name: str, table: ProviderTable | None, preset_name: str) -> Provider:
+        protocol = PRESETS[preset_name].protocol
+        if table and table.protocol not in {None, protocol}:
+            self._report.problem(f"{self._place(name)}.protocol", f"must be {protocol} on Vertex AI: take it away.")
+        account = self._google.account(name, table, protocol)
+        return Provider(
+            name=name,
+            protocol=protocol,
+            base_url=account.base_url,
+            credential=account.credential,
+            models=table.models if table else (),
+            quirks=self._quirks(name, table, protocol),
+            preset=preset_name,
+            backend="vertex",
         )
 
     def _built_in_url(self, name: str, table: ProviderTable | None, protocol: Protocol) -> str:
@@ -100,7 +116,12 @@ class ProviderBuilder:
         if not text and table and table.base_url:
             text, place = table.base_url, f"{self._place(name)}.base_url"
         default = PRESETS[name].base_url
-        return base_url_of(place, text, protocol, self._report) or default if text else default
+        return self._base_url(place, text or default, protocol) or default
+
+    def _base_url(self, place: str, text: str, protocol: Protocol) -> str:
+        if protocol == "gemini":
+            return self._google.dev_url(place, text)
+        return base_url_of(place, text, protocol, self._report)
 
     def _built_in_key(self, name: str, table: ProviderTable | None) -> Credential:
         """An `api_key` in the provider's table says where the key is kept; else the usual variable holds it."""
@@ -122,6 +143,8 @@ class ProviderBuilder:
         if protocol is None:
             self._report.problem(place, f"needs a preset ({', '.join(PRESETS)}) or a protocol.")
             return None
+        if preset is not None and preset.backend == "vertex":
+            return self._on_vertex(name, table, preset_name)
         base_url = self._configured_url(name, table, preset, protocol)
         return Provider(
             name=name,
@@ -129,9 +152,18 @@ class ProviderBuilder:
             base_url=base_url,
             credential=self._configured_key(name, table, preset, base_url),
             models=table.models,
-            quirks=self._quirks(name, table),
+            quirks=self._quirks(name, table, protocol),
             preset=preset_name,
+            backend=_backend(base_url),
         )
+
+    def _check_place(self, name: str, table: ProviderTable) -> None:
+        if self._google.preset(name, table):
+            return
+        for key, value in (("project", table.project), ("location", table.location)):
+            if value:
+                allowed = " and ".join(preset for preset, row in PRESETS.items() if row.backend == "vertex")
+                self._report.problem(f"{self._place(name)}.{key}", f"belongs to the presets {allowed} alone.")
 
     def _preset_name(self, name: str, table: ProviderTable | None) -> str:
         """The preset that a table asks for, else the one that the provider is called after."""
@@ -145,9 +177,9 @@ class ProviderBuilder:
     def _configured_url(self, name: str, table: ProviderTable, preset: Preset | None, protocol: Protocol) -> str:
         place = f"{self._place(name)}.base_url"
         if table.base_url:
-            return base_url_of(place, table.base_url, protocol, self._report)
+            return self._base_url(place, table.base_url, protocol)
         if preset is not None and preset.base_url and preset.protocol == protocol:
-            return preset.base_url
+            return self._base_url(place, preset.base_url, protocol)
         self._report.problem(place, "is missing: the URL of the server.")
         return ""
 
@@ -164,16 +196,19 @@ class ProviderBuilder:
             self._report.warn(f"{self._place(name)} has no key: set {variable}.")
         return credential
 
-    def _quirks(self, name: str, table: ProviderTable | None) -> tuple[tuple[str, object], ...]:
+    def _quirks(self, name: str, table: ProviderTable | None, protocol: Protocol) -> tuple[tuple[str, object], ...]:
         if table is None:
             return ()
-        return tuple(overrides(f"{self._place(name)}.quirks", table.quirks, ChatQuirks, self._report).items())
+        place = f"{self._place(name)}.quirks"
+        if protocol == "gemini":
+            return tuple(overrides(place, table.quirks, GeminiQuirks, self._report).items())
+        return tuple(overrides(place, table.quirks, ChatQuirks, self._report).items())
 
     def _place(self, name: str) -> str:
         return f"{self._sources.place('providers')}.{quoted(name)}"
 
     def _is_ourselves(self, text: str) -> bool:
-        parts = _parts(text.strip())
+        parts = url_parts(text.strip())
         return parts is not None and parts.hostname in _LOOPBACK and parts.port == self._schema.server_port
 
 
@@ -182,35 +217,6 @@ def _vendor_wants_key(base_url: str) -> bool:
     return preset is not None and bool(preset.variable)
 
 
-def base_url_of(place: str, text: str, protocol: Protocol, report: Report) -> str:
-    """A base URL as translators want it, without a trailing slash; empty after a problem.
-
-    OpenAI's protocols end in a version (`/v1` where no path is given); of the others the version is
-    cut off, since their paths begin with it. The text is never repeated: it may hold a password.
-    """
-    parts = _parts(text.strip())
-    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
-        report.problem(place, "must be a URL like https://host/v1 or http://localhost:8000.")
-        return ""
-    if "@" in parts.netloc:
-        report.problem(place, "must not hold a user name or password; keys go into api_key or the environment.")
-        return ""
-    if parts.query or parts.fragment:
-        report.problem(place, "must not hold a query (?...) or a fragment (#...).")
-        return ""
-    path = parts.path.rstrip("/")
-    for end in _ENDPOINTS[protocol]:
-        path = path.removesuffix(end).rstrip("/")
-    if not path and protocol.startswith("openai"):
-        path = "/v1"
-    return f"{parts.scheme}://{parts.netloc}{path}"
-
-
-def _parts(text: str) -> SplitResult | None:
-    """The URL in its parts; None for what is none."""
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:
-        return None
-    return None if port == 0 or re.search(r"\s", text) else parts
+def _backend(base_url: str) -> Backend:
+    preset = find_preset("", base_url)
+    return preset.backend if preset else "dev"

@@ -52,6 +52,8 @@ class ProviderTable(BaseModel):
     protocol: Annotated[Protocol | None, BeforeValidator(_lower)] = None
     base_url: Text = ""
     api_key: Text = ""
+    project: Text = ""
+    location: Text = ""
     models: Annotated[tuple[str, ...], Field(description="a list of model names")] = ()
     quirks: Annotated[dict[str, object], Field(description="a table of quirks")] = {}
 
@@ -83,6 +85,9 @@ class Schema(BaseModel):
     use_vertex_auth: Flag = False
     vertex_project: Text = ""
     vertex_location: Text = ""
+    vertex_base_url: Text = ""
+    google_genai_api_version: Text = ""
+    google_application_credentials: Text = ""
     providers: Annotated[dict[str, ProviderTable], Field(description="a table of providers")] = {}
     models: Annotated[
         dict[

@@ -37,6 +37,9 @@ ENV_NAMES: tuple[str, ...] = (
     "USE_VERTEX_AUTH",
     "VERTEX_PROJECT",
     "VERTEX_LOCATION",
+    "VERTEX_BASE_URL",
+    "GOOGLE_GENAI_API_VERSION",
+    "GOOGLE_APPLICATION_CREDENTIALS",
 )
 """Variables that are read. In lower case they are keys of the TOML file too."""
 

@@ -66,9 +66,9 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def usable(provider: Provider) -> bool:
-    """Whether requests may go to a provider: it has a key, takes the client's, or needs none."""
+    """Whether requests may go to a provider: it has a key or Google's login, takes the client's key, or needs none."""
     credential = provider.credential
-    return bool(credential.key) or credential.client or not credential.variable
+    return bool(credential.key) or credential.client or credential.google or not credential.variable
 
 
 class Router:
@@ -110,9 +110,15 @@ class Router:
                 return listed
         return _entry(model, self.resolve(model).targets[0])
 
-    def ready(self) -> tuple[bool, dict[str, object]]:
-        """Whether any provider can be used, and for each what it misses. Holds no secrets."""
-        states = {name: self._missing(provider) or "ok" for name, provider in self._settings.providers.items()}
+    def ready(self, trouble: Callable[[Provider], str] = lambda _: "") -> tuple[bool, dict[str, object]]:
+        """Whether any provider can be used, and for each what it misses. Holds no secrets.
+
+        `trouble` tells what is wrong with a provider's credentials now; nothing where all is well.
+        """
+        states = {
+            name: self._missing(provider) or trouble(provider) or "ok"
+            for name, provider in self._settings.providers.items()
+        }
         return "ok" in states.values(), {"providers": states}
 
     def _route(self, model: str) -> Route:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from llm_to_anthropic.providers.families import Overrides, Rule, overrides_for
-from llm_to_anthropic.providers.provider import Protocol, Provider
+from llm_to_anthropic.providers.provider import Backend, Protocol, Provider
 from llm_to_anthropic.providers.quirks import ChatQuirks
 
 AuthScheme = Literal["bearer", "api-key", "x-api-key", "x-goog-api-key"]
@@ -34,6 +34,8 @@ class Preset(msgspec.Struct, frozen=True, kw_only=True):
     base_url: str = ""
     """Empty: every account has its own, so the configuration must give it."""
     protocol: Protocol = "openai_chat"
+    backend: Backend = "dev"
+    """"vertex": the address is made of a Google Cloud project and a location."""
     variable: str = ""
     """The environment variable that its users know; empty: it needs no key."""
     auth: AuthScheme | None = None
@@ -75,6 +77,9 @@ _DEVELOPER: tuple[Rule, ...] = (
     ("gpt-[5-9]*", {"system_role": "developer"}),
 )
 
+_GEMINI_MODELS = ("gemini-2.5-pro", "gemini-2.5-flash", "gemini-2.5-flash-lite")
+_CLAUDE_MODELS = ("claude-opus-5-5", "claude-sonnet-5-5", "claude-haiku-5-5", "claude-fable-5-2")
+
 PRESETS: Mapping[str, Preset] = {
     "openai": Preset(
         base_url="https://api.openai.com/v1",
@@ -90,14 +95,27 @@ PRESETS: Mapping[str, Preset] = {
         protocol="anthropic",
         variable="ANTHROPIC_API_KEY",
         hosts=("api.anthropic.com",),
-        models=("claude-opus-5-5", "claude-sonnet-5-5", "claude-haiku-5-5", "claude-fable-5-2"),
+        models=_CLAUDE_MODELS,
     ),
     "gemini": Preset(
         base_url="https://generativelanguage.googleapis.com",
         protocol="gemini",
         variable="GEMINI_API_KEY",
         hosts=("generativelanguage.googleapis.com",),
-        models=("gemini-2.5-pro", "gemini-2.5-flash", "gemini-2.5-flash-lite"),
+        models=_GEMINI_MODELS,
+    ),
+    "vertex": Preset(
+        protocol="gemini",
+        backend="vertex",
+        variable="GOOGLE_APPLICATION_CREDENTIALS",
+        hosts=("aiplatform.googleapis.com", "*-aiplatform.googleapis.com", "aiplatform.*.rep.googleapis.com"),
+        models=_GEMINI_MODELS,
+    ),
+    "vertex-anthropic": Preset(
+        protocol="anthropic",
+        backend="vertex",
+        variable="GOOGLE_APPLICATION_CREDENTIALS",
+        models=_CLAUDE_MODELS,
     ),
     "azure-openai": Preset(
         variable="AZURE_OPENAI_API_KEY",
@@ -287,5 +305,6 @@ def quirks_for(provider: Provider, model: str) -> ChatQuirks:
     if preset is not None:
         merged.update(preset.quirks)
         merged.update(overrides_for(model, preset.rules))
-    merged.update(provider.quirks)
+    if provider.protocol != "gemini":  # whose overrides are of GeminiQuirks
+        merged.update(provider.quirks)
     return msgspec.convert(merged, ChatQuirks)

@@ -39,10 +39,14 @@ class Secret:
 
 
 class Credential(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the key comes from: a value, or the client's own key passed on. Neither: no key is sent."""
+    """Where the key comes from: a value, the client's own key passed on, or Google's login. None: no key is sent."""
 
     key: Secret | None = None
     client: bool = False
+    google: bool = False
+    """Tokens of Google's Application Default Credentials, refreshed while the server runs."""
+    google_file: str = ""
+    """The credential file; empty: found where Google's tools look for one."""
     variable: str = ""
     """The setting to name when the key misses or is refused, e.g. OPENAI_API_KEY."""
 
