@@ -14,6 +14,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     cache_creation_input_tokens: int = 0
     thinking_tokens: int = 0
     service_tier: str = "standard"
+    web_search_requests: int = 0
+    web_fetch_requests: int = 0
 
 
 class Loss(msgspec.Struct, frozen=True):

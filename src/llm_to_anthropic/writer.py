@@ -21,10 +21,13 @@ from llm_to_anthropic.wire.anthropic import (
     MessageUsage,
     OutBlock,
     OutputTokensDetails,
+    OutServerToolUse,
     OutText,
     OutThinking,
     OutToolUse,
+    ServerToolUsage,
     StopDetails,
+    WholeBlock,
 )
 
 PING = b'event: ping\ndata: {"type":"ping"}\n\n'
@@ -33,6 +36,7 @@ _DELTA = b'event: content_block_delta\ndata: {"type":"content_block_delta","inde
 _TEXT_DELTA = _DELTA + b'"text_delta","text":'
 _THINKING_DELTA = _DELTA + b'"thinking_delta","thinking":'
 _INPUT_DELTA = _DELTA + b'"input_json_delta","partial_json":'
+_CITATION_DELTA = _DELTA + b'"citations_delta","citation":'
 _SIGNATURE_DELTA = _DELTA + b'"signature_delta","signature":'
 _BLOCK_STOP = b'event: content_block_stop\ndata: {"type":"content_block_stop","index":%d}\n\n'
 _BLOCK_START = b'event: content_block_start\ndata: {"type":"content_block_start","index":%d,"content_block":'
@@ -42,7 +46,7 @@ _TOOL_START = _BLOCK_START + b'{"type":"tool_use","id":%b,"name":%b,"input":{}}}
 
 _encode = msgspec.json.encode
 
-Kind = Literal["text", "thinking", "tool_use"]
+Kind = Literal["text", "thinking", "tool_use", "whole"]
 
 
 def error_event(error: ApiError, request_id: str) -> bytes:
@@ -53,7 +57,7 @@ def error_event(error: ApiError, request_id: str) -> bytes:
 class _Waiting:
     """A block whose turn comes once the open tool call is complete."""
 
-    __slots__ = ("cut", "ended", "id", "key", "kind", "name", "pieces", "signature")
+    __slots__ = ("block", "cut", "ended", "id", "key", "kind", "name", "pieces", "signature")
 
     def __init__(self, kind: Kind, *, key: int = -1, id: str = "", name: str = "") -> None:
         self.kind: Kind = kind
@@ -64,6 +68,7 @@ class _Waiting:
         self.signature = ""
         self.ended = False
         self.cut = False
+        self.block: WholeBlock | None = None
 
 
 class MessageWriter(ABC):
@@ -83,6 +88,11 @@ class MessageWriter(ABC):
         self._key = -1
         self._index = -1
         self._waiting: list[_Waiting] = []
+
+    @property
+    def begun(self) -> bool:
+        """Whether any block has been written."""
+        return self._index >= 0
 
     def start(self) -> None:
         """Begins the message; else its first block does."""
@@ -108,6 +118,15 @@ class MessageWriter(ABC):
         if self._open != "thinking":
             self._begin("thinking")
         self._end(signature)
+
+    def whole_block(self, block: WholeBlock) -> None:
+        """A block that is complete at once: a cited text, a server tool's call or its result."""
+        if self.finished:
+            return
+        if self._open == "tool_use":
+            self._tail("whole").block = block
+        else:
+            self._write_whole(block)
 
     def open_tool(self, key: int, id: str, name: str) -> None:
         """Begins the tool call `key`, an arbitrary number of the translator's, different for each call."""
@@ -181,6 +200,12 @@ class MessageWriter(ABC):
         self._index += 1
         self._block_start(kind, id, name)
 
+    def _write_whole(self, block: WholeBlock) -> None:
+        self.start()
+        self._end()
+        self._index += 1
+        self._whole_block(block)
+
     def _end(self, signature: str = "", *, cut: bool = False) -> None:
         if self._open is None:
             return
@@ -191,7 +216,7 @@ class MessageWriter(ABC):
 
     def _tail(self, kind: Kind) -> _Waiting:
         last = self._waiting[-1] if self._waiting else None
-        if last is None or last.kind != kind or last.signature:
+        if last is None or last.kind != kind or last.signature or last.block:
             last = _Waiting(kind)
             self._waiting.append(last)
         return last
@@ -204,6 +229,9 @@ class MessageWriter(ABC):
             self._write(self._waiting.pop(0))
 
     def _write(self, block: _Waiting) -> None:
+        if block.block is not None:
+            self._write_whole(block.block)
+            return
         text = "".join(block.pieces)
         if block.kind != "tool_use":
             self._write_words(block.kind, text, block.signature)
@@ -238,6 +266,9 @@ class MessageWriter(ABC):
 
     @abstractmethod
     def _block_stop(self, *, cut: bool) -> None: ...
+
+    @abstractmethod
+    def _whole_block(self, block: WholeBlock) -> None: ...
 
     @abstractmethod
     def _message_end(
@@ -311,19 +342,38 @@ class StreamWriter(MessageWriter):
         self._write_half()
         self._out.append(_BLOCK_STOP % self._index)
 
+    def _whole_block(self, block: WholeBlock) -> None:
+        index, start = self._index, _BLOCK_START % self._index
+        match block:
+            case OutServerToolUse():
+                text = bytes(block.input).decode()
+                block = OutServerToolUse(block.id, block.name, Raw(b"{}"))
+                self._out.append(b"%b%b}\n\n" % (start, _encode(block)))
+                self._out.append(b"%b%b}}\n\n" % (_INPUT_DELTA % index, _encode(text)))
+            case OutText():
+                self._out.append(_TEXT_START % index)
+                self._out.append(b"%b%b}}\n\n" % (_TEXT_DELTA % index, _encode(sound(block.text))))
+                for citation in block.citations or ():
+                    self._out.append(b"%b%b}}\n\n" % (_CITATION_DELTA % index, _encode(citation)))
+            case _:
+                self._out.append(b"%b%b}\n\n" % (start, _encode(block)))
+        self._out.append(_BLOCK_STOP % index)
+
     def _message_end(
         self, stop_reason: str, stop_sequence: str | None, stop_details: StopDetails | None, usage: Usage
     ) -> None:
         delta: dict[str, object] = {"stop_reason": stop_reason, "stop_sequence": stop_sequence}
         if stop_details is not None:
             delta["stop_details"] = stop_details
-        counts = {
+        counts: dict[str, object] = {
             "input_tokens": usage.input_tokens,
             "cache_creation_input_tokens": usage.cache_creation_input_tokens,
             "cache_read_input_tokens": usage.cache_read_input_tokens,
             "output_tokens": usage.output_tokens,
             "output_tokens_details": {"thinking_tokens": usage.thinking_tokens},
         }
+        if (tools := _server_tools(usage)) is not None:
+            counts["server_tool_use"] = tools
         event = _encode({"type": "message_delta", "delta": delta, "usage": counts})
         self._out.append(b"event: message_delta\ndata: %b\n\n%b" % (event, _MESSAGE_STOP))
 
@@ -368,6 +418,9 @@ class WholeWriter(MessageWriter):
                 id, name = self._name
                 self._content.append(OutToolUse(id=id, name=name, input=Raw(text.encode() or b"{}")))
 
+    def _whole_block(self, block: WholeBlock) -> None:
+        self._content.append(block)
+
     def _message_end(
         self, stop_reason: str, stop_sequence: str | None, stop_details: StopDetails | None, usage: Usage
     ) -> None:
@@ -401,5 +454,13 @@ def _message_usage(usage: Usage) -> MessageUsage:
         cache_read_input_tokens=usage.cache_read_input_tokens,
         cache_creation=CacheCreation(ephemeral_5m_input_tokens=usage.cache_creation_input_tokens),
         output_tokens_details=OutputTokensDetails(thinking_tokens=usage.thinking_tokens),
+        server_tool_use=_server_tools(usage),
         service_tier=usage.service_tier,
     )
+
+
+def _server_tools(usage: Usage) -> ServerToolUsage | None:
+    searches, fetches = usage.web_search_requests, usage.web_fetch_requests
+    if not searches and not fetches:
+        return None
+    return ServerToolUsage(web_search_requests=searches, web_fetch_requests=fetches)

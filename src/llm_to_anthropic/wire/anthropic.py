@@ -251,6 +251,11 @@ class OutputTokensDetails(msgspec.Struct):
     thinking_tokens: int = 0
 
 
+class ServerToolUsage(msgspec.Struct, kw_only=True):
+    web_fetch_requests: int = 0
+    web_search_requests: int = 0
+
+
 class MessageUsage(msgspec.Struct, kw_only=True):
     input_tokens: int = 0
     output_tokens: int = 0
@@ -258,7 +263,7 @@ class MessageUsage(msgspec.Struct, kw_only=True):
     cache_read_input_tokens: int = 0
     cache_creation: CacheCreation
     output_tokens_details: OutputTokensDetails
-    server_tool_use: None = None
+    server_tool_use: ServerToolUsage | None = None
     service_tier: str = "standard"
 
 
@@ -268,9 +273,18 @@ class StopDetails(msgspec.Struct, kw_only=True):
     explanation: str | None = None
 
 
+class SearchCitation(msgspec.Struct, tag="web_search_result_location", kw_only=True):
+    """What of a search result a text rests on."""
+
+    url: str
+    title: str | None = None
+    cited_text: str
+    encrypted_index: str
+
+
 class OutText(msgspec.Struct, tag="text"):
     text: str
-    citations: Raw | None = None
+    citations: list[SearchCitation] | None = None
 
 
 class OutThinking(msgspec.Struct, tag="thinking"):
@@ -284,7 +298,65 @@ class OutToolUse(msgspec.Struct, tag="tool_use"):
     input: Raw
 
 
-OutBlock = OutText | OutThinking | OutToolUse
+class OutServerToolUse(msgspec.Struct, tag="server_tool_use"):
+    """A call of a tool that the upstream runs itself."""
+
+    id: str
+    name: str
+    input: Raw
+
+
+class SearchResult(msgspec.Struct, tag="web_search_result", kw_only=True):
+    url: str
+    title: str
+    encrypted_content: str
+    page_age: str | None = None
+
+
+class OutSearchResults(msgspec.Struct, tag="web_search_tool_result"):
+    tool_use_id: str
+    content: list[SearchResult]
+
+
+class FetchedDocument(msgspec.Struct, tag="document", kw_only=True):
+    source: TextSource
+    title: str | None = None
+
+
+class FetchedPage(msgspec.Struct, tag="web_fetch_result", kw_only=True):
+    url: str
+    content: FetchedDocument
+    retrieved_at: str | None = None
+
+
+class FetchError(msgspec.Struct, tag="web_fetch_tool_result_error"):
+    error_code: str
+
+
+class OutFetchResult(msgspec.Struct, tag="web_fetch_tool_result"):
+    tool_use_id: str
+    content: FetchedPage | FetchError
+
+
+class CodeResult(msgspec.Struct, tag="code_execution_result", kw_only=True):
+    stdout: str = ""
+    stderr: str = ""
+    return_code: int = 0
+    content: list[Raw] = []
+
+
+class CodeError(msgspec.Struct, tag="code_execution_tool_result_error"):
+    error_code: str
+
+
+class OutCodeResult(msgspec.Struct, tag="code_execution_tool_result"):
+    tool_use_id: str
+    content: CodeResult | CodeError
+
+
+WholeBlock = OutText | OutServerToolUse | OutSearchResults | OutFetchResult | OutCodeResult
+"""Blocks that are complete when they are written."""
+OutBlock = WholeBlock | OutThinking | OutToolUse
 
 
 class Message(msgspec.Struct, kw_only=True):
