@@ -8,19 +8,21 @@ BIN := $(VENV)/bin
 HARNESS := $(VENV)/harness
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 UV := $(or $(wildcard $(BIN)/uv),uv)
-LOCK := $(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
+LOCK := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
+BUILD_REQUIRES := import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test cover lint types format build check lock clean conformance replay clients bench
+.PHONY: help demo test cover lint types format build image check lock clean conformance replay clients bench
 
 help:
 	@echo "make demo         see it work, without any key (ONCE=1: exit afterwards)"
 	@echo "make test         run the tests (ARGS='-k name': some of them)"
-	@echo "make check        all that CI does: lint, types, layers, wheel, bare install, tests"
+	@echo "make check        all that CI does: lint, types, layers, wheel, bare install, image, tests"
 	@echo "make cover        run the tests with branch coverage"
 	@echo "make lint types   check style and layers, check types"
 	@echo "make format       format the code"
 	@echo "make build        build the wheel into dist/"
+	@echo "make image        run the image's steps without a container: build, seal, start, probe, stop"
 	@echo "make lock         compile requirements/ anew (needs uv)"
 	@echo "make conformance replay clients bench   measure against ../shared, where it is there"
 
@@ -41,6 +43,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/hadolint Dockerfile
 
 types: $(VENV)/.dev
 	$(BIN)/mypy
@@ -53,12 +56,16 @@ build: $(VENV)/.dev
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation .
 
+image: $(VENV)/.dev
+	$(BIN)/python .ci/image_steps.py
+
 check:
 	./.ci/run
 
 lock:
-	$(LOCK) $(ARGS) -o requirements/core.txt
-	$(LOCK) $(ARGS) --extra dev -o requirements/dev.txt
+	$(LOCK) $(ARGS) pyproject.toml -o requirements/core.txt
+	$(LOCK) $(ARGS) pyproject.toml --extra dev -o requirements/dev.txt
+	$(PYTHON) -c '$(BUILD_REQUIRES)' | $(LOCK) $(ARGS) - -o requirements/build.txt
 
 clean:
 	rm -rf $(VENV) dist .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
