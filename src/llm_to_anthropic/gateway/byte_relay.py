@@ -22,7 +22,7 @@ from llm_to_anthropic.upstream import UpstreamCall
 from llm_to_anthropic.writer import PING, error_event
 
 MAX_EVENT_BYTES = 8 * 1024 * 1024
-_END = re.compile(rb'(?:^|[\r\n])event: ?(?:message_stop|error)[ \r\n]|"type" ?: ?"message_stop"')
+_END = re.compile(rb'(?:^|[\r\n])event: ?(?:message_stop|(?P<error>error))[ \r\n]|"type" ?: ?"message_stop"')
 _ERROR_FIRST = re.compile(rb"\s*event: ?error[ \r]*\n")
 _DATA = re.compile(rb"^data: ?(.*)$", re.MULTILINE)
 _SSE = b"text/event-stream"
@@ -56,7 +56,9 @@ class ByteRelay:
         except ApiError as error:
             if not self.committed:
                 raise
-            await self.fail(error)
+            # After the last event nothing is missing, however the connection ended.
+            if not self._ended:
+                await self.fail(error)
         finally:
             self._upstream.close()
             self._progress.usage, self._progress.stop_reason = self._reader.usage, self._reader.stop_reason
@@ -73,6 +75,7 @@ class ByteRelay:
         while not await self._upstream.head(self._quiet_s()):
             await self._bridge_silence()
         upstream = self._upstream
+        self._progress.upstream_request_id = upstream.header(b"request-id")
         if upstream.status < 400 and upstream.header(b"content-type").startswith(_SSE):
             return True
         body = await self._whole_body()
@@ -93,7 +96,8 @@ class ByteRelay:
             return refusal
         body = await self._upstream.read_all(MAX_ANSWER_BYTES)
         if not is_json_object(body):
-            raise UpstreamProtocolError("the upstream answered 200 with neither a stream nor the API's JSON")
+            status = self._upstream.status
+            raise UpstreamProtocolError(f"the upstream answered {status} with neither a stream nor the API's JSON")
         return body
 
     async def _pump(self) -> None:
@@ -143,8 +147,11 @@ class ByteRelay:
             for data in _DATA.findall(out):
                 if b'"usage"' in data:
                     self._reader.read(data)
-        if (b"message_stop" in out or b"error" in out) and _END.search(out):
+        if (b"message_stop" in out or b"error" in out) and (end := _END.search(out)):
             self._ended = True
+            if end["error"]:
+                told = told_error(b"".join(_DATA.findall(out, end.end())[:1]))
+                self._progress.failed(told.type, told.message)
         return out
 
     async def _bridge_silence(self) -> None:
