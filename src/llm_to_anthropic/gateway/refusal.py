@@ -24,6 +24,7 @@ async def read_refusal(upstream: UpstreamCall) -> bytes | ApiError:
     told = text or f"the upstream answered {upstream.status} without saying why"
     headers = {name.decode(): value.decode("latin-1") for name, value in forwarded(upstream.headers)}
     headers.pop("content-type", None)
+    headers.pop("request-id", None)  # our envelope has our id, and the header is to say the same
     return UpstreamError(upstream.status, told, headers=headers)
 
 
