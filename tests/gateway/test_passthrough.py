@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 
 import pytest
 
 from llm_to_anthropic.gateway.gateway import Gateway
-from llm_to_anthropic.scripted import Cut, Pause, Script, ScriptedUpstream, Trickle, stream, whole
+from llm_to_anthropic.scripted import Answer, Cut, Pause, Reset, Script, ScriptedUpstream, Trickle, stream, whole
 from llm_to_anthropic.settings import Timeouts
 from tests.gateway.conftest import Records
 from tests.gateway.memory_reply import MemoryReply, ask, call
@@ -123,6 +124,85 @@ async def test_an_error_as_first_event_keeps_its_status(gateway: Gateway, script
     assert b"Overloaded" in reply.body
 
 
+@pytest.mark.parametrize("ending", [Cut(), Reset()], ids=["cut", "reset"])
+async def test_nothing_follows_the_end_of_a_message(
+    gateway: Gateway, script: Script, records: Records, ending: Cut | Reset
+) -> None:
+    """A connection that breaks after message_stop breaks nothing: the message is complete."""
+    script.push(stream(STREAM, ending))
+    reply = MemoryReply()
+    await gateway.messages(call(ask("claude-x", stream=True)), reply)
+    assert reply.body == STREAM
+    assert reply.ended
+    assert records.exchanges[0].outcome == "ok"
+
+
+async def test_an_error_event_is_on_record(gateway: Gateway, script: Script, records: Records) -> None:
+    """A stream that Anthropic ends with an error passes as it is, and its record does not look well."""
+    error = b"event: error\ndata: " + OVERLOADED + b"\n\n"
+    script.push(stream(START, error))
+    reply = MemoryReply()
+    await gateway.messages(call(ask("claude-x", stream=True)), reply)
+    assert reply.body == START + error
+    assert (records.exchanges[0].outcome, records.exchanges[0].error) == ("overloaded_error", "Overloaded")
+
+
+@pytest.mark.parametrize("streamed", [True, False], ids=["streamed", "whole"])
+async def test_ids_and_hints_of_an_answer_travel(
+    gateway: Gateway, script: Script, records: Records, streamed: bool
+) -> None:
+    """Anthropic's request id, rate limits and hints about retries reach the client; our log has the id too."""
+    told = {
+        "request-id": "req_up",
+        "retry-after": "7",
+        "x-should-retry": "true",
+        "anthropic-ratelimit-tokens-remaining": "0",
+        "anthropic-organization-id": "org",
+    }
+    answer = stream(STREAM, headers=tuple(told.items())) if streamed else whole(MESSAGE, headers=tuple(told.items()))
+    script.push(answer)
+    reply = MemoryReply()
+    await gateway.messages(call(ask("claude-x", stream=streamed)), reply)
+    assert {name: reply.headers[name.encode()].decode() for name in told} == told
+    assert records.exchanges[0].upstream_request_id == "req_up"
+
+
+@pytest.mark.parametrize("streamed", [True, False], ids=["streamed", "whole"])
+async def test_an_error_in_another_form_has_one_request_id(gateway: Gateway, script: Script, streamed: bool) -> None:
+    """An error that we had to wrap carries our request id, in the envelope as in the headers; its hints stay."""
+    told = (("request-id", "req_up"), ("retry-after", "7"), ("x-should-retry", "true"), ("content-type", "text/plain"))
+    script.push(whole(b"upstream down", status=503, headers=told))
+    reply = MemoryReply()
+    await gateway.messages(call(ask("claude-x", stream=streamed)), reply)
+    assert reply.status == 503
+    assert b"request-id" not in reply.headers, "the reply adds the call's own"
+    assert reply.headers[b"x-upstream-request-id"] == b"req_up"
+    assert reply.json()["request_id"] == "req_test000000000000000001"
+    assert (reply.headers[b"retry-after"], reply.headers[b"x-should-retry"]) == (b"7", b"true")
+
+
+@pytest.mark.parametrize("streamed", [True, False], ids=["streamed", "whole"])
+async def test_a_compressed_answer_is_told_as_it_is(gateway: Gateway, script: Script, streamed: bool) -> None:
+    """An answer that was decoded here says nothing of an encoding any more."""
+    coding = (("content-encoding", "gzip"),)
+    body = gzip.compress(STREAM if streamed else MESSAGE)
+    script.push(stream(body, headers=coding) if streamed else whole(body, headers=coding))
+    reply = MemoryReply()
+    await gateway.messages(call(ask("claude-x", stream=streamed)), reply)
+    assert reply.body == (STREAM if streamed else MESSAGE)
+    assert b"content-encoding" not in reply.headers
+
+
+@pytest.mark.parametrize("streamed", [True, False], ids=["streamed", "whole"])
+async def test_a_redirect_is_an_error(gateway: Gateway, script: Script, streamed: bool) -> None:
+    """A redirect is not followed, since the key would go along; its status is told."""
+    script.push(whole(b"", status=307, headers=(("location", "http://elsewhere.test/"),)))
+    reply = MemoryReply()
+    await gateway.messages(call(ask("claude-x", stream=streamed)), reply)
+    assert reply.status == 502
+    assert b"307" in reply.body
+
+
 @pytest.mark.parametrize("streamed", [True, False], ids=["streamed", "whole"])
 async def test_a_login_page_is_an_error(gateway: Gateway, script: Script, streamed: bool) -> None:
     """A 200 that is not the API's is an api_error, and its HTML is not relayed."""
@@ -150,6 +230,25 @@ async def test_counting_is_estimated_while_anthropic_cannot(gateway: Gateway, sc
     await gateway.count_tokens(call(ask("claude-x"), path="/v1/messages/count_tokens"), reply)
     assert reply.status == 200
     assert reply.json()["input_tokens"]
+
+
+@pytest.mark.parametrize("answer", [stream(Reset()), whole(b"<html>")], ids=["reset", "web page"])
+async def test_counting_is_estimated_where_anthropic_breaks(gateway: Gateway, script: Script, answer: Answer) -> None:
+    """count_tokens does not fail because the way to Anthropic is broken."""
+    script.push(answer)
+    reply = MemoryReply()
+    await gateway.count_tokens(call(ask("claude-x"), path="/v1/messages/count_tokens"), reply)
+    assert reply.status == 200
+    assert reply.json()["input_tokens"]
+
+
+async def test_a_refused_count_is_passed_on(gateway: Gateway, script: Script) -> None:
+    """What is wrong with a request is Anthropic's to say, in its words."""
+    refused = b'{"type":"error","error":{"type":"invalid_request_error","message":"bad"},"request_id":"req_up"}'
+    script.push(whole(refused, status=400))
+    reply = MemoryReply()
+    await gateway.count_tokens(call(ask("claude-x"), path="/v1/messages/count_tokens"), reply)
+    assert (reply.status, reply.body) == (400, refused)
 
 
 async def test_other_paths_are_forwarded(gateway: Gateway, script: Script, upstream: ScriptedUpstream) -> None:

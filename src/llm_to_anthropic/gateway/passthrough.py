@@ -9,7 +9,13 @@ from __future__ import annotations
 import asyncio
 
 from llm_to_anthropic.credentials import auth_headers
-from llm_to_anthropic.errors import ApiError, ClientError, UpstreamProtocolError
+from llm_to_anthropic.errors import (
+    ApiError,
+    ClientError,
+    UpstreamProtocolError,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+)
 from llm_to_anthropic.gateway.answer_headers import forwarded, provenance
 from llm_to_anthropic.gateway.batches import check_batch, local_results_url
 from llm_to_anthropic.gateway.byte_relay import ByteRelay
@@ -78,15 +84,10 @@ class Passthrough:
     async def count_tokens(self, work: Work, target: Target) -> bool:
         """POST /v1/messages/count_tokens. False where the upstream cannot say now: then estimate."""
         body = _outgoing_body(work.call.body, work.progress.client_model, target.model)
-        upstream = await self._send(work, target.provider, body)
         try:
-            await upstream.head()
-            if upstream.status == 429 or upstream.status >= 500:
-                return False
-            await _whole_message(work, upstream, None)
-        finally:
-            upstream.close()
-        return True
+            return await _counted(work, await self._send(work, target.provider, body))
+        except (UpstreamUnreachable, UpstreamTimeout, UpstreamProtocolError):
+            return False
 
     async def forward(self, work: Work, router: Router) -> None:
         """Any other path below /v1."""
@@ -98,6 +99,7 @@ class Passthrough:
         upstream = await self._send(work, provider, body)
         try:
             await upstream.head()
+            work.progress.upstream_request_id = upstream.header(b"request-id")
             if upstream.status >= 400:
                 await _refused(work, upstream)
             elif call.path.startswith("/v1/messages/batches") and not call.path.endswith("/results"):
@@ -147,17 +149,31 @@ def _headers(call: Call, provider: Provider) -> Headers:
 
 async def _whole_message(work: Work, upstream: UpstreamCall, echo: str | None) -> None:
     await upstream.head()
+    work.progress.upstream_request_id = upstream.header(b"request-id")
     if upstream.status >= 400:
         await _refused(work, upstream)
         return
     body = await upstream.read_all(MAX_ANSWER_BYTES)
     if not is_json_object(body):
-        raise UpstreamProtocolError("the upstream answered 200 with something that is not the API's JSON")
+        raise UpstreamProtocolError(
+            f"the upstream answered {upstream.status} with something that is not the API's JSON"
+        )
     reader = UsageReader()
     reader.read(body)
     work.progress.usage, work.progress.stop_reason = reader.usage, reader.stop_reason
     work.progress.wrote()
     await _whole(work, upstream, replace_served_model(body, echo) if echo else body)
+
+
+async def _counted(work: Work, upstream: UpstreamCall) -> bool:
+    try:
+        await upstream.head()
+        if upstream.status == 429 or upstream.status >= 500:
+            return False
+        await _whole_message(work, upstream, None)
+    finally:
+        upstream.close()
+    return True
 
 
 async def _refused(work: Work, upstream: UpstreamCall) -> None:
