@@ -1,7 +1,8 @@
 """What Gemini's models take and refuse: quirk overrides by model name, as data.
 
 All patterns that match the model's name apply, in this order, so a later row refines an earlier one. A name that
-no row knows is taken for a new model, by the newest rules: the standard. As of November 2026; source: Google's model pages.
+no row knows is taken for a new model, by the newest rules: the standard.
+As of November 2026; source: Google's model pages.
 """
 
 from __future__ import annotations

@@ -85,15 +85,11 @@ def prepare_schema(raw: Raw, path: str, *, clean: bool = False) -> Prepared:
     """
     try:
         root = msgspec.json.decode(raw, type=_Root)
-        if not clean and _is_plain(root) and b'"array"' not in bytes(raw):
-            return Prepared(raw)
-        schema = msgspec.json.decode(raw)
     except msgspec.ValidationError as error:
         raise ClientError(f"{path}: {str(error).split(' - at', maxsplit=1)[0]}") from error
-    if not is_schema(schema):
-        raise ClientError(f"{path}: Input should be a valid object")
-    if not _may_be_object(schema.get("type", "object")):
-        raise ClientError(f"{path}.type: Input should be 'object'")
+    if not clean and _is_plain(root) and b'"array"' not in bytes(raw):
+        return Prepared(raw)
+    schema = object_schema(raw, path)
     changed = _rewrite(schema, _clean_node) if clean else schema
     changed = _rewrite(changed, _with_items)
     weakened = not _NOT_AT_ROOT.isdisjoint(changed)
@@ -130,6 +126,16 @@ def remove_optional_nulls(schema: object, value: object) -> object:
     """
     root = schema if is_schema(schema) else {}
     return _without_nulls(root, value, root)
+
+
+def object_schema(raw: Raw, path: str) -> Schema:
+    """A schema, decoded. Raises ClientError if it is none, or none of objects."""
+    schema = msgspec.json.decode(raw)
+    if not is_schema(schema):
+        raise ClientError(f"{path}: Input should be a valid object")
+    if not _may_be_object(schema.get("type", "object")):
+        raise ClientError(f"{path}.type: Input should be 'object'")
+    return schema
 
 
 def is_schema(value: object) -> TypeGuard[Schema]:
@@ -191,14 +197,14 @@ def _merge_root(schema: Schema) -> Schema:
     merged = {key: value for key, value in schema.items() if key not in _NOT_AT_ROOT}
     own = schema.get("properties")
     properties: Schema = dict(own) if is_schema(own) else {}
-    required = _names(schema.get("required"))
+    required = names_in(schema.get("required"))
     for key in _UNIONS:
         branches = schema.get(key)
         resolved = [_resolve(branch, schema) for branch in branches] if isinstance(branches, list) else []
         for branch in resolved:
             inner = branch.get("properties")
             properties = {**(inner if is_schema(inner) else {}), **properties}
-        demands = [_names(branch.get("required")) for branch in resolved]
+        demands = [names_in(branch.get("required")) for branch in resolved]
         required += _demanded(demands, every=key == "allOf")
     merged |= {"type": "object", "properties": properties}
     if required:
@@ -215,7 +221,8 @@ def _demanded(demands: list[list[str]], *, every: bool) -> list[str]:
     return [name for name in demands[0] if all(name in names for names in demands)]
 
 
-def _names(value: object) -> list[str]:
+def names_in(value: object) -> list[str]:
+    """The names in a list such as `required`; whatever is no name is passed over."""
     return [name for name in value if isinstance(name, str)] if isinstance(value, list) else []
 
 
@@ -269,7 +276,7 @@ class _Closer:
         self._properties += len(properties)
         if self._properties > MAX_PROPERTIES:
             raise _NotClosableError
-        required = _names(node.get("required"))
+        required = names_in(node.get("required"))
         closed = {
             name: self._property(value, level + 1, required=name in required) for name, value in properties.items()
         }
@@ -301,7 +308,7 @@ def _without_nulls(node: object, value: object, root: Schema) -> object:
     properties = schema.get("properties")
     if not isinstance(value, dict) or not is_schema(properties):
         return value
-    required = _names(schema.get("required"))
+    required = names_in(schema.get("required"))
     return {
         key: _without_nulls(properties.get(key), item, root)
         for key, item in value.items()

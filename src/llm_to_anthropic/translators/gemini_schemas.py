@@ -1,0 +1,86 @@
+"""The schemas of tools and of structured answers as Gemini takes them.
+
+Pure. A schema is written out in any case (references inlined to a bound, constants as choices, tuples as lists); the
+legacy fields take a subset of that.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import msgspec
+from msgspec import Raw
+
+from llm_to_anthropic.errors import ClientError
+from llm_to_anthropic.translators.gemini_subset import subset
+from llm_to_anthropic.translators.schema_inlining import Inliner
+from llm_to_anthropic.translators.schema_merging import UNIONS, as_one_object
+from llm_to_anthropic.translators.schemas import Schema, is_schema, object_schema
+
+MAX_REMEMBERED_BYTES = 32 * 1024
+"""Agents send the same tools each turn; longer schemas are written out anew each time."""
+
+_CHOICES_AT_ROOT = (*UNIONS, "allOf", "enum", "not")
+_FREE = ("additionalProperties", "patternProperties", "unevaluatedProperties")
+
+
+class GeminiSchema(msgspec.Struct, frozen=True, kw_only=True):
+    """A schema for Gemini."""
+
+    schema: Raw | None
+    """None: an object without properties, which is not sent."""
+    weakened: bool = False
+    """A choice at its root had to be merged into one object."""
+    cut: bool = False
+    """It is deeper, or refers to itself more often, than is written out."""
+    original: Schema | None = None
+    """Where values come back as text (legacy subset only): what `restore_values` needs."""
+
+
+def tool_schema(raw: Raw, path: str, *, json_schema: bool) -> GeminiSchema:
+    """The parameters of a tool: `parametersJsonSchema`, or `parameters` where `json_schema` is False.
+
+    `path` is for the error (`tools.0.input_schema`). Raises ClientError if it is no schema of objects.
+    """
+    data = bytes(raw)
+    if len(data) > MAX_REMEMBERED_BYTES:
+        return _tool_schema(data, path, json_schema)
+    return _remembered_tool_schema(data, path, json_schema)
+
+
+def answer_schema(raw: Raw, path: str, *, json_schema: bool) -> GeminiSchema:
+    """The schema of a structured answer: `responseJsonSchema`, or `responseSchema` where `json_schema` is False.
+
+    Raises ClientError if it is no schema.
+    """
+    schema = msgspec.json.decode(raw)
+    if not is_schema(schema):
+        raise ClientError(f"{path}: Input should be a valid object")
+    inliner = Inliner(schema)
+    plain = inliner.plain()
+    encoded = msgspec.json.encode(plain if json_schema else subset(plain))
+    return GeminiSchema(schema=Raw(encoded), cut=inliner.cut, original=None if json_schema else plain)
+
+
+def _tool_schema(data: bytes, path: str, json_schema: bool) -> GeminiSchema:  # noqa: FBT001  cached: by position
+    schema = object_schema(Raw(data), path)
+    inliner = Inliner(schema)
+    plain = inliner.plain()
+    weakened = any(key in plain for key in _CHOICES_AT_ROOT)
+    if weakened:
+        plain = as_one_object(plain)
+    plain = {**plain, "type": "object"}
+    if not plain.get("properties") and not (json_schema and _takes_others(plain)):
+        return GeminiSchema(schema=None, weakened=weakened, cut=inliner.cut)
+    if json_schema:
+        return GeminiSchema(schema=Raw(msgspec.json.encode(plain)), weakened=weakened, cut=inliner.cut)
+    encoded = Raw(msgspec.json.encode(subset(plain)))
+    return GeminiSchema(schema=encoded, weakened=weakened, cut=inliner.cut, original=plain)
+
+
+_remembered_tool_schema = lru_cache(maxsize=512)(_tool_schema)
+
+
+def _takes_others(schema: Schema) -> bool:
+    """Whether it says something of properties that it does not name."""
+    return any(is_schema(schema.get(key)) and bool(schema[key]) for key in _FREE)
