@@ -14,6 +14,7 @@ import hmac
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from starlette.types import Scope
 
@@ -188,9 +189,11 @@ def _is_address(name: str) -> bool:
 
 def _from_loopback(scope: Scope) -> bool:
     client = scope["client"]
-    if client is None:
-        return False
-    address: str = client[0]
+    return client is not None and _is_loopback(client[0])
+
+
+@lru_cache(maxsize=256)
+def _is_loopback(address: str) -> bool:
     return address == "::1" or address.removeprefix("::ffff:").startswith("127.")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable
 
 from starlette.exceptions import HTTPException
@@ -12,13 +11,12 @@ from starlette.types import Receive, Scope, Send
 from llm_to_anthropic.errors import ApiError
 from llm_to_anthropic.gateway.call import Call, Headers, Reply
 from llm_to_anthropic.http.access import Access, preflight_headers
-from llm_to_anthropic.http.body import ClientGone, check_encoding, check_json, read_body
+from llm_to_anthropic.http.body import ClientGone, check_encoding, check_json, read_body, too_large
+from llm_to_anthropic.http.cycle import AsgiCycle, Cycle
 from llm_to_anthropic.http.errors import Failures, not_found, routing_error, wrong_method
 from llm_to_anthropic.http.health import OPEN_PATHS, health_routes
-from llm_to_anthropic.http.incoming import Incoming
 from llm_to_anthropic.http.interface import Gateway
 from llm_to_anthropic.http.models import model_routes
-from llm_to_anthropic.http.reply import HttpReply
 from llm_to_anthropic.http.request_ids import RequestIds
 from llm_to_anthropic.http.telemetry import telemetry_routes
 from llm_to_anthropic.settings import Settings
@@ -45,77 +43,81 @@ class App:
         self._router = Router(routes, redirect_slashes=False, default=self._elsewhere)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request of any ASGI server."""
+        await self.serve(AsgiCycle(self.request_ids.next(), scope, receive, send))
+
+    async def serve(self, cycle: Cycle) -> None:
         """Serves one request. Nothing but cancellation leaves it as an exception."""
-        started = time.monotonic()
-        incoming = Incoming(scope, receive, HttpReply(self.request_ids.next(), receive, send), started)
+        scope, found = cycle.scope, cycle.found
         try:
-            await self._serve(incoming)
+            self._access.check_host(scope, found)
+            cycle.cors = self._access.check_origin(found)
+            answer = self._direct.get(scope["path"])
+            if answer is None or scope["method"] != "POST":
+                await self._ordinary(cycle)
+                return
+            cycle.keys = self._access.authenticate(scope, found)
+            check_json(found)
+            await self._hand_over(cycle, answer)
         except ApiError as error:
-            await self._failures.refuse(incoming, error)
+            await self._failures.refuse(cycle, error)
         except HTTPException as error:
-            await self._failures.refuse(incoming, routing_error(scope, error))
+            await self._failures.refuse(cycle, routing_error(scope, error))
         except ClientGone:
-            self._failures.record_gone(incoming)
+            self._failures.record_gone(cycle)
         except Exception:
             # The last resort: whatever happens, the client gets an envelope and the log the traceback.
-            await self._failures.crash(incoming)
+            await self._failures.crash(cycle)
 
-    async def _serve(self, incoming: Incoming) -> None:
-        scope, found, reply = incoming.scope, incoming.found, incoming.reply
-        self._access.check_host(scope, found)
-        reply.cors = self._access.check_origin(found)
-        if reply.cors and scope["method"] == "OPTIONS" and b"access-control-request-method" in found:
-            await reply.whole(204, preflight_headers(found), b"")
-            return
-        path: str = scope["path"]
-        if path not in OPEN_PATHS:
-            incoming.keys = self._access.authenticate(scope, found)
-        answer = self._direct.get(path)
-        if answer is None:
-            await self._ordinary(incoming)
-            return
-        if scope["method"] != "POST":
-            raise wrong_method(scope, ["POST"])
-        check_json(found)
-        await self._hand_over(incoming, answer)
-
-    async def _hand_over(self, incoming: Incoming, answer: Answer) -> None:
+    async def _hand_over(self, cycle: Cycle, answer: Answer) -> None:
         """Reads the body and lets the gateway answer."""
-        scope = incoming.scope
-        check_encoding(incoming.found)
-        body = await read_body(incoming.receive, incoming.found, self._max_body_bytes)
+        scope, found = cycle.scope, cycle.found
+        check_encoding(found)
+        body = cycle.arrived()
+        if body is None:
+            body = await read_body(cycle.receive, found, self._max_body_bytes)
+        elif len(body) > self._max_body_bytes:
+            raise too_large(self._max_body_bytes)
         headers: Headers = scope["headers"]
-        if incoming.keys:
+        if cycle.keys:
             # Our own client key is no business of any upstream.
-            headers = [header for header in headers if header[0] not in incoming.keys]
+            headers = [header for header in headers if header[0] not in cycle.keys]
         call = Call(
-            request_id=incoming.reply.request_id,
+            request_id=cycle.request_id,
             method=scope["method"],
             path=scope["path"],
             raw_path=scope["raw_path"].decode("ascii"),
             query=scope["query_string"].decode("latin-1"),
             headers=headers,
-            found=incoming.found,
+            found=found,
             body=body,
-            started=incoming.started,
+            started=cycle.started,
         )
-        incoming.handed_over = True
-        await answer(call, incoming.reply)
+        cycle.handed_over = True
+        await answer(call, cycle)
 
-    async def _ordinary(self, incoming: Incoming) -> None:
-        scope = incoming.scope
+    async def _ordinary(self, cycle: Cycle) -> None:
+        scope, found = cycle.scope, cycle.found
+        path: str = scope["path"]
+        if cycle.cors and scope["method"] == "OPTIONS" and b"access-control-request-method" in found:
+            await cycle.whole(204, preflight_headers(found), b"")
+            return
+        if path not in OPEN_PATHS:
+            cycle.keys = self._access.authenticate(scope, found)
+        if path in self._direct:
+            raise wrong_method(scope, ["POST"])
         scope["app"] = self  # so that the router raises a 405 instead of answering in plain text
-        scope["state"]["incoming"] = incoming
-        await self._router(scope, incoming.receive, incoming.reply.send)
-        if scope["path"] not in OPEN_PATHS:
-            self._failures.record(incoming, incoming.reply.status)
+        scope["cycle"] = cycle
+        await self._router(scope, cycle.receive, cycle.send)
+        if path not in OPEN_PATHS:
+            self._failures.record(cycle, cycle.status)
 
     async def _elsewhere(self, scope: Scope, _receive: Receive, _send: Send) -> None:
         """A path without a route of its own: the gateway may know an upstream that has it."""
-        incoming: Incoming = scope["state"]["incoming"]
+        cycle: Cycle = scope["cycle"]
         if not _is_api_path(scope["path"]):
             raise not_found(scope)
-        await self._hand_over(incoming, self.gateway.forward)
+        await self._hand_over(cycle, self.gateway.forward)
 
 
 def _is_api_path(path: str) -> bool:

@@ -58,7 +58,7 @@ async def read_body(receive: Receive, found: Found, limit: int) -> bytes:
         if b"transfer-encoding" not in found:
             return b""
     elif int(length) > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
     message = await receive()
     if message["type"] == "http.request" and not message["more_body"]:
         body: bytes = message["body"]
@@ -73,7 +73,7 @@ async def _collect(message: Message, receive: Receive, limit: int) -> bytes:
         pieces.append(message["body"])
         size += len(pieces[-1])
         if size > limit:
-            raise _too_large(limit)
+            raise too_large(limit)
         if not message["more_body"]:
             return b"".join(pieces)
         message = await receive()
@@ -82,11 +82,12 @@ async def _collect(message: Message, receive: Receive, limit: int) -> bytes:
 
 def _within(body: bytes, limit: int) -> bytes:
     if len(body) > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
     return body
 
 
-def _too_large(limit: int) -> ClientError:
+def too_large(limit: int) -> ClientError:
+    """413, for a body of more than `limit` bytes."""
     # Clients know this wording.
     return ClientError("Request exceeds the maximum size", status=413, details={"max_body_bytes": limit}, headers=CLOSE)
 

@@ -1,99 +1,158 @@
-"""uvicorn's request-response cycle, with a head and the body's first piece in one write.
-
-uvicorn writes each message at once, which costs every whole answer a system call; and it looks at every header with
-two regular expressions, where one look at the whole head is enough.
-"""
+"""One HTTP request and its answer, whatever server it came to: what was asked, how far it is, how it is answered."""
 
 from __future__ import annotations
 
-from uvicorn._types import ASGISendEvent
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
+from starlette.types import Message, Receive, Scope, Send
+
+from llm_to_anthropic.errors import ApiError
 from llm_to_anthropic.gateway.call import Headers
 
-_BODILESS = (204, 304)
+NO_BODY_STATUSES = (204, 304)
 
 
-class FrontCycle(RequestResponseCycle):
-    """One request and its answer. Header names come in lower case."""
+class Cycle(ABC):
+    """A request on its way through the checks, and the `Reply` to its call.
 
-    _head = b""
-    """The head of the answer, until something follows it."""
+    Adds `request-id` and the CORS headers of this request to whatever is sent.
+    """
 
-    async def send(self, message: ASGISendEvent) -> None:
-        """The ASGI `send`. Returns once the client has room for more."""
-        if self.flow.write_paused and not self.disconnected:
-            await self.flow.drain()
-        if self.disconnected:
-            return
+    keys: tuple[bytes, ...] = ()
+    """Names of the headers that carried a valid client key."""
+    handed_over = False
+    """The gateway has it, and records it."""
+    refused: ApiError | None = None
+    """What the protocol has answered where it gave up on the rest of the request."""
+    status = 0
+    """What was answered; 0 before."""
+    ended = False
+    """The whole answer was given."""
+    _event_stream = False
+    _promised: tuple[int, Headers] | None = None
+
+    def __init__(self, request_id: str, scope: Scope) -> None:
+        self.request_id = request_id
+        self.scope = scope
+        self.found: Mapping[bytes, bytes] = dict(scope["headers"])
+        """Headers by lower-case name, the last of repeated ones."""
+        self.cors: Headers = []
+        """What lets the calling web page read the answer; set once its origin is checked."""
+        self.started = time.monotonic()
+
+    def arrived(self) -> bytes | None:
+        """The request's body where all of it is here already."""
+        return None
+
+    @abstractmethod
+    async def receive(self) -> Message:
+        """The ASGI `receive`."""
+
+    @abstractmethod
+    async def whole(self, status: int, headers: Headers, body: bytes) -> None:
+        """Answers at once; `content-type: application/json` unless given."""
+
+    @abstractmethod
+    async def start(self, status: int, headers: Headers) -> None:
+        """Sends the head of an answer whose body follows in writes."""
+
+    @abstractmethod
+    async def write(self, data: bytes) -> None:
+        """Sends a piece; waits while the client's side has no room."""
+
+    @abstractmethod
+    async def end(self) -> None:
+        """Ends an answer that was started."""
+
+    async def wait_disconnect(self) -> None:
+        """Returns when the client has left. Only after the body was read."""
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+
+    @property
+    def streaming(self) -> bool:
+        """An event stream has begun and is not at its end."""
+        return self._event_stream and not self.ended
+
+    async def error(self, error: ApiError) -> None:
+        """Answers with Anthropic's error envelope."""
+        headers = [(name.encode("latin-1"), _visible(value)) for name, value in error.headers.items()]
+        await self.whole(error.status, headers, error.envelope(self.request_id))
+
+    async def send(self, message: Message) -> None:
+        """The ASGI `send` for ordinary routes: an answer of theirs, with this reply's headers."""
         if message["type"] == "http.response.start":
-            self._start(message["status"], [*self.default_headers, *message["headers"]])
-        elif message["type"] == "http.response.body":
-            self._body(message.get("body", b""), more=message.get("more_body", False))
-        else:
-            raise RuntimeError(f"unexpected ASGI message {message['type']!r}")
-
-    def _start(self, status: int, headers: Headers) -> None:
-        if self.response_started:
-            raise RuntimeError("an answer has one head")
-        self._frame(status, headers)
-        fields = b"".join([b"%b: %b\r\n" % header for header in headers])
-        if fields.count(b"\n") != len(headers) or fields.count(b"\r") != len(headers) or b"\0" in fields:
-            raise RuntimeError("a response header holds a line break or a NUL")
-        self.response_started = True
-        self.waiting_for_100_continue = False
-        self._head = STATUS_LINE[status] + fields + b"\r\n"
-
-    def _frame(self, status: int, headers: Headers) -> None:
-        """Decides how the body's end is told; adds the header that says so."""
-        said = not self.keep_alive
-        for name, value in headers:
-            if name == b"content-length":
-                self.expected_content_length = int(value)
-                self.chunked_encoding = False
-            elif name == b"connection" and value.lower() == b"close":
-                self.keep_alive = said = False
-        if self.chunked_encoding is None and self.scope["method"] != "HEAD" and status not in _BODILESS:
-            self.chunked_encoding = True
-            headers.append((b"transfer-encoding", b"chunked"))
-        if said:
-            headers.append((b"connection", b"close"))
-
-    def _body(self, body: bytes, *, more: bool) -> None:
-        if not self.response_started or self.response_complete:
-            raise RuntimeError("a body stands between the head and the end of an answer")
-        if self.scope["method"] == "HEAD":
-            self.expected_content_length = 0
-            out = b""
-        elif self.chunked_encoding:
-            out = _chunk(body, last=not more)
-        else:
-            out = self._counted(body)
-        if self._head:
-            out = self._head + out
-            self._head = b""
-        if out:
-            self.transport.write(out)
+            self._promised = message["status"], list(message["headers"])
+            return
+        body, more = message.get("body", b""), message.get("more_body", False)
+        promised, self._promised = self._promised, None
+        if promised and not more:
+            await self.whole(*promised, body)
+            return
+        if promised:
+            await self.start(*promised)
+        if body:
+            await self.write(body)
         if not more:
-            self._complete()
+            await self.end()
 
-    def _counted(self, body: bytes) -> bytes:
-        if len(body) > self.expected_content_length:
-            raise RuntimeError("a body is longer than its content-length")
-        self.expected_content_length -= len(body)
-        return body
+    def _whole_head(self, status: int, headers: Headers, body: bytes) -> Headers:
+        given = dict(headers)
+        head = headers.copy()
+        if b"content-length" in given:
+            head = [header for header in head if header[0] != b"content-length"]
+        if b"content-type" not in given and body:
+            head.append((b"content-type", b"application/json"))
+        if status not in NO_BODY_STATUSES:
+            head.append((b"content-length", b"%d" % len(body)))
+        if b"request-id" not in given:
+            head.append((b"request-id", self.request_id.encode()))
+        return head + self.cors if self.cors else head
 
-    def _complete(self) -> None:
-        if self.expected_content_length:
-            raise RuntimeError("a body is shorter than its content-length")
-        self.response_complete = True
-        self.message_event.set()
-        if not self.keep_alive:
-            self.transport.close()
-        self.on_response()
+    def _stream_head(self, headers: Headers) -> Headers:
+        given = dict(headers)
+        self._event_stream = given.get(b"content-type", b"").startswith(b"text/event-stream")
+        # How the end is told is the server's matter, and a length promised by somebody else would contradict it.
+        head = [header for header in headers if header[0] != b"content-length"]
+        if b"request-id" not in given:
+            head.append((b"request-id", self.request_id.encode()))
+        return head + self.cors
 
 
-def _chunk(body: bytes, *, last: bool) -> bytes:
-    if not body:
-        return b"0\r\n\r\n" if last else b""
-    return b"%x\r\n%b\r\n%b" % (len(body), body, b"0\r\n\r\n" if last else b"")
+class AsgiCycle(Cycle):
+    """A request that came over ASGI."""
+
+    def __init__(self, request_id: str, scope: Scope, receive: Receive, send: Send) -> None:
+        super().__init__(request_id, scope)
+        self._receive = receive
+        self._send = send
+
+    async def receive(self) -> Message:
+        return await self._receive()
+
+    async def whole(self, status: int, headers: Headers, body: bytes) -> None:
+        self.status = status
+        self.ended = True
+        head = self._whole_head(status, headers, body)
+        await self._send({"type": "http.response.start", "status": status, "headers": head})
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def start(self, status: int, headers: Headers) -> None:
+        self.status = status
+        head = self._stream_head(headers)
+        await self._send({"type": "http.response.start", "status": status, "headers": head})
+
+    async def write(self, data: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def end(self) -> None:
+        self.ended = True
+        await self._send({"type": "http.response.body", "body": b""})
+
+
+def _visible(value: str) -> bytes:
+    """A header value that HTTP allows: control characters and what Latin-1 lacks are replaced."""
+    clean = "".join(character if character.isprintable() else " " for character in value)
+    return clean.encode("latin-1", "replace")

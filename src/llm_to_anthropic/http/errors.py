@@ -10,7 +10,7 @@ from starlette.types import Scope
 
 from llm_to_anthropic.errors import ApiError, ClientError
 from llm_to_anthropic.exchange import Exchange
-from llm_to_anthropic.http.incoming import Incoming
+from llm_to_anthropic.http.cycle import Cycle
 from llm_to_anthropic.http.interface import Gateway
 from llm_to_anthropic.writer import error_event
 
@@ -25,42 +25,41 @@ class Failures:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
-    async def refuse(self, incoming: Incoming, error: ApiError) -> None:
+    async def refuse(self, cycle: Cycle, error: ApiError) -> None:
         """Answers an error; one that comes amid an event stream ends it with an `error` event."""
-        reply = incoming.reply
-        if reply.status == 0:
-            await reply.error(error)
-        elif reply.streaming:
-            await reply.write(error_event(error, reply.request_id))
-            await reply.end()
-        self.record(incoming, error.status, error.type, error.message)
+        if cycle.status == 0:
+            await cycle.error(error)
+        elif cycle.streaming:
+            await cycle.write(error_event(error, cycle.request_id))
+            await cycle.end()
+        self.record(cycle, error.status, error.type, error.message)
 
-    async def crash(self, incoming: Incoming) -> None:
+    async def crash(self, cycle: Cycle) -> None:
         """Answers the exception being handled with a 500 that tells nothing but the request id."""
-        scope, request_id = incoming.scope, incoming.reply.request_id
+        scope, request_id = cycle.scope, cycle.request_id
         _log.exception("internal error", request_id=request_id, method=scope["method"], path=scope["path"])
-        await self.refuse(incoming, ApiError(500, f"internal error; request id {request_id} finds it in the log"))
+        await self.refuse(cycle, ApiError(500, f"internal error; request id {request_id} finds it in the log"))
 
-    def record_gone(self, incoming: Incoming) -> None:
+    def record_gone(self, cycle: Cycle) -> None:
         """Records a request that ended amid its body: the client left, or the protocol refused what it sent."""
-        refused: ApiError | None = incoming.scope["state"].get("refused")
+        refused = cycle.refused
         if refused is None:
-            self.record(incoming, CLIENT_GONE, "client_disconnected")
+            self.record(cycle, CLIENT_GONE, "client_disconnected")
         else:
-            self.record(incoming, refused.status, refused.type, refused.message)
+            self.record(cycle, refused.status, refused.type, refused.message)
 
-    def record(self, incoming: Incoming, status: int, outcome: str = "ok", error: str = "") -> None:
+    def record(self, cycle: Cycle, status: int, outcome: str = "ok", error: str = "") -> None:
         """Has an Exchange recorded, unless the gateway does."""
-        if incoming.handed_over:
+        if cycle.handed_over:
             return
         self._gateway.record(
             Exchange(
-                request_id=incoming.reply.request_id,
-                method=incoming.scope["method"],
-                path=incoming.scope["path"],
+                request_id=cycle.request_id,
+                method=cycle.scope["method"],
+                path=cycle.scope["path"],
                 status=status,
                 outcome=outcome,
-                duration_ms=round((time.monotonic() - incoming.started) * 1e3, 2),
+                duration_ms=round((time.monotonic() - cycle.started) * 1e3, 2),
                 error=error,
             )
         )

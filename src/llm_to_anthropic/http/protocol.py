@@ -1,25 +1,28 @@
-"""uvicorn's HTTP/1.1 protocol with what it lacks: deadlines, limits of the head, refusals in our envelope.
+"""One connection of a client: HTTP/1.1 by httptools, with deadlines, limits of the head and refusals in our envelope.
 
-Between a parsed head and the end of its answer everything is uvicorn's. This module adds time limits for
-a slow head and a client that stops reading, limits for the number and size of headers, and a close that
-lets a client which is still sending read its refusal.
+uvicorn listens, signals and drains; what happens between its accept and the application is here, since a general
+ASGI server pays for every request what only some need. The application gets each request as a `FrontCycle`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from http import HTTPStatus
-from typing import Any
+import urllib.parse
+from collections import deque
+from functools import lru_cache
 
 import httptools
+from starlette.types import Scope
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.server import ServerState
 
 from llm_to_anthropic.errors import ApiError, ClientError
 from llm_to_anthropic.exchange import Exchange
+from llm_to_anthropic.gateway.call import Headers
 from llm_to_anthropic.http.app import App
-from llm_to_anthropic.http.cycle import FrontCycle
+from llm_to_anthropic.http.deadline import Deadline
+from llm_to_anthropic.http.front_cycle import FrontCycle, status_line
 from llm_to_anthropic.settings import Settings
 
 WRITE_STALL_S = 60.0
@@ -28,6 +31,7 @@ LINGER_S = 2.0
 """A refused client may go on sending so long, unheard, and read its refusal."""
 KEEP_ALIVE_S = 75
 BACKLOG = 2048
+ASGI = {"version": "3.0", "spec_version": "2.3"}
 
 
 class ServerConfig(Config):
@@ -54,209 +58,292 @@ class ServerConfig(Config):
         self.body_s = settings.timeouts.body_s
 
 
-class FrontProtocol(HttpToolsProtocol):
+class FrontProtocol(asyncio.Protocol):
     """One connection of a client."""
+
+    transport: asyncio.Transport
+    flow: FlowControl
 
     def __init__(
         self,
         config: ServerConfig,
         server_state: ServerState,
-        app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
+        **_lifespan: object,
     ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
-        self._front = config.front
+        self.server_state = server_state
+        self._loop = _loop or asyncio.get_running_loop()
+        self._app = config.front
         self._limits = config.limits
         self._header_s = config.header_s
         self._body_s = config.body_s
-        self._raw: asyncio.Transport
+        self._connections: set[FrontProtocol] = server_state.connections  # type: ignore[assignment]
+        self._tasks = server_state.tasks
+        self._parser = httptools.HttpRequestParser(self)
+        # A client that says close may have sent more: its first request is answered all the same.
+        self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._client: tuple[str, int] | None = None
+        self._server: tuple[str, int] | None = None
+        self._url = b""
+        self._headers: Headers = []
         self._in_head = False
+        self._head_limited = True
+        """The deadline is that of the head being read."""
         self._head_bytes = 0
         """An upper bound of the size of the head being read."""
-        self._head_timer: asyncio.TimerHandle | None = None
-        self._body_timer: asyncio.TimerHandle | None = None
+        self._cycle: FrontCycle | None = None
+        """The request that came last."""
+        self._running: FrontCycle | None = None
+        """The request that is being answered, or was."""
+        self._waiting: deque[FrontCycle] = deque()
+        """Pipelined requests whose turn comes."""
+        self._deadline = Deadline(self._loop, self._overdue)
         self._stall_timer: asyncio.TimerHandle | None = None
         self._linger_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._raw = transport
-        self.transport = PoliteTransport(transport, self)
-        self._head_timer = self.loop.call_later(self._header_s, self._head_too_slow)
+        self._connections.add(self)
+        self.transport = transport
+        self.flow = FlowControl(transport)
+        self._client = _address(transport, "peername")
+        self._server = _address(transport, "sockname")
+        self._deadline.set(self._header_s)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        for timer in (self._head_timer, self._body_timer, self._stall_timer, self._linger_timer):
+    def connection_lost(self, _exc: Exception | None) -> None:
+        self._connections.discard(self)
+        self._deadline.close()
+        for timer in (self._stall_timer, self._linger_timer):
             if timer is not None:
                 timer.cancel()
-        super().connection_lost(exc)
-        self._unset_keepalive_if_required()
+        for cycle in (self._running, *self._waiting):
+            if cycle is not None and not cycle.ended:
+                cycle.leave()
+        self._waiting.clear()
+        self.flow.resume_writing()
+        self.transport.close()
 
     def data_received(self, data: bytes) -> None:
         if self._linger_timer is not None:
             return
-        self._unset_keepalive_if_required()
-        if self._body_timer is not None:
-            self._body_timer.cancel()
-            self._body_timer = None
         self._head_bytes = self._head_bytes + len(data) if self._in_head else len(data)
         try:
-            self.parser.feed_data(data)
+            self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             pass  # no other protocol is spoken here; HTTP/1.1 allows to ignore the wish
         except httptools.HttpParserError as error:
             self._refuse(_reason(error))
             return
-        self._await_more()
+        self._limit_wait()
 
     def on_message_begin(self) -> None:
         self._in_head = True
-        super().on_message_begin()
+        self._url = b""
+        self._headers = []
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:  # what trails a body is nothing that the checks have seen
+            self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+        self._in_head = self._head_limited = False
         self._check_head()
-        super().on_headers_complete()
-        # uvicorn has no seam for its cycle; the new one has not begun to run.
-        self.cycle.__class__ = FrontCycle
+        scope = self._scope()
+        keep_alive = self._parser.should_keep_alive() and scope["http_version"] != "1.0"
+        cycle = self._cycle = FrontCycle(self._app.request_ids.next(), scope, self, keep_alive=keep_alive)
+        if self._running is None or self._running.ended:
+            self._start(cycle)
+        else:
+            self.flow.pause_reading()
+            self._waiting.append(cycle)
 
-    def send_400_response(self, msg: str) -> None:
-        self._refuse(ClientError(msg))
+    def on_body(self, body: bytes) -> None:
+        cycle = self._cycle
+        if cycle is not None and not cycle.ended:
+            cycle.feed(body)
+
+    def on_message_complete(self) -> None:
+        if self._cycle is not None:
+            self._cycle.complete()
+
+    def answered(self, cycle: FrontCycle) -> None:
+        """The running request has its whole answer: the next one's turn, or the client's."""
+        if not cycle.keep_alive:
+            self._part()
+        if self._parting:
+            return
+        self.flow.resume_reading()
+        if self._waiting:
+            self._start(self._waiting.popleft())
+        elif not self._head_limited:
+            self._deadline.set(KEEP_ALIVE_S)
+
+    def shutdown(self) -> None:
+        """The server stops: what was asked is answered, and then the connection closed."""
+        if self._cycle is None or self._cycle.ended:
+            self._part()
+        else:
+            self._cycle.keep_alive = False
 
     def pause_writing(self) -> None:
-        super().pause_writing()
+        self.flow.pause_writing()
         self._watch_stall()
 
     def resume_writing(self) -> None:
-        super().resume_writing()
+        self.flow.resume_writing()
         if self._stall_timer is not None:
             self._stall_timer.cancel()
             self._stall_timer = None
 
-    def part(self) -> None:
+    def _start(self, cycle: FrontCycle) -> None:
+        self._running = cycle
+        cycle.task = self._loop.create_task(self._serve(cycle))
+        self._tasks.add(cycle.task)
+
+    async def _serve(self, cycle: FrontCycle) -> None:
+        try:
+            await self._app.serve(cycle)
+        finally:
+            self._tasks.discard(cycle.task)
+            if not (cycle.ended or cycle.disconnected):
+                self._abandon(cycle)
+
+    def _abandon(self, cycle: FrontCycle) -> None:
+        """Whoever had to answer did not, or was cancelled: the client must not wait for it."""
+        if not cycle.status:
+            self.transport.write(_refusal(ApiError(500, "the request ended without an answer"), cycle.request_id))
+        cycle.leave()
+        self._part()
+
+    def _part(self) -> None:
         """Closes the connection; where the client is still sending, only after it could read our answer."""
         if self._linger_timer is not None:
             return
-        if self._raw.is_closing() or self.cycle is None or not (self._in_head or self.cycle.more_body):
-            self._raw.close()
+        cycle = self._cycle
+        if self.transport.is_closing() or cycle is None or not (self._in_head or cycle.more_body):
+            self.transport.close()
             return
         self._linger()
 
     @property
-    def parting(self) -> bool:
-        return self._linger_timer is not None or self._raw.is_closing()
+    def _parting(self) -> bool:
+        return self._linger_timer is not None or self.transport.is_closing()
 
     def _linger(self) -> None:
         # Closing with unread bytes resets the connection, and the client may lose what we have just said.
-        self._linger_timer = self.loop.call_later(LINGER_S, self._raw.abort)
+        self._deadline.close()
+        self._linger_timer = self._loop.call_later(LINGER_S, self.transport.abort)
         self.flow.resume_reading()
-        self._raw.write_eof()
+        self.transport.write_eof()
 
-    def _await_more(self) -> None:
+    def _limit_wait(self) -> None:
         """Sets the deadline of what is not complete yet."""
-        cycle = self.cycle
+        cycle = self._cycle
         if self._in_head:
             if self._head_bytes > self._limits.max_header_bytes:
                 self._refuse(_too_large_headers(self._limits.max_header_bytes))
-            elif self._head_timer is None:
-                self._head_timer = self.loop.call_later(self._header_s, self._head_too_slow)
-        elif cycle is None:
+            elif not self._head_limited:
+                self._head_limited = True
+                self._deadline.set(self._header_s)
+        elif cycle is None or cycle.ended:
+            # What came belongs to no request, so it wins no time.
             pass
-        elif not cycle.response_complete:
-            if cycle.more_body:
-                self._body_timer = self.loop.call_later(self._body_s, self._body_too_slow)
-        elif self.timeout_keep_alive_task is None:
-            # What came belongs to no request, so it must not keep the connection open.
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+        elif cycle.more_body:
+            self._deadline.set(self._body_s)
+        else:
+            self._deadline.lift()
+
+    def _overdue(self) -> None:
+        cycle = self._cycle
+        if self._in_head:
+            self._refuse(ClientError(f"the request's headers took longer than {self._header_s:g} s", status=408))
+        elif cycle is None or cycle.ended:
+            self._part()
+        elif self.flow.read_paused:  # we are the slow ones
+            self._limit_wait()
+        elif not cycle.status:
+            message = f"no byte of the request body came for {self._body_s:g} s"
+            self._refuse(ClientError(message, status=408, details={"error_code": "request_body_timeout"}))
 
     def _check_head(self) -> None:
         limits = self._limits
-        if len(self.headers) > limits.max_headers:
+        if len(self._headers) > limits.max_headers:
             raise ClientError(f"more than {limits.max_headers} request headers", status=431)
         if self._head_bytes <= limits.max_header_bytes:
             return
-        if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > limits.max_header_bytes:
+        if len(self._url) + sum(len(name) + len(value) + 4 for name, value in self._headers) > limits.max_header_bytes:
             raise _too_large_headers(limits.max_header_bytes)
 
-    def _head_too_slow(self) -> None:
-        self._head_timer = None
-        if self._in_head:
-            self._refuse(ClientError(f"the request's headers took longer than {self._header_s:g} s", status=408))
-        else:
-            self._raw.close()
-
-    def _body_too_slow(self) -> None:
-        self._body_timer = None
-        if self.cycle.response_complete or self.cycle.response_started:
-            return
-        if self.flow.read_paused:  # we are the slow ones
-            self._await_more()
-            return
-        message = f"no byte of the request body came for {self._body_s:g} s"
-        self._refuse(ClientError(message, status=408, details={"error_code": "request_body_timeout"}))
+    def _scope(self) -> Scope:
+        """The request's head in ASGI's words."""
+        path, raw_path, query = _target(self._url)
+        return {
+            "type": "http",
+            "asgi": ASGI,
+            "http_version": self._parser.get_http_version(),
+            "server": self._server,
+            "client": self._client,
+            "scheme": "http",
+            "method": self._parser.get_method().decode("ascii"),
+            "root_path": "",
+            "path": path,
+            "raw_path": raw_path,
+            "query_string": query,
+            "headers": self._headers,
+        }
 
     def _refuse(self, error: ApiError) -> None:
         """Answers what never became a whole request and closes the connection."""
-        cycle = self.cycle
-        unanswered = cycle is not None and not cycle.response_complete
-        if unanswered and (self._in_head or self.pipeline or cycle.response_started or not cycle.more_body):
+        cycle = self._cycle
+        if cycle is not None and cycle.ended:
+            cycle = None
+        if cycle is not None and (self._in_head or self._waiting or cycle.status or not cycle.more_body):
             # Another answer is under way on this connection: a refusal would be taken for a part of it.
-            self._raw.close()
+            self.transport.close()
             return
-        request_id = self._front.request_ids.next()
-        self._raw.write(_refusal(error, request_id))
-        if unanswered:
-            # The application is waiting for the rest of the body; it records the request.
-            cycle.scope["state"]["refused"] = error
-            cycle.disconnected = True
-            cycle.message_event.set()
+        request_id = self._app.request_ids.next()
+        self.transport.write(_refusal(error, request_id))
+        if cycle is None:
+            self._app.gateway.record(_exchange(error, request_id))
         else:
-            self._front.gateway.record(_exchange(error, request_id))
+            # The application is waiting for the rest of the body; it records the request.
+            cycle.refused = error
+            cycle.leave()
         self._linger()
 
     def _watch_stall(self) -> None:
-        waiting = self._raw.get_write_buffer_size()
-        self._stall_timer = self.loop.call_later(WRITE_STALL_S, self._check_stall, waiting)
+        waiting = self.transport.get_write_buffer_size()
+        self._stall_timer = self._loop.call_later(WRITE_STALL_S, self._check_stall, waiting)
 
     def _check_stall(self, before: int) -> None:
-        if self._raw.get_write_buffer_size() >= before:
-            self._raw.abort()
+        if self.transport.get_write_buffer_size() >= before:
+            self.transport.abort()
             return
         self._watch_stall()
 
 
-class PoliteTransport(asyncio.Transport):
-    """The transport as a request sees it: closing it does not cut off a client that is still sending."""
+def _address(transport: asyncio.Transport, end: str) -> tuple[str, int] | None:
+    """IP address and port of one end of the connection."""
+    name = transport.get_extra_info(end)
+    return (str(name[0]), int(name[1])) if isinstance(name, tuple) else None
 
-    __slots__ = ("_connection", "_raw")
 
-    def __init__(self, raw: asyncio.Transport, connection: FrontProtocol) -> None:
-        super().__init__()
-        self._raw = raw
-        self._connection = connection
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self._raw.write(data)
-
-    def close(self) -> None:
-        self._connection.part()
-
-    def is_closing(self) -> bool:
-        return self._connection.parting
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return self._raw.get_extra_info(name, default)
+@lru_cache(maxsize=64)
+def _target(url: bytes) -> tuple[str, bytes, bytes]:
+    """Decoded path, raw path and query. Raises ClientError."""
+    try:
+        parsed = httptools.parse_url(url)
+        raw_path = parsed.path or b""
+        return urllib.parse.unquote(raw_path.decode("ascii")), raw_path, parsed.query or b""
+    except (httptools.HttpParserError, UnicodeDecodeError) as error:
+        raise ClientError("the request's target is malformed") from error
 
 
 def _reason(error: httptools.HttpParserError) -> ApiError:
     if isinstance(error.__context__, ApiError):
         return error.__context__
-    if isinstance(error, httptools.HttpParserCallbackError):
-        return ClientError("the request's target is malformed")
     return ClientError(f"malformed HTTP request: {error}")
 
 
@@ -267,11 +354,10 @@ def _too_large_headers(limit: int) -> ClientError:
 def _refusal(error: ApiError, request_id: str) -> bytes:
     body = error.envelope(request_id)
     head = (
-        f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\n"
         f"content-type: application/json\r\ncontent-length: {len(body)}\r\n"
         f"request-id: {request_id}\r\nconnection: close\r\n\r\n"
     )
-    return head.encode("ascii") + body
+    return status_line(error.status) + head.encode("ascii") + body
 
 
 def _exchange(error: ApiError, request_id: str) -> Exchange:

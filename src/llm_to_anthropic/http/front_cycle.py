@@ -1,0 +1,182 @@
+"""A request on a connection of our own server, answered straight to the transport.
+
+Knows how HTTP/1.1 frames an answer. A head and the body's first piece leave in one write, since each write is a
+system call; and one look at the whole head finds a header that would break it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Protocol
+
+from starlette.types import Message, Scope
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
+from uvicorn.server import ServerState
+
+from llm_to_anthropic.gateway.call import Headers
+from llm_to_anthropic.http.cycle import NO_BODY_STATUSES, Cycle
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+CLOSE = (b"connection", b"close")
+CHUNKED = (b"transfer-encoding", b"chunked")
+
+
+class Connection(Protocol):
+    """What a request needs of the connection that it came on."""
+
+    transport: asyncio.Transport
+    flow: FlowControl
+    server_state: ServerState
+
+    def answered(self, cycle: FrontCycle) -> None:
+        """The whole answer of the running request is written."""
+        ...
+
+
+class FrontCycle(Cycle):
+    """One request and its answer. Header names come in lower case."""
+
+    task: asyncio.Task[None]
+    """What answers it."""
+    more_body = True
+    """The request is not complete yet."""
+    disconnected = False
+    """Nobody listens any more: what is sent goes nowhere."""
+    _expects = False
+    """The client waits for a word before it sends the body."""
+    _size = 0
+    _news = False
+    """Something has happened that `receive` has not told."""
+    _awaited: asyncio.Event | None = None
+    _bodiless = False
+    _chunked = False
+    _head = b""
+    """The head of the answer, until something follows it."""
+
+    def __init__(self, request_id: str, scope: Scope, connection: Connection, *, keep_alive: bool) -> None:
+        super().__init__(request_id, scope)
+        self.keep_alive = keep_alive
+        self._connection = connection
+        self._pieces: list[bytes] = []
+        if b"expect" in self.found:
+            self._expects = self.found[b"expect"].lower() == b"100-continue"
+
+    def feed(self, piece: bytes) -> None:
+        """Takes a piece of the request's body."""
+        self._pieces.append(piece)
+        self._size += len(piece)
+        if self._size > HIGH_WATER_LIMIT:
+            self._connection.flow.pause_reading()
+        self._news = True
+        if self._awaited is not None:
+            self._awaited.set()
+
+    def complete(self) -> None:
+        """The request's end has come."""
+        self.more_body = False
+        self._news = True
+        if self._awaited is not None:
+            self._awaited.set()
+
+    def leave(self) -> None:
+        """The client is gone, or is not listened to any more."""
+        self.disconnected = True
+        if self._awaited is not None:
+            self._awaited.set()
+
+    def arrived(self) -> bytes | None:
+        return None if self.more_body else self._take()
+
+    async def receive(self) -> Message:
+        if self._expects and self.more_body and not self.status:
+            self._expects = False
+            self._connection.transport.write(CONTINUE)
+        if not (self._news or self.disconnected or self.ended):
+            self._connection.flow.resume_reading()
+            self._awaited = asyncio.Event()
+            await self._awaited.wait()
+        if self.disconnected or self.ended:
+            return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": self._take(), "more_body": self.more_body}
+
+    async def whole(self, status: int, headers: Headers, body: bytes) -> None:
+        out = self._encode(status, self._whole_head(status, headers, body))
+        if self.scope["method"] != "HEAD" and status not in NO_BODY_STATUSES:
+            out += body
+        await self._write(out)
+        self._end()
+
+    async def start(self, status: int, headers: Headers) -> None:
+        head = self._stream_head(headers)
+        self._bodiless = self.scope["method"] == "HEAD" or status in NO_BODY_STATUSES
+        # An HTTP/1.0 client knows no chunks: the end of the connection tells it the end of the answer.
+        if not self._bodiless and self.scope["http_version"] != "1.0":
+            self._chunked = True
+            head.append(CHUNKED)
+        self._head = self._encode(status, head)
+
+    async def write(self, data: bytes) -> None:
+        if self.ended or not self.status:
+            raise RuntimeError("a body stands between the head and the end of an answer")
+        if self._chunked and data:
+            data = b"%x\r\n%b\r\n" % (len(data), data)
+        await self._write(self._head if self._bodiless else self._head + data)
+
+    async def end(self) -> None:
+        if self.ended or not self.status:
+            raise RuntimeError("an answer ends once, after its head")
+        await self._write(self._head + b"0\r\n\r\n" if self._chunked else self._head)
+        self._end()
+
+    async def _write(self, out: bytes) -> None:
+        """Returns once the client has room for more."""
+        flow = self._connection.flow
+        if flow.write_paused and not self.disconnected:
+            await flow.drain()
+        self._head = b""
+        if out and not self.disconnected:
+            self._connection.transport.write(out)
+
+    def _encode(self, status: int, headers: Headers) -> bytes:
+        """The head of the answer; `headers` is changed."""
+        if self.status:
+            raise RuntimeError("an answer has one head")
+        if CLOSE in headers:
+            self.keep_alive = False
+        elif not self.keep_alive:
+            headers.append(CLOSE)
+        headers += self._connection.server_state.default_headers
+        fields = b"\r\n".join([b": ".join(header) for header in headers])
+        breaks = len(headers) - 1
+        if fields.count(b"\n") != breaks or fields.count(b"\r") != breaks or b"\0" in fields:
+            raise RuntimeError("a response header holds a line break or a NUL")
+        self.status = status
+        return b"%b%b\r\n\r\n" % (status_line(status), fields)
+
+    def _end(self) -> None:
+        if not self.disconnected:
+            self.ended = True
+            if self._awaited is not None:
+                self._awaited.set()
+            self._connection.answered(self)
+
+    def _take(self) -> bytes:
+        body = b"".join(self._pieces)
+        self._news = False
+        if self._size > HIGH_WATER_LIMIT:
+            self._connection.flow.resume_reading()
+        self._pieces.clear()
+        self._size = 0
+        return body
+
+
+@lru_cache(maxsize=64)
+def status_line(status: int) -> bytes:
+    """The first line of an answer, with the reason that HTTP has for the status."""
+    try:
+        phrase = HTTPStatus(status).phrase
+    except ValueError:
+        phrase = ""
+    return f"HTTP/1.1 {status} {phrase}\r\n".encode("ascii")
