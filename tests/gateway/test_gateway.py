@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from llm_to_anthropic.gateway.gateway import Gateway
-from llm_to_anthropic.scripted import Cut, Pause, Reset, Script, ScriptedUpstream, Stall, never, stream, whole
+from llm_to_anthropic.scripted import Cut, Delay, Pause, Reset, Script, ScriptedUpstream, Stall, never, stream, whole
 from llm_to_anthropic.settings import Timeouts
 from tests.gateway.conftest import Records, with_timeouts
 from tests.gateway.memory_reply import MemoryReply, ask, call
@@ -23,6 +23,7 @@ WHOLE = {
 TEXT = b'data: {"choices":[{"index":0,"delta":{"content":"hel"}}]}\n\n'
 ROLE = b'data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}\n\n'
 FINISH = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
+USAGE = b'data: {"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":2}}\n\n'
 DONE = b"data: [DONE]\n\n"
 ERROR = b'data: {"error":{"message":"broken inside","type":"server_error","code":"server_error"}}\n\n'
 EVENTS = ["message_start", "ping", "content_block_start", "content_block_delta", "content_block_stop"]
@@ -157,6 +158,70 @@ class TestSilence:
         go_on.set()
         await answering
         assert reply.events()[-1] == "message_stop"
+
+
+class TestLastWords:
+    """An upstream that has finished its answer, but not its stream."""
+
+    @pytest.fixture
+    def timeouts(self) -> Timeouts:
+        return Timeouts(ping_s=0.05, idle_s=2.0, total_s=5.0)
+
+    @pytest.mark.parametrize("streamed", [True, False], ids=["streamed", "whole"])
+    @pytest.mark.parametrize(
+        "ending",
+        [
+            pytest.param((Stall(),), id="silence"),
+            pytest.param((USAGE, Stall()), id="usage and silence"),
+            pytest.param((Reset(),), id="connection reset"),
+            pytest.param((Cut(),), id="connection closed"),
+            pytest.param((b": alive\n\n", Delay(0.02)) * 50 + (Stall(),), id="comments without end"),
+        ],
+    )
+    async def test_a_finished_answer_is_a_message(
+        self,
+        gateway: Gateway,
+        script: Script,
+        records: Records,
+        ending: tuple[bytes | Cut | Reset | Stall | Delay, ...],
+        streamed: bool,
+    ) -> None:
+        """After a finish reason nothing of the answer is missing: a forgotten end mark costs nobody the message."""
+        script.push(stream(ROLE, TEXT, FINISH, *ending))
+        reply = MemoryReply()
+        await gateway.messages(call(ask(stream=streamed)), reply)
+        assert (reply.status, records.exchanges[0].outcome) == (200, "ok")
+        assert b"hel" in reply.body
+        assert b"end_turn" in reply.body
+
+    async def test_late_text_is_waited_for(self, gateway: Gateway, script: Script) -> None:
+        """Servers that give a finish reason too early may go on."""
+        script.push(stream(TEXT, FINISH, *(Delay(0.03), TEXT, FINISH) * 4, DONE))
+        reply = MemoryReply()
+        await gateway.messages(call(ask(stream=True)), reply)
+        assert reply.body.count(b'"hel"') == 5
+
+
+class TestRateLimits:
+    """The upstream's limits, told to the client."""
+
+    LIMITS = (("x-ratelimit-limit-requests", "60"), ("x-ratelimit-remaining-tokens", "1000"))
+
+    @pytest.mark.parametrize("streamed", [True, False], ids=["streamed", "whole"])
+    async def test_limits_of_an_answer_are_told(self, gateway: Gateway, script: Script, streamed: bool) -> None:
+        """The rate limits of a good answer travel too, in Anthropic's names."""
+        script.push(stream(TEXT, FINISH, DONE, headers=self.LIMITS) if streamed else whole(WHOLE, headers=self.LIMITS))
+        reply = MemoryReply()
+        await gateway.messages(call(ask(stream=streamed)), reply)
+        assert reply.headers[b"anthropic-ratelimit-requests-limit"] == b"60"
+        assert reply.headers[b"anthropic-ratelimit-tokens-remaining"] == b"1000"
+
+    async def test_an_answer_without_limits_tells_none(self, gateway: Gateway, script: Script) -> None:
+        """No limits are made up."""
+        script.push(whole(WHOLE))
+        reply = MemoryReply()
+        await gateway.messages(call(ask()), reply)
+        assert not [name for name in reply.headers if name.startswith(b"anthropic-ratelimit")]
 
 
 class TestTimeouts:

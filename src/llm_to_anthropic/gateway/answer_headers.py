@@ -34,8 +34,8 @@ _FORWARDED = frozenset(
 
 
 def provenance(progress: Progress) -> Headers:
-    """x-upstream-provider, -model, -attempts, -request-id and x-proxy-losses of one answer."""
-    headers: Headers = []
+    """x-upstream-provider, -model, -attempts, -request-id, x-proxy-losses and the upstream's limits of one answer."""
+    headers: Headers = list(progress.answer_headers)
     if progress.target is not None:
         headers += _target_headers(progress.target.provider.name, progress.target.model)
     if progress.attempts:

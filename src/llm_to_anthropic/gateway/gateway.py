@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from llm_to_anthropic.counting import TokenCounter
-from llm_to_anthropic.credentials import auth_headers
+from llm_to_anthropic.credentials import Credentials
 from llm_to_anthropic.errors import ApiError, UpstreamError
 from llm_to_anthropic.exchange import Exchange
 from llm_to_anthropic.gateway.answer_headers import JSON_HEADERS
@@ -16,6 +16,7 @@ from llm_to_anthropic.gateway.passthrough import Passthrough
 from llm_to_anthropic.gateway.progress import CLIENT_GONE
 from llm_to_anthropic.gateway.recording import RecordingReply
 from llm_to_anthropic.gateway.relay import MAX_ERROR_BYTES, StreamRelay, UpstreamRefusal, header_map, whole_answer
+from llm_to_anthropic.gateway.sending import Sender
 from llm_to_anthropic.gateway.work import Work
 from llm_to_anthropic.observers.observer import Observer
 from llm_to_anthropic.observers.transcript import Transcript
@@ -41,6 +42,7 @@ class Gateway:
         upstream: Upstream,
         observers: Sequence[Observer],
         transcript: Transcript | None = None,
+        credentials: Credentials | None = None,
     ) -> None:
         self.settings = settings
         self._router = Router(settings)
@@ -48,7 +50,9 @@ class Gateway:
         self._observers = observers
         self._transcript = transcript
         self._counter = TokenCounter()
-        self._passthrough = Passthrough(settings, upstream)
+        self.credentials = credentials or Credentials(settings.providers.values())
+        self._sender = Sender(upstream, self.credentials)
+        self._passthrough = Passthrough(settings, self._sender)
         self._messages_memory: Memory[Remembered] = Memory()
         self._frames_memory: Memory[object] = Memory()
         self._learned: dict[tuple[str, str], Learned] = {}
@@ -60,7 +64,7 @@ class Gateway:
 
     def ready(self) -> tuple[bool, dict[str, object]]:
         """Whether any provider can be used, and which, without secrets."""
-        return self._router.ready()
+        return self._router.ready(self.credentials.trouble)
 
     def record(self, exchange: Exchange) -> None:
         """Hands a finished request to every observer."""
@@ -86,6 +90,7 @@ class Gateway:
             task.cancel()
         if running:
             await asyncio.wait(running, timeout=1.0)
+        self.credentials.close()
         await self._upstream.close()
 
     async def _answer(self, call: Call, reply: Reply, handle: Callable[[Work], Awaitable[None]]) -> None:
@@ -169,7 +174,7 @@ class Gateway:
                 )
                 await work.relay.run(work.watch)
                 return
-            message = await whole_answer(translator, upstream, send, progress)
+            message = await whole_answer(translator, upstream, send, progress, self.settings.timeouts)
             progress.wrote()
             await work.whole(200, JSON_HEADERS, message)
         finally:
@@ -177,13 +182,15 @@ class Gateway:
             progress.stop_reason = translator.stop_reason
 
     async def _send(self, work: Work, target: Target, request: UpstreamRequest) -> UpstreamCall:
-        outgoing = _outgoing(request, target, work.call)
-        if self._transcript is not None:
-            self._transcript.upstream_request(
-                work.call.request_id, outgoing.method, outgoing.url, outgoing.headers, outgoing.body
-            )
-        work.progress.attempts += 1
-        return await self._upstream.send(outgoing)
+        def build(auth: Headers) -> OutgoingRequest:
+            outgoing = _outgoing(request, target, work.call, auth)
+            if self._transcript is not None:
+                self._transcript.upstream_request(
+                    work.call.request_id, outgoing.method, outgoing.url, outgoing.headers, outgoing.body
+                )
+            return outgoing
+
+        return await self._sender.send(work, target.provider, build)
 
     async def _count_tokens(self, work: Work) -> None:
         call, progress = work.call, work.progress
@@ -242,9 +249,8 @@ async def _run(work: Work, handle: Callable[[Work], Awaitable[None]]) -> None:
         await work.refuse(error)
 
 
-def _outgoing(encoded: UpstreamRequest, target: Target, call: Call) -> OutgoingRequest:
-    headers: Headers = [(b"x-client-request-id", call.request_id.encode()), *encoded.headers]
-    headers += auth_headers(target.provider, call.headers)
+def _outgoing(encoded: UpstreamRequest, target: Target, call: Call, auth: Headers) -> OutgoingRequest:
+    headers: Headers = [(b"x-client-request-id", call.request_id.encode()), *encoded.headers, *auth]
     return OutgoingRequest(
         method=encoded.method, url=target.provider.base_url + encoded.path, headers=headers, body=encoded.body
     )

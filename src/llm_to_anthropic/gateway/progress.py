@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from llm_to_anthropic.exchange import Exchange, Loss, Usage
-from llm_to_anthropic.gateway.call import Call
+from llm_to_anthropic.gateway.call import Call, Headers
 from llm_to_anthropic.providers.provider import Target
 
 CLIENT_GONE = 499
@@ -16,6 +16,7 @@ class Progress:
     """Filled in on the request's way; `exchange()` freezes it."""
 
     __slots__ = (
+        "answer_headers",
         "attempts",
         "call",
         "client_model",
@@ -47,6 +48,8 @@ class Progress:
         self.stop_reason: str | None = None
         self.losses: Sequence[Loss] = ()
         self.upstream_request_id = b""
+        self.answer_headers: Headers = []
+        """What of the upstream's headers is told to the client, in Anthropic's names."""
 
     def wrote(self) -> None:
         """Notes the moment of the first meaningful byte to the client."""

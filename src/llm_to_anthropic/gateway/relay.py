@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from llm_to_anthropic.errors import ApiError, UpstreamProtocolError
-from llm_to_anthropic.gateway.answer_headers import STREAM_HEADERS, provenance
-from llm_to_anthropic.gateway.call import Reply
+from llm_to_anthropic.errors import ApiError, UpstreamError, UpstreamProtocolError
+from llm_to_anthropic.gateway.answer_headers import STREAM_HEADERS, header_value, provenance
+from llm_to_anthropic.gateway.call import Headers, Reply
 from llm_to_anthropic.gateway.disconnect import DisconnectWatch
 from llm_to_anthropic.gateway.progress import Progress
 from llm_to_anthropic.settings import Timeouts
@@ -21,6 +21,8 @@ from llm_to_anthropic.writer import PING, error_event
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_ERROR_BYTES = 1024 * 1024
+LAST_WORDS_S = 3.0
+"""How long token counts are waited for once the answer itself is over."""
 
 
 Send = Callable[[UpstreamRequest], Awaitable[UpstreamCall]]
@@ -35,6 +37,36 @@ class UpstreamRefusal(Exception):
         self.status = status
         self.headers = headers
         self.body = body
+
+
+class _Reading:
+    """Reads an answer of which only its end is sure to matter.
+
+    Servers forget their end mark and keep the connection open, or break it: once the answer is settled, neither
+    costs the client the message.
+    """
+
+    def __init__(self, translator: Translator, upstream: UpstreamCall, timeouts: Timeouts) -> None:
+        self.upstream = upstream
+        self._translator = translator
+        self._patience_s = min(LAST_WORDS_S, timeouts.ping_s)
+        self._clock = asyncio.get_running_loop().time
+        self._until: float | None = None
+
+    async def read(self, quiet_s: float | None = None) -> bytes | None:
+        """What has come since; nothing at the end; None after `quiet_s` of silence. Raises UpstreamError."""
+        if not self._translator.settled:
+            return await self.upstream.read(quiet_s)
+        if self._until is None:
+            self._until = self._clock() + self._patience_s
+        left_s = self._until - self._clock()
+        try:
+            data = await self.upstream.read(left_s) if left_s > 0 else b""
+        except UpstreamError:
+            return b""
+        if data and b"data:" in data:
+            self._until = None  # more than a comment that keeps the connection alive
+        return data or b""
 
 
 class StreamRelay:
@@ -53,6 +85,7 @@ class StreamRelay:
         self._translator = translator
         self._send = send
         self._upstream = upstream
+        self._reading = _Reading(translator, upstream, timeouts)
         self._reply = reply
         self._progress = progress
         self._timeouts = timeouts
@@ -85,6 +118,7 @@ class StreamRelay:
         upstream = self._upstream
         self._progress.upstream_request_id = upstream.header(b"x-request-id")
         if upstream.status < 400:
+            self._progress.answer_headers = _answer_headers(self._translator, upstream)
             return
         body = await upstream.read_all(MAX_ERROR_BYTES)
         refusal = UpstreamRefusal(upstream.status, header_map(upstream), body)
@@ -95,7 +129,7 @@ class StreamRelay:
     async def _pump(self) -> None:
         translator = self._translator
         while not translator.ended:
-            data = await self._upstream.read(self._timeouts.ping_s if self.committed else self._quiet_s())
+            data = await self._reading.read(self._timeouts.ping_s if self.committed else self._quiet_s())
             if data is None:
                 await self._bridge_silence()
                 continue
@@ -115,6 +149,7 @@ class StreamRelay:
         if request is None:
             return False
         self._upstream = await self._send(request)
+        self._reading = _Reading(self._translator, self._upstream, self._timeouts)
         await self._wait_for_head()
         return True
 
@@ -144,32 +179,35 @@ class StreamRelay:
         return max(0.0, self._last_write + limit - self._clock())
 
 
-async def whole_answer(translator: Translator, upstream: UpstreamCall, send: Send, progress: Progress) -> bytes:
+async def whole_answer(
+    translator: Translator, upstream: UpstreamCall, send: Send, progress: Progress, timeouts: Timeouts
+) -> bytes:
     """The upstream's answer as one message, as JSON. Raises ApiError or UpstreamRefusal."""
-    await _read_answer(translator, upstream, progress)
+    await _read_answer(translator, upstream, progress, timeouts)
     while not translator.ended and translator.failure is None and (request := translator.follow_up()):
-        await _read_answer(translator, await send(request), progress)
+        await _read_answer(translator, await send(request), progress, timeouts)
     if translator.failure is not None:
         raise translator.failure
     return translator.message()
 
 
-async def _read_answer(translator: Translator, upstream: UpstreamCall, progress: Progress) -> None:
+async def _read_answer(translator: Translator, upstream: UpstreamCall, progress: Progress, timeouts: Timeouts) -> None:
     try:
         await upstream.head()
         progress.upstream_request_id = upstream.header(b"x-request-id")
         if upstream.status >= 400:
             body = await upstream.read_all(MAX_ERROR_BYTES)
             raise UpstreamRefusal(upstream.status, header_map(upstream), body)
-        await _feed(translator, upstream)
+        progress.answer_headers = _answer_headers(translator, upstream)
+        await _feed(translator, _Reading(translator, upstream, timeouts))
     finally:
         upstream.close()
 
 
-async def _feed(translator: Translator, upstream: UpstreamCall) -> None:
+async def _feed(translator: Translator, reading: _Reading) -> None:
     received = 0
     while not translator.ended and translator.failure is None:
-        data = await upstream.read()
+        data = await reading.read()
         if not data:
             translator.receive_eof()
             return
@@ -177,6 +215,11 @@ async def _feed(translator: Translator, upstream: UpstreamCall) -> None:
         if received > MAX_ANSWER_BYTES:
             raise UpstreamProtocolError(f"the upstream's answer is larger than {MAX_ANSWER_BYTES >> 20} MiB")
         translator.receive_data(data)
+
+
+def _answer_headers(translator: Translator, upstream: UpstreamCall) -> Headers:
+    told = translator.answer_headers(header_map(upstream))
+    return [(name.encode("latin-1"), header_value(value)) for name, value in told.items()]
 
 
 def header_map(upstream: UpstreamCall) -> dict[str, str]:

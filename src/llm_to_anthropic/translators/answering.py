@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal, Protocol
 
 from llm_to_anthropic.errors import ApiError, UpstreamProtocolError
@@ -97,6 +97,15 @@ class AnsweringTranslator(ABC):
         except ApiError as error:
             self.failure = error
         return self._take()
+
+    @property
+    def settled(self) -> bool:
+        """The upstream has said that its answer is over, before its end; most say so at its end alone."""
+        return False
+
+    def answer_headers(self, headers: Mapping[str, str]) -> Mapping[str, str]:  # noqa: ARG002  most tell nothing
+        """The headers of an upstream's 200 that a client may use, in Anthropic's names."""
+        return {}
 
     def message(self) -> bytes:
         """The whole message as JSON, for a client that did not ask for a stream. After `ended`."""

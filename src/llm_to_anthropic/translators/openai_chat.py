@@ -18,8 +18,9 @@ from llm_to_anthropic.translators.openai_chat_answer import AnswerOptions, ChatA
 from llm_to_anthropic.translators.openai_chat_errors import http_error
 from llm_to_anthropic.translators.openai_chat_healing import lesson
 from llm_to_anthropic.translators.openai_chat_loose import read_loosely
-from llm_to_anthropic.translators.openai_chat_request import ChatEncoding, encode_chat
-from llm_to_anthropic.translators.request import decode_fields
+from llm_to_anthropic.translators.openai_chat_request import ChatEncoding, encode_chat, encode_known
+from llm_to_anthropic.translators.rate_limits import rate_limit_headers
+from llm_to_anthropic.translators.request import decode_request
 from llm_to_anthropic.translators.translator import UpstreamRequest
 from llm_to_anthropic.translators.upstream_errors import ErrorContext
 from llm_to_anthropic.wire.openai_chat import Completion
@@ -45,10 +46,11 @@ class OpenAIChatTranslator(AnsweringTranslator):
         target = self._target
         if self._learned.quirks:
             target = msgspec.structs.replace(target, quirks=self._quirks())
-        request = decode_fields(self._request.body)
-        encoding = encode_chat(request, self._request, target, self._learned)
+        encoding = encode_known(self._request, target, self._learned)
+        if encoding is None:
+            encoding = encode_chat(decode_request(self._request.body), self._request, target)
         self.losses = list(encoding.losses)
-        self._wants_nothing = request.max_tokens == 0
+        self._wants_nothing = encoding.wants_nothing
         self._sent_effort = encoding.reasoning_effort
         self._context = ErrorContext(
             target=target, client_model=self._request.model, prompt_tokens=estimate_tokens(encoding.input_bytes)
@@ -71,6 +73,15 @@ class OpenAIChatTranslator(AnsweringTranslator):
     def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
         """An upstream's HTTP error -> our error. `headers` have lower-case names."""
         return http_error(status, headers, body, self._context, self._now())
+
+    @property
+    def settled(self) -> bool:
+        """A finish reason has come: usage and [DONE] may follow."""
+        return self._answer.finished
+
+    def answer_headers(self, headers: Mapping[str, str]) -> Mapping[str, str]:
+        """The rate limits of OpenAI and those that spell them alike."""
+        return rate_limit_headers(headers, self._now())
 
     def heal(self, error: ApiError, body: bytes) -> bool:
         """Learns from an upstream's 400 or 422 what to leave out; True if one retry makes sense."""

@@ -123,6 +123,11 @@ class ChatAnswer:
             raise UpstreamProtocolError(f"upstream ({self._provider}) returned no choices")
         self._write_end()
 
+    @property
+    def finished(self) -> bool:
+        """The upstream has given a reason for its end."""
+        return self._finish is not None
+
     def end_of_stream(self) -> None:
         """The stream is over. Raises UpstreamProtocolError where it was cut off."""
         if self._finish is None and not self.ended:

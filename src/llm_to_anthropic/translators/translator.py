@@ -63,6 +63,12 @@ class Translator(Protocol):
     """What of the request could not be carried over. Complete after `encode()`."""
     ended: bool
     """The message is complete: nothing more need be read from the upstream."""
+
+    @property
+    def settled(self) -> bool:
+        """The upstream has said that its answer is over; only token counts and its end mark may still come."""
+        ...
+
     failure: ApiError | None
     """Set once the upstream failed; nothing is written after it. The way of a request decides
     whether it becomes an HTTP status or an `error` event."""
@@ -113,6 +119,10 @@ class Translator(Protocol):
 
     def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
         """An upstream's HTTP error -> our error. `headers` have lower-case names."""
+        ...
+
+    def answer_headers(self, headers: Mapping[str, str]) -> Mapping[str, str]:
+        """Of an upstream's 200: the headers for the client, in Anthropic's names (rate limits). Lower-case names."""
         ...
 
     def heal(self, error: ApiError, body: bytes) -> bool:
