@@ -12,7 +12,7 @@ LOCK := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --
 BUILD_REQUIRES := import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test cover lint types format build image check lock clean conformance replay clients bench
+.PHONY: help demo test cover lint types format build image docs check lock clean conformance replay clients bench
 
 help:
 	@echo "make demo         see it work, without any key (ONCE=1: exit afterwards)"
@@ -23,6 +23,7 @@ help:
 	@echo "make format       format the code"
 	@echo "make build        build the wheel into dist/"
 	@echo "make image        run the image's steps without a container: build, seal, start, probe, stop"
+	@echo "make docs         write the tables of losses into docs/translation.md"
 	@echo "make lock         compile requirements/ anew (needs uv)"
 	@echo "make conformance replay clients bench   measure against ../shared, where it is there"
 
@@ -58,6 +59,9 @@ build: $(VENV)/.dev
 
 image: $(VENV)/.dev
 	$(BIN)/python .ci/image_steps.py
+
+docs: $(VENV)/.dev
+	$(BIN)/python .ci/losses.py
 
 check:
 	./.ci/run
