@@ -7,8 +7,8 @@ its own protocol: an `error` event after a cut stream, an envelope around errors
 from __future__ import annotations
 
 import asyncio
+from urllib.parse import quote
 
-from llm_to_anthropic.credentials import auth_headers
 from llm_to_anthropic.errors import (
     ApiError,
     ClientError,
@@ -23,12 +23,20 @@ from llm_to_anthropic.gateway.call import Call, Headers
 from llm_to_anthropic.gateway.client_request import API_VERSIONS
 from llm_to_anthropic.gateway.refusal import is_json_object, read_refusal
 from llm_to_anthropic.gateway.relay import MAX_ANSWER_BYTES
+from llm_to_anthropic.gateway.sending import Sender
 from llm_to_anthropic.gateway.work import Work
 from llm_to_anthropic.providers.provider import Provider, Target
 from llm_to_anthropic.routing import Router
 from llm_to_anthropic.settings import Settings
-from llm_to_anthropic.translators.anthropic import UsageReader, drop_carriers, replace_model, replace_served_model
-from llm_to_anthropic.upstream import OutgoingRequest, Upstream, UpstreamCall
+from llm_to_anthropic.translators.anthropic import (
+    UsageReader,
+    drop_carriers,
+    for_vertex,
+    for_vertex_counting,
+    replace_model,
+    replace_served_model,
+)
+from llm_to_anthropic.upstream import OutgoingRequest, UpstreamCall
 
 _NOT_FORWARDED = frozenset(
     {
@@ -56,22 +64,25 @@ _NOT_FORWARDED = frozenset(
         b"x-proxy-strict",
     }
 )
-_NOT_FORWARDED_PREFIXES = (b"x-forwarded-", b"sec-", b"cf-")
+_NOT_FORWARDED_PREFIXES = (b"x-forwarded-", b"x-goog-", b"sec-", b"cf-")
+_VERTEX_COUNTING = "/models/count-tokens:rawPredict"
 
 
 class Passthrough:
     """Carries calls to an Anthropic upstream."""
 
-    def __init__(self, settings: Settings, upstream: Upstream) -> None:
+    def __init__(self, settings: Settings, sender: Sender) -> None:
         self._settings = settings
-        self._upstream = upstream
+        self._sender = sender
 
     async def messages(self, work: Work, target: Target) -> None:
         """POST /v1/messages."""
         progress = work.progress
-        body = _outgoing_body(work.call.body, progress.client_model, target.model)
+        path, body = _path(work.call), _outgoing_body(work.call.body, progress.client_model, target.model)
+        if target.provider.backend == "vertex":
+            path, body = _vertex_path(target.model, stream=progress.stream), for_vertex(body)
         echo = progress.client_model if progress.client_model != target.model else None
-        upstream = await self._send(work, target.provider, body)
+        upstream = await self._send(work, target.provider, path, body)
         if progress.stream:
             work.relay = relay = ByteRelay(upstream, work.reply, progress, self._settings.timeouts, echo)
             await relay.run(work.watch)
@@ -83,9 +94,11 @@ class Passthrough:
 
     async def count_tokens(self, work: Work, target: Target) -> bool:
         """POST /v1/messages/count_tokens. False where the upstream cannot say now: then estimate."""
-        body = _outgoing_body(work.call.body, work.progress.client_model, target.model)
+        path, body = _path(work.call), _outgoing_body(work.call.body, work.progress.client_model, target.model)
+        if target.provider.backend == "vertex":
+            path, body = _VERTEX_COUNTING, for_vertex_counting(body)
         try:
-            return await _counted(work, await self._send(work, target.provider, body))
+            return await _counted(work, await self._send(work, target.provider, path, body))
         except (UpstreamUnreachable, UpstreamTimeout, UpstreamProtocolError):
             return False
 
@@ -96,7 +109,7 @@ class Passthrough:
         if provider is None:
             raise _only_anthropic(call)
         body = check_batch(call.body, router) if _creates_batch(call) else call.body
-        upstream = await self._send(work, provider, body)
+        upstream = await self._send(work, provider, _path(call), body)
         try:
             await upstream.head()
             work.progress.upstream_request_id = upstream.header(b"request-id")
@@ -115,19 +128,28 @@ class Passthrough:
         ordered = [providers[name] for name in ("anthropic",) if name in providers] + list(providers.values())
         for provider in ordered:
             credential = provider.credential
-            if provider.protocol == "anthropic" and (credential.key or credential.client):
+            # Vertex AI serves messages alone.
+            whole_api = provider.protocol == "anthropic" and provider.backend == "dev"
+            if whole_api and (credential.key or credential.client):
                 return provider
         return None
 
-    async def _send(self, work: Work, provider: Provider, body: bytes) -> UpstreamCall:
+    async def _send(self, work: Work, provider: Provider, path: str, body: bytes) -> UpstreamCall:
         call = work.call
-        path = call.raw_path + (f"?{call.query}" if call.query else "")
-        work.progress.attempts += 1
-        return await self._upstream.send(
-            OutgoingRequest(
-                method=call.method, url=provider.base_url + path, headers=_headers(call, provider), body=body
-            )
-        )
+
+        def build(auth: Headers) -> OutgoingRequest:
+            headers = _headers(call, provider) + auth
+            return OutgoingRequest(method=call.method, url=provider.base_url + path, headers=headers, body=body)
+
+        return await self._sender.send(work, provider, build)
+
+
+def _path(call: Call) -> str:
+    return call.raw_path + (f"?{call.query}" if call.query else "")
+
+
+def _vertex_path(model: str, *, stream: bool) -> str:
+    return f"/models/{quote(model, safe='@')}:{'streamRawPredict' if stream else 'rawPredict'}"
 
 
 def _outgoing_body(body: bytes, requested: str, model: str) -> bytes:
@@ -142,9 +164,11 @@ def _headers(call: Call, provider: Provider) -> Headers:
         for name, value in call.headers
         if name not in _NOT_FORWARDED and not name.startswith(_NOT_FORWARDED_PREFIXES)
     ]
+    if provider.backend == "vertex":
+        return [header for header in headers if header[0] != b"anthropic-version"]  # the body names Vertex AI's own
     if not any(name == b"anthropic-version" for name, _ in headers):
         headers.append((b"anthropic-version", API_VERSIONS[0].encode()))
-    return headers + auth_headers(provider, call.headers)
+    return headers
 
 
 async def _whole_message(work: Work, upstream: UpstreamCall, echo: str | None) -> None:

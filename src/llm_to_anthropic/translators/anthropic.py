@@ -19,11 +19,19 @@ from llm_to_anthropic.translators.carrier import is_carrier
 
 _MODEL = re.compile(rb'"model"\s*:\s*("(?:[^"\\]|\\.)*")')
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]')
+VERTEX_VERSION = "vertex-2023-10-16"
+"""The one value of `anthropic_version` that Vertex AI knows (platform.claude.com, Claude on Vertex AI)."""
+_VERTEX_MEMBER = b'"anthropic_version":"' + VERTEX_VERSION.encode() + b'"'
 _CARRIER_MARK = b'"px1.'
 
 
 class _Model(msgspec.Struct):
     model: str
+
+
+class _VertexBody(msgspec.Struct):
+    model: Raw | msgspec.UnsetType = msgspec.UNSET
+    anthropic_version: object = None
 
 
 class _Message(msgspec.Struct):
@@ -47,6 +55,38 @@ def replace_model(body: bytes, model: str) -> bytes:
             return edited
     span = _top_level_model(body)  # a nested "model" stands before the top-level one
     return body if span is None else body[: span[0]] + new + body[span[1] :]
+
+
+def for_vertex(body: bytes) -> bytes:
+    """The same JSON object as Vertex AI takes it: without `model`, which its path names, and with `anthropic_version`.
+
+    The one member stands in the other's place, so that every other byte is kept; where that cannot be
+    (a body that names a version already, or its model twice), the members keep their bytes.
+    """
+    match = _MODEL.search(body)
+    if match is not None:
+        edited = body[: match.start()] + _VERTEX_MEMBER + body[match.end() :]
+        told = msgspec.json.decode(edited, type=_VertexBody)
+        if told.model is msgspec.UNSET and told.anthropic_version == VERTEX_VERSION and _names_once(edited):
+            return edited
+    return _with_version(body, drop_model=True)
+
+
+def for_vertex_counting(body: bytes) -> bytes:
+    """The same JSON object as Vertex AI's token counting takes it: with `model` and with `anthropic_version`."""
+    return _with_version(body, drop_model=False)
+
+
+def _names_once(body: bytes) -> bool:
+    return body.count(b'"anthropic_version"') == 1
+
+
+def _with_version(body: bytes, *, drop_model: bool) -> bytes:
+    members = msgspec.json.decode(body, type=dict[str, Raw])
+    if drop_model:
+        members.pop("model", None)
+    members.setdefault("anthropic_version", Raw(msgspec.json.encode(VERTEX_VERSION)))
+    return msgspec.json.encode(members)
 
 
 def replace_served_model(event: bytes, model: str) -> bytes:

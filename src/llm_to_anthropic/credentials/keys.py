@@ -1,4 +1,4 @@
-"""Credential of a provider -> request headers. Keys leave their Secret here and nowhere else."""
+"""Key of a provider -> request headers. Keys leave their Secret here and nowhere else."""
 
 from __future__ import annotations
 
