@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import ipaddress
-from urllib.parse import urlsplit
-
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.providers.provider import Target
-from llm_to_anthropic.translators.as_text import (
-    document_text,
-    other_text,
-    reference_text,
-    search_result_text,
-    server_call_text,
-)
+from llm_to_anthropic.translators.as_text import other_text, reference_text, server_call_text
 from llm_to_anthropic.translators.carrier import decode_carrier
-from llm_to_anthropic.translators.checks import given
+from llm_to_anthropic.translators.documents import Documents
 from llm_to_anthropic.translators.losses import LossReport
+from llm_to_anthropic.translators.media_urls import check_url
 from llm_to_anthropic.translators.pairing import Placed, Result, Turn
-from llm_to_anthropic.translators.request import block_type, decode_blocks, dotted
-from llm_to_anthropic.translators.tools import upstream_id, upstream_name
+from llm_to_anthropic.translators.request import block_type, dotted
+from llm_to_anthropic.translators.tools import call_arguments, upstream_id, upstream_name
 from llm_to_anthropic.wire.anthropic import (
     Base64Source,
-    Block,
     CacheControl,
     ContentSource,
     DocumentBlock,
@@ -69,8 +60,12 @@ class ChatContent:
         self._quirks = target.quirks
         self._losses = losses
         self._model = model
-        self.documents = 0
+        self._documents = Documents(losses, model=model)
+
+    @property
+    def documents(self) -> int:
         """Documents so far: each is numbered."""
+        return self._documents.count
 
     def messages(self, turn: Turn, *, first: bool) -> list[ChatMessage]:
         """The messages of one turn; `first`: nothing stands before it, not even a system prompt."""
@@ -141,7 +136,7 @@ class ChatContent:
             case DocumentBlock() as document:
                 return self._document(document, placed.path)
             case SearchResultBlock() as found:
-                return [TextPart(self._search_result(found, placed.path))]
+                return [TextPart(self._documents.search_result(found, placed.path))]
             case ToolReferenceBlock(tool_name=name):
                 return [TextPart(reference_text(name))]
             case block:
@@ -167,50 +162,31 @@ class ChatContent:
                 self.media_bytes += len(data)
                 return ImagePart(ImageUrl(f"data:{media_type};base64,{data}"))
             case UrlSource(url=url):
-                _check_url(url, path)
+                check_url(url, path)
                 return ImagePart(ImageUrl(url))
             case FileSource():
-                raise self._no_files(path)
+                raise self._documents.no_files(path)
 
     def _document(self, block: DocumentBlock, path: str) -> list[Part]:
-        if block.citations and block.citations.enabled:
-            self._losses.lose(f"{path}.citations", "the answer will have no citations")
+        self._documents.report_citations(block.citations, path)
         match block.source:
             case Base64Source() as source:
                 return self._pdf(block, source, path)
             case TextSource(data=data):
-                return [TextPart(self._numbered(block, data))]
-            case ContentSource(content=content):
-                inner = decode_blocks(content, f"{path}.source.content")
-                return self._document_content(block, inner, path)
+                return [TextPart(self._documents.text(block, data))]
+            case ContentSource() as source:
+                text, images = self._documents.content(block, source, path)
+                return [TextPart(text), *(part for image in images for part in self._parts(image))]
             case UrlSource():
                 raise ClientError(
                     f"{dotted(path)}.source: documents by URL are not supported for model '{self._model}'; "
                     "send the file itself as base64"
                 )
             case FileSource():
-                raise self._no_files(path)
-
-    def _document_content(self, block: DocumentBlock, inner: list[Block], path: str) -> list[Part]:
-        texts: list[str] = []
-        images: list[Part] = []
-        for index, each in enumerate(inner):
-            where = f"{path}.source.content[{index}]"
-            if isinstance(each, TextBlock):
-                texts.append(each.text)
-            elif isinstance(each, ImageBlock):
-                images.append(self._image(each, where))
-            else:
-                raise ClientError(f"{dotted(where)}: Input should be a text or image block")
-        return [TextPart(self._numbered(block, "\n".join(texts))), *images]
-
-    def _numbered(self, block: DocumentBlock, text: str) -> str:
-        self.documents += 1
-        return document_text(self.documents, block.title, block.context, text)
+                raise self._documents.no_files(path)
 
     def _pdf(self, block: DocumentBlock, source: Base64Source, path: str) -> list[Part]:
-        if source.media_type != "application/pdf":
-            raise ClientError(f"{dotted(path)}.source.media_type: Input should be 'application/pdf'")
+        self._documents.check_pdf(source.media_type, path)
         if not self._quirks.files:
             raise ClientError(
                 f"{dotted(path)}: document blocks (PDF) are not supported for model '{self._model}'; send their text"
@@ -220,20 +196,6 @@ class ChatContent:
         name = name if name.lower().endswith(".pdf") else f"{name}.pdf"
         part = FilePart(File(name, f"data:application/pdf;base64,{source.data}"))
         return [TextPart(f"Context of {name}: {block.context}"), part] if block.context else [part]
-
-    def _no_files(self, path: str) -> ClientError:
-        return ClientError(
-            f"{dotted(path)}.source: file ids are not supported for model '{self._model}'; send the data as base64"
-        )
-
-    def _search_result(self, block: SearchResultBlock, path: str) -> str:
-        if block.citations and block.citations.enabled:
-            self._losses.lose(f"{path}.citations", "the answer will have no citations")
-        inner = decode_blocks(block.content, f"{path}.content")
-        texts = [each.text for each in inner if isinstance(each, TextBlock)]
-        if len(texts) < len(inner):
-            raise ClientError(f"{dotted(path)}.content: Input should be text blocks")
-        return search_result_text(block.source, block.title, texts)
 
     def _assistant(self, turn: Turn) -> list[ChatMessage]:
         text = self._plain_text(turn) or self._assistant_text(turn)
@@ -281,7 +243,7 @@ class ChatContent:
         return "\n".join(texts)
 
     def _call(self, block: ToolUseBlock, path: str) -> ToolCall:
-        function = FunctionCall(upstream_name(block.name), _arguments(block, path))
+        function = FunctionCall(upstream_name(block.name), call_arguments(block, path))
         return ToolCall(id=self._id(block.id), type="function", function=function)
 
     def _id(self, call_id: str) -> str:
@@ -342,38 +304,3 @@ def _merge(one: Content | UnsetType | None, other: Content | UnsetType | None) -
 
 def _as_parts(content: Content) -> list[Part]:
     return [TextPart(content)] if isinstance(content, str) else content
-
-
-def _arguments(block: ToolUseBlock, path: str) -> str:
-    if not given(block.input):
-        return "{}"
-    text = msgspec.json.format(bytes(block.input), indent=-1).decode()
-    if not text.startswith("{"):
-        raise ClientError(f"{dotted(path)}.input: Input should be a valid object")
-    return text
-
-
-def _check_url(url: str, path: str) -> None:
-    """Images are fetched by the upstream, which may stand where the client cannot reach."""
-    parts = _split(url)
-    if parts is not None and parts[0] == "data":
-        return
-    if parts is None or parts[0] not in ("http", "https") or not parts[1] or _is_private(parts[1]):
-        raise ClientError(f"{dotted(path)}.source.url: Input should be a public http or https URL")
-
-
-def _split(url: str) -> tuple[str, str] | None:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return None
-    return parts.scheme, parts.hostname or ""
-
-
-def _is_private(host: str) -> bool:
-    if host == "localhost" or host.endswith((".localhost", ".internal", ".local")):
-        return True
-    try:
-        return not ipaddress.ip_address(host).is_global
-    except ValueError:
-        return False

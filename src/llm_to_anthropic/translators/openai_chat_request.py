@@ -21,10 +21,11 @@ from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.memory import cut_out
 from llm_to_anthropic.translators.openai_chat_content import ChatContent, merge_roles
 from llm_to_anthropic.translators.openai_chat_memory import render_known
-from llm_to_anthropic.translators.request import block_type, check_text, decode_blocks, decode_fields, dotted
+from llm_to_anthropic.translators.request import check_text, decode_fields, dotted
 from llm_to_anthropic.translators.schemas import close_schema, prepare_schema
+from llm_to_anthropic.translators.system_prompt import system_blocks
 from llm_to_anthropic.translators.thinking import Level, is_off, is_on, nearest_effort, wanted_level
-from llm_to_anthropic.translators.tools import DeclaredTool, client_names, declare_tools, is_web_search, upstream_name
+from llm_to_anthropic.translators.tools import DeclaredTool, client_names, is_web_search, request_tools, upstream_name
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
 from llm_to_anthropic.wire.anthropic import MessagesRequest, OutputFormat, TextBlock
 from llm_to_anthropic.wire.openai_chat import (
@@ -36,9 +37,6 @@ from llm_to_anthropic.wire.openai_chat import (
     StreamOptions,
     TextPart,
 )
-
-ATTRIBUTION = "x-anthropic-billing-header"
-"""How Claude Code's first system block begins. It varies per session and is no part of the prompt."""
 
 _TIERS = {"auto": "auto", "standard_only": "default"}
 _NO_ARGUMENT_CHOICES = {"auto": "auto", "any": "required", "none": "none"}
@@ -164,7 +162,8 @@ class _Encoder:
 
     def _encode(self, history: History, messages: list[ChatMessage | Raw]) -> ChatEncoding:
         request = self._request
-        tools = self._declared(history)
+        most = self._quirks.max_tools
+        tools = request_tools(request, history, self._losses, model=self._model, max_tools=most)
         stops = tuple(request.stop_sequences or ())
         chat = ChatRequest(model=self._target.model, messages=messages)
         chat.stream = self._client.stream or bool(stops) or None
@@ -207,38 +206,10 @@ class _Encoder:
         return merge_roles(messages) if self._quirks.merge_same_role else messages
 
     def _system_blocks(self) -> list[TextBlock]:
-        system = self._request.system
-        kept: list[TextBlock] = []
-        for index, block in enumerate(decode_blocks(system, "system")):
-            if not isinstance(block, TextBlock):
-                raise ClientError(f"system.{index}: Input should be a text block, got '{block_type(block)}'")
-            text = block.text
-            if text.startswith(ATTRIBUTION):
-                # In a list the block is the attribution alone; a string may go on with the prompt.
-                text = text.partition("\n")[2].strip() if isinstance(system, str) else ""
-            if text.strip():
-                kept.append(TextBlock(text, block.cache_control))
+        kept = system_blocks(self._request.system)
         if any(is_web_search(tool) for tool in self._request.tools or ()):
             kept.append(TextBlock(_NO_SEARCH))
         return kept
-
-    def _declared(self, history: History) -> list[DeclaredTool]:
-        choice = self._request.tool_choice
-        if not self._request.tools and not history.tool_changes:
-            return []
-        chosen = (choice.name or "") if choice and choice.type == "tool" else ""
-        tools = declare_tools(
-            self._request.tools or [],
-            history,
-            self._losses,
-            model=self._model,
-            max_tools=self._quirks.max_tools,
-            chosen=chosen,
-        )
-        if choice and choice.type in ("any", "tool") and not any(tool.name == (chosen or tool.name) for tool in tools):
-            named = f"tool '{chosen}'" if chosen else "a tool that can be called"
-            raise ClientError(f"tool_choice: {named} is not among the tools for model '{self._model}'")
-        return tools
 
     def _set_tools(self, chat: ChatRequest, tools: list[DeclaredTool]) -> None:
         if not tools:

@@ -16,7 +16,7 @@ from llm_to_anthropic.translators.history import History
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.request import dotted
 from llm_to_anthropic.translators.schemas import EMPTY_OBJECT
-from llm_to_anthropic.wire.anthropic import Tool
+from llm_to_anthropic.wire.anthropic import MessagesRequest, Tool, ToolUseBlock
 
 MAX_EXAMPLES = 3
 
@@ -43,19 +43,77 @@ class _Candidate(msgspec.Struct, frozen=True):
     path: str
 
 
+class ServerTool(msgspec.Struct, frozen=True):
+    """A tool that the upstream runs itself."""
+
+    tool: Tool
+    path: str
+
+
+def request_tools(
+    request: MessagesRequest,
+    history: History,
+    losses: LossReport,
+    *,
+    model: str,
+    max_tools: int = 0,
+    run_upstream: tuple[str, ...] = (),
+) -> list[DeclaredTool]:
+    """The tools of a request to declare, among them those that its `tool_choice` asks for.
+
+    Raises ClientError as `declare_tools`, and for a choice that cannot be made.
+    """
+    choice = request.tool_choice
+    if not request.tools and not history.tool_changes:
+        return []
+    chosen = (choice.name or "") if choice and choice.type == "tool" else ""
+    tools = declare_tools(
+        request.tools or [],
+        history,
+        losses,
+        model=model,
+        max_tools=max_tools,
+        chosen=chosen,
+        run_upstream=run_upstream,
+    )
+    callable_names = {tool.name for tool in tools}
+    callable_names |= {each.tool.name or "" for each in server_tools(request.tools or [], history, run_upstream)}
+    if choice and choice.type in ("any", "tool") and not (chosen in callable_names if chosen else callable_names):
+        named = f"tool '{chosen}'" if chosen else "a tool that can be called"
+        raise ClientError(f"tool_choice: {named} is not among the tools for model '{model}'")
+    return tools
+
+
+def server_tools(tools: Iterable[Tool], history: History, run_upstream: tuple[str, ...]) -> list[ServerTool]:
+    """The tools that the upstream runs itself: those whose type begins with one of `run_upstream`."""
+    if not run_upstream:
+        return []
+    candidates, _ = _apply_changes([_Candidate(tool, f"tools[{n}]") for n, tool in enumerate(tools)], history)
+    return [ServerTool(each.tool, each.path) for each in candidates if (each.tool.type or "").startswith(run_upstream)]
+
+
 def declare_tools(
-    tools: Iterable[Tool], history: History, losses: LossReport, *, model: str, max_tools: int = 0, chosen: str = ""
+    tools: Iterable[Tool],
+    history: History,
+    losses: LossReport,
+    *,
+    model: str,
+    max_tools: int = 0,
+    chosen: str = "",
+    run_upstream: tuple[str, ...] = (),
 ) -> list[DeclaredTool]:
     """The tools to declare, in the client's order.
 
     Deferred tools are declared once something names them: the history, a system message, or `chosen` (of
     tool_choice). A tool search on Anthropic's side cannot run here, so with one all of them are declared. `max_tools`:
-    more are refused (0: any number). Raises ClientError for tools that only Anthropic can run.
+    more are refused (0: any number). `run_upstream`: beginnings of the types of tools that the upstream runs itself
+    (see `server_tools`). Raises ClientError for tools that only Anthropic can run.
     """
     candidates, added = _apply_changes([_Candidate(tool, f"tools[{n}]") for n, tool in enumerate(tools)], history)
     named = history.used_tools | added | {chosen}
     searched = any((each.tool.type or "").startswith("tool_search_tool") for each in candidates)
-    usable = [each for each in candidates if _is_usable(each, losses, model)]
+    ours = [each for each in candidates if not run_upstream or not (each.tool.type or "").startswith(run_upstream)]
+    usable = [each for each in ours if _is_usable(each, losses, model)]
     live = [each for each in usable if not each.tool.defer_loading or each.tool.name in named]
     if searched:
         every = [each for each in usable if each.tool.name != _PLACEHOLDER]
@@ -70,6 +128,16 @@ def upstream_name(name: str) -> str:
     if _LEGAL_NAME.fullmatch(name):
         return name
     return f"{_ILLEGAL.sub('_', name)[:55]}_{_digest(name)[:8]}"
+
+
+def call_arguments(block: ToolUseBlock, path: str) -> str:
+    """The arguments of a call in the history, as JSON text. Raises ClientError unless they are an object."""
+    if not given(block.input):
+        return "{}"
+    text = msgspec.json.format(bytes(block.input), indent=-1).decode()
+    if not text.startswith("{"):
+        raise ClientError(f"{dotted(path)}.input: Input should be a valid object")
+    return text
 
 
 def client_names(names: Iterable[str]) -> Mapping[str, str]:

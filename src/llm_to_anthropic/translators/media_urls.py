@@ -1,0 +1,50 @@
+"""Addresses of images and documents, which the upstream fetches: it may stand where the client cannot reach."""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from llm_to_anthropic.errors import ClientError
+from llm_to_anthropic.translators.request import dotted
+
+
+def check_url(url: str, path: str) -> None:
+    """Raises ClientError unless it is a public http or https URL, or holds the data itself (`data:`)."""
+    parts = _split(url)
+    if parts is not None and parts[0] == "data":
+        return
+    if parts is None or parts[0] not in ("http", "https") or not parts[1] or _is_private(parts[1]):
+        raise ClientError(f"{dotted(path)}.source.url: Input should be a public http or https URL")
+
+
+def url_extension(url: str) -> str:
+    """What a URL's path ends in, in lower case: `png`; empty where it tells nothing."""
+    parts = _split(url)
+    name = parts[2].rsplit("/", 1)[-1] if parts else ""
+    return name.rpartition(".")[2].lower() if "." in name else ""
+
+
+def data_of_url(url: str) -> tuple[str, str] | None:
+    """Media type and base64 of a `data:` URL; None: it is none, or not in base64."""
+    head, comma, data = url.partition(",")
+    if not comma or not head.startswith("data:") or not head.endswith(";base64"):
+        return None
+    return head.removeprefix("data:").split(";", 1)[0], data
+
+
+def _split(url: str) -> tuple[str, str, str] | None:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    return parts.scheme, parts.hostname or "", parts.path
+
+
+def _is_private(host: str) -> bool:
+    if host == "localhost" or host.endswith((".localhost", ".internal", ".local")):
+        return True
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return False

@@ -1,0 +1,27 @@
+"""The system prompt of a request as every upstream takes it: texts, without what Claude Code puts before them."""
+
+from __future__ import annotations
+
+from msgspec import Raw
+
+from llm_to_anthropic.errors import ClientError
+from llm_to_anthropic.translators.request import block_type, decode_blocks
+from llm_to_anthropic.wire.anthropic import TextBlock
+
+ATTRIBUTION = "x-anthropic-billing-header"
+"""How Claude Code's first system block begins. It varies per session and is no part of the prompt."""
+
+
+def system_blocks(system: str | list[Raw] | None) -> list[TextBlock]:
+    """The texts of a system prompt. Raises ClientError for blocks of other types."""
+    kept: list[TextBlock] = []
+    for index, block in enumerate(decode_blocks(system, "system")):
+        if not isinstance(block, TextBlock):
+            raise ClientError(f"system.{index}: Input should be a text block, got '{block_type(block)}'")
+        text = block.text
+        if text.startswith(ATTRIBUTION):
+            # In a list the block is the attribution alone; a string may go on with the prompt.
+            text = text.partition("\n")[2].strip() if isinstance(system, str) else ""
+        if text.strip():
+            kept.append(TextBlock(text, block.cache_control))
+    return kept
