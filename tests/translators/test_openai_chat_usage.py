@@ -29,6 +29,21 @@ FINISH = delta("stop")
             id="cache written",
         ),
         pytest.param(
+            {
+                "input_tokens": 100,
+                "output_tokens": 7,
+                "input_tokens_details": {"cached_tokens": 90},
+                "output_tokens_details": {"reasoning_tokens": 3},
+            },
+            (10, 90, 0, 7, 3),
+            id="in the spelling of the Responses API",
+        ),
+        pytest.param(
+            {"input_tokens": "100", "output_tokens": 7.0, "input_tokens_details": {"cached_tokens": "90"}},
+            (10, 90, 0, 7, 0),
+            id="the same in odd types",
+        ),
+        pytest.param(
             {"prompt_tokens": 100, "completion_tokens": 7, "prompt_cache_hit_tokens": 64},
             (36, 64, 0, 7, 0),
             id="DeepSeek",
@@ -83,14 +98,30 @@ def test_last_usage_counts() -> None:
     assert (message["usage"]["input_tokens"], message["usage"]["output_tokens"]) == (9, 3)
 
 
+def test_zeros_after_the_usage_do_not_count() -> None:
+    """A last chunk whose usage is all zero takes nothing back."""
+    message = streamed(delta(content="x"), FINISH, usage(9, 2), usage(0, 0), DONE)
+    assert (message["usage"]["input_tokens"], message["usage"]["output_tokens"]) == (9, 2)
+
+
 def test_usage_in_groqs_place() -> None:
     """Groq puts the usage of a stream into `x_groq`."""
     chunk = {"choices": [], "x_groq": {"usage": {"prompt_tokens": 9, "completion_tokens": 3}}}
     assert streamed(delta(content="x"), FINISH, data(chunk))["usage"]["input_tokens"] == 9
 
 
-def test_missing_usage_is_estimated() -> None:
+@pytest.mark.parametrize(
+    "reported",
+    [
+        pytest.param((), id="none"),
+        pytest.param((usage(0, 0, total_tokens=0),), id="zeros"),
+        pytest.param((data({"choices": [], "usage": None}),), id="null"),
+        pytest.param((data({"choices": [], "usage": {}}),), id="empty"),
+    ],
+)
+def test_missing_usage_is_estimated(reported: tuple[bytes, ...]) -> None:
     """A client that counts its context by usage never sees zeros."""
-    for message in (streamed(delta(content="some text"), FINISH), collected(delta(content="some text"), FINISH)):
+    answer = (delta(content="some text"), FINISH, *reported)
+    for message in (streamed(*answer), collected(*answer)):
         assert message["usage"]["input_tokens"] > 0
         assert message["usage"]["output_tokens"] == 3

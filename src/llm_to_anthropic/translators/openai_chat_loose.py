@@ -7,6 +7,7 @@ surrogate pairs, bytes that are no UTF-8. What cannot be read is left out; what 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 import msgspec
 from msgspec import Raw
@@ -26,6 +27,13 @@ from llm_to_anthropic.wire.openai_chat import (
 )
 
 Json = dict[str, object]
+
+_DETAILS: Mapping[str, type[msgspec.Struct]] = {
+    "prompt_tokens_details": PromptTokensDetails,
+    "input_tokens_details": PromptTokensDetails,
+    "completion_tokens_details": CompletionTokensDetails,
+    "output_tokens_details": CompletionTokensDetails,
+}
 
 
 def read_loosely(data: bytes) -> Completion:
@@ -119,20 +127,13 @@ def _function(function: Json) -> FunctionCall:
 def _usage(usage: object) -> Usage | None:
     if not isinstance(usage, dict):
         return None
-    found = {field: _integer(usage.get(field)) for field in Usage.__struct_fields__ if not field.endswith("_details")}
-    prompt, completion = _object(usage.get("prompt_tokens_details")), _object(usage.get("completion_tokens_details"))
-    return msgspec.convert(
-        found
-        | {
-            "prompt_tokens_details": {
-                field: _integer(prompt.get(field)) for field in PromptTokensDetails.__struct_fields__
-            },
-            "completion_tokens_details": {
-                field: _integer(completion.get(field)) for field in CompletionTokensDetails.__struct_fields__
-            },
-        },
-        Usage,
-    )
+    found: Json = {
+        field: _integer(usage.get(field)) for field in Usage.__struct_fields__ if not field.endswith("_details")
+    }
+    for name, kind in _DETAILS.items():
+        if isinstance(details := usage.get(name), dict):
+            found[name] = {field: _integer(details.get(field)) for field in kind.__struct_fields__}
+    return msgspec.convert(found, Usage)
 
 
 def _integer(value: object) -> int | None:

@@ -12,10 +12,10 @@ _NO_COMPLETION_DETAILS = CompletionTokensDetails()
 
 
 def reported_usage(completion: Completion) -> ChatUsage | None:
-    """The usage of a chunk or answer, where it says anything: some servers send empty ones on the way."""
+    """The usage of a chunk or answer, where it says anything: some servers send empty ones, or zeros."""
     extras = completion.x_groq
     for usage in (completion.usage, extras.usage if extras else None):
-        if usage is not None and (usage.prompt_tokens is not None or usage.input_tokens is not None):
+        if usage is not None and (usage.prompt_tokens or usage.input_tokens or usage.completion_tokens):
             return usage
     return None
 
@@ -29,7 +29,7 @@ def message_usage(usage: ChatUsage | None, *, input_size: int, output_size: int,
     read, written = _cached(usage), _cache_written(usage)
     output = _output(usage)
     output = estimated if output is None else output
-    details = usage.completion_tokens_details or _NO_COMPLETION_DETAILS
+    details = usage.completion_tokens_details or usage.output_tokens_details or _NO_COMPLETION_DETAILS
     thinking = max(0, _first(details.reasoning_tokens, usage.reasoning_tokens) or 0)
     return Usage(
         input_tokens=_uncached(usage, read, written),
@@ -51,13 +51,15 @@ def _output(usage: ChatUsage) -> int | None:
 
 
 def _uncached(usage: ChatUsage, read: int, written: int) -> int:
-    if usage.prompt_tokens is None:
-        return max(0, usage.input_tokens or 0)  # Anthropic's own spelling, and its arithmetic with it
-    return max(0, usage.prompt_tokens - read - written)
+    if usage.prompt_tokens is not None:
+        return max(0, usage.prompt_tokens - read - written)
+    if usage.input_tokens_details is not None:
+        return max(0, (usage.input_tokens or 0) - read - written)  # the spelling of the Responses API
+    return max(0, usage.input_tokens or 0)  # Anthropic's own spelling, and its arithmetic with it
 
 
 def _cached(usage: ChatUsage) -> int:
-    details = usage.prompt_tokens_details or _NO_PROMPT_DETAILS
+    details = usage.prompt_tokens_details or usage.input_tokens_details or _NO_PROMPT_DETAILS
     found = _first(
         details.cached_tokens,
         usage.prompt_cache_hit_tokens,
@@ -68,7 +70,7 @@ def _cached(usage: ChatUsage) -> int:
 
 
 def _cache_written(usage: ChatUsage) -> int:
-    details = usage.prompt_tokens_details or _NO_PROMPT_DETAILS
+    details = usage.prompt_tokens_details or usage.input_tokens_details or _NO_PROMPT_DETAILS
     return max(
         0,
         _first(details.cache_write_tokens, details.cache_creation_tokens, usage.cache_creation_input_tokens) or 0,

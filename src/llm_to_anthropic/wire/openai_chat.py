@@ -78,6 +78,8 @@ class Usage(msgspec.Struct):
     reasoning_tokens: int | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
+    input_tokens_details: PromptTokensDetails | None = None
+    output_tokens_details: CompletionTokensDetails | None = None
 
 
 class GroqExtras(msgspec.Struct):
