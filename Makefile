@@ -68,6 +68,7 @@ check:
 
 lock:
 	$(LOCK) $(ARGS) pyproject.toml -o requirements/core.txt
+	$(LOCK) $(ARGS) pyproject.toml --extra vertex -o requirements/vertex.txt
 	$(LOCK) $(ARGS) pyproject.toml --extra dev -o requirements/dev.txt
 	$(PYTHON) -c '$(BUILD_REQUIRES)' | $(LOCK) $(ARGS) - -o requirements/build.txt
 

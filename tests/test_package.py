@@ -77,7 +77,7 @@ def test_core_dependencies_are_few() -> None:
     assert len(locked) + 1 <= MAX_DISTRIBUTIONS
 
 
-@pytest.mark.parametrize("name", ["core", "dev"])
+@pytest.mark.parametrize("name", ["core", "vertex", "dev"])
 def test_requirements_are_hashed(name: str) -> None:
     """Every locked distribution has hashes, since pip is told to demand them."""
     entries = re.split(r"\n(?=\S)", (ROOT / f"requirements/{name}.txt").read_text().strip())
@@ -85,7 +85,7 @@ def test_requirements_are_hashed(name: str) -> None:
     assert [entry for entry in entries if WANTED.match(entry) and "--hash=sha256:" not in entry] == []
 
 
-@pytest.mark.parametrize(("name", "extra"), [("core", None), ("dev", "dev")])
+@pytest.mark.parametrize(("name", "extra"), [("core", None), ("vertex", "vertex"), ("dev", "dev")])
 def test_requirements_lock_what_the_project_asks_for(name: str, extra: str | None) -> None:
     """Every dependency in pyproject.toml is locked: `make lock` was run."""
     asked = list(project()["project"]["dependencies"])

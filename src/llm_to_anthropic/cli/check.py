@@ -71,6 +71,9 @@ async def _check(gateway: Gateway, router: Router, provider: Provider) -> Findin
     if not model:
         text = f"configured, but no model of it is known: list some as models in [providers.{provider.name}]"
         return Finding(provider=provider.name, ok=None, text=text)
+    failure = await gateway.credentials.failure(provider)
+    if failure is not None:
+        return Finding(provider=provider.name, ok=False, text=failure.problem, remedy=failure.remedy)
     reply = _CapturedReply()
     started = time.monotonic()
     await gateway.messages(_tiny_call(f"{provider.name}/{model}", started), reply)
@@ -107,6 +110,9 @@ def model_to_try(router: Router, provider: Provider) -> str:
 
 
 def _remedy(provider: Provider, model: str, reply: _CapturedReply) -> str:
+    on_vertex = _vertex_remedy(provider, model, reply.status) if provider.backend == "vertex" else ""
+    if on_vertex:
+        return on_vertex
     built_in = provider.name in _BUILT_IN
     table = f"[providers.{provider.name}]"
     key = provider.credential.variable or f"api_key in {table}"
@@ -126,6 +132,23 @@ def _remedy(provider: Provider, model: str, reply: _CapturedReply) -> str:
             return "the provider has trouble of its own: try again later"
         case _:
             return f"look at {base_url} (now {provider.base_url}) and at the model's name"
+
+
+def _vertex_remedy(provider: Provider, model: str, status: int) -> str:
+    match status:
+        case 401 | 403 if provider.credential.google:
+            return (
+                f"the login works, but may not use {model}: give its account the role roles/aiplatform.user in "
+                "VERTEX_PROJECT, and run: gcloud services enable aiplatform.googleapis.com"
+            )
+        case 401 | 403:
+            return "look at the API key: express mode takes keys of Vertex AI; a project takes no key, but VERTEX_PROJECT"
+        case 404:
+            return f"look at VERTEX_LOCATION: not every location has {model}; or at VERTEX_PROJECT and the model's name"
+        case 502 | 504:
+            return f"look at VERTEX_BASE_URL and VERTEX_LOCATION (now {provider.base_url}), the network and HTTPS_PROXY"
+        case _:
+            return ""
 
 
 class _Error(msgspec.Struct):

@@ -13,8 +13,10 @@ from functools import partial
 from socket import socket
 from types import FrameType
 
+import structlog
 import uvicorn
 
+from llm_to_anthropic.credentials import Credentials, LoginFailure
 from llm_to_anthropic.gateway.gateway import Gateway as RealGateway
 from llm_to_anthropic.http.address import base_url
 from llm_to_anthropic.http.app import App, create_app
@@ -126,7 +128,12 @@ def build_gateway(settings: Settings, environ: Mapping[str, str] | None = None) 
     """
     upstream = Upstream(settings.timeouts, environ=os.environ if environ is None else environ)
     transcript = Transcript() if settings.verbose else None
-    return RealGateway(settings, upstream, [AccessLog()], transcript)
+    credentials = Credentials(settings.providers.values(), warn=_warn_of_login)
+    return RealGateway(settings, upstream, [AccessLog()], transcript, credentials)
+
+
+def _warn_of_login(failure: LoginFailure) -> None:
+    structlog.get_logger().warning("login failed", problem=failure.problem, remedy=failure.remedy)
 
 
 def serve(settings: Settings, *, ready: Ready | None = None, build: Build = build_gateway) -> int:
