@@ -15,7 +15,9 @@ _DELTA_BLOCKS = {
     "thinking_delta": ("thinking", "thinking"),
     "signature_delta": ("thinking", "signature"),
     "input_json_delta": ("tool_use", "partial_json"),
+    "citations_delta": ("text", "citation"),
 }
+_WITH_INPUT = ("tool_use", "server_tool_use")
 
 
 def parse_events(stream: bytes) -> list[Event]:
@@ -75,7 +77,8 @@ def _block_problems(event: Event, state: dict[str, Any]) -> list[str]:
 def _delta_problems(event: Event, state: dict[str, Any]) -> list[str]:
     delta = event["delta"]
     kind, field = _DELTA_BLOCKS[delta["type"]]
-    problems = [] if state["open"] == kind else [f"{delta['type']} in a {state['open']} block"]
+    kinds = _WITH_INPUT if kind == "tool_use" else (kind,)
+    problems = [] if state["open"] in kinds else [f"{delta['type']} in a {state['open']} block"]
     if event["index"] != state["next"] - 1:
         problems.append("a delta of another block")
     if state["signed"]:
@@ -99,7 +102,10 @@ def rebuild(events: list[Event]) -> Event:
                 message["content"].append(dict(event["content_block"]))
             case "content_block_delta":
                 kind, field = _DELTA_BLOCKS[event["delta"]["type"]]
-                if kind == "tool_use":
+                if kind == "text" and field == "citation":
+                    block = message["content"][event["index"]]
+                    block["citations"] = [*block.get("citations", []), event["delta"]["citation"]]
+                elif kind == "tool_use":
                     inputs[event["index"]] = inputs.get(event["index"], "") + event["delta"][field]
                 else:
                     message["content"][event["index"]][field] += event["delta"][field]

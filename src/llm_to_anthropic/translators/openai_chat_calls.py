@@ -11,12 +11,9 @@ import msgspec
 
 from llm_to_anthropic.translators.schemas import remove_optional_nulls
 from llm_to_anthropic.translators.tool_arguments import ObjectCheck, is_object, object_text
-from llm_to_anthropic.translators.tool_ids import ToolIds
+from llm_to_anthropic.translators.tool_ids import UNNAMED, ToolIds
 from llm_to_anthropic.wire.openai_chat import FunctionCall, ToolCall
 from llm_to_anthropic.writer import MessageWriter, sound
-
-UNNAMED = "unnamed_tool"
-"""A call that never got a name: the client answers that there is no such tool, which the model can mend."""
 
 
 class _Slot:

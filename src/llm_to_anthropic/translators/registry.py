@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 from llm_to_anthropic.errors import ApiError
 from llm_to_anthropic.providers.provider import Target
+from llm_to_anthropic.translators.gemini import GeminiTranslator
 from llm_to_anthropic.translators.openai_chat import OpenAIChatTranslator
 from llm_to_anthropic.translators.translator import ClientRequest, Learned, Translator, TranslatorFactory
 
-TRANSLATORS: Mapping[str, TranslatorFactory] = {"openai_chat": OpenAIChatTranslator}
+TRANSLATORS: Mapping[str, TranslatorFactory] = {"openai_chat": OpenAIChatTranslator, "gemini": GeminiTranslator}
 
 
 def make_translator(request: ClientRequest, target: Target, learned: Learned) -> Translator:
@@ -19,7 +20,7 @@ def make_translator(request: ClientRequest, target: Target, learned: Learned) ->
         raise ApiError(
             501,
             f"provider {target.provider.name} speaks {target.provider.protocol}, which this version does not "
-            "translate to yet; use an OpenAI Chat Completions or an Anthropic provider",
+            "translate to yet; use an OpenAI Chat Completions, a Gemini or an Anthropic provider",
             type="api_error",
             headers={"x-should-retry": "false"},
         )

@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 
+UNNAMED = "unnamed_tool"
+"""A call that never got a name: the client answers that there is no such tool, which the model can mend."""
+
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 

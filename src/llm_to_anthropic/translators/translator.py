@@ -46,6 +46,8 @@ class Learned(msgspec.Struct):
     """
 
     quirks: dict[str, object] = msgspec.field(default_factory=dict)
+    unsigned: set[str] = msgspec.field(default_factory=set)
+    """Ids of requests that are sent once more, without the signatures in their history that the upstream refused."""
     messages: Memory[Remembered] = msgspec.field(default_factory=Memory)
     """Messages rendered before, of all targets."""
     frames: Memory[object] = msgspec.field(default_factory=Memory)

@@ -24,10 +24,23 @@ class FileData(msgspec.Struct, omit_defaults=True, rename="camel"):
     file_uri: str | None = None
 
 
-class FunctionCall(msgspec.Struct, omit_defaults=True):
+class PartialArgument(msgspec.Struct, rename="camel"):
+    """A piece of a call's arguments, for the place that a JSON path names."""
+
+    json_path: str = ""
+    string_value: str | None = None
+    number_value: float | None = None
+    bool_value: bool | None = None
+    will_continue: bool | None = None
+
+
+class FunctionCall(msgspec.Struct, omit_defaults=True, rename="camel"):
     id: str | None = None
     name: str | None = None
     args: Raw = NO_RAW
+    partial_args: list[PartialArgument] | None = None
+    """Vertex AI alone, and only where it was asked for."""
+    will_continue: bool | None = None
 
 
 class FunctionResponsePart(msgspec.Struct, omit_defaults=True, rename="camel"):

@@ -1,0 +1,194 @@
+"""Gemini's generateContent, both ways, for one request: the Translator that the gateway drives.
+
+Holds the parts together: the encoded request, the answer's state over as many requests as it takes, and the writer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from urllib.parse import quote
+
+import msgspec
+from msgspec import Raw
+
+from llm_to_anthropic.errors import ApiError, UpstreamProtocolError
+from llm_to_anthropic.providers.provider import Target
+from llm_to_anthropic.translators.answering import AnsweringTranslator
+from llm_to_anthropic.translators.carrier import Carrier
+from llm_to_anthropic.translators.estimate import estimate_tokens
+from llm_to_anthropic.translators.gemini_answer import AnswerOptions, GeminiAnswer
+from llm_to_anthropic.translators.gemini_errors import http_error
+from llm_to_anthropic.translators.gemini_healing import is_about_signatures, lesson
+from llm_to_anthropic.translators.gemini_loose import read_loosely
+from llm_to_anthropic.translators.gemini_request import GeminiEncoding, encode_gemini, encode_gemini_count
+from llm_to_anthropic.translators.json_objects import JsonObjects
+from llm_to_anthropic.translators.request import decode_request
+from llm_to_anthropic.translators.translator import ClientRequest, Learned, UpstreamRequest
+from llm_to_anthropic.translators.upstream_errors import ErrorContext
+from llm_to_anthropic.wire.gemini import Answer, CountAnswer
+
+_HEADERS = ((b"content-type", b"application/json"), (b"accept", b"text/event-stream, application/json"))
+_PREFIXES = ("models/", "gemini/", "google/")
+
+_ANSWER = msgspec.json.Decoder(Answer)
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class GeminiTranslator(AnsweringTranslator):
+    """One request to one target, and its answer.
+
+    The upstream is always asked to stream: it gives longer answers so, and stops when the client leaves.
+    """
+
+    _answer: GeminiAnswer
+    _encoding: GeminiEncoding
+    """Made by `encode()`, as the answer is."""
+
+    def __init__(
+        self, request: ClientRequest, target: Target, learned: Learned, now: Callable[[], float] = time.time
+    ) -> None:
+        """`now` gives Unix time."""
+        super().__init__(request, target, learned, now)
+        self._asked_again = False
+        self._unsigned = request.request_id in learned.unsigned
+        learned.unsigned.discard(request.request_id)
+
+    def encode(self) -> UpstreamRequest:
+        """The upstream request. Idempotent. Raises ClientError for what cannot be sent at all."""
+        target = self._quirky_target()
+        request = decode_request(self._request.body)
+        encoding = self._encoding = encode_gemini(request, self._request, target, bypass_signatures=self._unsigned)
+        self.losses = list(encoding.losses)
+        self._wants_nothing = request.max_tokens == 0
+        self._answer = GeminiAnswer(self._writer, self._options(encoding))
+        return self._generate(encoding.body)
+
+    def follow_up(self) -> UpstreamRequest | None:
+        """The request whose answer goes on with the message. After `receive_eof()`."""
+        if self.ended or self.failure is not None or self._answer.next is None:
+            return None
+        self._await_answer()
+        if self._answer.next == "go on":
+            body = _continued(self._encoding.body, self._answer.continuation_token)
+            self._answer.next_round()
+            return self._generate(body)
+        if self._answer.next == "unsigned":
+            self._unsigned = True
+        self._asked_again = True
+        return self.encode()
+
+    def count_request(self) -> UpstreamRequest | None:
+        """The request that has Google count the input tokens."""
+        request = decode_request(self._request.body, counting=True)
+        body = encode_gemini_count(request, self._request, self._quirky_target())
+        return UpstreamRequest(path=self._path("countTokens"), headers=_HEADERS, body=body)
+
+    def decode_count(self, body: bytes) -> int:
+        """The count in Google's answer. Raises UpstreamProtocolError."""
+        try:
+            count = msgspec.json.decode(body, type=CountAnswer).total_tokens
+        except _UNREADABLE:
+            count = None
+        if count is None:
+            raise UpstreamProtocolError(f"upstream ({self._name}) counted tokens but did not tell how many")
+        return count
+
+    def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
+        """An upstream's HTTP error -> our error. `headers` have lower-case names."""
+        return http_error(status, headers, body, self._context(), self._now())
+
+    def heal(self, error: ApiError, body: bytes) -> bool:
+        """Learns from an upstream's 400 what to leave out; True if one retry makes sense."""
+        if error.status != 400:
+            return False
+        if is_about_signatures(body):
+            # The fault of one history, not of the model: nothing that other requests have to know.
+            if self._unsigned:
+                return False
+            self._learned.unsigned.add(self._request.request_id)
+            return True
+        found = lesson(body, self._quirky_target().gemini)
+        if found is None or found[0] in self._learned.quirks:
+            return False
+        self._learned.quirks[found[0]] = found[1]
+        return True
+
+    def _quirky_target(self) -> Target:
+        target = self._target
+        if not self._learned.quirks:
+            return target
+        return msgspec.structs.replace(target, gemini=msgspec.structs.replace(target.gemini, **self._learned.quirks))
+
+    def _options(self, encoding: GeminiEncoding) -> AnswerOptions:
+        return AnswerOptions(
+            context=self._context(estimate_tokens(encoding.input_bytes)),
+            carrier=self._carrier,
+            seed=self._request.message_id,
+            encoding=encoding,
+            may_ask_again=not self._asked_again,
+        )
+
+    def _context(self, prompt_tokens: int = 0) -> ErrorContext:
+        return ErrorContext(target=self._target, client_model=self._request.model, prompt_tokens=prompt_tokens)
+
+    def _generate(self, body: bytes) -> UpstreamRequest:
+        return UpstreamRequest(path=self._path("streamGenerateContent") + "?alt=sse", headers=_HEADERS, body=body)
+
+    def _path(self, method: str) -> str:
+        model = self._target.model
+        for prefix in _PREFIXES:
+            model = model.removeprefix(prefix)
+        return f"/models/{quote(model, safe='')}:{method}"
+
+    def _empty_carrier(self) -> Carrier:
+        target = self._target
+        return Carrier(vendor="g", provider=target.provider.name, model=target.model, route=target.gemini.backend)
+
+    def _await_answer(self) -> None:
+        super()._await_answer()
+        self._objects = JsonObjects()
+        self._whole_object: bool | None = None
+        """The answer is one JSON object, and no array; None: it has not begun."""
+
+    def _event(self, data: bytes) -> None:
+        if self._answer.ended:
+            return
+        try:
+            chunk = _ANSWER.decode(data)
+        except _UNREADABLE:
+            if data.strip() == b"[DONE]":
+                return
+            chunk = self._odd_chunk(data)
+        self._answer.receive(chunk)
+
+    def _odd_chunk(self, data: bytes) -> Answer:
+        try:
+            return read_loosely(data)
+        except ValueError as error:
+            raise UpstreamProtocolError(
+                f"upstream ({self._name}) sent a part of its answer that is not JSON of the Gemini API"
+            ) from error
+
+    def _json(self, data: bytes) -> None:
+        """An array of chunks, as without `alt=sse`, or the whole answer as one object."""
+        if self._whole_object is None:
+            self._whole_object = data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{"
+        for chunk in self._objects.feed(data):
+            self._event(chunk)
+
+    def _json_end(self) -> None:
+        if self._whole_object and not self._objects.open:
+            self._answer.end()
+        else:
+            self._answer.end_of_stream()
+
+
+def _continued(body: bytes, token: str) -> bytes:
+    """The same request, for the rest of its answer."""
+    request = msgspec.json.decode(body, type=dict[str, Raw])
+    config = request.get("generationConfig")
+    options = msgspec.json.decode(config, type=dict[str, Raw]) if config else {}
+    options["continuationToken"] = Raw(msgspec.json.encode(token))
+    request["generationConfig"] = Raw(msgspec.json.encode(options))
+    return msgspec.json.encode(request)

@@ -1,0 +1,83 @@
+"""The function calls of a Gemini answer -> tool_use blocks, with the signatures that have to come back before them."""
+
+from __future__ import annotations
+
+import msgspec
+
+from llm_to_anthropic.translators.gemini_partial_call import PartialCall
+from llm_to_anthropic.translators.gemini_request import GeminiEncoding
+from llm_to_anthropic.translators.gemini_signatures import Signatures
+from llm_to_anthropic.translators.gemini_subset import restore_values
+from llm_to_anthropic.translators.tool_arguments import object_text
+from llm_to_anthropic.translators.tool_ids import UNNAMED, ToolIds
+from llm_to_anthropic.wire.gemini import FunctionCall
+from llm_to_anthropic.writer import MessageWriter
+
+
+class FunctionCalls:
+    """Gathers calls that follow each other: one carrier before the first of them signs them all."""
+
+    def __init__(self, writer: MessageWriter, signatures: Signatures, ids: ToolIds, encoding: GeminiEncoding) -> None:
+        self._writer = writer
+        self._signatures = signatures
+        self._ids = ids
+        self._names = encoding.tool_names
+        self._single = encoding.single_call
+        self._written_as_text = encoding.written_as_text
+        self._waiting: list[tuple[FunctionCall, str]] = []
+        self._seen: set[str] = set()
+        self._partial: PartialCall | None = None
+        self.size = 0
+        """Bytes of arguments so far."""
+
+    @property
+    def waiting(self) -> bool:
+        """There are calls that are not written."""
+        return bool(self._waiting)
+
+    def receive(self, call: FunctionCall, signature: str) -> None:
+        if call.will_continue or call.partial_args or (self._partial and not call.name):
+            self._piece(call, signature)
+            return
+        # Some servers repeat a call in a later chunk.
+        if call.id and call.id in self._seen:
+            return
+        if self._single and (self._waiting or self._writer.calls):
+            return
+        self._seen.add(call.id or "")
+        self._waiting.append((call, signature))
+
+    def write(self, *, thinking: bool, spare_signature: str) -> None:
+        """The calls that wait. `thinking`: the open block is one, and takes the signatures along.
+
+        `spare_signature`: of the thoughts before, for a first call that has none.
+        """
+        calls, self._waiting = self._waiting, []
+        for number, (call, signature) in enumerate(calls, self._writer.calls):
+            own = signature or (spare_signature if number == 0 else "")
+            self._signatures.call(number, call.id, own)
+        if (thinking or self._signatures.due) and (carrier := self._signatures.take()):
+            self._writer.signature(carrier)
+        for call, _ in calls:
+            self._write(call)
+
+    def _write(self, call: FunctionCall) -> None:
+        writer, key = self._writer, self._writer.calls
+        name = self._names.get(call.name or "", call.name or UNNAMED)
+        arguments = object_text(bytes(call.args).decode("utf-8", "replace")) if call.args else "{}"
+        if (schema := self._written_as_text.get(name)) is not None:
+            value: object = msgspec.json.decode(arguments)
+            arguments = msgspec.json.encode(restore_values(schema, value)).decode()
+        self.size += len(arguments)
+        writer.open_tool(key, self._ids.take(call.id or "", key), name)
+        writer.tool_arguments(key, arguments)
+        writer.close_tool(key)
+
+    def _piece(self, call: FunctionCall, signature: str) -> None:
+        if self._partial is None or call.name:
+            self._partial = PartialCall(call, signature)
+        partial = self._partial
+        partial.add(call.partial_args or [])
+        if not call.will_continue:
+            self._partial = None
+            self.receive(partial.call(), partial.signature)

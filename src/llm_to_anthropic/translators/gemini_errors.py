@@ -1,0 +1,183 @@
+"""Google's errors, as HTTP answers or inside a stream -> Anthropic's errors.
+
+Google answers 400 to a wrong key and to a place that it does not serve, and wraps errors of streams in an array.
+Source: google.rpc.Status and ai.google.dev, Troubleshooting.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import msgspec
+
+from llm_to_anthropic.errors import UpstreamError
+from llm_to_anthropic.providers.provider import Target
+from llm_to_anthropic.translators.overflow import overflow_message
+from llm_to_anthropic.translators.rate_limits import retry_after_s
+from llm_to_anthropic.translators.upstream_errors import (
+    ErrorContext,
+    clean_text,
+    is_web_page,
+    key_refused,
+    read_json,
+    upstream_error,
+)
+
+_BY_NAME: Mapping[str, int] = {
+    "INVALID_ARGUMENT": 400,
+    "OUT_OF_RANGE": 400,
+    "FAILED_PRECONDITION": 400,
+    "UNIMPLEMENTED": 400,
+    "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403,
+    "NOT_FOUND": 404,
+    "RESOURCE_EXHAUSTED": 429,
+    "CANCELLED": 500,
+    "INTERNAL": 500,
+    "UNKNOWN": 500,
+    "DATA_LOSS": 500,
+    "UNAVAILABLE": 529,
+    "DEADLINE_EXCEEDED": 504,
+}
+_BY_STATUS: Mapping[int, int] = {401: 401, 402: 402, 403: 403, 404: 404, 408: 408, 413: 413, 429: 429}
+_BY_STATUS_5XX: Mapping[int, int] = {500: 500, 501: 400, 503: 529, 504: 504, 529: 529}
+
+_KEY = re.compile(r"API_KEY_INVALID|API_KEY_EXPIRED|api key (?:not valid|expired|not found|is invalid)", re.IGNORECASE)
+_TOO_LARGE = re.compile(r"request payload size exceeds|request entity too large", re.IGNORECASE)
+_PLACE = re.compile(r"location is not supported", re.IGNORECASE)
+_BILLING = re.compile(r"billing|prepay|credits? (?:is|are) depleted", re.IGNORECASE)
+_NO_QUOTA = re.compile(r"\blimit: ?0\b")
+_A_DAY = re.compile(r"PerDay|per day", re.IGNORECASE)
+_NO_KEY = re.compile(r"unregistered callers|without established identity", re.IGNORECASE)
+_TEMPLATE = re.compile(r"\$\w+")
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """What an error of Google's says."""
+
+    text: str = ""
+    name: str = ""
+    """The status by its name: INVALID_ARGUMENT."""
+    code: int | None = None
+    everything: str = ""
+    """The whole body: reasons and quotas stand in its details."""
+
+
+def http_error(
+    status: int, headers: Mapping[str, str], body: bytes, context: ErrorContext, now: float
+) -> UpstreamError:
+    """The error of an HTTP answer. `headers` have lower-case names; `now` is Unix time."""
+    return _error(status, headers, read_refusal(body), context, now)
+
+
+def embedded_error(error: bytes, context: ErrorContext) -> UpstreamError:
+    """The error of an error object inside an answer with status 200, as JSON."""
+    refusal = read_refusal(b'{"error":%b}' % error)
+    return _error(refusal.code or 502, {}, refusal, context, 0.0)
+
+
+def read_refusal(body: bytes) -> Refusal:
+    """What an error body says; one of a stream may stand in an array. A web page says nothing."""
+    everything = body.decode("utf-8", "replace").strip()
+    value = read_json(body)
+    if isinstance(value, list) and value:
+        value = value[0]
+    if not isinstance(value, dict):
+        return Refusal(text="" if value is not None or is_web_page(everything) else everything)
+    error = value.get("error")
+    if not isinstance(error, dict):
+        return Refusal(text=error if isinstance(error, str) else "", everything=everything)
+    text, name, code = error.get("message"), error.get("status"), error.get("code")
+    return Refusal(
+        text=text if isinstance(text, str) and not _TEMPLATE.fullmatch(text) else "",
+        name=name if isinstance(name, str) else "",
+        code=code if isinstance(code, int) and 400 <= code < 600 else None,
+        everything=everything,
+    )
+
+
+def _error(
+    http_status: int, headers: Mapping[str, str], refusal: Refusal, context: ErrorContext, now: float
+) -> UpstreamError:
+    status = _our_status(http_status, refusal)
+    found: dict[str, str] = {}
+    wait = retry_after_s(headers, refusal.everything, now)
+    if wait is not None and status in (429, 500, 502, 504, 529):
+        found["retry-after"] = str(wait)
+    too_long = _overflow(refusal, context) if status in (400, 413) else None
+    if too_long is not None:
+        return upstream_error(400, too_long, found)
+    return upstream_error(status, _message(status, refusal, context), found)
+
+
+def _our_status(status: int, refusal: Refusal) -> int:
+    told = refusal.everything
+    if status in (400, 403) and _KEY.search(told):
+        return 401
+    if status == 400 and _TOO_LARGE.search(told):
+        return 413
+    if refusal.name == "FAILED_PRECONDITION" and _PLACE.search(told):
+        return 403
+    if (refusal.name == "FAILED_PRECONDITION" and _BILLING.search(told)) or _NO_QUOTA.search(refusal.text):
+        return 402
+    if refusal.name in _BY_NAME:
+        return _BY_NAME[refusal.name]
+    if 400 <= status < 500:
+        return _BY_STATUS.get(status, 400)
+    return _BY_STATUS_5XX.get(status, 502)
+
+
+def _overflow(refusal: Refusal, context: ErrorContext) -> str | None:
+    return overflow_message(
+        refusal.text,
+        (),
+        {},
+        prompt_tokens=context.prompt_tokens,
+        context_window=context.target.limits.context_window,
+    )
+
+
+def _message(status: int, refusal: Refusal, context: ErrorContext) -> str:
+    target = context.target
+    if status == 401:
+        return key_refused(refusal.text, target)
+    name = target.provider.name
+    text = clean_text(refusal.text, target)
+    told = (
+        f"upstream ({name}): {text}" if text else f"upstream ({name}) answered with an error ({refusal.name or status})"
+    )
+    if advice := _advice(status, refusal, target):
+        told = f"{told.rstrip('.')}. {advice}"
+    match status:
+        case 404:
+            return f"model: {context.client_model} - {told}"
+        case 413:
+            return f"Request exceeds the maximum size - {told}"
+        case 529:
+            return f"Overloaded - {told}"
+        case _:
+            return told
+
+
+def _advice(status: int, refusal: Refusal, target: Target) -> str:
+    """What the operator or the user can do, where Google's words leave that open."""
+    vertex = target.gemini.backend == "vertex"
+    setting = target.provider.credential.variable or "the api_key of this provider"
+    match status:
+        case 402 if _NO_QUOTA.search(refusal.text):
+            return "This project has no quota for the model: enable billing for it, or use another model"
+        case 402:
+            return "Enable billing for the project of the key"
+        case 403 if _PLACE.search(refusal.everything):
+            return "Google does not serve the Gemini API from where this proxy runs; Vertex AI may be available there"
+        case 403 if _NO_KEY.search(refusal.text):
+            return f"The request had no key: set {setting}"
+        case 404 if vertex:
+            return "Vertex AI also says so where the model is not served in the configured location"
+        case 429 if _A_DAY.search(refusal.everything):
+            return "The quota of the day is used up: wait for tomorrow, raise it, or use another model"
+        case 429 if not vertex:
+            return "Slow down, or raise the quota of the project (https://ai.google.dev/gemini-api/docs/rate-limits)"
+        case _:
+            return ""

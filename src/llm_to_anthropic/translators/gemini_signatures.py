@@ -1,0 +1,70 @@
+"""Thought signatures on their way to the client: gathered from the parts of an answer, put into carriers.
+
+A signature belongs to the part with which it came, and has to stand on it again when the conversation comes back.
+A carrier therefore names parts: the kind (`fc`: function call, `tx`: text, `raw`: parts of Google's own tools as they
+came) and its number among the parts of that kind in the message.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Raw
+
+from llm_to_anthropic.translators.carrier import Carrier, encode_carrier
+from llm_to_anthropic.wire.gemini import Part
+
+
+class _Signed(msgspec.Struct, omit_defaults=True):
+    k: str
+    n: int | None = None
+    id: str | None = None
+    sig: str | None = None
+    parts: list[Part] | None = None
+
+
+class Signatures:
+    """What of one message has to come back, until a thinking block takes it along."""
+
+    def __init__(self, carrier: Carrier, *, kept: bool) -> None:
+        """`carrier`: the one without items. Not `kept`: the client wants no thinking blocks to put them into."""
+        self._carrier = carrier
+        self._kept = kept
+        self._items: list[_Signed] = []
+        self._due = False
+
+    @property
+    def due(self) -> bool:
+        """There is something that would be lost without a thinking block of its own."""
+        return self._due
+
+    def text(self, number: int, signature: str) -> None:
+        """The signature of the text block `number` of the message."""
+        if not self._kept:
+            return
+        # The last signature of a text stands for all of it.
+        self._items = [item for item in self._items if (item.k, item.n) != ("tx", number)]
+        self._add(_Signed(k="tx", n=number, sig=signature))
+
+    def call(self, number: int, id: str | None, signature: str) -> None:
+        """The function call `number` of the message; only the first of parallel ones has a signature."""
+        if self._kept and (id or signature):
+            self._items.append(_Signed(k="fc", n=number, id=id or None, sig=signature or None))
+            self._due = self._due or bool(signature)
+
+    def raw(self, parts: list[Part]) -> None:
+        """Parts of Google's own tools, which go back as they came."""
+        if self._kept:
+            self._add(_Signed(k="raw", parts=parts))
+
+    def take(self) -> str:
+        """The carrier of what has gathered; empty where nothing has: the writer's own signature will do."""
+        if not self._items:
+            return ""
+        items = [Raw(msgspec.json.encode(item)) for item in self._items]
+        self._items = []
+        self._due = False
+        return encode_carrier(msgspec.structs.replace(self._carrier, items=items))
+
+    def _add(self, item: _Signed) -> None:
+        self._items.append(item)
+        self._due = True
