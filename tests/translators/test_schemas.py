@@ -54,6 +54,26 @@ def test_an_object_without_properties_gets_some(schema: Json) -> None:
     assert prepared(schema) == {"type": "object", "properties": {}}
 
 
+@pytest.mark.parametrize(
+    "schema",
+    [
+        pytest.param({"$ref": "#/$defs/A"}, id="a definition"),
+        pytest.param({"$ref": "#/$defs/B"}, id="a definition of a definition"),
+        pytest.param({"type": "object", "properties": {}, "$ref": "#/$defs/A"}, id="beside empty properties"),
+    ],
+)
+def test_a_root_that_refers_elsewhere_is_written_out(schema: Json) -> None:
+    """OpenAI wants the object itself at the root: its properties would be lost behind a reference."""
+    definitions = {"A": an_object({"x": {"type": "string"}}, "x"), "B": {"$ref": "#/$defs/A"}}
+    assert prepared(schema | {"$defs": definitions}) == {**definitions["A"], "$defs": definitions}
+
+
+@pytest.mark.parametrize("reference", ["#", "#/$defs/none", "https://example.test/schema"])
+def test_a_root_that_refers_nowhere_is_an_object(reference: str) -> None:
+    """A reference that cannot be followed leaves an object without properties."""
+    assert prepared({"$ref": reference}) == {"type": "object", "properties": {}}
+
+
 def test_an_array_without_items_gets_some() -> None:
     """OpenAI refuses an array schema without `items`, however deep."""
     schema = an_object({"a": {"anyOf": [{"type": "array"}, {"type": ["array", "null"]}]}, "items": {"type": "string"}})

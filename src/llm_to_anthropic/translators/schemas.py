@@ -68,6 +68,7 @@ class _Root(msgspec.Struct):
     all_of: Raw = msgspec.field(default=Raw(), name="allOf")
     enum: Raw = Raw()
     negation: Raw = msgspec.field(default=Raw(), name="not")
+    reference: Raw = msgspec.field(default=Raw(), name="$ref")
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -90,7 +91,8 @@ def prepare_schema(raw: Raw, path: str, *, clean: bool = False) -> Prepared:
     if not clean and _is_plain(root) and b'"array"' not in bytes(raw):
         return Prepared(raw)
     schema = object_schema(raw, path)
-    changed = _rewrite(schema, _clean_node) if clean else schema
+    changed = _with_own_root(schema)
+    changed = _rewrite(changed, _clean_node) if clean else changed
     changed = _rewrite(changed, _with_items)
     weakened = not _NOT_AT_ROOT.isdisjoint(changed)
     if weakened:
@@ -148,8 +150,8 @@ def _encode(schema: Schema) -> Raw:
 
 
 def _is_plain(root: _Root) -> bool:
-    unions = (root.any_of, root.one_of, root.all_of, root.enum, root.negation)
-    return root.type == "object" and bytes(root.properties).startswith(b"{") and not any(bytes(raw) for raw in unions)
+    odd = (root.any_of, root.one_of, root.all_of, root.enum, root.negation, root.reference)
+    return root.type == "object" and bytes(root.properties).startswith(b"{") and not any(bytes(raw) for raw in odd)
 
 
 def _may_be_object(kind: object) -> bool:
@@ -190,6 +192,18 @@ def _with_items(node: Schema) -> Schema:
     kind = node.get("type")
     is_array = kind == "array" or (isinstance(kind, list) and "array" in kind)
     return {**node, "items": {}} if is_array and "items" not in node else node
+
+
+def _with_own_root(schema: Schema) -> Schema:
+    """OpenAI wants the object itself at the root, where generators of schemas like to refer to a definition."""
+    if "$ref" not in schema:
+        return schema
+    resolved = _resolve(schema, schema)
+    merged = {key: value for key, value in (resolved | schema).items() if key != "$ref"}
+    inherited, own = resolved.get("properties"), schema.get("properties")
+    if is_schema(inherited):
+        merged["properties"] = inherited | (own if is_schema(own) else {})
+    return merged
 
 
 def _merge_root(schema: Schema) -> Schema:
