@@ -130,6 +130,21 @@ def test_reasoning_becomes_thinking(field: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "part",
+    [
+        pytest.param({"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}]}, id="Mistral"),
+        pytest.param({"type": "thinking", "thinking": "Hm"}, id="plain"),
+        pytest.param({"type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm"}]}, id="Databricks"),
+    ],
+)
+def test_reasoning_in_parts_becomes_thinking(part: object) -> None:
+    """Reasoning that comes as a part of the content is thinking, and none of it is text."""
+    message = streamed(delta(content=[part]), delta(content=[{"type": "text", "text": "Yes"}]), FINISH)
+    assert [block.get("thinking", block.get("text")) for block in message["content"]] == ["Hm", "Yes"]
+    assert kinds(message) == ["thinking", "text"]
+
+
+@pytest.mark.parametrize(
     "chunks",
     [
         pytest.param([delta(reasoning="Hm", reasoning_content="Hm")], id="in one chunk"),

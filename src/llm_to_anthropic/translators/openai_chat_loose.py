@@ -28,6 +28,8 @@ from llm_to_anthropic.wire.openai_chat import (
 
 Json = dict[str, object]
 
+_REASONING = {"thinking": "thinking", "reasoning": "summary"}
+"""Types of parts that hold reasoning, and the member that holds it."""
 _DETAILS: Mapping[str, type[msgspec.Struct]] = {
     "prompt_tokens_details": PromptTokensDetails,
     "input_tokens_details": PromptTokensDetails,
@@ -87,15 +89,15 @@ def _delta(delta: Json) -> Delta:
 
 
 def _content(content: object) -> tuple[str | None, str]:
-    """(text, reasoning) of a content of any type; Mistral sends its reasoning as parts."""
+    """(text, reasoning) of a content of any type; Mistral and Databricks send their reasoning as parts."""
     if content is None or isinstance(content, str):
         return content, ""
     if isinstance(content, dict):
         text = content.get("text")
         return (text if isinstance(text, str) else _dump(content)), ""
     parts = [_object(part) if not isinstance(part, str) else {"text": part} for part in _list(content)]
-    text = "".join(_flat(part.get("text")) for part in parts if part.get("type") != "thinking")
-    return text, "".join(_flat(part.get("thinking")) for part in parts if part.get("type") == "thinking")
+    text = "".join(_flat(part.get("text")) for part in parts if part.get("type") not in _REASONING)
+    return text, "".join(_flat(part.get(_REASONING.get(str(part.get("type")), ""))) for part in parts)
 
 
 def _flat(value: object) -> str:
