@@ -9,11 +9,50 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import msgspec
+from msgspec import Raw
 
+from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.exchange import Loss
 from llm_to_anthropic.providers.provider import Target
+from llm_to_anthropic.translators.checks import check_supported, given, report_unsupported
+from llm_to_anthropic.translators.gemini_content import GeminiContent
+from llm_to_anthropic.translators.gemini_schemas import answer_schema
+from llm_to_anthropic.translators.gemini_thinking import thinking_config
+from llm_to_anthropic.translators.gemini_tools import (
+    CODE_EXECUTION,
+    WEB_FETCH,
+    WEB_SEARCH,
+    GeminiTools,
+    gemini_tools,
+)
+from llm_to_anthropic.translators.history import History, read_history
+from llm_to_anthropic.translators.losses import LossReport
+from llm_to_anthropic.translators.request import dotted
+from llm_to_anthropic.translators.system_prompt import system_blocks
+from llm_to_anthropic.translators.thinking import is_off
+from llm_to_anthropic.translators.tools import client_names
 from llm_to_anthropic.translators.translator import ClientRequest
 from llm_to_anthropic.wire.anthropic import MessagesRequest
+from llm_to_anthropic.wire.gemini import (
+    Content,
+    CountRequest,
+    GenerateRequest,
+    GenerationConfig,
+    Part,
+    SafetySetting,
+)
+
+SAFETY_CATEGORIES = (
+    "HARM_CATEGORY_HARASSMENT",
+    "HARM_CATEGORY_HATE_SPEECH",
+    "HARM_CATEGORY_SEXUALLY_EXPLICIT",
+    "HARM_CATEGORY_DANGEROUS_CONTENT",
+)
+
+_GO_ON = "Continue exactly where your last message stops; output only the continuation."
+_JSON_PROMPT = "Answer with one JSON object that fits this JSON schema, and with nothing else:"
+_ONLY_DOMAINS = "Search the web on these domains only, each search limited by site: to one of them: {}."
+_PREFIXES = ("models/", "gemini/", "google/")
 
 
 class GeminiEncoding(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,8 +63,8 @@ class GeminiEncoding(msgspec.Struct, frozen=True, kw_only=True):
     tool_names: Mapping[str, str]
     """Upstream name -> client's name, only where they differ."""
     written_as_text: Mapping[str, object]
-    """Client's tool name -> its own schema, decoded, where numbers or truth values of an `enum` were declared as
-    strings (legacy `parameters` only): `restore_values(schema, arguments)` of gemini_schemas turns them back."""
+    """Client's tool name -> its schema, where values may come back as text (legacy `parameters` only):
+    `restore_values(schema, arguments)` of gemini_subset turns them back."""
     stop_sequences: tuple[str, ...]
     """All of them, to be matched in the answer: none is sent."""
     single_call: bool
@@ -59,9 +98,155 @@ def encode_gemini(
 
     `bypass_signatures`: the upstream refused the signatures that it was given; it is asked to do without.
     """
-    raise NotImplementedError
+    try:
+        return _Encoder(request, client, target, bypass=bypass_signatures).encode()
+    except RecursionError as error:
+        raise ClientError("The request holds a part that is nested too deeply.") from error
 
 
 def encode_gemini_count(request: MessagesRequest, client: ClientRequest, target: Target) -> bytes:
     """The body of countTokens for this target. Raises ClientError (400) for what it cannot carry."""
-    raise NotImplementedError
+    try:
+        return _Encoder(request, client, target, bypass=False).encode_count()
+    except RecursionError as error:
+        raise ClientError("The request holds a part that is nested too deeply.") from error
+
+
+def bare_model(model: str) -> str:
+    """A model's id without what lists and gateways put in front of it."""
+    for prefix in _PREFIXES:
+        model = model.removeprefix(prefix)
+    return model
+
+
+class _Encoder:
+    """The state of one encoding."""
+
+    def __init__(self, request: MessagesRequest, client: ClientRequest, target: Target, *, bypass: bool) -> None:
+        self._request = request
+        self._client = client
+        self._target = target
+        self._quirks = target.gemini
+        self._losses = LossReport(strict=client.strict)
+        self._content = GeminiContent(target, self._losses, model=client.model, bypass=bypass)
+        self._added_to_system: list[str] = []
+        self._prefill = ""
+
+    def encode(self) -> GeminiEncoding:
+        request, tools, generate = self._request, *self._generate()
+        generate.safety_settings = [
+            SafetySetting(category, self._quirks.safety_threshold) for category in SAFETY_CATEGORIES
+        ]
+        self._losses.check()
+        body = msgspec.json.encode(generate)
+        config = generate.generation_config or GenerationConfig()
+        return GeminiEncoding(
+            body=body,
+            losses=tuple(self._losses.losses),
+            tool_names=client_names((tool.name for tool in tools.declared), letter_first=True),
+            written_as_text=tools.written_as_text,
+            stop_sequences=tuple(request.stop_sequences or ()),
+            single_call=bool(request.tool_choice and request.tool_choice.disable_parallel_tool_use),
+            reasoning_off=is_off(request.thinking),
+            thinking_asked=bool(config.thinking_config and config.thinking_config.include_thoughts),
+            prefill=self._prefill,
+            input_bytes=max(len(body) - self._content.media_bytes, 0),
+            web_search=WEB_SEARCH in tools.kinds,
+            web_fetch=WEB_FETCH in tools.kinds,
+            code_execution=CODE_EXECUTION in tools.kinds,
+            allowed_domains=tools.allowed_domains,
+            blocked_domains=tools.blocked_domains,
+            max_tokens=config.max_output_tokens,
+        )
+
+    def encode_count(self) -> bytes:
+        """The same prompt without what does not count: settings of the answer."""
+        _, generate = self._generate()
+        if not any(isinstance(part, Part) and part.text for content in generate.contents for part in content.parts):
+            # Counting refuses contents without any text.
+            generate.contents[-1].parts.append(Part(text=" "))
+        generate.tool_config = generate.generation_config = None
+        if self._quirks.backend == "vertex":
+            return msgspec.json.encode(generate)
+        generate.model = f"models/{bare_model(self._target.model)}"
+        return msgspec.json.encode(CountRequest(generate))
+
+    def _generate(self) -> tuple[GeminiTools, GenerateRequest]:
+        request, client, losses = self._request, self._client, self._losses
+        check_supported(request, model=client.model, api_version=client.api_version, strict=client.strict)
+        report_unsupported(request, losses)
+        history = read_history(request, losses, model=client.model, api_version=client.api_version)
+        tools = gemini_tools(request, history, losses, model=client.model, quirks=self._quirks)
+        config = GenerationConfig()
+        effort = history.effort or (request.output_config.effort if request.output_config else None)
+        config.thinking_config = thinking_config(request, effort, self._quirks, losses)
+        self._set_limit(config)
+        self._set_sampling(config)
+        self._set_format(config, tools)
+        if tools.allowed_domains:
+            self._added_to_system.append(_ONLY_DOMAINS.format(", ".join(tools.allowed_domains)))
+        return tools, GenerateRequest(
+            contents=self._contents(history),
+            system_instruction=self._system(),
+            tools=tools.tools or None,
+            tool_config=tools.config,
+            generation_config=config if config != GenerationConfig() else None,
+        )
+
+    def _contents(self, history: History) -> list[Content]:
+        contents = self._content.contents(history.turns)
+        if not contents:
+            raise ClientError("messages: no message has any content for this model")
+        if contents[-1].role == "model":
+            texts = [part.text for part in contents[-1].parts if isinstance(part, Part) and part.text]
+            self._prefill = "".join(texts)
+            if not self._quirks.prefill:
+                contents.append(Content([Part(text=_GO_ON)], role="user"))
+        return contents
+
+    def _system(self) -> Content | None:
+        texts = [block.text for block in system_blocks(self._request.system)]
+        parts: list[Part | Raw] = [Part(text=text) for text in (*texts, *self._added_to_system)]
+        return Content(parts) if parts else None
+
+    def _set_limit(self, config: GenerationConfig) -> None:
+        wanted, highest = self._request.max_tokens, self._target.limits.max_output
+        if wanted and highest and wanted > highest:
+            self._losses.mention("max_tokens", f"lowered to {highest}, the most of this model")
+            wanted = highest
+        config.max_output_tokens = wanted or None
+
+    def _set_sampling(self, config: GenerationConfig) -> None:
+        request = self._request
+        if self._quirks.sampling:
+            config.temperature, config.top_p, config.top_k = request.temperature, request.top_p, request.top_k
+            return
+        for name, value in (("temperature", request.temperature), ("top_p", request.top_p), ("top_k", request.top_k)):
+            if value not in (None, 1):
+                self._losses.lose(name, "this model chooses it itself; left out")
+
+    def _set_format(self, config: GenerationConfig, tools: GeminiTools) -> None:
+        nested = self._request.output_config.format if self._request.output_config else None
+        wanted = nested or self._request.output_format
+        if wanted is None:
+            return
+        path = "output_config.format" if nested else "output_format"
+        if wanted.type != "json_schema" or not given(wanted.schema):
+            self._losses.lose(path, f"the format '{wanted.type}' is not known here; left out")
+        elif tools.tools and not self._quirks.schema_with_tools:
+            self._losses.mention(path, "asked for in the system prompt: this model takes no schema beside tools")
+            self._added_to_system.append(f"{_JSON_PROMPT}\n{bytes(wanted.schema).decode()}")
+        else:
+            self._set_schema(config, wanted.schema, f"{path}.schema")
+
+    def _set_schema(self, config: GenerationConfig, schema: Raw, path: str) -> None:
+        config.response_mime_type = "application/json"
+        known = answer_schema(schema, dotted(path), json_schema=self._quirks.json_schema)
+        if known.cut:
+            self._losses.mention(path, "refers to itself or is very deep; written out to a bound")
+        if known.schema is None:
+            return
+        if self._quirks.json_schema:
+            config.response_json_schema = known.schema
+        else:
+            config.response_schema = known.schema

@@ -21,6 +21,7 @@ from llm_to_anthropic.wire.anthropic import MessagesRequest, Tool, ToolUseBlock
 MAX_EXAMPLES = 3
 
 _LEGAL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_NOT_FIRST = frozenset("-0123456789")
 _ILLEGAL = re.compile(r"[^A-Za-z0-9_-]")
 _LEGAL_ID = re.compile(r"[A-Za-z0-9_-]+")
 _LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -123,11 +124,15 @@ def declare_tools(
     return [_declare(each) for each in live]
 
 
-def upstream_name(name: str) -> str:
-    """A tool's name as upstreams take it: 64 letters, digits, `_` and `-`; the same for the same name, always."""
-    if _LEGAL_NAME.fullmatch(name):
+def upstream_name(name: str, *, letter_first: bool = False) -> str:
+    """A tool's name as upstreams take it: 64 letters, digits, `_` and `-`; the same for the same name, always.
+
+    `letter_first`: it begins with a letter or `_`.
+    """
+    lead = "_" if letter_first and name[:1] in _NOT_FIRST else ""
+    if not lead and _LEGAL_NAME.fullmatch(name):
         return name
-    return f"{_ILLEGAL.sub('_', name)[:55]}_{_digest(name)[:8]}"
+    return f"{lead}{_ILLEGAL.sub('_', name)[: 55 - len(lead)]}_{_digest(name)[:8]}"
 
 
 def call_arguments(block: ToolUseBlock, path: str) -> str:
@@ -140,9 +145,9 @@ def call_arguments(block: ToolUseBlock, path: str) -> str:
     return text
 
 
-def client_names(names: Iterable[str]) -> Mapping[str, str]:
+def client_names(names: Iterable[str], *, letter_first: bool = False) -> Mapping[str, str]:
     """Upstream name -> client's name, for those that differ."""
-    pairs = ((upstream_name(name), name) for name in names)
+    pairs = ((upstream_name(name, letter_first=letter_first), name) for name in names)
     return {changed: name for changed, name in pairs if changed != name}
 
 
