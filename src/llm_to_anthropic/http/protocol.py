@@ -118,9 +118,12 @@ class FrontProtocol(asyncio.Protocol):
         for cycle in (self._running, *self._waiting):
             if cycle is not None and not cycle.ended:
                 cycle.leave()
-        self._waiting.clear()
         self.flow.resume_writing()
         self.transport.close()
+        # These refer back to the connection: without a word they would stay until the collector comes.
+        self._cycle = self._running = None
+        self._waiting.clear()
+        del self._parser
 
     def data_received(self, data: bytes) -> None:
         if self._linger_timer is not None:

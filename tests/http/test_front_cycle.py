@@ -1,0 +1,181 @@
+"""How answers are framed, in which order they leave, and what becomes of those that are never given."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import weakref
+
+import pytest
+
+from llm_to_anthropic.gateway.call import Call, Headers, Reply
+from llm_to_anthropic.settings import Limits
+from tests.http.fake import FakeGateway, front
+
+HEAD = b"POST /v1/messages%s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}"
+EVENT_STREAM: Headers = [(b"content-type", b"text/event-stream")]
+
+
+async def echo(call: Call, reply: Reply) -> None:
+    await reply.whole(200, [], json.dumps(call.query).encode())
+
+
+async def stream(_call: Call, reply: Reply) -> None:
+    await reply.start(200, [*EVENT_STREAM, (b"content-length", b"3")])
+    await reply.write(b"one")
+    await reply.write(b"")
+    await reply.write(b"two")
+    await reply.end()
+
+
+async def test_pipelined_requests_are_answered_in_their_order() -> None:
+    """Requests that come before the first is answered wait for their turn, each with its own answer."""
+    first_may_end = asyncio.Event()
+
+    async def answer(call: Call, reply: Reply) -> None:
+        if call.query == "0":
+            await first_may_end.wait()
+        await echo(call, reply)
+
+    async with front(FakeGateway(answer)) as server, server.connect() as client:
+        await client.send(b"".join(HEAD % (b"?%d" % number) for number in range(5)))
+        first_may_end.set()
+        answers = [(await client.response()).json() for _ in range(5)]
+    assert answers == ["0", "1", "2", "3", "4"]
+
+
+async def test_client_that_leaves_with_pipelined_requests_is_noticed() -> None:
+    """The request being answered learns that its client has left, though another one came after it."""
+    gateway = FakeGateway()
+    running = asyncio.Event()
+
+    async def wait(call: Call, reply: Reply) -> None:
+        running.set()
+        await reply.wait_disconnect()
+        gateway.closed.set()
+
+    gateway.answer = wait
+    async with front(gateway) as server:
+        async with server.connect() as client:
+            await client.send(HEAD % b"" * 2)
+            await running.wait()
+        async with asyncio.timeout(5):
+            await gateway.closed.wait()
+    assert len(gateway.calls) == 1
+
+
+async def test_stream_is_chunked_whatever_length_was_promised() -> None:
+    """A streamed answer has chunks and no content-length, and an empty piece does not end it."""
+    async with front(FakeGateway(stream)) as server:
+        answer = await server.post()
+    assert (answer.body, answer.header("transfer-encoding")) == (b"onetwo", "chunked")
+    assert answer.header("content-length") == ""
+
+
+async def test_http_1_0_client_gets_a_stream_without_chunks() -> None:
+    """A client of HTTP/1.0 reads the pieces as they are, up to the connection's end."""
+    async with front(FakeGateway(stream)) as server, server.connect() as client:
+        await client.send((HEAD % b"").replace(b"HTTP/1.1", b"HTTP/1.0"))
+        _, headers = await client.head()
+        assert await client.reader.read() == b"onetwo"
+    assert dict(headers)["connection"] == "close"
+    assert "transfer-encoding" not in dict(headers)
+
+
+async def test_answer_to_head_has_no_body() -> None:
+    """HEAD gets the head of GET's answer, its length too, and the connection stays usable."""
+    async with front() as server, server.connect() as client:
+        await client.send(server.encode("HEAD", "/health"))
+        head = await client.response(head_only=True)
+        await client.send(server.encode("GET", "/health"))
+        answer = await client.response()
+    assert head.header("content-length") == answer.header("content-length") == str(len(answer.body))
+
+
+async def test_close_is_granted() -> None:
+    """A client that wants the connection closed is told so and has it closed."""
+    async with front() as server, server.connect() as client:
+        await client.send(server.encode("POST", "/v1/messages", {"connection": "close"}, b"{}"))
+        answer = await client.response()
+        assert await client.closed()
+    assert (answer.status, answer.header("connection")) == (200, "close")
+
+
+@pytest.mark.parametrize("value", [b"a\r\nx-evil: 1", b"a\nb", b"a\rb", b"a\0b"], ids=["crlf", "lf", "cr", "nul"])
+async def test_header_that_would_break_the_head_is_never_sent(value: bytes) -> None:
+    """A header value with a line break or NUL becomes an internal error instead of two headers."""
+
+    async def broken(_call: Call, reply: Reply) -> None:
+        await reply.whole(200, [(b"x-upstream-model", value)], b"{}")
+
+    async with front(FakeGateway(broken)) as server:
+        answer = await server.post()
+    assert answer.error == (500, "api_error")
+    assert answer.header("x-evil") == answer.header("x-upstream-model") == ""
+
+
+async def test_request_without_an_answer_is_a_500() -> None:
+    """A client never waits for a gateway that has ended without a word."""
+
+    async def silent(_call: Call, _reply: Reply) -> None:
+        return
+
+    async with front(FakeGateway(silent)) as server, server.connect() as client:
+        await client.send(HEAD % b"")
+        answer = await client.response()
+        assert await client.closed()
+    assert answer.error == (500, "api_error")
+
+
+async def test_stream_that_is_left_open_is_cut() -> None:
+    """A stream that its gateway does not end is cut off, so that nobody takes it for complete."""
+
+    async def forgotten(_call: Call, reply: Reply) -> None:
+        await reply.start(200, [(b"content-type", b"application/x-ndjson")])
+        await reply.write(b"one")
+
+    async with front(FakeGateway(forgotten)) as server, server.connect() as client:
+        await client.send(HEAD % b"")
+        await client.head()
+        assert await client.reader.read() == b"3\r\none\r\n"
+
+
+async def test_trailers_are_not_headers() -> None:
+    """What trails a body cannot add to the headers that were checked."""
+    request = b"POST /v1/messages HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    async with front() as server:
+        answer = await server.raw(request + b"2\r\n{}\r\n0\r\nanthropic-beta: late\r\nx-forwarded-for: 1\r\n\r\n")
+        call = server.gateway.calls[0]
+    assert answer.status == 200
+    assert [name for name, _ in call.headers] == [b"host", b"transfer-encoding"]
+
+
+async def test_large_body_in_many_pieces_comes_whole() -> None:
+    """A body beyond what is read ahead reaches the gateway in one piece, and the next request works."""
+    body = bytes(range(256)) * 4096
+    async with front(limits=Limits(max_body_bytes=len(body))) as server, server.connect() as client:
+        for _ in range(2):
+            await client.send(server.encode("POST", "/v1/messages", body=body))
+            assert (await client.response()).status == 200
+    assert [call.body for call in server.gateway.calls] == [body, body]
+
+
+async def test_finished_requests_are_not_kept() -> None:
+    """Nothing of an answered request stays in memory until the collector comes."""
+    kept: list[weakref.ref[Reply]] = []
+
+    async def answer(call: Call, reply: Reply) -> None:
+        kept.append(weakref.ref(reply))
+        await echo(call, reply)
+
+    async with front(FakeGateway(answer)) as server, server.connect() as client:
+        gc.disable()
+        try:
+            for fields in ({}, {}, {"connection": "close"}):
+                await client.send(server.encode("POST", "/v1/messages", fields, b"{}"))
+                assert (await client.response()).status == 200
+            assert await client.closed()
+            assert [reply() for reply in kept] == [None, None, None]
+        finally:
+            gc.enable()
