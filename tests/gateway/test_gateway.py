@@ -297,7 +297,17 @@ async def test_strict_mode_names_the_loss_and_sends_nothing(gateway: Gateway, up
     await gateway.messages(call(ask(top_k=5), headers={"x-proxy-strict": "true"}), reply)
     assert reply.status == 400
     assert b"top_k" in reply.body
+    assert b'"details":{"losses":["top_k"]}' in reply.body
     assert upstream.requests == []
+
+
+async def test_strict_mode_lets_a_lowered_max_tokens_pass(gateway: Gateway, script: Script) -> None:
+    """Claude Code asks for 64000 tokens of every model: that they were lowered is told and no reason to refuse."""
+    script.push(whole(WHOLE))
+    reply = MemoryReply()
+    await gateway.messages(call(ask(max_tokens=64000), headers={"x-proxy-strict": "true"}), reply)
+    assert reply.status == 200
+    assert reply.headers[b"x-proxy-losses"] == b"max_tokens"
 
 
 async def test_a_refused_parameter_is_left_out_once_and_remembered(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import msgspec
 
 from llm_to_anthropic.errors import ClientError
-from llm_to_anthropic.exchange import Loss
 from llm_to_anthropic.gateway.call import Call
 from llm_to_anthropic.providers.provider import Route
 from llm_to_anthropic.translators.request import decode_request
@@ -56,11 +55,3 @@ def api_version(call: Call) -> str:
 def message_id(request_id: str) -> str:
     """`msg_` and the characters of the request's id, which are as unique."""
     return "msg_" + request_id.removeprefix("req_")
-
-
-def strict_refusal(losses: list[Loss]) -> ClientError:
-    """The 400 that strict mode gives in place of losing something."""
-    told = "; ".join(f"{loss.path}: {loss.note}" for loss in losses)
-    return ClientError(
-        f"strict mode refuses what the upstream cannot take: {told}", details={"losses": [loss.path for loss in losses]}
-    )

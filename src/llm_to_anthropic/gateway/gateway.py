@@ -11,7 +11,7 @@ from llm_to_anthropic.errors import ApiError, UpstreamError
 from llm_to_anthropic.exchange import Exchange
 from llm_to_anthropic.gateway.answer_headers import JSON_HEADERS
 from llm_to_anthropic.gateway.call import Call, Headers, Reply
-from llm_to_anthropic.gateway.client_request import client_request, decode_envelope, strict_refusal
+from llm_to_anthropic.gateway.client_request import client_request, decode_envelope
 from llm_to_anthropic.gateway.passthrough import Passthrough
 from llm_to_anthropic.gateway.progress import CLIENT_GONE
 from llm_to_anthropic.gateway.recording import RecordingReply
@@ -148,8 +148,6 @@ class Gateway:
         encoded = translator.encode()
         progress = work.progress
         progress.losses = translator.losses
-        if request.strict and translator.losses:
-            raise strict_refusal(translator.losses)
         ready = translator.local_answer()
         if ready is not None:
             progress.stop_reason = translator.stop_reason

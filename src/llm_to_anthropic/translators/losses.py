@@ -34,4 +34,7 @@ class LossReport:
         if not self._strict or not self._refused:
             return
         named = "; ".join(f"{loss.path}: {loss.note}" for loss in self._refused)
-        raise ClientError(f"Strict mode refuses what cannot be carried over to this model. {named}")
+        raise ClientError(
+            f"Strict mode refuses what cannot be carried over to this model. {named}",
+            details={"losses": [loss.path for loss in self._refused]},
+        )
