@@ -262,7 +262,9 @@ def test_too_many_tokens_asked_for(text: str) -> None:
     )
 
 
-@pytest.mark.parametrize(("status", "expected"), [(400, "false"), (402, "false"), (429, None), (500, None)])
+@pytest.mark.parametrize(
+    ("status", "expected"), [(400, "false"), (401, "false"), (402, "false"), (429, None), (500, None)]
+)
 def test_hopeless_errors_are_not_retried(status: int, expected: str | None) -> None:
     """Clients retry much that cannot get better: they are told."""
     assert error(status, {"error": {"message": "Boom"}}).headers.get("x-should-retry") == expected

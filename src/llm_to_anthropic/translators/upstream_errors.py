@@ -34,8 +34,8 @@ class ErrorContext(msgspec.Struct, frozen=True, kw_only=True):
 
 def upstream_error(status: int, message: str, headers: dict[str, str]) -> UpstreamError:
     """An upstream's error under our status; tells clients not to repeat what cannot get better."""
-    if status in (400, 402):
-        # Neither gets better by asking again, yet clients would: ten times.
+    if status in (400, 401, 402):
+        # None gets better by asking again, yet clients would: ten times, or for minutes.
         headers["x-should-retry"] = "false"
     return UpstreamError(status, message, headers=headers)
 
