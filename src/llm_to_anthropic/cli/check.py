@@ -142,7 +142,7 @@ def _vertex_remedy(provider: Provider, model: str, status: int) -> str:
                 "VERTEX_PROJECT, and run: gcloud services enable aiplatform.googleapis.com"
             )
         case 401 | 403:
-            return "look at the API key: express mode takes keys of Vertex AI; a project takes no key, but VERTEX_PROJECT"
+            return "look at the API key: express mode takes keys of Vertex AI; a project takes VERTEX_PROJECT alone"
         case 404:
             return f"look at VERTEX_LOCATION: not every location has {model}; or at VERTEX_PROJECT and the model's name"
         case 502 | 504:
