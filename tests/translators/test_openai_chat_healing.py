@@ -133,3 +133,25 @@ def test_same_lesson_is_not_learned_twice() -> None:
     assert not heal(made, refusal("unsupported 'max_completion_tokens'", "max_completion_tokens"))
     assert heal(made, refusal("Unknown field: store"))
     assert not heal(translator(quirks=OPENAI, learned=learned), refusal("Unknown field: store"))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "max_tokens is too large: 64000. This model supports at most 8192 completion tokens.",
+        "`max_completion_tokens` must be less than or equal to `8192`, the maximum value for this model",
+        "Invalid max_tokens value, the valid range of max_tokens is [1, 8192]",
+        "Range of max_tokens should be [1, 8192]",
+        "max_tokens: 64000 > 8192, which is the maximum allowed number of output tokens for this model",
+    ],
+    ids=["OpenAI", "Groq", "DeepSeek", "DashScope", "Anthropic behind a gateway"],
+)
+def test_too_many_tokens_asked_for_are_lowered(message: str) -> None:
+    """Clients ask for Claude's 64000 tokens of any model: one whose limit is not known tells it in its refusal."""
+    learned = Learned()
+    made = translator({"max_tokens": 64000}, learned=learned)
+    assert heal(made, refusal(message))
+    again = translator({"max_tokens": 64000}, learned=learned)
+    assert json.loads(again.encode().body)["max_tokens"] == 8192
+    assert [loss.path for loss in again.losses] == ["max_tokens"]
+    assert not heal(again, refusal(message))

@@ -15,6 +15,8 @@ class ChatQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Deviations of OpenAI Chat Completions. The standard is a plain compatible server (vLLM, llama.cpp)."""
 
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    max_output: int = 0
+    """The server refuses to be asked for more tokens; 0: no limit beside the model's own."""
     system_role: Literal["system", "developer"] = "system"
     merge_system: bool = False
     """The chat template takes one leading system message: later ones become user text in <system-reminder>."""

@@ -16,6 +16,13 @@ _REFUSES = re.compile(
     r"|deprecated",
     re.IGNORECASE,
 )
+_AT_MOST = re.compile(
+    r"at most (\d{1,9}) (?:completion|output)|less than or equal to [`']?(\d{1,9})"
+    r"|(?:range of )?max_(?:completion_)?tokens (?:is|should be) \[\d{1,9}, ?(\d{1,9})\]"
+    r"|max_tokens: \d{1,9} > (\d{1,9})",
+    re.IGNORECASE,
+)
+_LENGTH_FIELDS = frozenset({"max_tokens", "max_completion_tokens"})
 _SWITCHES: Mapping[str, tuple[str, object]] = {
     "stream_options": ("stream_options", False),
     "include_obfuscation": ("obfuscation", False),
@@ -47,6 +54,8 @@ def lesson(body: bytes, quirks: ChatQuirks, sent_effort: str | None) -> tuple[st
     `sent_effort` is the `reasoning_effort` of the refused request.
     """
     text = body.decode("utf-8", "replace")
+    if (found := _length_lesson(text, body, quirks)) is not None:
+        return found
     if not _REFUSES.search(text):
         return None
     if (found := _special_lesson(text, body, quirks, sent_effort)) is not None:
@@ -61,7 +70,7 @@ def lesson(body: bytes, quirks: ChatQuirks, sent_effort: str | None) -> tuple[st
 
 def _special_lesson(text: str, body: bytes, quirks: ChatQuirks, sent_effort: str | None) -> tuple[str, object] | None:
     names = set(_named_fields(body, text))
-    if names & {"max_tokens", "max_completion_tokens"}:
+    if names & _LENGTH_FIELDS:
         other = "max_completion_tokens" if quirks.max_tokens_field == "max_tokens" else "max_tokens"
         return ("max_tokens_field", other) if quirks.max_tokens_field in names else None
     if "reasoning_effort" in names:
@@ -69,6 +78,15 @@ def _special_lesson(text: str, body: bytes, quirks: ChatQuirks, sent_effort: str
     if re.search(r"\bdeveloper\b", text) and quirks.system_role == "developer":
         return "system_role", "system"
     return None
+
+
+def _length_lesson(text: str, body: bytes, quirks: ChatQuirks) -> tuple[str, object] | None:
+    """Clients ask every model for as many tokens as Claude gives; what a server gives at most, it says."""
+    limit = _AT_MOST.search(text)
+    if limit is None or _LENGTH_FIELDS.isdisjoint(_named_fields(body, text)):
+        return None
+    highest = next(int(number) for number in limit.groups() if number)
+    return ("max_output", highest) if highest and highest != quirks.max_output else None
 
 
 def _effort_lesson(text: str, quirks: ChatQuirks, sent_effort: str | None) -> tuple[str, object]:

@@ -242,9 +242,10 @@ class _Encoder:
         return FunctionTool(Function(name, tool.description, closed, strict=True))
 
     def _set_limits(self, chat: ChatRequest, stops: tuple[str, ...]) -> None:
-        wanted, highest = self._request.max_tokens, self._target.limits.max_output
+        wanted = self._request.max_tokens
+        highest = min(filter(None, (self._target.limits.max_output, self._quirks.max_output)), default=0)
         if wanted and highest and wanted > highest:
-            self._losses.mention("max_tokens", f"lowered to {highest}, the most of this model")
+            self._losses.mention("max_tokens", f"lowered to {highest}, the most that this model gives")
             wanted = highest
         if self._quirks.max_tokens_field == "max_tokens":
             chat.max_tokens = wanted or None
