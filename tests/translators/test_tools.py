@@ -170,6 +170,15 @@ def test_a_web_search_is_left_out_and_the_model_is_told(others: list[Json]) -> N
     assert "Web search is not available" in str(upstream(request)["messages"][0])
 
 
+@pytest.mark.parametrize("others", [[], [tool("a")]], ids=["alone", "beside other tools"])
+def test_a_web_search_that_is_insisted_on_is_left_out_too(others: list[Json]) -> None:
+    """Claude Code may force its search: the choice goes with the tool, and the model answers in text."""
+    choice = {"type": "tool", "name": "web_search"}
+    request = {"tools": [{"type": "web_search_20250305", "name": "web_search"}, *others], "tool_choice": choice}
+    assert lost(encoding(request)) == ["tools[0]", "tool_choice"]
+    assert "tool_choice" not in upstream(request)
+
+
 def test_examples_join_the_description() -> None:
     """Input examples, which upstreams lack a field for, are told in the description, three at most."""
     [function] = upstream({"tools": [tool(description="Looks.", input_examples=[{"at": str(n)} for n in range(5)])]})[

@@ -216,7 +216,7 @@ class _Encoder:
             return
         chat.tools = [self._function(tool) for tool in tools]
         choice = self._request.tool_choice
-        if choice is None:
+        if choice is None or (choice.type == "tool" and not any(tool.name == choice.name for tool in tools)):
             return
         chat.tool_choice = _encoded(
             _NO_ARGUMENT_CHOICES.get(choice.type)

@@ -80,6 +80,10 @@ def request_tools(
     callable_names = {tool.name for tool in tools}
     callable_names |= {each.tool.name or "" for each in server_tools(request.tools or [], history, run_upstream)}
     if choice and choice.type in ("any", "tool") and not (chosen in callable_names if chosen else callable_names):
+        if any(is_web_search(tool) and chosen in ("", tool.name) for tool in request.tools or ()):
+            # Claude Code insists on the search in a request of its own, and takes its answer in text.
+            losses.lose("tool_choice", "it asks for the web search that is left out; left out too")
+            return tools
         named = f"tool '{chosen}'" if chosen else "a tool that can be called"
         raise ClientError(f"tool_choice: {named} is not among the tools for model '{model}'")
     return tools
