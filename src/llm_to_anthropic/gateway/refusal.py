@@ -21,11 +21,30 @@ async def read_refusal(upstream: UpstreamCall) -> bytes | ApiError:
     if _is_envelope(body):
         return body
     text = "" if _MARKUP.match(body) else body.decode("utf-8", "replace").strip()[:2000]
-    told = text or f"the upstream answered {upstream.status} without saying why"
+    told = _foreign_words(body) or text or f"the upstream answered {upstream.status} without saying why"
     headers = {name.decode(): value.decode("latin-1") for name, value in forwarded(upstream.headers)}
     headers.pop("content-type", None)
     headers.pop("request-id", None)  # our envelope has our id, and the header is to say the same
     return UpstreamError(upstream.status, told, headers=headers)
+
+
+class _ForeignError(msgspec.Struct):
+    message: str
+
+
+class _Foreign(msgspec.Struct):
+    error: _ForeignError
+
+
+def _foreign_words(body: bytes) -> str:
+    """The message of an error in Google's form, which streams wrap into an array; empty for any other body."""
+    try:
+        told = msgspec.json.decode(body, type=_Foreign | list[_Foreign])
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return ""
+    if isinstance(told, list):
+        return told[0].error.message if told else ""
+    return told.error.message
 
 
 class _Envelope(msgspec.Struct):
