@@ -29,7 +29,8 @@ WRITE_STALL_S = 60.0
 """A client that accepts nothing for so long has its connection cut."""
 LINGER_S = 2.0
 """A refused client may go on sending so long, unheard, and read its refusal."""
-KEEP_ALIVE_S = 75
+KEEP_ALIVE_S = 75.0
+"""A connection without a request is closed after so long."""
 BACKLOG = 2048
 ASGI = {"version": "3.0", "spec_version": "2.3"}
 
@@ -49,7 +50,6 @@ class ServerConfig(Config):
             access_log=False,
             proxy_headers=False,  # a forwarding header must not make a client look like loopback
             server_header=False,
-            timeout_keep_alive=KEEP_ALIVE_S,
             backlog=BACKLOG,
         )
         self.front = app
