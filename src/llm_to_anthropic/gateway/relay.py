@@ -218,6 +218,8 @@ async def _feed(translator: Translator, reading: _Reading) -> None:
 
 
 def _answer_headers(translator: Translator, upstream: UpstreamCall) -> Headers:
+    if not [name for name, _ in upstream.headers if name.startswith(b"x-ratelimit-")]:
+        return []  # nothing else of a good answer's head is told
     told = translator.answer_headers(header_map(upstream))
     return [(name.encode("latin-1"), header_value(value)) for name, value in told.items()]
 
