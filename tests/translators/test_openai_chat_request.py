@@ -266,6 +266,14 @@ def test_losses_are_reported(request_: Json, paths: list[str]) -> None:
     assert lost(encoding(request_)) == paths
 
 
+@pytest.mark.parametrize("strict", [False, True], ids=["as usual", "strict"])
+def test_unknown_fields_are_told(strict: bool) -> None:
+    """A field that is newer than this version is left out and told; it never fails a request, not even a strict one."""
+    new = {"shiny": {"a": 1}, "absent": None, "diagnostics": {"previous_message_id": None}, "tags": ["x"]}
+    assert lost(encoding(new, strict=strict)) == ["shiny"]
+    assert not {"shiny", "diagnostics", "tags"} & set(upstream(new))
+
+
 def test_strict_mode_names_every_loss() -> None:
     """A strict request that cannot be carried over whole is refused with all its losses."""
     with pytest.raises(ClientError, match=r"top_k: .*speed: |speed: .*top_k: ") as caught:

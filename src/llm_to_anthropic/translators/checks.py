@@ -16,6 +16,12 @@ from llm_to_anthropic.wire.anthropic import MessagesRequest
 NEW_VERSION = "2026-10-21"
 """The API version without sampling parameters, documents of the assistant and citations of the user."""
 
+_NOT_MISSED = frozenset(
+    {"diagnostics", "inference_geo", "tags", "billing_policy", "fallback_credit_token", "user_profile_id"}
+)
+"""Fields about the account or Anthropic's own servers: leaving them out changes no answer."""
+_KNOWN = _NOT_MISSED.union(MessagesRequest.__struct_fields__)
+
 _CHOICES = frozenset({"auto", "any", "tool", "none"})
 
 
@@ -57,6 +63,13 @@ def report_unsupported(request: MessagesRequest, losses: LossReport) -> None:
         losses.lose("container", "there is no code execution container; left out")
     if request.speed == "fast":
         losses.lose("speed", "answered at the normal speed")
+
+
+def report_unknown(body: bytes, losses: LossReport) -> None:
+    """Reports the fields of a request body that this version does not know: clients add some with every release."""
+    for name, value in msgspec.json.decode(body, type=dict[str, Raw]).items():
+        if name not in _KNOWN and given(value):
+            losses.mention(name[:64], "not known here; left out")
 
 
 def _check_state(request: MessagesRequest, model: str) -> None:

@@ -15,7 +15,7 @@ from msgspec import UNSET, Raw
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.exchange import Loss
 from llm_to_anthropic.providers.provider import Target
-from llm_to_anthropic.translators.checks import check_supported, given, report_unsupported
+from llm_to_anthropic.translators.checks import check_supported, given, report_unknown, report_unsupported
 from llm_to_anthropic.translators.history import History, read_history
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.memory import cut_out
@@ -159,6 +159,7 @@ class _Encoder:
         client = self._client
         check_supported(self._request, model=client.model, api_version=client.api_version, strict=client.strict)
         report_unsupported(self._request, self._losses)
+        report_unknown(client.body, self._losses)
 
     def _encode(self, history: History, messages: list[ChatMessage | Raw]) -> ChatEncoding:
         request = self._request
