@@ -21,7 +21,7 @@ from llm_to_anthropic.translators.gemini_answer import AnswerOptions, GeminiAnsw
 from llm_to_anthropic.translators.gemini_errors import http_error
 from llm_to_anthropic.translators.gemini_healing import is_about_signatures, lesson
 from llm_to_anthropic.translators.gemini_loose import read_loosely
-from llm_to_anthropic.translators.gemini_request import GeminiEncoding, encode_gemini, encode_gemini_count
+from llm_to_anthropic.translators.gemini_request import GeminiEncoding, bare_model, encode_gemini, encode_gemini_count
 from llm_to_anthropic.translators.json_objects import JsonObjects
 from llm_to_anthropic.translators.request import decode_request
 from llm_to_anthropic.translators.translator import ClientRequest, Learned, UpstreamRequest
@@ -29,7 +29,6 @@ from llm_to_anthropic.translators.upstream_errors import ErrorContext
 from llm_to_anthropic.wire.gemini import Answer, CountAnswer
 
 _HEADERS = ((b"content-type", b"application/json"), (b"accept", b"text/event-stream, application/json"))
-_PREFIXES = ("models/", "gemini/", "google/")
 
 _ANSWER = msgspec.json.Decoder(Answer)
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -136,10 +135,7 @@ class GeminiTranslator(AnsweringTranslator):
         return UpstreamRequest(path=self._path("streamGenerateContent") + "?alt=sse", headers=_HEADERS, body=body)
 
     def _path(self, method: str) -> str:
-        model = self._target.model
-        for prefix in _PREFIXES:
-            model = model.removeprefix(prefix)
-        return f"/models/{quote(model, safe='')}:{method}"
+        return f"/models/{quote(bare_model(self._target.model), safe='')}:{method}"
 
     def _empty_carrier(self) -> Carrier:
         target = self._target

@@ -1,0 +1,180 @@
+"""Google's errors become Anthropic's: status, type, wording, and what to do."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from llm_to_anthropic.providers.quirks import GeminiQuirks
+from llm_to_anthropic.translators.gemini_errors import embedded_error, http_error
+from llm_to_anthropic.translators.upstream_errors import ErrorContext
+from tests.translators.gemini_answers import NOW, target
+
+Json = Any
+
+CONTEXT = ErrorContext(target=target(), client_model="claude-x", prompt_tokens=5)
+VERTEX = ErrorContext(target=target(GeminiQuirks(backend="vertex")), client_model="claude-x", prompt_tokens=5)
+REASON = "type.googleapis.com/google.rpc.ErrorInfo"
+
+
+def body(code: int, name: str, message: str = "as Google says", **members: Json) -> bytes:
+    return json.dumps({"error": {"code": code, "message": message, "status": name} | members}).encode()
+
+
+@pytest.mark.parametrize(
+    ("http", "name", "status", "type_"),
+    [
+        (400, "INVALID_ARGUMENT", 400, "invalid_request_error"),
+        (400, "OUT_OF_RANGE", 400, "invalid_request_error"),
+        (400, "FAILED_PRECONDITION", 400, "invalid_request_error"),
+        (401, "UNAUTHENTICATED", 401, "authentication_error"),
+        (403, "PERMISSION_DENIED", 403, "permission_error"),
+        (404, "NOT_FOUND", 404, "not_found_error"),
+        (413, "", 413, "request_too_large"),
+        (429, "RESOURCE_EXHAUSTED", 429, "rate_limit_error"),
+        (499, "CANCELLED", 500, "api_error"),
+        (500, "INTERNAL", 500, "api_error"),
+        (500, "UNKNOWN", 500, "api_error"),
+        (501, "UNIMPLEMENTED", 400, "invalid_request_error"),
+        (503, "UNAVAILABLE", 529, "overloaded_error"),
+        (504, "DEADLINE_EXCEEDED", 504, "timeout_error"),
+        (502, "", 502, "api_error"),
+    ],
+)
+def test_status(http: int, name: str, status: int, type_: str) -> None:
+    """Each of Google's statuses has Anthropic's status and type."""
+    error = http_error(http, {}, body(http, name), CONTEXT, NOW)
+    assert (error.status, error.type) == (status, type_)
+
+
+def test_words_are_passed_on() -> None:
+    """What Google says is told, with the provider's name."""
+    assert http_error(400, {}, body(400, "INVALID_ARGUMENT", "Bad zq1"), CONTEXT, NOW).message == (
+        "upstream (gemini): Bad zq1"
+    )
+
+
+@pytest.mark.parametrize("wrapped", [False, True], ids=["object", "array"])
+def test_array_around_an_error(wrapped: bool) -> None:
+    """Errors of streams stand in an array of one."""
+    found = body(429, "RESOURCE_EXHAUSTED", "Enough zq4")
+    error = http_error(429, {}, b"[" + found + b"\n]" if wrapped else found, CONTEXT, NOW)
+    assert error.status == 429
+    assert "zq4" in error.message
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        body(400, "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key."),
+        body(400, "INVALID_ARGUMENT", "API key expired. Please renew the API key."),
+        body(400, "INVALID_ARGUMENT", "no", details=[{"@type": REASON, "reason": "API_KEY_INVALID"}]),
+    ],
+    ids=["not valid", "expired", "reason"],
+)
+def test_wrong_key_names_the_setting(found: bytes) -> None:
+    """A wrong key, which Google answers with 400, is a 401 that names the variable to set."""
+    error = http_error(400, {}, found, CONTEXT, NOW)
+    assert (error.status, error.type) == (401, "authentication_error")
+    assert "GEMINI_API_KEY" in error.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The input token count (1250074) exceeds the maximum number of tokens allowed (1048576).",
+        "The input token count is 1250074 but model only supports up to 1048576.",
+        "Unable to submit request because the input token count is 1250074 but model only supports up to 1048576.",
+    ],
+)
+def test_prompt_that_is_too_long(text: str) -> None:
+    """Every wording becomes the one on which clients compact."""
+    error = http_error(400, {}, body(400, "INVALID_ARGUMENT", text), CONTEXT, NOW)
+    assert error.message == "prompt is too long: 1250074 tokens > 1048576 maximum"
+    assert (error.status, error.headers) == (400, {"x-should-retry": "false"})
+
+
+def test_request_that_is_too_large() -> None:
+    """Google's 400 for a large body is a 413."""
+    text = "Request payload size exceeds the limit: 20971520 bytes."
+    error = http_error(400, {}, body(400, "INVALID_ARGUMENT", text), CONTEXT, NOW)
+    assert (error.status, error.type) == (413, "request_too_large")
+
+
+@pytest.mark.parametrize(("delay", "wait"), [("12s", "12"), ("12.4s", "13"), ("0.5s", "1"), ("0s", "0")])
+def test_retry_delay(delay: str, wait: str) -> None:
+    """retryDelay becomes retry-after, rounded up."""
+    found = body(429, "RESOURCE_EXHAUSTED", details=[{"@type": "google.rpc.RetryInfo", "retryDelay": delay}])
+    assert http_error(429, {}, found, CONTEXT, NOW).headers["retry-after"] == wait
+
+
+def test_quota_of_the_day() -> None:
+    """A daily quota stays a rate limit, and the message says what helps."""
+    violation = {"quotaId": "GenerateRequestsPerDayPerProjectPerModel-FreeTier"}
+    found = body(429, "RESOURCE_EXHAUSTED", details=[{"@type": "google.rpc.QuotaFailure", "violations": [violation]}])
+    error = http_error(429, {}, found, CONTEXT, NOW)
+    assert error.status == 429
+    assert "of the day" in error.message
+
+
+def test_model_without_a_free_tier() -> None:
+    """A quota of zero is no matter of waiting but of billing, and clients need not try again."""
+    text = "Quota exceeded for metric: generate_content_free_tier_requests, limit: 0, model: gemini-3-pro"
+    error = http_error(429, {}, body(429, "RESOURCE_EXHAUSTED", text), CONTEXT, NOW)
+    assert (error.status, error.type) == (402, "billing_error")
+    assert error.headers["x-should-retry"] == "false"
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("User location is not supported for the API use.", 403),
+        ("Gemini API free tier is not available in your country. Please enable billing.", 402),
+    ],
+)
+def test_failed_precondition(text: str, status: int) -> None:
+    """Where Google does not serve it is a permission error, without billing a billing error."""
+    assert http_error(400, {}, body(400, "FAILED_PRECONDITION", text), CONTEXT, NOW).status == status
+
+
+def test_missing_key_is_named() -> None:
+    """A request without a key says which setting misses."""
+    text = "Method doesn't allow unregistered callers (callers without established identity)."
+    assert "set GEMINI_API_KEY" in http_error(403, {}, body(403, "PERMISSION_DENIED", text), CONTEXT, NOW).message
+
+
+def test_unknown_model() -> None:
+    """An unknown model is named as the client did; on Vertex AI it may be the location."""
+    found = body(404, "NOT_FOUND", "models/x is not found")
+    assert http_error(404, {}, found, CONTEXT, NOW).message.startswith("model: claude-x - ")
+    assert "location" in http_error(404, {}, found, VERTEX, NOW).message
+
+
+def test_web_page_is_not_passed_on() -> None:
+    """What a proxy on the way says in HTML is left out."""
+    error = http_error(502, {}, b"<html><body>Bad gateway</body></html>", CONTEXT, NOW)
+    assert "<" not in error.message
+    assert error.status == 502
+
+
+def test_keys_are_masked() -> None:
+    """Neither the key nor an access token ever stands in a message."""
+    token = "ya29." + "a0AbVb" * 3
+    error = http_error(400, {}, body(400, "INVALID_ARGUMENT", f"not test-key nor {token}"), CONTEXT, NOW)
+    assert error.message == "upstream (gemini): not *** nor ***"
+
+
+def test_error_inside_an_answer() -> None:
+    """An error object within a stream is judged by its own code and name."""
+    error = embedded_error(b'{"code": 503, "message": "The model is overloaded", "status": "UNAVAILABLE"}', CONTEXT)
+    assert (error.status, error.type) == (529, "overloaded_error")
+
+
+@pytest.mark.parametrize("found", [b"", b"null", b"[]", b"{}", b'{"error": 3}', b"\xff"])
+def test_error_that_says_nothing(found: bytes) -> None:
+    """Whatever an error's body is, the client gets a sentence."""
+    error = http_error(500, {}, found, CONTEXT, NOW)
+    assert error.status == 500
+    assert error.message.startswith("upstream (gemini)")

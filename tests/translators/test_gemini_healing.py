@@ -1,0 +1,87 @@
+"""What Google's refusals teach, and how long it is remembered."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from llm_to_anthropic.translators.translator import Learned
+from tests.translators.gemini_answers import TOOLS, translator
+
+Json = Any
+
+
+def refusal(message: str) -> bytes:
+    return json.dumps({"error": {"code": 400, "message": message, "status": "INVALID_ARGUMENT"}}).encode()
+
+
+def heal(message: str, learned: Learned, request: Json | None = None) -> bool:
+    made = translator(request, learned=learned)
+    body = refusal(message)
+    return made.heal(made.decode_error(400, {}, body), body)
+
+
+def unknown(name: str, place: str) -> str:
+    return f"Invalid JSON payload received. Unknown name \"{name}\" at '{place}': Cannot find field."
+
+
+@pytest.mark.parametrize(
+    ("message", "lesson"),
+    [
+        (unknown("parametersJsonSchema", "tools[0].function_declarations[0]"), {"json_schema": False}),
+        (unknown("responseJsonSchema", "generation_config"), {"json_schema": False}),
+        (unknown("thinkingConfig", "generation_config"), {"thinking": "none"}),
+        ("Thinking level MINIMAL is not supported for this model.", {"thinking": "none"}),
+        ("Budget 0 is invalid. thinking_budget out of range", {"thinking": "none"}),
+        (unknown("parts", "contents[2].parts[0].function_response"), {"result_media": False}),
+        (unknown("id", "contents[1].parts[0].function_call"), {"call_ids": False}),
+        ("Function calling with a response mime type: 'application/json' is unsupported", {"schema_with_tools": False}),
+        ("Tool use with function calling is unsupported", {"mixed_tools": False}),
+    ],
+)
+def test_lesson(message: str, lesson: Json) -> None:
+    """What is refused is left out from then on, and one retry makes sense."""
+    learned = Learned()
+    assert heal(message, learned)
+    assert learned.quirks == lesson
+    assert not heal(message, learned)
+
+
+def test_nothing_to_learn() -> None:
+    """Other errors are the client's to see."""
+    learned = Learned()
+    assert not heal("contents is not specified", learned)
+    assert learned.quirks == {}
+
+
+def test_refused_schema_is_sent_in_the_older_form() -> None:
+    """After the refusal of parametersJsonSchema the same tools go out as Google's own subset."""
+    learned = Learned()
+    assert b"parametersJsonSchema" in translator({"tools": TOOLS}, learned=learned).encode().body
+    assert heal(unknown("parametersJsonSchema", "tools[0]"), learned, {"tools": TOOLS})
+    body = translator({"tools": TOOLS}, learned=learned).encode().body
+    assert b"parametersJsonSchema" not in body
+    assert b'"parameters"' in body
+
+
+HISTORY = {
+    "tools": TOOLS,
+    "messages": [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "t1", "name": "look", "input": {"at": 1}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": "ok"}]},
+    ],
+}
+
+
+def test_refused_signatures_are_left_out_of_this_request_alone() -> None:
+    """One retry goes without the history's signatures; the next request sends its own again."""
+    learned = Learned()
+    assert heal("Thought signature is not valid.", learned, HISTORY)
+    assert learned.quirks == {}
+    retried = translator(HISTORY, learned=learned)
+    body = refusal("Thought signature is not valid.")
+    assert not retried.heal(retried.decode_error(400, {}, body), body)
+    assert not learned.unsigned
