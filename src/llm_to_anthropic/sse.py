@@ -27,7 +27,10 @@ class SseDecoder:
     def feed(self, data: bytes) -> list[bytes]:
         """The data of each event that is complete now. Raises UpstreamProtocolError for one over 8 MiB."""
         kept = self._kept
-        if self._after_cr or data.find(b"\r") >= 0:
+        cr = data.find(b"\r")
+        if cr >= 0 or self._after_cr:
+            if not kept and not self._after_cr and _is_one_event(data, cr):
+                return [data[6:cr]]
             data = self._with_plain_line_ends(data)
         elif not kept and data.find(b"\n") == len(data) - 2 > 6 and data[:6] == b"data: " and data[-1:] == b"\n":
             # One plain event in one read: the usual case, at a fraction of the cost.
@@ -74,6 +77,11 @@ class SseDecoder:
         if split_pair:
             data = data[1:]
         return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def _is_one_event(data: bytes, cr: int) -> bool:
+    """As the usual case of plain line ends, with the CRLF that Google sends. `cr`: where the first CR stands."""
+    return cr == len(data) - 4 > 6 and data[:6] == b"data: " and data[cr:] == b"\r\n\r\n" and data.find(b"\n") > cr
 
 
 def _events(data: bytes) -> list[bytes]:
