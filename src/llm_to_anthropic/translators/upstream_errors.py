@@ -20,6 +20,8 @@ _HTML = re.compile(r"<\s*(?:!doctype|html|head|body)\b", re.IGNORECASE)
 _KEY_LIKE = re.compile(
     r"\b(?:sk|pk|gsk|xai|key|AIza)[-_]?[\w*.-]*[\d*][\w*.-]{6,}|\bya29\.[\w.-]+|(?<=Bearer )\S+|[\w-]*\*{3,}[\w*-]*"
 )
+_ACCOUNT = re.compile(r"\b(?:org|proj)[-_][A-Za-z0-9]{8,}")
+"""Ids of the organisation and project that pay: none of a client's business."""
 _PLAIN_WORDS = re.compile(r"(?:[A-Za-z][a-z']{0,19}[ ,.;:!]*)+")
 
 
@@ -65,7 +67,7 @@ def clean_text(text: str, target: Target) -> str:
     key = target.provider.credential.key
     if key:
         text = text.replace(key.reveal(), "***")
-    text = _KEY_LIKE.sub("***", text)
+    text = _ACCOUNT.sub("***", _KEY_LIKE.sub("***", text))
     return "" if is_web_page(text) else text[:MAX_TEXT]
 
 
