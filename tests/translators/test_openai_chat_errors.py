@@ -374,3 +374,30 @@ def test_unknown_model_is_the_clients_name() -> None:
 def test_wordings_that_clients_know(status: int, wording: str) -> None:
     """Anthropic's own words come first where clients look for them."""
     assert error(status, b"Boom").message == f"{wording} - upstream (acme): Boom"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"msg": "Boom"},
+        {"error": {"msg": "Boom"}},
+        {"error": {"message": {"detail": "Boom"}}},
+        {"errors": [{"message": "Boom"}], "success": False},
+        {"error_code": 17, "error_msg": "Boom"},
+        {"Message": "Boom"},
+        {"fault": {"faultstring": "Boom"}},
+        {"base_resp": {"status_code": 1004, "status_msg": "Boom"}},
+    ],
+    ids=lambda body: next(iter(body)),
+)
+def test_words_are_found_wherever_they_stand(body: object) -> None:
+    """Whoever is to mend an error has to read it, whatever the server or a gateway before it calls it."""
+    assert error(400, body).message == "upstream (acme): Boom"
+
+
+def test_ids_of_the_account_are_not_told() -> None:
+    """Who pays is no business of a client: organisation and project ids are masked."""
+    message = error(
+        429, {"error": {"message": "Rate limit reached in organization org-Ab12Cd34 (proj_ab12cd34)."}}
+    ).message
+    assert message == "upstream (acme): Rate limit reached in organization *** (***)."

@@ -64,6 +64,25 @@ _STATUSES: Mapping[int, int] = {401: 401, 402: 402, 403: 403, 404: 404, 408: 408
 _STATUSES_5XX: Mapping[int, int] = {500: 500, 503: 529, 504: 504, 529: 529}
 
 
+_TELLING = (
+    "message",
+    "msg",
+    "error_msg",
+    "error_message",
+    "errmsg",
+    "status_msg",
+    "detail",
+    "reason",
+    "faultstring",
+    "error",
+    "errors",
+    "fault",
+    "base_resp",
+)
+"""Names under which servers and gateways put their words, in lower case."""
+MAX_DEPTH = 5
+
+
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     """What an upstream's error says, whatever its form."""
 
@@ -177,11 +196,21 @@ def _read_value(value: object) -> Refusal:
 def _first_text(value: dict[str, object], inner: object) -> str:
     if isinstance(inner, dict):
         text = _string(inner.get("message")) or _details(inner.get("detail"))
-        return _with_origin(text, inner.get("metadata"))
-    minimax = value.get("base_resp")
-    told = minimax.get("status_msg") if isinstance(minimax, dict) else None
-    candidates = (inner, value.get("message"), value.get("detail"), value.get("title"), told)
-    return next((text for text in map(_details, candidates) if text), "")
+        return _with_origin(text, inner.get("metadata")) or _any_text(inner, MAX_DEPTH)
+    candidates = (inner, value.get("message"), value.get("detail"), value.get("title"))
+    return next((text for text in map(_details, candidates) if text), "") or _any_text(value, MAX_DEPTH)
+
+
+def _any_text(value: object, depth: int) -> str:
+    """The first text under a name that promises words, however deep a server hides it."""
+    if isinstance(value, str) or not depth:
+        return _string(value)
+    if isinstance(value, list):
+        return next((text for item in value if (text := _any_text(item, depth - 1))), "")
+    if not isinstance(value, dict):
+        return ""
+    named = {str(name).lower(): inner for name, inner in value.items()}
+    return next((text for name in _TELLING if (text := _any_text(named.get(name), depth - 1))), "")
 
 
 def _details(detail: object) -> str:
