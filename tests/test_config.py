@@ -15,7 +15,7 @@ from llm_to_anthropic import config
 from llm_to_anthropic.config_sources import ENV_NAMES, FILE_NAME, FILE_VARIABLE
 from llm_to_anthropic.errors import ConfigError
 from llm_to_anthropic.providers.presets import PRESETS
-from llm_to_anthropic.providers.quirks import ChatQuirks
+from llm_to_anthropic.providers.quirks import ChatQuirks, GeminiQuirks
 from llm_to_anthropic.routing import Router, usable
 from llm_to_anthropic.settings import Limits, Settings, Timeouts
 
@@ -485,18 +485,19 @@ def test_aliases_are_kept_in_order(place: Place) -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("environ", "words"),
-    [({"OPENAI_API": "responses"}, "Chat Completions is used"), ({"GEMINI_API_KEY": "test-key"}, "speaks gemini")],
-    ids=["responses", "gemini"],
-)
-def test_protocols_still_to_come_are_warned_of(place: Place, environ: dict[str, str], words: str) -> None:
+def test_protocol_still_to_come_is_warned_of(place: Place) -> None:
     """What this version cannot translate yet is accepted and said plainly at start."""
     from llm_to_anthropic.translators.registry import TRANSLATORS
 
-    if {"openai_responses", "gemini"} & set(TRANSLATORS):
+    if "openai_responses" in TRANSLATORS:
         pytest.skip("this version has the translator")
-    assert [warning for warning in place.load({**KEY, **environ}).warnings if words in warning]
+    warnings = place.load({**KEY, "OPENAI_API": "responses"}).warnings
+    assert [warning for warning in warnings if "Chat Completions is used" in warning]
+
+
+def test_gemini_is_warned_of_no_more(place: Place) -> None:
+    """A key for Gemini, which this version translates to, brings no warning."""
+    assert place.load({**KEY, "GEMINI_API_KEY": "test-key"}).warnings == ()
 
 
 def test_timeouts_and_limits_are_read(place: Place) -> None:
@@ -530,9 +531,9 @@ def test_importing_the_module_is_cheap() -> None:
 
 
 def documented_keys() -> set[str]:
-    tables = (Timeouts, Limits, ChatQuirks)
+    tables = (Timeouts, Limits, ChatQuirks, GeminiQuirks)
     names = {field.name for table in tables for field in msgspec.structs.fields(table)}
-    return names | {"preset", "protocol", "base_url", "api_key", "models", "quirks", "providers"}
+    return names | {"preset", "protocol", "base_url", "api_key", "project", "location", "models", "quirks", "providers"}
 
 
 def uncommented() -> str:
@@ -551,6 +552,7 @@ def test_example_file_is_valid_when_taken_at_its_word(place: Place) -> None:
     settings = place.toml(uncommented()).load(dict.fromkeys(keys, "test-key"))
     assert (settings.timeouts, settings.limits) == (Timeouts(), Limits())
     assert msgspec.convert(dict(settings.providers["local"].quirks), ChatQuirks) == ChatQuirks()
+    assert msgspec.convert(dict(settings.providers["gemini"].quirks), GeminiQuirks) == GeminiQuirks()
     assert (settings.port, settings.big_model) == (8082, "gpt-4.1")
 
 
