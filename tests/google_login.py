@@ -67,6 +67,18 @@ def metadata(request: Request) -> Answer:
             return whole(b"", headers=(*METADATA, ("content-type", "application/text")))
 
 
+def gemini_on_vertex(upstream_url: str, file: Path | str) -> Provider:
+    """Gemini on Vertex AI, played by a server of the test."""
+    return Provider(
+        name="gemini",
+        protocol="gemini",
+        base_url=f"{upstream_url}/v1beta1/projects/my-project/locations/global/publishers/google",
+        credential=Credential(google=True, google_file=str(file), variable="GOOGLE_APPLICATION_CREDENTIALS"),
+        preset="vertex",
+        backend="vertex",
+    )
+
+
 def claude_on_vertex(upstream_url: str, file: Path | str) -> Provider:
     """A provider that sends requests to a server of the test, with the tokens of a credential file."""
     return Provider(

@@ -22,7 +22,15 @@ from llm_to_anthropic.settings import Settings, Timeouts
 from llm_to_anthropic.upstream import Upstream
 from tests.gateway.conftest import Records
 from tests.gateway.memory_reply import MemoryReply, ask, call
-from tests.google_login import LASTS_S, claude_on_vertex, metadata, numbered_tokens, service_account, token
+from tests.google_login import (
+    LASTS_S,
+    claude_on_vertex,
+    gemini_on_vertex,
+    metadata,
+    numbered_tokens,
+    service_account,
+    token,
+)
 from tests.running import clean_environment, run_command, running_proxy
 
 MESSAGE = b'{"type":"message","model":"claude-x","content":[],"stop_reason":"end_turn","usage":{"input_tokens":3}}'
@@ -147,6 +155,23 @@ async def test_refused_token_is_renewed_and_the_request_sent_again(
     assert upstream.requests[0].body == upstream.requests[1].body
     assert records.exchanges[0].attempts == 2
     assert len(token_server.requests) == 2
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+async def test_refused_token_of_a_translated_request(account: Path, stream: bool) -> None:
+    """Gemini on Vertex AI is asked once more as well, with the same request and a new token."""
+    chunk = {"candidates": [{"content": {"role": "model", "parts": [{"text": "hello"}]}, "finishReason": "STOP"}]}
+    script = Script([whole(UNAUTHENTICATED, status=401), streamed(b"data: %s\r\n\r\n" % json.dumps(chunk).encode())])
+    async with ScriptedUpstream(script) as upstream, gateway(gemini_on_vertex(upstream.url, account)) as own:
+        reply = MemoryReply()
+        await own.messages(call(ask("gemini/gemini-2.5-flash", stream=stream)), reply)
+        first, second = upstream.requests
+    assert (reply.status, reply.headers[b"x-upstream-attempts"]) == (200, b"2")
+    assert b"hello" in reply.body
+    assert [first.headers["authorization"], second.headers["authorization"]] == ["Bearer token-0", "Bearer token-1"]
+    assert (first.path, first.body) == (second.path, second.body)
+    publisher = "/v1beta1/projects/my-project/locations/global/publishers/google"
+    assert first.path == f"{publisher}/models/gemini-2.5-flash:streamGenerateContent"
 
 
 async def test_second_refusal_is_the_answer(account: Path) -> None:
