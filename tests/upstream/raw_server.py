@@ -73,6 +73,7 @@ class RawServer:
         self._host = host
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
+        self._accepted = asyncio.Event()
 
     @property
     def url(self) -> str:
@@ -85,6 +86,11 @@ class RawServer:
 
     def get(self, path: str = "/v1/x", *, method: str = "GET") -> OutgoingRequest:
         return OutgoingRequest(method=method, url=self.url + path, headers=[], body=b"")
+
+    async def first_peer(self) -> Peer:
+        """Waits for the first connection: a client may have given it up before it was accepted here."""
+        await self._accepted.wait()
+        return self.peers[0]
 
     async def __aenter__(self) -> RawServer:
         self._server = await asyncio.start_server(self._accept, self._host, 0, ssl=self._tls)
@@ -106,6 +112,7 @@ class RawServer:
         # asyncio swallows what a callback of its own raises: the script runs in a task that is asked at the end.
         peer = Peer(len(self.peers), reader, writer)
         self.peers.append(peer)
+        self._accepted.set()
         task = asyncio.ensure_future(self._play(peer))
         self._tasks.add(task)
 

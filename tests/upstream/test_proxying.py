@@ -166,7 +166,8 @@ async def test_silent_proxy_is_a_connect_timeout(make_upstream: Callable[..., Up
         with pytest.raises(UpstreamTimeout, match=r"did not accept a connection within 0\.1 s") as caught:
             await client.send(to("https://model.example/v1/x"))
         assert caught.value.phase == "connect"
-        await asyncio.wait_for(proxy.peers[0].gone.wait(), 5)
+        async with asyncio.timeout(5):
+            await (await proxy.first_peer()).gone.wait()
 
 
 async def test_trap_proxy_sees_nothing_of_loopback(make_upstream: Callable[..., Upstream]) -> None:
