@@ -8,8 +8,9 @@ import pytest
 
 from llm_to_anthropic.gateway.gateway import Gateway
 from llm_to_anthropic.scripted import Cut, Delay, Pause, Reset, Script, ScriptedUpstream, Stall, never, stream, whole
-from llm_to_anthropic.settings import Timeouts
-from tests.gateway.conftest import Records, with_timeouts
+from llm_to_anthropic.settings import Settings, Timeouts
+from llm_to_anthropic.upstream import Upstream
+from tests.gateway.conftest import Records, providers, with_timeouts
 from tests.gateway.memory_reply import MemoryReply, ask, call
 
 WHOLE = {
@@ -110,6 +111,58 @@ async def test_a_broken_stream_ends_in_an_error_event(
     assert "message_stop" not in reply.events()
     assert reply.ended
     assert records.exchanges[0].outcome != "ok"
+
+
+async def test_a_broken_stream_is_not_sent_again(gateway: Gateway, script: Script, upstream: ScriptedUpstream) -> None:
+    """Once the client has seen text, no second request could continue it."""
+    script.push(stream(ROLE, TEXT, Reset()), stream(TEXT, FINISH, DONE))
+    reply = MemoryReply()
+    await gateway.messages(call(ask(stream=True)), reply)
+    assert reply.events()[-1] == "error"
+    assert len(upstream.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param({}, id="no version"),
+        pytest.param({"anthropic-version": "2023-06-01"}, id="old version"),
+        pytest.param({"anthropic-version": "2026-10-21"}, id="new version"),
+        pytest.param({"anthropic-beta": "shiny-2027-01-01,other"}, id="unknown beta"),
+        pytest.param({"x-stainless-lang": "python", "anthropic-new": "x"}, id="unknown headers"),
+    ],
+)
+async def test_headers_of_any_client_are_fine(
+    gateway: Gateway, script: Script, upstream: ScriptedUpstream, sent: dict[str, str]
+) -> None:
+    """What a client says of its version and betas fails no request, and none of it goes to another vendor."""
+    script.push(whole(WHOLE))
+    reply = MemoryReply()
+    await gateway.messages(call(ask(), headers=sent), reply)
+    assert reply.status == 200
+    assert not [name for name in upstream.requests[0].headers if name.startswith(("anthropic", "x-stainless"))]
+
+
+async def test_an_unknown_api_version_is_refused(gateway: Gateway, upstream: ScriptedUpstream) -> None:
+    """A date that is no version of the API is the client's mistake; the versions that exist are told."""
+    reply = MemoryReply()
+    await gateway.messages(call(ask(), headers={"anthropic-version": "2024-13-01"}), reply)
+    assert reply.status == 400
+    assert b"2023-06-01" in reply.body
+    assert upstream.requests == []
+
+
+async def test_an_upstream_that_is_not_there(timeouts: Timeouts, records: Records) -> None:
+    """A refused connection is a 502 in words, without a trace of key or code."""
+    settings = Settings(providers=providers("http://127.0.0.1:1"), aliases={}, timeouts=timeouts)
+    nowhere = Gateway(settings, Upstream(timeouts, environ={}), [records])
+    reply = MemoryReply()
+    await nowhere.messages(call(ask()), reply)
+    await nowhere.close()
+    assert reply.status == 502
+    assert b"api_error" in reply.body
+    assert b"upstream-key" not in reply.body
+    assert b"Traceback" not in reply.body
 
 
 class TestSilence:

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 
+import msgspec
 import pytest
 
 from llm_to_anthropic.gateway.gateway import Gateway
@@ -77,6 +78,17 @@ async def test_headers_are_clean_in_both_directions(
     assert reply.headers[b"request-id"] == b"req_up"
     assert reply.headers[b"anthropic-x"] == b"y"
     assert b"set-cookie" not in reply.headers
+
+
+async def test_repeated_beta_headers_stay_as_they_came(
+    gateway: Gateway, script: Script, upstream: ScriptedUpstream
+) -> None:
+    """Betas may stand in several headers: all of them reach Anthropic, in their order."""
+    script.push(whole(MESSAGE))
+    betas = [(b"anthropic-beta", b"one,two"), (b"anthropic-beta", b"shiny-2027-01-01")]
+    await gateway.messages(msgspec.structs.replace(call(ask("claude-x")), headers=betas), MemoryReply())
+    received = [value for name, value in upstream.requests[0].header_list if name == "anthropic-beta"]
+    assert received == ["one,two", "shiny-2027-01-01"]
 
 
 @pytest.mark.parametrize("piece", [pytest.param(STREAM, id="whole"), pytest.param(Trickle(STREAM), id="byte by byte")])

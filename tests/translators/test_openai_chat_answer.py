@@ -439,3 +439,21 @@ def test_random_chunks_keep_the_grammar(pieces: list[bytes], tool_args: Any, det
     assert grammar_problems(events, complete=made.ended) == []
     if made.ended and rebuild(events)["stop_reason"] != "max_tokens":
         assert all(isinstance(found, dict) for found in inputs(rebuild(events)))
+
+
+@pytest.mark.parametrize("live", [True, False], ids=["live", "buffered"])
+def test_stop_sequences_stand_in_visible_text_alone(live: bool) -> None:
+    """What a model thinks or hands to a tool may hold a stop sequence."""
+    quirks = ChatQuirks(tool_args="live" if live else "buffer")
+    function = {"index": 0, "id": "a", "function": {"name": "f", "arguments": '{"x":"STOP"}'}}
+    chunks = (delta(reasoning_content="STOP"), delta(tool_calls=[function]), delta("tool_calls"))
+    message = streamed(*chunks, request={"stop_sequences": ["STOP"]}, quirks=quirks)
+    assert kinds(message) == ["thinking", "tool_use"]
+    assert (message["stop_reason"], message["stop_sequence"]) == ("tool_use", None)
+    assert message["content"][1]["input"] == {"x": "STOP"}
+
+
+def test_members_that_nobody_asked_for_are_read_over() -> None:
+    """Annotations, audio and what else servers add make no blocks."""
+    message = streamed(delta(content="Yes", annotations=[{"type": "url_citation"}], audio={"id": "a"}), FINISH)
+    assert message["content"] == [{"type": "text", "text": "Yes"}]

@@ -406,3 +406,12 @@ def test_any_conversation_gives_a_valid_request_or_an_error(turns: list[Json], *
         return
     assert paired(done)
     assert all(message["content"] not in ([], None) or message.get("tool_calls") for message in done)
+
+
+def test_blocks_of_an_answer_come_back_as_they_were() -> None:
+    """Clients send an assistant's blocks back verbatim, with members that mean nothing here."""
+    said = {"type": "text", "text": "Look.", "citations": None}
+    called = {**call("t1"), "caller": {"type": "direct"}, "toolset_name": None, "cache_control": None}
+    answered = {**result("t1"), "toolset_name": None, "cache_control": None, "is_error": None}
+    plain = messages(user(text("x")), assistant(text("Look."), call("t1")), user(result("t1")))
+    assert messages(user(text("x")), assistant(said, called), user(answered)) == plain

@@ -389,3 +389,12 @@ def test_recorded_requests_are_translated_or_refused() -> None:
     translated = [done for body in bodies if (done := encoded_or_none(body)) is not None]
     assert all(paired(msgspec.json.decode(done.body)["messages"]) for done in translated)
     assert len(translated) > len(bodies) / 2
+
+
+@pytest.mark.parametrize("kind", ["adaptive", "disabled", "between_tools", "enabled"])
+def test_any_thinking_is_fine_for_a_model_that_has_none(kind: str) -> None:
+    """Claude Code sends `thinking` for every model: one that does not reason is asked for nothing."""
+    thinking = {"type": kind, "display": "omitted"} | ({"budget_tokens": 2048} if kind == "enabled" else {})
+    done = encoding({"thinking": thinking})
+    assert not {"reasoning_effort", "reasoning", "thinking"} & set(msgspec.json.decode(done.body))
+    assert lost(done) == (["thinking"] if kind == "enabled" else [])
