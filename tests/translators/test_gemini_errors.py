@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
+from llm_to_anthropic.providers.provider import Credential
 from llm_to_anthropic.providers.quirks import GeminiQuirks
 from llm_to_anthropic.translators.gemini_errors import embedded_error, http_error
 from llm_to_anthropic.translators.upstream_errors import ErrorContext
@@ -79,6 +81,18 @@ def test_wrong_key_names_the_setting(found: bytes) -> None:
     error = http_error(400, {}, found, CONTEXT, NOW)
     assert (error.status, error.type) == (401, "authentication_error")
     assert "GEMINI_API_KEY" in error.message
+
+
+def test_refused_google_credentials_say_how_to_sign_in() -> None:
+    """Where no key but Google's login was refused, the message says how to renew it, and not what was sent."""
+    made = target(GeminiQuirks(backend="vertex"))
+    login = msgspec.structs.replace(made.provider, credential=Credential(google=True))
+    context = msgspec.structs.replace(VERTEX, target=msgspec.structs.replace(made, provider=login))
+    text = "Request had invalid authentication credentials and came with: Bearer abc1"
+    error = http_error(401, {}, body(401, "UNAUTHENTICATED", text), context, NOW)
+    assert error.status == 401
+    assert "gcloud auth application-default login" in error.message
+    assert "abc1" not in error.message
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ _KEY_LIKE = re.compile(
 )
 _ACCOUNT = re.compile(r"\b(?:org|proj)[-_][A-Za-z0-9]{8,}")
 """Ids of the organisation and project that pay: none of a client's business."""
-_PLAIN_WORDS = re.compile(r"(?:[A-Za-z][a-z']{0,19}[ ,.;:!]*)+")
+_PLAIN_WORDS = re.compile(r"[A-Za-z']{1,20}(?:[ ,.;:!]+[A-Za-z']{1,20})*[ ,.;:!]*")
 
 
 class ErrorContext(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +53,11 @@ def key_refused(text: str, target: Target) -> str:
     credential, name = target.provider.credential, target.provider.name
     if credential.client:
         told = f"upstream ({name}) refused your key, which this proxy passes on to it"
+    elif credential.google:
+        told = (
+            f"upstream ({name}) refused the proxy's Google credentials (sign in again with `gcloud auth "
+            "application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to a valid file)"
+        )
     elif credential.variable:
         told = f"upstream ({name}) refused the proxy's key (set {credential.variable} to a valid one)"
     else:
