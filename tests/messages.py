@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from typing import Any
 
 import anthropic
@@ -30,6 +31,17 @@ def parse_events(stream: bytes) -> list[Event]:
         events.append(event)
     assert stream == b"" or stream.endswith(b"\n\n")
     return events
+
+
+def slicings(data: bytes, seed: str) -> dict[str, list[bytes]]:
+    """An answer whole, byte by byte, and at places that the seed decides."""
+    chance = random.Random(seed)  # noqa: S311
+    places = sorted(chance.sample(range(len(data)), min(50, len(data) // 2)))
+    return {
+        "whole": [data],
+        "bytes": [data[place : place + 1] for place in range(len(data))],
+        "random": [data[start:end] for start, end in zip([0, *places], [*places, len(data)], strict=True)],
+    }
 
 
 def grammar_problems(events: list[Event], *, complete: bool = True) -> list[str]:

@@ -8,10 +8,18 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Raw
 
 from llm_to_anthropic.errors import ApiError
 from llm_to_anthropic.exchange import Usage
-from llm_to_anthropic.wire.anthropic import StopDetails
+from llm_to_anthropic.wire.anthropic import (
+    OutSearchResults,
+    OutServerToolUse,
+    OutText,
+    SearchCitation,
+    SearchResult,
+    StopDetails,
+)
 from llm_to_anthropic.writer import PING, MessageWriter, StreamWriter, WholeWriter, error_event
 from tests.messages import grammar_problems, parse_events, rebuild
 
@@ -329,3 +337,73 @@ def _say(writer: MessageWriter, verb: str, value: str | int, opened: set[int], f
             writer.start()
         case _:
             pass
+
+
+SEARCH = OutServerToolUse("srvtoolu_1", "web_search", Raw(b'{"query":"q"}'))
+FOUND = OutSearchResults("srvtoolu_1", [SearchResult(url="http://a.test", title="A", encrypted_content="x")])
+CITED = OutText("said", [SearchCitation(url="http://a.test", title="A", cited_text="said", encrypted_index="x")])
+
+
+def test_whole_blocks_stand_between_others() -> None:
+    """A block that is complete at once closes the one before it, and what follows opens a new one."""
+
+    def script(writer: MessageWriter) -> None:
+        writer.text("before")
+        writer.whole_block(SEARCH)
+        writer.whole_block(FOUND)
+        writer.text("after")
+        writer.finish("end_turn", USAGE)
+
+    blocks = content(script)
+    assert [block["type"] for block in blocks] == ["text", "server_tool_use", "web_search_tool_result", "text"]
+    assert blocks[1]["input"] == {"query": "q"}
+
+
+def test_cited_text_has_its_citations() -> None:
+    """Citations follow the text that they belong to, in the same block."""
+
+    def script(writer: MessageWriter) -> None:
+        writer.whole_block(CITED)
+        writer.finish("end_turn", USAGE)
+
+    (block,) = rebuild(streamed(script))["content"]
+    assert block["text"] == "said"
+    assert [citation["type"] for citation in block["citations"]] == ["web_search_result_location"]
+
+
+def test_whole_block_waits_for_an_open_call() -> None:
+    """Behind a tool call that is not complete a whole block waits for its turn."""
+
+    def script(writer: MessageWriter) -> None:
+        writer.open_tool(0, "toolu_1", "look")
+        writer.whole_block(SEARCH)
+        writer.whole_block(FOUND)
+        writer.tool_arguments(0, "{}")
+        writer.close_tool(0)
+        writer.finish("end_turn", USAGE)
+
+    assert [block["type"] for block in content(script)] == ["tool_use", "server_tool_use", "web_search_tool_result"]
+
+
+def test_server_tools_are_no_tool_use() -> None:
+    """A client has nothing to do for a server tool: the turn ends."""
+
+    def script(writer: MessageWriter) -> None:
+        writer.whole_block(SEARCH)
+        writer.finish("tool_use", USAGE)
+
+    assert whole(script)["stop_reason"] == "end_turn"
+
+
+def test_usage_counts_server_tools() -> None:
+    """Searches and fetches stand in the usage of both forms, and nowhere where there were none."""
+    used = Usage(web_search_requests=2, web_fetch_requests=1)
+
+    def script(writer: MessageWriter) -> None:
+        writer.finish("end_turn", used)
+
+    counts = {"web_search_requests": 2, "web_fetch_requests": 1}
+    assert rebuild(streamed(script))["usage"]["server_tool_use"] == counts
+    usage = whole(script)["usage"]
+    assert isinstance(usage, dict)
+    assert usage["server_tool_use"] == counts

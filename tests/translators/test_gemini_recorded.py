@@ -14,7 +14,7 @@ import pytest
 
 from llm_to_anthropic.errors import STATUS_TYPES
 from llm_to_anthropic.translators.gemini import GeminiTranslator
-from tests.messages import grammar_problems, parse_events, rebuild, sdk_message
+from tests.messages import grammar_problems, parse_events, rebuild, sdk_message, slicings
 from tests.translators.gemini_answers import CODE, FETCH, SEARCH, feed, translator, without_nulls
 
 RECORDINGS = (Path(__file__).resolve().parents[2] / "../shared/traffic/gemini").resolve()
@@ -49,15 +49,8 @@ def outcome(made: GeminiTranslator) -> tuple[str | None, str]:
 def test_slices_do_not_matter(path: Path, request_: Any) -> None:
     """Fed whole, byte by byte and at random splits, an answer gives the same bytes."""
     data = answer(path)
-    chance = random.Random(path.stem)  # noqa: S311
-    places = sorted(chance.sample(range(len(data)), min(50, len(data) // 2)))
-    cuts = {
-        "whole": [data],
-        "bytes": [data[place : place + 1] for place in range(len(data))],
-        "random": [data[start:end] for start, end in zip([0, *places], [*places, len(data)], strict=True)],
-    }
     results = {}
-    for name, slices in cuts.items():
+    for name, slices in slicings(data, path.stem).items():
         made = translator(request_)
         results[name] = (feed(made, slices), outcome(made))
     assert results["bytes"] == results["whole"]

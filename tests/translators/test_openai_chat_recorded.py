@@ -6,7 +6,6 @@ The recordings lie beside this project and are no part of it: without them these
 from __future__ import annotations
 
 import json
-import random
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import pytest
 from llm_to_anthropic.errors import STATUS_TYPES
 from llm_to_anthropic.providers.quirks import ChatQuirks
 from llm_to_anthropic.translators.openai_chat import OpenAIChatTranslator
-from tests.messages import grammar_problems, parse_events, rebuild, sdk_message
+from tests.messages import grammar_problems, parse_events, rebuild, sdk_message, slicings
 from tests.translators.chat_answers import feed, translator
 
 Exchange = dict[str, Any]
@@ -55,15 +54,8 @@ def outcome(made: OpenAIChatTranslator) -> tuple[str | None, str]:
 def test_slices_do_not_matter(path: Path, quirks: ChatQuirks) -> None:
     """Fed whole, byte by byte and at random splits, an answer gives the same bytes."""
     data = answer(path)
-    chance = random.Random(path.stem)  # noqa: S311
-    places = sorted(chance.sample(range(len(data)), min(50, len(data) // 2)))
-    cuts = {
-        "whole": [data],
-        "bytes": [data[place : place + 1] for place in range(len(data))],
-        "random": [data[start:end] for start, end in zip([0, *places], [*places, len(data)], strict=True)],
-    }
     results = {}
-    for name, slices in cuts.items():
+    for name, slices in slicings(data, path.stem).items():
         made = translator(quirks=quirks)
         results[name] = (feed(made, slices), outcome(made))
     assert results["bytes"] == results["whole"]

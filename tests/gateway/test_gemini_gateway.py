@@ -1,0 +1,137 @@
+"""Gemini behind the gateway: what is asked again, what is learned, and what reaches the wire."""
+
+from __future__ import annotations
+
+import json
+
+from llm_to_anthropic.gateway.gateway import Gateway
+from llm_to_anthropic.scripted import Answer, Script, ScriptedUpstream, stream, whole
+from tests.gateway.conftest import Records
+from tests.gateway.memory_reply import MemoryReply, ask, call
+from tests.translators.gemini_answers import Json, answer, chunk, text
+from tests.translators.gemini_answers import call as function_call
+
+MODEL = "gemini/gemini-3-pro"
+
+
+def events(*slices: bytes) -> Answer:
+    return stream(*slices)
+
+
+def refusal(message: str, status: int = 400, name: str = "INVALID_ARGUMENT", **members: Json) -> Answer:
+    return whole({"error": {"code": status, "message": message, "status": name} | members}, status=status)
+
+
+async def test_a_stream(gateway: Gateway, script: Script, upstream: ScriptedUpstream, records: Records) -> None:
+    """A streamed answer arrives as events; the key travels in its header and not in the address."""
+    script.push(events(chunk(text("hel")), chunk(text("lo"), finish="STOP")))
+    reply = MemoryReply()
+    await gateway.messages(call(ask(MODEL, stream=True)), reply)
+    assert reply.status == 200
+    assert reply.events()[-2:] == ["message_delta", "message_stop"]
+    request = upstream.requests[0]
+    assert (request.path, request.query) == ("/v1beta/models/gemini-3-pro:streamGenerateContent", "alt=sse")
+    assert dict(request.headers)["x-goog-api-key"] == "upstream-key"
+    assert records.exchanges[0].outcome == "ok"
+
+
+async def test_empty_answer_is_asked_again_unseen(gateway: Gateway, script: Script, records: Records) -> None:
+    """A flake costs the client nothing but time: one message, two attempts."""
+    script.push(events(chunk(finish="STOP")))
+    script.push(events(chunk(text("hello"), finish="STOP")))
+    reply = MemoryReply()
+    await gateway.messages(call(ask(MODEL, stream=True)), reply)
+    assert reply.events().count("message_start") == 1
+    assert b"hello" in reply.body
+    assert records.exchanges[0].attempts == 2
+
+
+async def test_rounds_are_one_whole_message(gateway: Gateway, script: Script, upstream: ScriptedUpstream) -> None:
+    """A client that waits for the whole message gets all rounds of it in one."""
+    script.push(events(chunk(text("hel"), finish="CONTINUATION", continuationToken="t1")))
+    script.push(events(chunk(text("lo"), finish="STOP")))
+    reply = MemoryReply()
+    await gateway.messages(call(ask(MODEL)), reply)
+    assert reply.json()["content"] == [{"type": "text", "text": "hello", "citations": None}]
+    sent = [json.loads(request.body).get("generationConfig", {}) for request in upstream.requests]
+    assert [config.get("continuationToken") for config in sent] == [None, "t1"]
+
+
+async def test_refused_signature_is_retried_without(
+    gateway: Gateway, script: Script, upstream: ScriptedUpstream
+) -> None:
+    """A history that Google refuses is sent once more with the documented stand-in."""
+    script.push(events(chunk(function_call("look", signature="c2ln"), finish="STOP")))
+    first = MemoryReply()
+    await gateway.messages(call(ask(MODEL)), first)
+    content = first.json()["content"]
+    assert isinstance(content, list)
+    result = {"type": "tool_result", "tool_use_id": content[-1]["id"], "content": "ok"}
+    messages = [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": content},
+        {"role": "user", "content": [result]},
+    ]
+    script.push(refusal("Corrupted thought signature."))
+    script.push(events(chunk(text("done"), finish="STOP")))
+    second = MemoryReply()
+    await gateway.messages(call(ask(MODEL, messages=messages)), second)
+    assert second.status == 200
+    assert b'"thoughtSignature":"c2ln"' in upstream.requests[1].body
+    assert b"c2ln" not in upstream.requests[2].body
+
+
+async def test_lesson_is_remembered(gateway: Gateway, script: Script, upstream: ScriptedUpstream) -> None:
+    """What a model refused once is left out of later requests."""
+    tools = [{"name": "look", "input_schema": {"type": "object", "properties": {"at": {"type": "string"}}}}]
+    script.push(refusal("Unknown name \"parametersJsonSchema\" at 'tools[0]': Cannot find field."))
+    for _ in range(2):
+        script.push(events(chunk(text("a"), finish="STOP")))
+        await gateway.messages(call(ask(MODEL, tools=tools)), MemoryReply())
+    assert [b"parametersJsonSchema" in request.body for request in upstream.requests] == [True, False, False]
+
+
+async def test_rate_limit_keeps_its_wait(gateway: Gateway, script: Script) -> None:
+    """A quota error keeps its status, and the delay that Google asks for."""
+    script.push(refusal("Slow", 429, "RESOURCE_EXHAUSTED", details=[{"retryDelay": "34.4s"}]))
+    reply = MemoryReply()
+    await gateway.messages(call(ask(MODEL, stream=True)), reply)
+    assert (reply.status, reply.headers[b"retry-after"]) == (429, b"35")
+
+
+async def test_stream_that_breaks_off(gateway: Gateway, script: Script, records: Records) -> None:
+    """A stream without a finish reason ends in an error event."""
+    script.push(events(chunk(text("hel"))))
+    reply = MemoryReply()
+    await gateway.messages(call(ask(MODEL, stream=True)), reply)
+    assert reply.events()[-1] == "error"
+    assert records.exchanges[0].outcome != "ok"
+
+
+async def test_tokens_are_counted_by_google(gateway: Gateway, script: Script, upstream: ScriptedUpstream) -> None:
+    """count_tokens asks Google."""
+    script.push(whole({"totalTokens": 42}))
+    reply = MemoryReply()
+    asked = ask(MODEL)
+    del asked["max_tokens"]
+    await gateway.count_tokens(call(asked, path="/v1/messages/count_tokens"), reply)
+    assert reply.json() == {"input_tokens": 42}
+    assert upstream.requests[0].path == "/v1beta/models/gemini-3-pro:countTokens"
+
+
+async def test_count_is_estimated_where_google_cannot(gateway: Gateway, script: Script) -> None:
+    """An estimate is better than an error."""
+    script.push(refusal("Busy", 503, "UNAVAILABLE"))
+    reply = MemoryReply()
+    await gateway.count_tokens(call(ask(MODEL), path="/v1/messages/count_tokens"), reply)
+    tokens = reply.json()["input_tokens"]
+    assert isinstance(tokens, int)
+    assert tokens > 0
+
+
+async def test_whole_answer_to_a_stream_request(gateway: Gateway, script: Script) -> None:
+    """A server that answers with one JSON object all the same is understood."""
+    script.push(whole(answer(text("hello"), finish="STOP")))
+    reply = MemoryReply()
+    await gateway.messages(call(ask(MODEL, stream=True)), reply)
+    assert reply.events()[-1] == "message_stop"
