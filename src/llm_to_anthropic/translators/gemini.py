@@ -23,7 +23,7 @@ from llm_to_anthropic.translators.gemini_healing import is_about_signatures, les
 from llm_to_anthropic.translators.gemini_loose import read_loosely
 from llm_to_anthropic.translators.gemini_request import GeminiEncoding, bare_model, encode_gemini, encode_gemini_count
 from llm_to_anthropic.translators.json_objects import JsonObjects
-from llm_to_anthropic.translators.request import decode_request
+from llm_to_anthropic.translators.request import decode_fields
 from llm_to_anthropic.translators.translator import ClientRequest, Learned, UpstreamRequest
 from llm_to_anthropic.translators.upstream_errors import ErrorContext
 from llm_to_anthropic.wire.gemini import Answer, CountAnswer
@@ -56,7 +56,7 @@ class GeminiTranslator(AnsweringTranslator):
     def encode(self) -> UpstreamRequest:
         """The upstream request. Idempotent. Raises ClientError for what cannot be sent at all."""
         target = self._quirky_target()
-        request = decode_request(self._request.body)
+        request = decode_fields(self._request.body)
         encoding = self._encoding = encode_gemini(request, self._request, target, bypass_signatures=self._unsigned)
         self.losses = list(encoding.losses)
         self._wants_nothing = request.max_tokens == 0
@@ -79,7 +79,7 @@ class GeminiTranslator(AnsweringTranslator):
 
     def count_request(self) -> UpstreamRequest | None:
         """The request that has Google count the input tokens."""
-        request = decode_request(self._request.body, counting=True)
+        request = decode_fields(self._request.body, counting=True)
         body = encode_gemini_count(request, self._request, self._quirky_target())
         return UpstreamRequest(path=self._path("countTokens"), headers=_HEADERS, body=body)
 
