@@ -39,33 +39,27 @@ class UpstreamRefusal(Exception):
         self.body = body
 
 
-class _Reading:
-    """Reads an answer of which only its end is sure to matter.
+class _LastWords:
+    """Reads what follows a settled answer, of which only the end is sure to come.
 
-    Servers forget their end mark and keep the connection open, or break it: once the answer is settled, neither
-    costs the client the message.
+    Servers forget their end mark and keep the connection open, or break it: neither costs the client the message.
     """
 
-    def __init__(self, translator: Translator, upstream: UpstreamCall, timeouts: Timeouts) -> None:
-        self.upstream = upstream
-        self._translator = translator
+    def __init__(self, upstream: UpstreamCall, timeouts: Timeouts) -> None:
+        self._upstream = upstream
         self._patience_s = min(LAST_WORDS_S, timeouts.ping_s)
         self._clock = asyncio.get_running_loop().time
-        self._until: float | None = None
+        self._until = self._clock() + self._patience_s
 
-    async def read(self, quiet_s: float | None = None) -> bytes | None:
-        """What has come since; nothing at the end; None after `quiet_s` of silence. Raises UpstreamError."""
-        if not self._translator.settled:
-            return await self.upstream.read(quiet_s)
-        if self._until is None:
-            self._until = self._clock() + self._patience_s
+    async def read(self) -> bytes:
+        """What has come since; nothing at the end, or where that stays away."""
         left_s = self._until - self._clock()
         try:
-            data = await self.upstream.read(left_s) if left_s > 0 else b""
+            data = await self._upstream.read(left_s) if left_s > 0 else b""
         except UpstreamError:
             return b""
-        if data and b"data:" in data:
-            self._until = None  # more than a comment that keeps the connection alive
+        if data and b"data:" in data:  # more than a comment that keeps the connection alive
+            self._until = self._clock() + self._patience_s
         return data or b""
 
 
@@ -85,7 +79,7 @@ class StreamRelay:
         self._translator = translator
         self._send = send
         self._upstream = upstream
-        self._reading = _Reading(translator, upstream, timeouts)
+        self._last_words: _LastWords | None = None
         self._reply = reply
         self._progress = progress
         self._timeouts = timeouts
@@ -129,7 +123,7 @@ class StreamRelay:
     async def _pump(self) -> None:
         translator = self._translator
         while not translator.ended:
-            data = await self._reading.read(self._timeouts.ping_s if self.committed else self._quiet_s())
+            data = await (self._read_rest() if translator.settled else self._read())
             if data is None:
                 await self._bridge_silence()
                 continue
@@ -143,13 +137,21 @@ class StreamRelay:
             if not data and not await self._goes_on():
                 return
 
+    def _read(self) -> Awaitable[bytes | None]:
+        return self._upstream.read(self._timeouts.ping_s if self.committed else self._quiet_s())
+
+    async def _read_rest(self) -> bytes:
+        if self._last_words is None:
+            self._last_words = _LastWords(self._upstream, self._timeouts)
+        return await self._last_words.read()
+
     async def _goes_on(self) -> bool:
         """Whether the message needs another request; its answer is then the one to read."""
         request = None if self._translator.ended else self._translator.follow_up()
         if request is None:
             return False
         self._upstream = await self._send(request)
-        self._reading = _Reading(self._translator, self._upstream, self._timeouts)
+        self._last_words = None
         await self._wait_for_head()
         return True
 
@@ -199,15 +201,20 @@ async def _read_answer(translator: Translator, upstream: UpstreamCall, progress:
             body = await upstream.read_all(MAX_ERROR_BYTES)
             raise UpstreamRefusal(upstream.status, header_map(upstream), body)
         progress.answer_headers = _answer_headers(translator, upstream)
-        await _feed(translator, _Reading(translator, upstream, timeouts))
+        await _feed(translator, upstream, timeouts)
     finally:
         upstream.close()
 
 
-async def _feed(translator: Translator, reading: _Reading) -> None:
+async def _feed(translator: Translator, upstream: UpstreamCall, timeouts: Timeouts) -> None:
     received = 0
+    rest: _LastWords | None = None
     while not translator.ended and translator.failure is None:
-        data = await reading.read()
+        if translator.settled:
+            rest = rest or _LastWords(upstream, timeouts)
+            data: bytes | None = await rest.read()
+        else:
+            data = await upstream.read()
         if not data:
             translator.receive_eof()
             return
