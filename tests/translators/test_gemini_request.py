@@ -290,10 +290,21 @@ def test_a_place_is_no_coordinates() -> None:
 
 @pytest.mark.parametrize(("model", "backend"), [(OLD, "dev"), (NEW, "vertex")])
 def test_tools_that_cannot_be_combined_are_refused(model: str, backend: Backend) -> None:
-    """Without search a model makes results up: the request is refused rather than a tool left out."""
-    with pytest.raises(ClientError, match="cannot be combined") as caught:
-        encoding({"tools": [tool(), SEARCH]}, model, backend=backend)
+    """Without its tool a model would make results up: the request is refused by the tool's name."""
+    with pytest.raises(ClientError, match=r"code_execution_\d+ cannot be combined") as caught:
+        encoding({"tools": [tool(), CODE]}, model, backend=backend)
     assert caught.value.status == 400
+
+
+def test_a_search_beside_functions_is_left_out_and_the_model_told() -> None:
+    """Agents offer a search among their tools: on older models it is left out, the model is told, strict refuses."""
+    done = encoding({"tools": [tool(), SEARCH]})
+    body = msgspec.json.decode(done.body)
+    assert [list(each) for each in body["tools"]] == [["functionDeclarations"]]
+    assert "not available" in body["systemInstruction"]["parts"][-1]["text"]
+    assert (lost(done), done.web_search) == (["tools[1]"], False)
+    with pytest.raises(ClientError, match="cannot be combined"):
+        encoding({"tools": [tool(), SEARCH]}, strict=True)
 
 
 def test_newer_models_combine_tools() -> None:

@@ -28,7 +28,7 @@ from llm_to_anthropic.translators.gemini_tools import (
 from llm_to_anthropic.translators.history import History, read_history
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.request import dotted
-from llm_to_anthropic.translators.system_prompt import system_blocks
+from llm_to_anthropic.translators.system_prompt import NO_SEARCH, system_blocks
 from llm_to_anthropic.translators.thinking import is_off
 from llm_to_anthropic.translators.tools import client_names
 from llm_to_anthropic.translators.translator import ClientRequest
@@ -183,6 +183,8 @@ class _Encoder:
         self._set_limit(config)
         self._set_sampling(config)
         self._set_format(config, tools)
+        if tools.search_missing:
+            self._added_to_system.append(NO_SEARCH)
         if tools.allowed_domains:
             self._added_to_system.append(_ONLY_DOMAINS.format(", ".join(tools.allowed_domains)))
         return tools, GenerateRequest(

@@ -17,7 +17,7 @@ from llm_to_anthropic.translators.schemas import Schema, is_schema, names_in
 
 ANY_VALUE = "Any JSON value; an object or a list is written as JSON text."
 ANY_OBJECT = "A JSON object, written as text."
-MAX_NOTE_CHARS = 500
+MAX_NOTE_CHARS = 4000
 
 _ANNOTATIONS = ("title", "description", "default", "example")
 _FORMATS: Mapping[str, frozenset[str]] = {
@@ -43,6 +43,7 @@ _KNOWN = frozenset(
 )
 _UNTOLD = frozenset({"examples", "deprecated", "readOnly", "writeOnly", "$defs", "unevaluatedProperties"})
 _STRUCTURAL = ("properties", "items", "enum")
+_EVERYTHING = frozenset((*_STRUCTURAL, *UNIONS))
 
 
 def subset(node: Schema) -> Schema:
@@ -59,8 +60,8 @@ def _subset(node: Schema, level: int) -> Schema:
     if level > MAX_LEVELS:
         return with_note(_annotated({"type": "string"}, node), ANY_VALUE)
     nullable, node = _without_null(_unfolded(node))
-    result = _choice(node, level) or _typed(node, level)
-    result = with_note(_annotated(result, node), *_notes(node, result))
+    result, used = _choice(node, level) or _typed(node, level)
+    result = with_note(_annotated(result, node), *_notes(node, result, used))
     return {**result, "nullable": True} if nullable else result
 
 
@@ -117,22 +118,28 @@ def _without_null(node: Schema) -> tuple[bool, Schema]:
     return True, {key: value for key, value in rest.items() if value != []}
 
 
-def _choice(node: Schema, level: int) -> Schema | None:
-    """The schema as a choice between schemas, if it is one."""
-    branches = [branch for key in UNIONS for branch in _branches(node, key)]
+def _choice(node: Schema, level: int) -> tuple[Schema, frozenset[str]] | None:
+    """The schema as a choice between schemas if it is one, and the keywords that went into it."""
+    branches = [branch for key in UNIONS for branch in _branches(node, key) if is_schema(branch)]
     if not branches or any(key in node for key in _STRUCTURAL):
-        kinds = node.get("type")
-        if not isinstance(kinds, list) or len(kinds) < 2:
-            return None
-        branches = [_of_type(node, kind) for kind in kinds if isinstance(kind, str)]
+        return _choice_of_types(node, level)
     common = {"type": node["type"]} if isinstance(node.get("type"), str) else {}
-    chosen = any_of([{**common, **branch} for branch in branches if is_schema(branch)])
+    chosen = any_of([{**common, **branch} for branch in branches])
     if not is_schema(chosen):
         return None
     listed = chosen.get("anyOf")
     if not isinstance(listed, list) or len(chosen) > 1:
-        return _subset(both(_without_choices(node), chosen), level + 1)
-    return {"anyOf": [_subset(branch, level + 1) for branch in listed if is_schema(branch)]}
+        return _subset(both(_without_choices(node), chosen), level + 1), _EVERYTHING
+    return {"anyOf": [_subset(branch, level + 1) for branch in listed if is_schema(branch)]}, _EVERYTHING
+
+
+def _choice_of_types(node: Schema, level: int) -> tuple[Schema, frozenset[str]] | None:
+    kinds = node.get("type")
+    if not isinstance(kinds, list) or len(kinds) < 2:
+        return None
+    branches = [_of_type(node, kind) for kind in kinds if isinstance(kind, str)]
+    used = {"properties" if kind == "object" else "items" if kind == "array" else "enum" for kind in kinds}
+    return {"anyOf": [_subset(branch, level + 1) for branch in branches]}, frozenset(used)
 
 
 def _without_choices(node: Schema) -> Schema:
@@ -166,27 +173,27 @@ def _type_of(value: object) -> str:
             return "string"
 
 
-def _typed(node: Schema, level: int) -> Schema:
-    """The schema of one type; where it has none, the type that its keywords speak of."""
+def _typed(node: Schema, level: int) -> tuple[Schema, frozenset[str]]:
+    """The schema of one type, and the keywords that went into it; without a type, by what its keywords speak of."""
     kind = node.get("type")
     kind = kind[0] if isinstance(kind, list) and kind else kind
     values = _branches(node, "enum")
     if values:
-        return _enum(values, kind)
+        return _enum(values, kind), frozenset({"enum"} if kind != "boolean" else ())
     if kind == "object" or (kind is None and "properties" in node):
-        return _object(node, level)
+        return _object(node, level), frozenset({"properties"})
     if kind == "array" or (kind is None and "items" in node):
         items = node.get("items")
         inner = _subset(items, level + 1) if is_schema(items) and items else {"type": "string"}
-        return {"type": "array", "items": inner, **_sound(node, "array")}
+        return {"type": "array", "items": inner, **_sound(node, "array")}, frozenset({"items"})
     if isinstance(kind, str) and kind in _OF_TYPE:
         wanted = node.get("format")
         form = {"format": wanted} if wanted in _FORMATS.get(kind, ()) else {}
-        return {"type": kind, **form, **_sound(node, kind)}
+        return {"type": kind, **form, **_sound(node, kind)}, frozenset()
     if kind == "null":
-        return {"type": "string", "nullable": True}
+        return {"type": "string", "nullable": True}, frozenset()
     told = node.get("description") == NOTHING
-    return {"type": "string"} if told else with_note({"type": "string"}, ANY_VALUE)
+    return {"type": "string"} if told else with_note({"type": "string"}, ANY_VALUE), frozenset()
 
 
 def _sound(node: Schema, kind: str) -> Schema:
@@ -218,20 +225,19 @@ def _annotated(result: Schema, node: Schema) -> Schema:
     return with_note(merged, notes) if isinstance(notes, str) else merged
 
 
-def _notes(node: Schema, result: Schema) -> list[str]:
-    """What the subset has no keyword for, in words or as JSON."""
+def _notes(node: Schema, result: Schema, used: frozenset[str]) -> list[str]:
+    """What the subset has no keyword for, as JSON."""
     rest = {
         key: value
         for key, value in node.items()
         if key not in _KNOWN and key not in _UNTOLD and not (key == "additionalProperties" and isinstance(value, bool))
     }
+    rest |= {key: node[key] for key in _EVERYTHING if node.get(key) and key not in used}
     if "format" in node and "format" not in result and "anyOf" not in result:
         rest["format"] = node["format"]
-    if "enum" in node and "enum" not in result and "anyOf" not in result:
-        rest["enum"] = node["enum"]
     if not rest:
         return []
-    text = msgspec.json.encode(rest).decode()
+    text = msgspec.json.encode(rest, order="sorted").decode()
     return [f"JSON schema: {text if len(text) <= MAX_NOTE_CHARS else text[:MAX_NOTE_CHARS] + '...'}"]
 
 

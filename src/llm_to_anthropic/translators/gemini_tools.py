@@ -11,7 +11,14 @@ from llm_to_anthropic.translators.gemini_schemas import tool_schema
 from llm_to_anthropic.translators.history import History
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.request import dotted
-from llm_to_anthropic.translators.tools import DeclaredTool, ServerTool, request_tools, server_tools, upstream_name
+from llm_to_anthropic.translators.tools import (
+    DeclaredTool,
+    ServerTool,
+    is_web_search,
+    request_tools,
+    server_tools,
+    upstream_name,
+)
 from llm_to_anthropic.wire.anthropic import MessagesRequest, ToolChoice
 from llm_to_anthropic.wire.gemini import (
     FunctionCallingConfig,
@@ -40,6 +47,8 @@ class GeminiTools(msgspec.Struct, kw_only=True):
     """Those of RUN_BY_GOOGLE that were asked for."""
     allowed_domains: tuple[str, ...] = ()
     blocked_domains: tuple[str, ...] = ()
+    search_missing: bool = False
+    """A search that the client offers had to be left out."""
     written_as_text: dict[str, object] = {}
     """Client's tool name -> schema, where values come back as text."""
 
@@ -55,8 +64,8 @@ def gemini_tools(
     if choice is not None and choice.type == "none":
         # Google's tools have no mode of their own: they stay away.
         own = []
-    if own and done.declared and not quirks.mixed_tools:
-        raise ClientError(f"{own[0].tool.type} cannot be combined with other tools on model '{model}'")
+    if done.declared and not quirks.mixed_tools:
+        own = _left_out(own, done, losses, model)
     if done.declared:
         functions = [_function(tool, done, losses, json_schema=quirks.json_schema) for tool in done.declared]
         done.tools.append(Tool(function_declarations=functions))
@@ -64,6 +73,17 @@ def gemini_tools(
         _add_server_tool(done, each, losses, quirks)
     done.config = _config(choice, done, losses, mixed=bool(own and done.declared))
     return done
+
+
+def _left_out(own: list[ServerTool], done: GeminiTools, losses: LossReport, model: str) -> list[ServerTool]:
+    """Agents offer a search beside their own tools without needing it: it is left out, and the model is told."""
+    for each in own:
+        if not is_web_search(each.tool):
+            raise ClientError(f"{each.tool.type} cannot be combined with other tools on model '{model}'")
+        note = f"cannot be combined with other tools on model '{model}'; left out, and the model is told"
+        losses.lose(each.path, note)
+        done.search_missing = True
+    return []
 
 
 def _function(tool: DeclaredTool, done: GeminiTools, losses: LossReport, *, json_schema: bool) -> FunctionDeclaration:

@@ -23,7 +23,7 @@ from llm_to_anthropic.translators.openai_chat_content import ChatContent, merge_
 from llm_to_anthropic.translators.openai_chat_memory import render_known
 from llm_to_anthropic.translators.request import check_text, decode_fields, dotted
 from llm_to_anthropic.translators.schemas import close_schema, prepare_schema
-from llm_to_anthropic.translators.system_prompt import system_blocks
+from llm_to_anthropic.translators.system_prompt import NO_SEARCH, system_blocks
 from llm_to_anthropic.translators.thinking import Level, is_off, is_on, nearest_effort, wanted_level
 from llm_to_anthropic.translators.tools import DeclaredTool, client_names, is_web_search, request_tools, upstream_name
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
@@ -40,7 +40,6 @@ from llm_to_anthropic.wire.openai_chat import (
 
 _TIERS = {"auto": "auto", "standard_only": "default"}
 _NO_ARGUMENT_CHOICES = {"auto": "auto", "any": "required", "none": "none"}
-_NO_SEARCH = "Web search is not available here. Say so where it is asked for; never make up search results."
 _PLACE = Raw(b'{"messages":"stand here"}')
 """Stands for the messages in a frame. Before it come a model name and texts, which hold no such object."""
 _JSON_PROMPT = "Answer with one JSON object that fits this JSON schema, and with nothing else:"
@@ -209,7 +208,7 @@ class _Encoder:
     def _system_blocks(self) -> list[TextBlock]:
         kept = system_blocks(self._request.system)
         if any(is_web_search(tool) for tool in self._request.tools or ()):
-            kept.append(TextBlock(_NO_SEARCH))
+            kept.append(TextBlock(NO_SEARCH))
         return kept
 
     def _set_tools(self, chat: ChatRequest, tools: list[DeclaredTool]) -> None:

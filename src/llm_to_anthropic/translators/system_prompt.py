@@ -10,6 +10,8 @@ from llm_to_anthropic.wire.anthropic import TextBlock
 
 ATTRIBUTION = "x-anthropic-billing-header"
 """How Claude Code's first system block begins. It varies per session and is no part of the prompt."""
+NO_SEARCH = "Web search is not available here. Say so where it is asked for; never make up search results."
+"""Said to a model that is not given the web search that the client offers."""
 
 
 def system_blocks(system: str | list[Raw] | None) -> list[TextBlock]:
