@@ -11,15 +11,12 @@ WATCH_AFTER_S = 0.1
 
 
 class DisconnectWatch:
-    """From its making until `stop()`, cancels the current task once the client has left.
+    """From its making until `stop()`, cancels the task once the client has left.
 
     A server tells an application of a disconnect only when it awaits `receive()`; so something must.
     """
 
-    def __init__(self, reply: Reply) -> None:
-        task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError("a request runs in a task")
+    def __init__(self, reply: Reply, task: asyncio.Task[None]) -> None:
         self._reply = reply
         self._task = task
         self._watcher: asyncio.Task[None] | None = None

@@ -97,12 +97,14 @@ class Gateway:
         """Whatever happens, the client gets one answer and the observers one record."""
         if self._transcript is not None:
             reply = RecordingReply(reply, self._transcript, call.request_id)
-        work = Work(call, reply)
-        task = asyncio.current_task()
-        if task is not None:
-            self._running.add(task)
+        task = _this_task()
+        work = Work(call, reply, task)
+        self._running.add(task)
         try:
-            await _run(work, handle)
+            try:
+                await handle(work)
+            except ApiError as error:
+                await work.refuse(error)
         except asyncio.CancelledError:
             await _cancelled(work)
         except Exception:
@@ -112,8 +114,7 @@ class Gateway:
             raise
         finally:
             work.watch.stop()
-            if task is not None:
-                self._running.discard(task)
+            self._running.discard(task)
             self.record(work.progress.exchange())
 
     async def _messages(self, work: Work) -> None:
@@ -240,11 +241,11 @@ class Gateway:
         return learned
 
 
-async def _run(work: Work, handle: Callable[[Work], Awaitable[None]]) -> None:
-    try:
-        await handle(work)
-    except ApiError as error:
-        await work.refuse(error)
+def _this_task() -> asyncio.Task[None]:
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("a request runs in a task")
+    return task
 
 
 def _outgoing(encoded: UpstreamRequest, target: Target, call: Call, auth: Headers) -> OutgoingRequest:
@@ -256,10 +257,8 @@ def _outgoing(encoded: UpstreamRequest, target: Target, call: Call, auth: Header
 
 async def _cancelled(work: Work) -> None:
     """The client left, or the server stops; only in the second case there is somebody to tell."""
-    task = asyncio.current_task()
     if work.watch.disconnected:
-        if task is not None:
-            task.uncancel()
+        _this_task().uncancel()
         work.progress.status = work.progress.status or CLIENT_GONE
         work.progress.failed("client_disconnected")
         return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from llm_to_anthropic.errors import ApiError
 from llm_to_anthropic.gateway.answer_headers import JSON_HEADERS, header_value, provenance
 from llm_to_anthropic.gateway.byte_relay import ByteRelay
@@ -16,11 +18,11 @@ class Work:
 
     __slots__ = ("call", "progress", "relay", "reply", "watch")
 
-    def __init__(self, call: Call, reply: Reply) -> None:
+    def __init__(self, call: Call, reply: Reply, task: asyncio.Task[None]) -> None:
         self.call = call
         self.reply = reply
         self.progress = Progress(call)
-        self.watch = DisconnectWatch(reply)
+        self.watch = DisconnectWatch(reply, task)
         self.relay: StreamRelay | ByteRelay | None = None
 
     async def whole(self, status: int, headers: Headers, body: bytes) -> None:
