@@ -472,11 +472,18 @@ def test_numbers_for_enums_are_understood() -> None:
     )
 
 
-def test_request_streams_events() -> None:
-    """Answers are always asked for as events, whatever the client wants, and the model stands in the path."""
-    for stream in (True, False):
-        made = translator(stream=stream)
-        assert made.encode().path == "/models/gemini-3-pro:streamGenerateContent?alt=sse"
+@pytest.mark.parametrize(
+    ("stream", "always", "path"),
+    [
+        (True, False, "/models/gemini-3-pro:streamGenerateContent?alt=sse"),
+        (False, False, "/models/gemini-3-pro:generateContent"),
+        (False, True, "/models/gemini-3-pro:streamGenerateContent?alt=sse"),
+    ],
+)
+def test_request_asks_as_the_client_does(stream: bool, always: bool, path: str) -> None:
+    """A whole answer is asked for whole, unless the model gives less that way; streams come as events."""
+    made = translator(None, GeminiQuirks(stream_always=always), stream=stream)
+    assert made.encode().path == path
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ FAMILIES: tuple[Rule, ...] = (
     ("gemini-3-pro*", {"levels": ("LOW", "HIGH")}),
     ("gemini-3*-flash*", {"levels": ("MINIMAL", "LOW", "MEDIUM", "HIGH")}),
     ("gemini-3.[78]-flash*", {"levels": ("LOW", "MEDIUM", "HIGH")}),
-    ("gemini-4*", {"sampling": False}),
+    ("gemini-4*", {"sampling": False, "stream_always": True}),
 )
 
 _VERTEX: Overrides = {"backend": "vertex", "call_ids": False, "mixed_tools": False}

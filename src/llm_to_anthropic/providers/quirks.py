@@ -100,6 +100,8 @@ class GeminiQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Takes Google's own tools beside function declarations (Developer API, 3 and later)."""
     sampling: bool = True
     """Heeds temperature, topP and topK (not gemini-4)."""
+    stream_always: bool = False
+    """Gives less in a whole answer than in a stream (gemini-4)."""
     prefill: bool = False
     """Goes on with a conversation that ends with the model's own words (2.5 and earlier)."""
     safety_threshold: str = "BLOCK_NONE"

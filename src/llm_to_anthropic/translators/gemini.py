@@ -132,7 +132,9 @@ class GeminiTranslator(AnsweringTranslator):
         return ErrorContext(target=self._target, client_model=self._request.model, prompt_tokens=prompt_tokens)
 
     def _generate(self, body: bytes) -> UpstreamRequest:
-        return UpstreamRequest(path=self._path("streamGenerateContent") + "?alt=sse", headers=_HEADERS, body=body)
+        if self._request.stream or self._target.gemini.stream_always or self._encoding.stop_sequences:
+            return UpstreamRequest(path=self._path("streamGenerateContent") + "?alt=sse", headers=_HEADERS, body=body)
+        return UpstreamRequest(path=self._path("generateContent"), headers=_HEADERS, body=body)
 
     def _path(self, method: str) -> str:
         return f"/models/{quote(bare_model(self._target.model), safe='')}:{method}"
