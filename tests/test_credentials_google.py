@@ -171,7 +171,8 @@ async def test_refused_token_of_a_translated_request(account: Path, stream: bool
     assert [first.headers["authorization"], second.headers["authorization"]] == ["Bearer token-0", "Bearer token-1"]
     assert (first.path, first.body) == (second.path, second.body)
     publisher = "/v1beta1/projects/my-project/locations/global/publishers/google"
-    assert first.path == f"{publisher}/models/gemini-2.5-flash:streamGenerateContent"
+    verb = "streamGenerateContent" if stream else "generateContent"
+    assert first.path == f"{publisher}/models/gemini-2.5-flash:{verb}"
 
 
 async def test_second_refusal_is_the_answer(account: Path) -> None:
