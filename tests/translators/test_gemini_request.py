@@ -379,9 +379,15 @@ def test_ordinary_fields_of_clients_are_no_losses() -> None:
         "metadata": {"user_id": "u" * 200},
         "service_tier": "auto",
         "tools": [tool(cache_control=mark)],
-        "unknown_field": 1,
     }
     assert encoding(request, strict=True).losses == ()
+
+
+@pytest.mark.parametrize("strict", [False, True], ids=["as usual", "strict"])
+def test_unknown_fields_are_told(strict: bool) -> None:
+    """A field that is newer than this version is left out and told; it never fails a request, not even a strict one."""
+    losses = encoding({"shiny": {"a": 1}, "absent": None, "tags": ["x"]}, strict=strict).losses
+    assert [loss.path for loss in losses] == ["shiny"]
 
 
 def test_images_are_not_counted_as_text() -> None:

@@ -14,7 +14,7 @@ from msgspec import Raw
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.exchange import Loss
 from llm_to_anthropic.providers.provider import Target
-from llm_to_anthropic.translators.checks import check_supported, given, report_unsupported
+from llm_to_anthropic.translators.checks import check_supported, given, report_unknown, report_unsupported
 from llm_to_anthropic.translators.gemini_content import GeminiContent
 from llm_to_anthropic.translators.gemini_schemas import answer_schema
 from llm_to_anthropic.translators.gemini_thinking import thinking_config
@@ -175,6 +175,7 @@ class _Encoder:
         request, client, losses = self._request, self._client, self._losses
         check_supported(request, model=client.model, api_version=client.api_version, strict=client.strict)
         report_unsupported(request, losses)
+        report_unknown(client.body, losses)
         history = read_history(request, losses, model=client.model, api_version=client.api_version)
         tools = gemini_tools(request, history, losses, model=client.model, quirks=self._quirks)
         config = GenerationConfig()
