@@ -8,9 +8,10 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Raw
 
 from llm_to_anthropic.errors import ClientError
-from llm_to_anthropic.translators.memory import Memory
+from llm_to_anthropic.translators.memory import Memory, cut_out
 from llm_to_anthropic.translators.openai_chat_request import ChatEncoding, encode_chat, encode_known
 from llm_to_anthropic.translators.request import decode_request
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
@@ -135,3 +136,17 @@ def test_what_is_too_large_is_not_remembered() -> None:
     memory: Memory[int] = Memory()
     memory.put("s", b"x" * (2 << 20), 1, 1)
     assert memory.keys() == []
+
+
+@pytest.mark.parametrize(
+    "before", [b"", b'{"a":1},', b'{"role":"user","content":"the same beginning, then something else"},']
+)
+def test_part_is_cut_out_of_its_own_place(before: bytes) -> None:
+    """What surrounds the messages is told by where they stand, also where another list begins as they do."""
+    messages = b'[{"role":"user","content":"the same beginning, then the end"}]'
+    body = b'{"before":[%b{"role":"user","content":"the same beginning"}],"messages":%b,"model":"m"}' % (
+        before,
+        messages,
+    )
+    outside = cut_out(body, Raw(messages))
+    assert outside == b"%d:%b" % (body.index(messages), body.replace(messages, b""))

@@ -8,7 +8,7 @@ Bounded in bytes; what was used last stays longest.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Generic, Literal, TypeVar
 
 import msgspec
@@ -18,6 +18,10 @@ MAX_BYTES = 24 * 1024 * 1024
 MAX_ENTRY_BYTES = 1024 * 1024
 ENTRY_BYTES = 500
 """What an entry takes beside its bytes, roughly."""
+
+
+_PROBE_BYTES = 32
+"""Looking for a long part at once would first prepare a table of all its bytes."""
 
 
 class Remembered(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,14 +50,14 @@ class Memory(Generic[Value]):
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
         self.used_bytes = 0
-        self._entries: OrderedDict[tuple[str, bytes], tuple[Value, int]] = OrderedDict()
+        self._entries: OrderedDict[tuple[Hashable, bytes], tuple[Value, int]] = OrderedDict()
         self._max_bytes = max_bytes
 
-    def keys(self) -> list[tuple[str, bytes]]:
+    def keys(self) -> list[tuple[Hashable, bytes]]:
         """Scope and bytes of what is remembered, the least recently used first."""
         return list(self._entries)
 
-    def get(self, scope: str, data: bytes) -> Value | None:
+    def get(self, scope: Hashable, data: bytes) -> Value | None:
         """What is remembered of these bytes."""
         key = (scope, data)
         found = self._entries.get(key)
@@ -62,7 +66,7 @@ class Memory(Generic[Value]):
         self._entries.move_to_end(key)
         return found[0]
 
-    def put(self, scope: str, data: bytes, value: Value, size: int) -> None:
+    def put(self, scope: Hashable, data: bytes, value: Value, size: int) -> None:
         """Remembers a value of `size` bytes, and forgets the least used ones where there is no room."""
         size += len(data) + ENTRY_BYTES
         key = (scope, data)
@@ -94,5 +98,8 @@ def fit_together(messages: Sequence[Remembered]) -> bool:
 def cut_out(body: bytes, part: Raw) -> bytes:
     """A body without one of its parts, and the place where that stood: together with the part it is the whole."""
     data = bytes(part)
-    place = body.find(data)
+    start = data[:_PROBE_BYTES]
+    place = body.find(start)
+    while not body.startswith(data, place):
+        place = body.find(start, place + 1)
     return b"%d:%b%b" % (place, body[:place], body[place + len(data) :])

@@ -6,6 +6,8 @@ wherever it stands is left to it.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 import msgspec
 from msgspec import Raw
 
@@ -32,12 +34,15 @@ class KnownMessages(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def render_known(
-    messages: list[Raw], memory: Memory[Remembered], scope: str, client: ClientRequest, target: Target
+    messages: list[Raw], memory: Memory[Remembered], scope: Hashable, client: ClientRequest, target: Target
 ) -> KnownMessages | None:
     """All messages rendered, or None where the general way has to see the request."""
     if not messages or target.quirks.merge_same_role or target.quirks.merge_system:
         return None
     known: list[Remembered] = []
+    rendered: list[bytes] = []
+    used_tools = _NOTHING
+    media_bytes = 0
     for index, raw in enumerate(messages):
         data = bytes(raw)
         found = memory.get(scope, data)
@@ -47,15 +52,14 @@ def render_known(
         if not found.fit:
             return None
         known.append(found)
-    rendered = b",".join([message.rendered for message in known if message.rendered])
+        if found.rendered:
+            rendered.append(found.rendered)
+        if found.used_tools:
+            used_tools |= found.used_tools
+        media_bytes += found.media_bytes
     if not rendered or not fit_together(known):
         return None
-    used = [message.used_tools for message in known if message.used_tools]
-    return KnownMessages(
-        rendered=rendered,
-        used_tools=_NOTHING.union(*used) if used else _NOTHING,
-        media_bytes=sum([message.media_bytes for message in known]),
-    )
+    return KnownMessages(rendered=b",".join(rendered), used_tools=used_tools, media_bytes=media_bytes)
 
 
 def _render_alone(raw: Raw, index: int, client: ClientRequest, target: Target) -> Remembered:

@@ -112,16 +112,17 @@ def encode_known(client: ClientRequest, target: Target, learned: Learned) -> Cha
         messages = _RAW_LIST.decode(part)
     except (msgspec.DecodeError, RecursionError):
         return None
-    scope = f"{client.api_version}/{target.provider.name}/{target.model}/{learned.quirks or ''}"
+    quirks = str(learned.quirks) if learned.quirks else ""
+    scope = (client.api_version, target.provider.name, target.model, quirks)
     known = render_known(messages, learned.messages, scope, client, target)
     if known is None:
         return None
-    scope = f"{scope}/{client.session_id}/{client.strict}/{client.stream}/{sorted(known.used_tools)}"
+    frame_scope = (scope, client.session_id, client.strict, client.stream, known.used_tools)
     outside = cut_out(body, part)
-    frame = learned.frames.get(scope, outside)
+    frame = learned.frames.get(frame_scope, outside)
     if not isinstance(frame, _Frame):
         frame = _Encoder(decode_fields(body), client, target).frame(known.used_tools)
-        learned.frames.put(scope, outside, frame, len(frame.head) + len(frame.tail))
+        learned.frames.put(frame_scope, outside, frame, len(frame.head) + len(frame.tail))
     whole = b"".join((frame.head, known.rendered, frame.tail))
     return msgspec.structs.replace(frame.encoding, body=whole, input_bytes=max(len(whole) - known.media_bytes, 0))
 
