@@ -396,9 +396,10 @@ class WholeWriter(MessageWriter):
     def _message_start(self) -> None:
         pass
 
-    def _block_start(self, kind: Kind, id: str, name: str) -> None:  # noqa: ARG002  `_open` holds it until the end
+    def _block_start(self, kind: Kind, id: str, name: str) -> None:
         self._pieces = []
-        self._name = (sound(id), sound(name))
+        if kind == "tool_use":
+            self._name = (sound(id), sound(name))
 
     def _delta(self, text: str) -> None:
         self._pieces.append(text)

@@ -27,11 +27,17 @@ class Credentials:
         warn: Warn = lambda _: None,
         clock: Clock = time.time,
     ) -> None:
-        files = {provider.credential.google_file for provider in providers if provider.credential.google}
+        known = tuple(providers)
+        self._fixed = {provider.name: auth_headers(provider, []) for provider in known if _is_fixed(provider)}
+        """By provider: headers that are the same for all requests."""
+        files = {provider.credential.google_file for provider in known if provider.credential.google}
         self._logins = {file: Login(_Google(file).fetch, clock, warn) for file in files}
 
     def at_hand(self, provider: Provider, client_headers: Headers) -> Headers | None:
         """The headers that authenticate a request; None where they have to be waited for."""
+        fixed = self._fixed.get(provider.name)
+        if fixed is not None:
+            return fixed
         credential = provider.credential
         if credential.google:
             return self._logins[credential.google_file].headers()
@@ -76,6 +82,10 @@ class Credentials:
         """Lets the threads end."""
         for login in self._logins.values():
             login.close()
+
+
+def _is_fixed(provider: Provider) -> bool:
+    return not (provider.credential.google or provider.credential.client)
 
 
 class _Google:

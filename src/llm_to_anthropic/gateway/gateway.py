@@ -71,17 +71,17 @@ class Gateway:
         for observer in self._observers:
             observer.record(exchange)
 
-    async def messages(self, call: Call, reply: Reply) -> None:
+    def messages(self, call: Call, reply: Reply) -> Awaitable[None]:
         """POST /v1/messages."""
-        await self._answer(call, reply, self._messages)
+        return self._answer(call, reply, self._messages)
 
-    async def count_tokens(self, call: Call, reply: Reply) -> None:
+    def count_tokens(self, call: Call, reply: Reply) -> Awaitable[None]:
         """POST /v1/messages/count_tokens."""
-        await self._answer(call, reply, self._count_tokens)
+        return self._answer(call, reply, self._count_tokens)
 
-    async def forward(self, call: Call, reply: Reply) -> None:
+    def forward(self, call: Call, reply: Reply) -> Awaitable[None]:
         """Any other path below /v1: to Anthropic where that is configured."""
-        await self._answer(call, reply, self._forward)
+        return self._answer(call, reply, self._forward)
 
     async def close(self) -> None:
         """Ends what still runs, streams with an `error` event, and the upstream connections."""
@@ -180,7 +180,7 @@ class Gateway:
             progress.usage = translator.usage
             progress.stop_reason = translator.stop_reason
 
-    async def _send(self, work: Work, target: Target, request: UpstreamRequest) -> UpstreamCall:
+    def _send(self, work: Work, target: Target, request: UpstreamRequest) -> Awaitable[UpstreamCall]:
         def build(auth: Headers) -> OutgoingRequest:
             outgoing = _outgoing(request, target, work.call, auth)
             if self._transcript is not None:
@@ -189,7 +189,7 @@ class Gateway:
                 )
             return outgoing
 
-        return await self._sender.send(work, target.provider, build)
+        return self._sender.send(work, target.provider, build)
 
     async def _count_tokens(self, work: Work) -> None:
         call, progress = work.call, work.progress

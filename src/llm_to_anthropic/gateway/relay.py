@@ -6,7 +6,7 @@ keeps its status. After `commit_after_s` of silence the client is answered 200 a
 
 from __future__ import annotations
 
-import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 from llm_to_anthropic.errors import ApiError, UpstreamError, UpstreamProtocolError
@@ -48,7 +48,7 @@ class _LastWords:
     def __init__(self, upstream: UpstreamCall, timeouts: Timeouts) -> None:
         self._upstream = upstream
         self._patience_s = min(LAST_WORDS_S, timeouts.ping_s)
-        self._clock = asyncio.get_running_loop().time
+        self._clock = time.monotonic
         self._until = self._clock() + self._patience_s
 
     async def read(self) -> bytes:
@@ -83,7 +83,7 @@ class StreamRelay:
         self._reply = reply
         self._progress = progress
         self._timeouts = timeouts
-        self._clock = asyncio.get_running_loop().time
+        self._clock = time.monotonic
         self._last_write = self._clock()
         self.committed = False
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from llm_to_anthropic.credentials import Credentials
 from llm_to_anthropic.gateway.call import Headers
@@ -24,14 +24,22 @@ class Sender:
         self._upstream = upstream
         self._credentials = credentials
 
-    async def send(self, work: Work, provider: Provider, build: Build) -> UpstreamCall:
+    def send(self, work: Work, provider: Provider, build: Build) -> Awaitable[UpstreamCall]:
         """The call under way. Raises ApiError where there are no credentials, or no connection."""
         headers = self._credentials.at_hand(provider, work.call.headers)
+        if headers is None or provider.credential.google:
+            return self._send_with_token(work, provider, build, headers)
+        work.progress.attempts += 1
+        return self._upstream.send(build(headers))
+
+    async def _send_with_token(
+        self, work: Work, provider: Provider, build: Build, headers: Headers | None
+    ) -> UpstreamCall:
         if headers is None:
             headers = await self._credentials.headers(provider, work.call.headers)
         work.progress.attempts += 1
         upstream = await self._upstream.send(build(headers))
-        if provider.credential.google and await self._refused(provider, upstream, headers):
+        if await self._refused(provider, upstream, headers):
             headers = await self._credentials.headers(provider, work.call.headers)
             work.progress.attempts += 1
             upstream = await self._upstream.send(build(headers))

@@ -105,7 +105,11 @@ class FrontCycle(Cycle):
         out = self._encode(status, self._whole_head(status, headers, body))
         if self.scope["method"] != "HEAD" and status not in NO_BODY_STATUSES:
             out += body
-        await self._write(out)
+        connection = self._connection
+        if connection.flow.write_paused:
+            await self._write(out)
+        elif not self.disconnected:
+            connection.transport.write(out)
         self._end()
 
     async def start(self, status: int, headers: Headers) -> None:

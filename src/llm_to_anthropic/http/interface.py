@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Protocol
 
 from llm_to_anthropic.exchange import Exchange
@@ -12,11 +13,11 @@ from llm_to_anthropic.routing import ModelEntry
 class Gateway(Protocol):
     """Answers calls; its own errors too. Whatever it raises nevertheless becomes a 500."""
 
-    async def messages(self, call: Call, reply: Reply) -> None: ...
+    def messages(self, call: Call, reply: Reply) -> Awaitable[None]: ...
 
-    async def count_tokens(self, call: Call, reply: Reply) -> None: ...
+    def count_tokens(self, call: Call, reply: Reply) -> Awaitable[None]: ...
 
-    async def forward(self, call: Call, reply: Reply) -> None:
+    def forward(self, call: Call, reply: Reply) -> Awaitable[None]:
         """Every other path and method below /v1/."""
         ...
 

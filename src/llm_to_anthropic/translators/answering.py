@@ -155,7 +155,8 @@ class AnsweringTranslator(ABC):
             self.ended = True
             self.usage = self._answer.usage
             self.stop_reason = self._writer.stop_reason
-        return self._writer.take() if isinstance(self._writer, StreamWriter) else b""
+        # Not isinstance: of an abstract class it costs a call into Python.
+        return self._writer.take() if type(self._writer) is StreamWriter else b""
 
     def _receive(self, data: bytes) -> None:
         if self._form is None:

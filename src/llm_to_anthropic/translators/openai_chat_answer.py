@@ -110,8 +110,9 @@ class ChatAnswer:
         """The whole answer. Raises UpstreamError for an error in it."""
         self._take_notes(answer)
         choices = answer.choices or []
-        choice = next((choice for choice in choices if not choice.index), choices[0] if choices else None)
-        if choice is not None:
+        if choices:
+            first = choices[0]
+            choice = next((one for one in choices if not one.index), first) if first.index else first
             self._take(choice, choice.message or choice.delta)
         self.end()
 

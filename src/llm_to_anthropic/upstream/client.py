@@ -31,13 +31,14 @@ _SHUTTING_DOWN = "This proxy is shutting down."
 class _Site:
     """An origin with the way to it and its idle connections."""
 
-    __slots__ = ("name", "origin", "pool", "proxy")
+    __slots__ = ("loop", "name", "origin", "pool", "proxy")
 
-    def __init__(self, origin: Origin, proxy: Proxy | None, pool: Pool) -> None:
+    def __init__(self, origin: Origin, proxy: Proxy | None, loop: asyncio.AbstractEventLoop) -> None:
         self.name = origin.name
+        self.loop = loop  # kept: to ask for the running one costs a system call
         self.origin = origin
         self.proxy = proxy
-        self.pool = pool
+        self.pool = Pool(loop)
 
     def request_line(self, target: str) -> bytes:
         host = self.origin.host_header
@@ -73,8 +74,7 @@ class Upstream:
         site, line = self._lines.get(request.url) or self._add_line(request.url)
         head = encode_head(request, line)
         redial = partial(self._send_again, site, request, head)
-        loop = asyncio.get_running_loop()
-        call = UpstreamCall(site.name, self._timeouts, loop, redial, decode=decode)
+        call = UpstreamCall(site.name, self._timeouts, site.loop, redial, decode=decode)
         connection = site.pool.take() or await self._connect(site)
         connection.start(call, head, request.body, bodiless=request.method == "HEAD")
         return call
@@ -127,6 +127,6 @@ class Upstream:
 
     def _add_site(self, prefix: str) -> _Site:
         origin = parse_origin(prefix)
-        site = _Site(origin, self._proxies.find(origin), Pool(asyncio.get_running_loop()))
+        site = _Site(origin, self._proxies.find(origin), asyncio.get_running_loop())
         self._sites[prefix] = site
         return site
