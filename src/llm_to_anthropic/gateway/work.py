@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 
 from llm_to_anthropic.errors import ApiError
 from llm_to_anthropic.gateway.answer_headers import JSON_HEADERS, header_value, provenance
@@ -25,11 +26,11 @@ class Work:
         self.watch = DisconnectWatch(reply, task)
         self.relay: StreamRelay | ByteRelay | None = None
 
-    async def whole(self, status: int, headers: Headers, body: bytes) -> None:
+    def whole(self, status: int, headers: Headers, body: bytes) -> Awaitable[None]:
         """Answers at once."""
         self.watch.stop()
         self.progress.status = status
-        await self.reply.whole(status, headers + provenance(self.progress), body)
+        return self.reply.whole(status, headers + provenance(self.progress), body)
 
     async def refuse(self, error: ApiError) -> None:
         """Answers with an error envelope."""

@@ -30,7 +30,7 @@ def message_usage(usage: ChatUsage | None, *, input_size: int, output_size: int,
     output = _output(usage)
     output = estimated if output is None else output
     details = usage.completion_tokens_details or usage.output_tokens_details or _NO_COMPLETION_DETAILS
-    thinking = max(0, _first(details.reasoning_tokens, usage.reasoning_tokens) or 0)
+    thinking = max(0, details.reasoning_tokens or usage.reasoning_tokens or 0)
     return Usage(
         input_tokens=_uncached(usage, read, written),
         output_tokens=output,
@@ -42,7 +42,7 @@ def message_usage(usage: ChatUsage | None, *, input_size: int, output_size: int,
 
 
 def _output(usage: ChatUsage) -> int | None:
-    output = _first(usage.completion_tokens, usage.output_tokens)
+    output = usage.output_tokens if usage.completion_tokens is None else usage.completion_tokens
     if output is None:
         return None
     # xAI and gateways before Gemini leave the reasoning out of the completion, yet count it in the total.
@@ -60,25 +60,17 @@ def _uncached(usage: ChatUsage, read: int, written: int) -> int:
 
 def _cached(usage: ChatUsage) -> int:
     details = usage.prompt_tokens_details or usage.input_tokens_details or _NO_PROMPT_DETAILS
-    found = _first(
-        details.cached_tokens,
-        usage.prompt_cache_hit_tokens,
-        usage.cache_read_input_tokens,
-        usage.cached_tokens,
+    found = (
+        details.cached_tokens
+        or usage.prompt_cache_hit_tokens
+        or usage.cache_read_input_tokens
+        or usage.cached_tokens
+        or 0
     )
-    return max(0, found or 0)
+    return max(0, found)
 
 
 def _cache_written(usage: ChatUsage) -> int:
     details = usage.prompt_tokens_details or usage.input_tokens_details or _NO_PROMPT_DETAILS
-    return max(
-        0,
-        _first(details.cache_write_tokens, details.cache_creation_tokens, usage.cache_creation_input_tokens) or 0,
-    )
-
-
-def _first(*counts: int | None) -> int | None:
-    for count in counts:
-        if count is not None:
-            return count
-    return None
+    found = details.cache_write_tokens or details.cache_creation_tokens or usage.cache_creation_input_tokens or 0
+    return max(0, found)
