@@ -24,6 +24,7 @@ SEARCH = {"tools": [{"type": "web_search_20250305", "name": "web_search"}]}
 FETCH = {"tools": [{"type": "web_fetch_20250910", "name": "web_fetch"}]}
 CODE = {"tools": [{"type": "code_execution_20250825", "name": "code_execution"}]}
 OFF = {"thinking": {"type": "disabled"}}
+ADAPTIVE = {"thinking": {"type": "adaptive", "display": "omitted"}}
 
 
 def target(quirks: GeminiQuirks | None = None, model: str = MODEL) -> Target:

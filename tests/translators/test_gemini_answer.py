@@ -11,6 +11,7 @@ from llm_to_anthropic.errors import UpstreamProtocolError
 from llm_to_anthropic.providers.quirks import GeminiQuirks
 from tests.messages import grammar_problems, parse_events, rebuild
 from tests.translators.gemini_answers import (
+    ADAPTIVE,
     CODE,
     OFF,
     Json,
@@ -79,7 +80,7 @@ def test_signature_of_a_call_signs_the_thoughts_before_it() -> None:
 
 def test_signature_of_a_call_without_thoughts_gets_a_block() -> None:
     """An empty thinking block directly before the call carries the signature."""
-    message = streamed(chunk(text("so"), call(signature="c2ln"), finish="STOP"))
+    message = streamed(chunk(text("so"), call(signature="c2ln"), finish="STOP"), request=ADAPTIVE)
     assert kinds(message) == ["text", "thinking", "tool_use"]
     assert message["content"][1]["thinking"] == ""
     assert carried(message["content"][1]) == [{"k": "fc", "n": 0, "sig": "c2ln"}]
@@ -95,11 +96,25 @@ def test_parallel_calls_share_one_carrier() -> None:
     ]
 
 
-def test_signature_on_an_empty_text_opens_no_text_block() -> None:
-    """A part that holds a signature alone leaves a carrier and no empty text."""
+def test_signature_on_an_empty_text_opens_no_block() -> None:
+    """What comes after its text is let go: clients take the last block of a message for its answer."""
     message = streamed(chunk(text("done")), chunk(text("", thoughtSignature="c2ln"), finish="STOP"))
-    assert kinds(message) == ["text", "thinking"]
-    assert carried(message["content"][1]) == [{"k": "tx", "n": 0, "sig": "c2ln"}]
+    assert kinds(message) == ["text"]
+
+
+def test_signature_in_the_chunk_of_its_text_is_kept() -> None:
+    """A carrier before the text takes the signature where that is known in time, as it is in whole answers."""
+    parts = [text("do"), text("ne"), text("", thoughtSignature="c2ln")]
+    message = streamed(chunk(*parts, finish="STOP"), request=ADAPTIVE)
+    assert kinds(message) == ["thinking", "text"]
+    assert carried(message["content"][0]) == [{"k": "tx", "n": 0, "sig": "c2ln"}]
+
+
+def test_client_that_did_not_ask_for_thinking_gets_no_thoughts_amid_its_answer() -> None:
+    """Such a client meets an empty thinking block only where a call begins the message, whose signature it holds."""
+    parts = [text("a", thoughtSignature="c2ln"), call(signature="c2ln")]
+    assert kinds(streamed(chunk(*parts, finish="STOP"))) == ["text", "tool_use"]
+    assert kinds(streamed(chunk(call(signature="c2ln"), finish="STOP"))) == ["thinking", "tool_use"]
 
 
 def test_signature_of_a_text_after_thoughts_signs_them() -> None:

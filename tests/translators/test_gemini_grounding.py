@@ -8,6 +8,7 @@ import pytest
 
 from tests.messages import sdk_message
 from tests.translators.gemini_answers import (
+    ADAPTIVE,
     FETCH,
     SEARCH,
     call,
@@ -183,7 +184,7 @@ def test_search_told_by_a_part() -> None:
     """A search that stands among the parts, as beside function calls, is told without metadata."""
     search = {"toolCall": {"toolType": "GOOGLE_SEARCH_WEB", "id": "s1", "args": {"queries": ["q1"]}}}
     found = {"toolResponse": {"toolType": "GOOGLE_SEARCH_WEB", "id": "s1", "response": {}}}
-    message = streamed(chunk(search, found, call(signature="c2ln"), finish="STOP"), request=SEARCH)
+    message = streamed(chunk(search, found, call(signature="c2ln"), finish="STOP"), request=SEARCH | ADAPTIVE)
     assert kinds(message) == ["thinking", "server_tool_use", "web_search_tool_result", "thinking", "tool_use"]
     assert message["content"][1]["input"] == {"query": "q1"}
     assert message["stop_reason"] == "tool_use"

@@ -85,7 +85,7 @@ class GeminiAnswer:
         self._options = options
         self._shown = not encoding.reasoning_off
         self._ids = ToolIds(options.seed)
-        self._signatures = Signatures(options.carrier, kept=self._shown)
+        self._signatures = Signatures(options.carrier, kept=self._shown, alone=encoding.thinking_on)
         self._calls = FunctionCalls(writer, self._signatures, self._ids, encoding)
         self._grounding = Grounding(
             seal=encode_carrier(options.carrier), allowed=encoding.allowed_domains, blocked=encoding.blocked_domains
@@ -157,7 +157,7 @@ class GeminiAnswer:
         if candidate.url_context_metadata is not None and self._options.encoding.web_fetch:
             self._fetched(candidate.url_context_metadata)
         if candidate.content is not None:
-            for part in candidate.content.parts or ():
+            for part in _signed_at_beginnings(candidate.content.parts or []):
                 if self._holds and (self._held or not part.thought):
                     self._held.append(part)
                     self._any_content = self._any_content or not _is_text(part) or bool(part.text)
@@ -203,8 +203,7 @@ class GeminiAnswer:
     def _sign_text(self, text: str, signature: str) -> None:
         begins = self._last != "text" and bool(text)
         self._signatures.text(self._texts if begins or not self._texts else self._texts - 1, signature)
-        if begins and self._last == "thinking":
-            # The thoughts' own block takes it along; else one more has to follow the text.
+        if begins:
             self._write_signature()
 
     def _thought(self, text: str, signature: str) -> None:
@@ -268,7 +267,9 @@ class GeminiAnswer:
         self._last = "other"
 
     def _write_signature(self) -> None:
-        if carrier := self._signatures.take():
+        """In the open thoughts' block, or one of its own."""
+        fits = self._last == "thinking" or self._signatures.due(begun=self._writer.begun)
+        if fits and (carrier := self._signatures.take()):
             self._writer.signature(carrier)
             self._last = "other"
 
@@ -384,8 +385,8 @@ class GeminiAnswer:
 
     def _close(self, stop_reason: str, *, stop_sequence: str | None = None) -> None:
         self.ended = True
-        if self._signatures.due and self._writer.begun:
-            self._write_signature()
+        # A signature that came after its text is let go: no model insists on it, and clients take a message's last
+        # block for its answer.
         self.usage = self._counts.message_usage(
             input_size=self._options.encoding.input_bytes,
             output_size=self._output_size + self._calls.size,
@@ -409,6 +410,19 @@ class GeminiAnswer:
 
 def _is_text(part: Part) -> bool:
     return part.text is not None and not part.thought
+
+
+def _signed_at_beginnings(parts: list[Part]) -> list[Part]:
+    """The parts, the signature of a text that is in several on the first: it has to be written before the text."""
+    first: Part | None = None
+    for part in parts:
+        if not _is_text(part):
+            first = None
+        elif first is None:
+            first = part if part.text else None
+        elif part.thought_signature:
+            first.thought_signature, part.thought_signature = part.thought_signature, None
+    return parts
 
 
 def _runs(parts: list[Part]) -> list[list[Part]]:

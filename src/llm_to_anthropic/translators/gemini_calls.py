@@ -56,7 +56,7 @@ class FunctionCalls:
         for number, (call, signature) in enumerate(calls, self._writer.calls):
             own = signature or (spare_signature if number == 0 else "")
             self._signatures.call(number, call.id, own)
-        if (thinking or self._signatures.due) and (carrier := self._signatures.take()):
+        if (thinking or self._signatures.due(begun=self._writer.begun)) and (carrier := self._signatures.take()):
             self._writer.signature(carrier)
         for call, _ in calls:
             self._write(call)

@@ -29,7 +29,7 @@ from llm_to_anthropic.translators.history import History, read_history
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.request import dotted
 from llm_to_anthropic.translators.system_prompt import NO_SEARCH, system_blocks
-from llm_to_anthropic.translators.thinking import is_off
+from llm_to_anthropic.translators.thinking import is_off, is_on
 from llm_to_anthropic.translators.tools import client_names
 from llm_to_anthropic.translators.translator import ClientRequest
 from llm_to_anthropic.wire.anthropic import MessagesRequest
@@ -71,6 +71,8 @@ class GeminiEncoding(msgspec.Struct, frozen=True, kw_only=True):
     """Only the first call may reach the client."""
     reasoning_off: bool
     """The client said that it wants no thinking."""
+    thinking_on: bool
+    """The client asked for thinking: it takes thinking blocks, also without a text to show."""
     thinking_asked: bool
     """Thoughts are to be shown: `includeThoughts` was sent."""
     prefill: str
@@ -148,6 +150,7 @@ class _Encoder:
             stop_sequences=tuple(request.stop_sequences or ()),
             single_call=bool(request.tool_choice and request.tool_choice.disable_parallel_tool_use),
             reasoning_off=is_off(request.thinking),
+            thinking_on=is_on(request.thinking),
             thinking_asked=bool(config.thinking_config and config.thinking_config.include_thoughts),
             prefill=self._prefill,
             input_bytes=max(len(body) - self._content.media_bytes, 0),

@@ -25,17 +25,25 @@ class _Signed(msgspec.Struct, omit_defaults=True):
 class Signatures:
     """What of one message has to come back, until a thinking block takes it along."""
 
-    def __init__(self, carrier: Carrier, *, kept: bool) -> None:
-        """`carrier`: the one without items. Not `kept`: the client wants no thinking blocks to put them into."""
+    def __init__(self, carrier: Carrier, *, kept: bool, alone: bool) -> None:
+        """`carrier`: the one without items. Not `kept`: the client wants no thinking blocks to put them into.
+
+        `alone`: it takes such blocks without any thoughts in them, wherever they stand.
+        """
         self._carrier = carrier
         self._kept = kept
+        self._alone = alone
         self._items: list[_Signed] = []
         self._due = False
+        self._needed = False
 
-    @property
-    def due(self) -> bool:
-        """There is something that would be lost without a thinking block of its own."""
-        return self._due
+    def due(self, *, begun: bool) -> bool:
+        """There is something that is worth a thinking block of its own. `begun`: the message has a block already.
+
+        A client that did not ask for thinking gets one only at the beginning of a message, where thinking stands, and
+        only for what a model insists on: calls are refused without their signatures, texts are not.
+        """
+        return self._due and (self._alone or (self._needed and not begun))
 
     def text(self, number: int, signature: str) -> None:
         """The signature of the text block `number` of the message."""
@@ -49,12 +57,14 @@ class Signatures:
         """The function call `number` of the message; only the first of parallel ones has a signature."""
         if self._kept and (id or signature):
             self._items.append(_Signed(k="fc", n=number, id=id or None, sig=signature or None))
-            self._due = self._due or bool(signature)
+            self._needed = self._needed or bool(signature)
+            self._due = self._due or self._needed
 
     def raw(self, parts: list[Part]) -> None:
         """Parts of Google's own tools, which go back as they came."""
         if self._kept:
             self._add(_Signed(k="raw", parts=parts))
+            self._needed = True
 
     def take(self) -> str:
         """The carrier of what has gathered; empty where nothing has: the writer's own signature will do."""
@@ -62,7 +72,7 @@ class Signatures:
             return ""
         items = [Raw(msgspec.json.encode(item)) for item in self._items]
         self._items = []
-        self._due = False
+        self._due = self._needed = False
         return encode_carrier(msgspec.structs.replace(self._carrier, items=items))
 
     def _add(self, item: _Signed) -> None:
