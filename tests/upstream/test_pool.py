@@ -39,6 +39,55 @@ async def test_finished_answer_frees_the_connection_before_it_is_read(client: Up
         assert len(server.peers) == 1
 
 
+UNENDED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nlast\r\n"
+"""An answer whose last words have come, and the end of its framing has not."""
+
+
+async def last_words(client: Upstream, request: OutgoingRequest) -> None:
+    """An exchange that ends once the last words are read."""
+    call = await client.send(request)
+    assert (await call.read() or b"").startswith(b"last")
+    call.release()
+    call.close()
+
+
+async def test_answer_that_is_known_to_be_over_keeps_its_connection(client: Upstream) -> None:
+    """Where the end of the framing follows the last words, the connection serves the next request."""
+    over, ended = asyncio.Event(), asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        if peer.number == 0:
+            await peer.answer(UNENDED)
+            await over.wait()
+            await peer.send(b"0\r\n\r\n")
+            ended.set()
+            await peer.answer(OK)
+        else:
+            await ended.wait()
+            await peer.answer(OK, OK)
+
+    async with RawServer(script) as server:
+        await last_words(client, server.post())
+        over.set()
+        assert await fetch(client, server.post()) == b"hi"
+        assert await asyncio.gather(*[fetch(client, server.post()) for _ in range(2)]) == [b"hi", b"hi"]
+        assert len(server.peers) == 2
+
+
+@pytest.mark.parametrize("more", [b"", b"%x\r\n%b\r\n" % (1 << 20, b"x" * (1 << 20))], ids=["silence", "a lot"])
+async def test_connection_does_not_wait_long_for_the_end(client: Upstream, more: bytes) -> None:
+    """An answer that goes on after its last words, or never ends, has its connection closed after a second."""
+
+    async def script(peer: Peer) -> None:
+        await peer.answer(UNENDED)
+        peer.writer.write(more)
+        await peer.wait_gone()
+
+    async with RawServer(script) as server:
+        await last_words(client, server.post())
+        await asyncio.wait_for((await server.first_peer()).gone.wait(), 5)
+
+
 async def test_concurrent_requests_have_their_own_connections(client: Upstream) -> None:
     """Requests at the same time do not wait for each other."""
     both = asyncio.Barrier(2)

@@ -136,6 +136,8 @@ class StreamRelay:
                 raise translator.failure
             if not data and not await self._goes_on():
                 return
+        if translator.settled:
+            self._upstream.release()
 
     def _read(self) -> Awaitable[bytes | None]:
         return self._upstream.read(self._timeouts.ping_s if self.committed else self._quiet_s())
@@ -202,6 +204,8 @@ async def _read_answer(translator: Translator, upstream: UpstreamCall, progress:
             raise UpstreamRefusal(upstream.status, header_map(upstream), body)
         progress.answer_headers = _answer_headers(translator, upstream)
         await _feed(translator, upstream, timeouts)
+        if translator.settled:
+            upstream.release()
     finally:
         upstream.close()
 

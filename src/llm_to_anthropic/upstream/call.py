@@ -24,6 +24,9 @@ _TIMEOUT_TEXTS: dict[Phase, str] = {
 }
 
 
+_CLOSED = "The call to the upstream was closed before its answer was complete."
+
+
 class Line(Protocol):
     """What a call asks of the connection that carries it."""
 
@@ -38,6 +41,10 @@ class Line(Protocol):
 
     def resume(self) -> None:
         """What arrived has been read."""
+        ...
+
+    def drain(self) -> None:
+        """Waits a moment for the answer's end, which nobody reads."""
         ...
 
     def abort(self) -> None:
@@ -158,7 +165,15 @@ class UpstreamCall:
     def close(self) -> None:
         """Done with this call, any number of times. An unfinished answer closes its connection at once."""
         if not self._ended and self._failure is None:
-            self._fail(UpstreamProtocolError("The call to the upstream was closed before its answer was complete."))
+            self._fail(UpstreamProtocolError(_CLOSED))
+        self._pieces.clear()
+
+    def release(self) -> None:
+        """Done with this call, whose last words have come: its connection may wait for the end of the framing."""
+        line, self._line = self._line, None
+        if line is not None and not self._ended and self._failure is None:
+            self._failure = UpstreamProtocolError(_CLOSED)
+            line.drain()
         self._pieces.clear()
 
     # What follows is for the connection that carries the call.

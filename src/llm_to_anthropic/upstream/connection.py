@@ -20,6 +20,8 @@ _MAX_UNREAD = 128 * 1024
 _MAX_HEADERS = 256
 _MAX_BARREN = 256 * 1024
 """So many bytes may come in a row that are no body: head, interim answers, chunk extensions, trailers."""
+_DRAIN_S = 1.0
+"""The last bytes of an answer often come apart from its last words, and a new connection costs more than a wait."""
 _TIMER_SLACK_S = 0.001
 """uvloop's timers count whole milliseconds and may fire a little early."""
 
@@ -70,7 +72,7 @@ class Connection(asyncio.Protocol):
         on_lost: Callable[[Connection], None],
     ) -> None:
         self.idle_until = inf
-        """Loop time at which a connection without a call closes."""
+        """Loop time at which a connection closes that no call needs."""
         self.gone = False
         """The transport has reported its end."""
         self._loop = loop
@@ -148,6 +150,12 @@ class Connection(asyncio.Protocol):
             self._paused = False
             self._transport.resume_reading()
 
+    def drain(self) -> None:
+        """Takes what is left of an answer that nobody reads; closes if that is much, or takes long."""
+        self.idle_until = self._loop.time() + _DRAIN_S
+        self.watch(self.idle_until)
+        self.resume()
+
     def abort(self) -> None:
         """Closes at once, whatever is under way."""
         self._call = None
@@ -164,13 +172,10 @@ class Connection(asyncio.Protocol):
         self._timer = None
         self._timer_at = inf
         now = self._loop.time() + _TIMER_SLACK_S
-        if self._call is not None:
-            due = self._call.look(now)
-        elif now >= self.idle_until:
+        if now >= self.idle_until:
             self.abort()
             return
-        else:
-            due = self.idle_until
+        due = self.idle_until if self._call is None else min(self._call.look(now), self.idle_until)
         if due != inf:
             self.watch(due)
 
