@@ -405,6 +405,25 @@ def names_of(schema: Json) -> set[str]:
     return found.union(*(names_of(each) for each in inner))
 
 
+LOST = {
+    "a list among the choices of an object": {"anyOf": [{"items": {"properties": {"a": {}}}}]},
+    "a tuple among them": {"oneOf": [{"prefixItems": [{"properties": {"a": {}}}]}]},
+    "a list in a choice within a choice": {"anyOf": [{"oneOf": [{"items": {"properties": {"a": {}}}}]}]},
+    "an object that may only be null": {"oneOf": [{"properties": {"a": {}}, "const": None}]},
+}
+
+
+@pytest.mark.parametrize("choices", LOST.values(), ids=LOST)
+def test_names_in_careless_choices_were_lost(choices: Json) -> None:
+    """What a branch names is still told where the branch contradicts the schema around it."""
+    inner = {"b": choices, "c": {"properties": {"d": {}}} | choices}
+    schema = {"type": "object", "properties": inner} | choices
+    assert names_of(schema) == names_of(full(schema)) == {"a", "b", "c", "d"}
+    told = subset(schema)
+    for each in (told, *(told["properties"][name] for name in "bc")):
+        assert '"a"' in msgspec.json.encode(each).decode().replace('\\"', '"')
+
+
 def depth(value: Json) -> int:
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return 1 + max(map(depth, inner), default=0)

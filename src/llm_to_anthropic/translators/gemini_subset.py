@@ -94,7 +94,10 @@ def _accepts_null(node: Schema) -> bool:
 
 
 def _is_null(node: object) -> bool:
-    return is_schema(node) and (node.get("type") == "null" or node.get("enum") == [None])
+    """Whether a schema allows null and speaks of nothing else."""
+    if not is_schema(node) or any(key in node for key in ("properties", "items", *UNIONS)):
+        return False
+    return node.get("type") == "null" or node.get("enum") == [None]
 
 
 def _branches(node: Schema, key: str) -> list[object]:

@@ -69,14 +69,19 @@ def as_one_object(node: Schema) -> Schema:
     _collect(found, [merged])
     parts = [as_one_object(part) for part in _schemas(node, "allOf")]
     _collect(found, parts)
+    items = [part["items"] for part in (merged, *parts) if "items" in part]
     required += [name for part in parts for name in names_in(part.get("required"))]
     for key in UNIONS:
         branches = [as_one_object(branch) for branch in _schemas(node, key)]
         _collect(found, branches)
+        items += [branch["items"] for branch in branches if "items" in branch]
         required += _required_by_all(branches)
         merged = with_note(merged, _groups(branches))
     properties = {name: any_of(schemas) for name, schemas in found.items()}
     merged |= {"type": "object", "properties": properties}
+    if items:
+        # No object has items, but a careless schema may name properties in them that its author cares for.
+        merged["items"] = any_of(items)
     if required:
         merged["required"] = [name for name in dict.fromkeys(required) if name in properties]
     return merged
