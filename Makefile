@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 HARNESS := $(VENV)/harness
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 UV := $(or $(wildcard $(BIN)/uv),uv)
-LOCK := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
+LOCK := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-header --quiet
 BUILD_REQUIRES := import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")
 
 .DEFAULT_GOAL := help
