@@ -19,7 +19,8 @@ from llm_to_anthropic.config_schema import Schema
 ROOT = Path(__file__).resolve().parents[1]
 MAX_DISTRIBUTIONS = 25
 PRIVATE = re.compile(r"(?<!emit-)\b(?:extra-)?index[-_]url|https?://[\w.-]*(?:pypi|pythonhosted|npmjs|registry)[\w.-]*")
-WANTED = re.compile(r"^[a-z0-9][a-z0-9._-]*==", re.MULTILINE)
+WANTED = re.compile(r"^([a-z0-9][a-z0-9._-]*)(?:\[[a-z0-9,_-]+\])?==", re.MULTILINE)
+"""A pinned distribution; its name, without extras, is the group."""
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 
 
@@ -90,7 +91,7 @@ def test_requirements_lock_what_the_project_asks_for(name: str, extra: str | Non
     """Every dependency in pyproject.toml is locked: `make lock` was run."""
     asked = list(project()["project"]["dependencies"])
     asked += project()["project"]["optional-dependencies"][extra] if extra else []
-    locked = {match[:-2] for match in WANTED.findall((ROOT / f"requirements/{name}.txt").read_text())}
+    locked = set(WANTED.findall((ROOT / f"requirements/{name}.txt").read_text()))
     assert {re.split(r"[<>=!~; \[]", one)[0].lower() for one in asked} <= locked
 
 
