@@ -15,7 +15,7 @@ from llm_to_anthropic import config
 from llm_to_anthropic.config_sources import ENV_NAMES, FILE_NAME, FILE_VARIABLE
 from llm_to_anthropic.errors import ConfigError
 from llm_to_anthropic.providers.presets import PRESETS
-from llm_to_anthropic.providers.quirks import ChatQuirks, GeminiQuirks
+from llm_to_anthropic.providers.quirks import ChatQuirks, GeminiQuirks, ResponsesQuirks
 from llm_to_anthropic.routing import Router, usable
 from llm_to_anthropic.settings import Limits, Settings, Timeouts
 
@@ -569,7 +569,10 @@ def test_example_environment_has_every_variable() -> None:
     assert set(re.findall(r"^#([A-Z_]+)=", text, re.MULTILINE)) == {*ENV_NAMES, FILE_VARIABLE}
 
 
-@pytest.mark.parametrize("name", [*ENV_NAMES, FILE_VARIABLE, *sorted(documented_keys()), *PRESETS])
+@pytest.mark.parametrize(
+    "name",
+    [*ENV_NAMES, FILE_VARIABLE, *sorted({*documented_keys(), *ResponsesQuirks.__struct_fields__}), *PRESETS],
+)
 def test_everything_is_documented(name: str) -> None:
     """Each variable, key, quirk and preset stands in docs/configuration.md."""
     assert re.search(rf"`\[?{re.escape(name)}\b|\b{re.escape(name)}\.", (ROOT / "docs/configuration.md").read_text())

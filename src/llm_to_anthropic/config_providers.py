@@ -13,7 +13,7 @@ from llm_to_anthropic.config_tables import overrides
 from llm_to_anthropic.config_urls import base_url_of, url_parts
 from llm_to_anthropic.providers.presets import PRESETS, Preset, find_preset
 from llm_to_anthropic.providers.provider import Backend, Credential, Protocol, Provider
-from llm_to_anthropic.providers.quirks import ChatQuirks, GeminiQuirks
+from llm_to_anthropic.providers.quirks import ChatQuirks, GeminiQuirks, ResponsesQuirks
 
 if TYPE_CHECKING:
     from llm_to_anthropic.config_schema import ProviderTable, Schema
@@ -23,6 +23,11 @@ BUILT_IN = ("openai", "gemini", "anthropic")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0"})  # noqa: S104  compared with, not bound to
 _SYNONYMS = frozenset({"google", "models"})
+_QUIRKS: Mapping[Protocol, type[GeminiQuirks | ResponsesQuirks]] = {
+    "gemini": GeminiQuirks,
+    "openai_responses": ResponsesQuirks,
+}
+"""Those of the other protocols are ChatQuirks."""
 
 
 class ProviderBuilder:
@@ -200,9 +205,8 @@ class ProviderBuilder:
         if table is None:
             return ()
         place = f"{self._place(name)}.quirks"
-        if protocol == "gemini":
-            return tuple(overrides(place, table.quirks, GeminiQuirks, self._report).items())
-        return tuple(overrides(place, table.quirks, ChatQuirks, self._report).items())
+        kind = _QUIRKS.get(protocol, ChatQuirks)
+        return tuple(overrides(place, table.quirks, kind, self._report).items())
 
     def _place(self, name: str) -> str:
         return f"{self._sources.place('providers')}.{quoted(name)}"

@@ -19,6 +19,7 @@ from llm_to_anthropic.providers.gemini_families import gemini_quirks_for
 from llm_to_anthropic.providers.presets import preset_of, quirks_for
 from llm_to_anthropic.providers.provider import ModelLimits, Provider, Route, Target
 from llm_to_anthropic.providers.quirks import ChatQuirks
+from llm_to_anthropic.providers.responses_families import responses_quirks_for
 from llm_to_anthropic.settings import PreferredProvider, Settings
 
 Line = Literal["haiku", "sonnet", "opus", "fable"]
@@ -272,10 +273,15 @@ class Router:
 def _target(provider: Provider, model: str) -> Target:
     limits = limits_for(model)
     # A provider's own overrides are those of its protocol.
-    if provider.protocol == "gemini":
-        gemini = gemini_quirks_for(provider, model)
-        return Target(provider=provider, model=model, quirks=ChatQuirks(), limits=limits, gemini=gemini)
-    return Target(provider=provider, model=model, quirks=quirks_for(provider, model), limits=limits)
+    match provider.protocol:
+        case "gemini":
+            gemini = gemini_quirks_for(provider, model)
+            return Target(provider=provider, model=model, quirks=ChatQuirks(), limits=limits, gemini=gemini)
+        case "openai_responses":
+            responses = responses_quirks_for(provider, model)
+            return Target(provider=provider, model=model, quirks=ChatQuirks(), limits=limits, responses=responses)
+        case _:
+            return Target(provider=provider, model=model, quirks=quirks_for(provider, model), limits=limits)
 
 
 def _entry(name: str, target: Target) -> ModelEntry:

@@ -24,6 +24,9 @@ _OPENAI_REASONING: Overrides = {
     "max_stop": 0,
 }
 
+NOT_REASONING: Overrides = {"efforts": (), "summaries": False, "encrypted_content": False, "sampling": True}
+"""Quirks of OpenAI Responses with a model that does not reason."""
+
 FAMILIES: tuple[Rule, ...] = (
     ("o[1-9]*", {**_OPENAI_REASONING, "efforts": _LOW_TO_HIGH, "parallel_tool_calls": False}),
     ("o1-mini*", {"efforts": ()}),

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from llm_to_anthropic.providers.families import Overrides, Rule, overrides_for
+from llm_to_anthropic.providers.families import NOT_REASONING, Overrides, Rule, overrides_for
 from llm_to_anthropic.providers.provider import Backend, Protocol, Provider
 from llm_to_anthropic.providers.quirks import ChatQuirks
 
@@ -26,6 +26,21 @@ DEFAULT_AUTH: Mapping[Protocol, AuthScheme] = {
     "gemini": "x-goog-api-key",
     "anthropic": "x-api-key",
 }
+
+
+COMPATIBLE_RESPONSES: Overrides = {
+    **NOT_REASONING,
+    "system_role": "system",
+    "max_tools": 0,
+    "hosted": (),
+    "tool_args": "buffer",
+    "obfuscation": False,
+    "prompt_cache_key": False,
+    "safety_identifier": False,
+    "service_tier": False,
+    "count_tokens": False,
+}
+"""How servers that speak OpenAI Responses differ from OpenAI's own: vLLM, LM Studio, OpenRouter and their like."""
 
 
 class Preset(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +62,8 @@ class Preset(msgspec.Struct, frozen=True, kw_only=True):
     quirks: Overrides = {}
     rules: tuple[Rule, ...] = ()
     """Overrides for some of its models, by pattern."""
+    responses: Overrides | None = None
+    """The quirks where it is asked by OpenAI Responses; None: those of a compatible server."""
     models: tuple[str, ...] = ()
     """What /v1/models lists where the configuration names no models."""
 
@@ -87,6 +104,7 @@ PRESETS: Mapping[str, Preset] = {
         hosts=("api.openai.com", "*.api.openai.com"),
         own_hosts_only=True,
         quirks=_OPENAI,
+        responses={},
         rules=_DEVELOPER,
         models=("gpt-4.1", "gpt-4.1-mini", "gpt-4o", "gpt-4o-mini", "gpt-5", "gpt-5-mini", "gpt-5.1", "o3", "o4-mini"),
     ),
@@ -122,6 +140,7 @@ PRESETS: Mapping[str, Preset] = {
         auth="api-key",
         hosts=("*.openai.azure.com", "*.services.ai.azure.com", "*.cognitiveservices.azure.com"),
         quirks={"max_tokens_field": "max_completion_tokens", "strict": True, "max_tools": 128, "tool_args": "live"},
+        responses={"safety_identifier": False, "service_tier": False, "count_tokens": False},
         rules=_DEVELOPER,
     ),
     "deepseek": Preset(
@@ -204,6 +223,7 @@ PRESETS: Mapping[str, Preset] = {
         variable="XAI_API_KEY",
         hosts=("api.x.ai", "*.api.x.ai"),
         quirks=_NO_FILES,
+        responses={**COMPATIBLE_RESPONSES, "hosted": ("web_search", "code_interpreter", "mcp")},
         rules=(
             ("grok-[4-9]*", {"max_stop": 0}),
             ("grok-3-mini*", {"efforts": ("low", "high"), "max_stop": 0}),
@@ -305,6 +325,6 @@ def quirks_for(provider: Provider, model: str) -> ChatQuirks:
     if preset is not None:
         merged.update(preset.quirks)
         merged.update(overrides_for(model, preset.rules))
-    if provider.protocol != "gemini":  # whose overrides are of GeminiQuirks
+    if provider.protocol not in ("gemini", "openai_responses"):  # whose overrides are of quirks of their own
         merged.update(provider.quirks)
     return msgspec.convert(merged, ChatQuirks)

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from llm_to_anthropic.providers.quirks import ChatQuirks, GeminiQuirks
+from llm_to_anthropic.providers.quirks import ChatQuirks, GeminiQuirks, ResponsesQuirks
 
 Protocol = Literal["openai_chat", "openai_responses", "gemini", "anthropic"]
 Backend = Literal["dev", "vertex"]
@@ -83,6 +83,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     quirks: ChatQuirks
     limits: ModelLimits
     gemini: GeminiQuirks = GeminiQuirks()
+    responses: ResponsesQuirks = ResponsesQuirks()
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):

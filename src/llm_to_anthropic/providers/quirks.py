@@ -73,6 +73,53 @@ class ChatQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Function tools only with `reasoning_effort: "none"` on this API (gpt-5.6, gpt-6)."""
 
 
+class ResponsesQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Deviations of OpenAI Responses. The standard is the newest reasoning model at api.openai.com."""
+
+    efforts: tuple[str, ...] = ("none", "low", "medium", "high", "xhigh", "max")
+    """Values of `reasoning.effort` that the model takes, ascending; empty: it does not reason, and refuses `reasoning`
+    and encrypted content."""
+    summaries: bool = True
+    """Takes `reasoning.summary` (OpenAI asks for a verified organisation)."""
+    encrypted_content: bool = True
+    """Gives its reasoning encrypted, where asked to, and takes it back."""
+    sampling: bool = False
+    """Takes `temperature` and `top_p` while it reasons."""
+    system_role: Literal["developer", "system"] = "developer"
+    """The role of instructions within a conversation."""
+    max_output: int = 0
+    """The server refuses to be asked for more tokens; 0: no limit beside the model's own."""
+    strict: bool = True
+    """Enforces `strict` on tools and on the format of the answer."""
+    parallel_tool_calls: bool = True
+    """Takes `parallel_tool_calls: false`."""
+    max_tools: int = 128
+    """More tools are refused; 0: no limit known."""
+    hosted: tuple[str, ...] = ("web_search", "code_interpreter", "mcp")
+    """Types of tools that the server runs itself."""
+    blocked_domains: bool = True
+    """Takes `filters.blocked_domains` for its web search."""
+    max_tool_calls: bool = True
+    """Takes `max_tool_calls`, a limit of the calls of its own tools."""
+    files: bool = True
+    """Takes `input_file` parts (PDF)."""
+    images: bool = True
+    result_media: bool = True
+    """Takes images and files inside the output of a function."""
+    tool_args: Literal["live", "buffer"] = "live"
+    """Pass on argument fragments as they come, or the whole checked object at the block's end."""
+    response_format: Literal["json_schema", "json_object"] = "json_schema"
+    obfuscation: bool = True
+    """Pads its events unless `stream_options.include_obfuscation` is false."""
+    store: bool = True
+    """Keeps requests unless `store` is false."""
+    prompt_cache_key: bool = True
+    safety_identifier: bool = True
+    service_tier: bool = True
+    count_tokens: bool = True
+    """Counts tokens at /responses/input_tokens."""
+
+
 class GeminiQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Deviations of Gemini's generateContent. The standard is the newest model on the Developer API (API key)."""
 
