@@ -15,10 +15,10 @@ from llm_to_anthropic.translators.answering import AnsweringTranslator
 from llm_to_anthropic.translators.carrier import Carrier
 from llm_to_anthropic.translators.estimate import estimate_tokens
 from llm_to_anthropic.translators.openai_chat_answer import AnswerOptions, ChatAnswer
-from llm_to_anthropic.translators.openai_chat_errors import http_error
 from llm_to_anthropic.translators.openai_chat_healing import lesson
 from llm_to_anthropic.translators.openai_chat_loose import read_loosely
 from llm_to_anthropic.translators.openai_chat_request import ChatEncoding, encode_chat, encode_known
+from llm_to_anthropic.translators.openai_errors import http_error
 from llm_to_anthropic.translators.rate_limits import rate_limit_headers
 from llm_to_anthropic.translators.request import decode_request
 from llm_to_anthropic.translators.translator import UpstreamRequest

@@ -15,9 +15,9 @@ from llm_to_anthropic.exchange import Usage
 from llm_to_anthropic.translators.carrier import Carrier
 from llm_to_anthropic.translators.estimate import text_bytes
 from llm_to_anthropic.translators.openai_chat_calls import ToolCalls
-from llm_to_anthropic.translators.openai_chat_errors import embedded_error
 from llm_to_anthropic.translators.openai_chat_reasoning import ReasoningDetails, ReasoningText
 from llm_to_anthropic.translators.openai_chat_usage import message_usage, reported_usage
+from llm_to_anthropic.translators.openai_errors import embedded_error
 from llm_to_anthropic.translators.stop_sequences import StopMatcher
 from llm_to_anthropic.translators.upstream_errors import ErrorContext, is_error
 from llm_to_anthropic.translators.visible_text import PrefillFilter, ThinkTags

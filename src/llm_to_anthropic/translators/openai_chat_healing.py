@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import msgspec
 
 from llm_to_anthropic.providers.quirks import ChatQuirks
-from llm_to_anthropic.translators.openai_chat_errors import read_refusal
+from llm_to_anthropic.translators.openai_errors import read_refusal
 
 _REFUSES = re.compile(
     r"unsupported|not support|n't support|unknown|unrecogni[sz]ed|unexpected|extra[ _]"

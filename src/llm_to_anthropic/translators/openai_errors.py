@@ -1,4 +1,4 @@
-"""Errors of Chat-compatible servers, as HTTP answers or inside a stream -> Anthropic's errors.
+"""Errors of OpenAI and of servers that speak its APIs, as HTTP answers or inside a stream -> Anthropic's errors.
 
 Clients act on Anthropic's statuses, types and a few exact wordings: what is retried, compacted or given up is decided
 here. Never passed on: web pages, and anything that may be a key.

@@ -1,4 +1,4 @@
-"""Errors of Chat servers reach the client as the errors on which Anthropic clients act."""
+"""Errors of servers that speak OpenAI's APIs reach the client as the errors on which Anthropic clients act."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from llm_to_anthropic.errors import ApiError
 from llm_to_anthropic.providers.provider import Credential, ModelLimits, Secret
-from llm_to_anthropic.translators.openai_chat_errors import http_error
+from llm_to_anthropic.translators.openai_errors import http_error
 from llm_to_anthropic.translators.upstream_errors import ErrorContext
 from tests.translators.chat_answers import NOW
 from tests.translators.chat_requests import target
