@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from llm_to_anthropic.translators.schemas import remove_optional_nulls
-from llm_to_anthropic.translators.tool_arguments import ObjectCheck, is_object, object_text
+from llm_to_anthropic.translators.call_arguments import CallArguments
+from llm_to_anthropic.translators.tool_arguments import is_object
 from llm_to_anthropic.translators.tool_ids import UNNAMED, ToolIds
 from llm_to_anthropic.wire.openai_chat import FunctionCall, ToolCall
 from llm_to_anthropic.writer import MessageWriter, sound
@@ -19,23 +19,17 @@ from llm_to_anthropic.writer import MessageWriter, sound
 class _Slot:
     """One call."""
 
-    __slots__ = ("check", "closed", "custom", "dropped", "id", "key", "name", "opened", "pieces", "sent")
+    __slots__ = ("arguments", "closed", "custom", "dropped", "id", "key", "name", "opened")
 
     def __init__(self, key: int) -> None:
         self.key = key
         self.id = ""
         self.name = ""
-        self.pieces: list[str] = []
+        self.arguments = CallArguments()
         self.custom = False
         self.dropped = False
         self.opened = False
         self.closed = False
-        self.check: ObjectCheck | None = None
-        """Of a call whose arguments are passed on as they come; None once they are no JSON."""
-        self.sent: list[str] = []
-
-    def text(self) -> str:
-        return "".join(self.pieces)
 
 
 class ToolCalls:
@@ -141,51 +135,34 @@ class ToolCalls:
         slot.id = slot.id or id
         slot.name = slot.name or name
         if arguments:
-            slot.pieces.append(arguments)
             self.size += len(arguments)
-        if slot.opened:
-            self._pass_on(slot, arguments)
-        elif slot.name:
+            if passed := slot.arguments.feed(arguments):
+                self._writer.tool_arguments(slot.key, passed)
+        if slot.name and not slot.opened:
             self._open(slot)
 
     def _open(self, slot: _Slot) -> None:
         slot.opened = True
         self.open = True
         slot.name = self._names.get(slot.name, slot.name)
-        if self._live and not slot.custom and slot.name not in self._strict_schemas:
-            slot.check = ObjectCheck()
         self._writer.open_tool(slot.key, self._ids.take(slot.id, slot.key), slot.name)
-        self._pass_on(slot, slot.text())
-
-    def _pass_on(self, slot: _Slot, fragment: str) -> None:
-        if slot.check is None or not fragment:
-            return
-        if slot.check.feed(fragment):
-            slot.sent.append(fragment)
-            self._writer.tool_arguments(slot.key, fragment)
-        else:
-            slot.check = None
+        if self._live and not slot.custom and slot.name not in self._strict_schemas:
+            self._writer.tool_arguments(slot.key, slot.arguments.pass_on())
 
     def _close(self, slot: _Slot, *, cut: bool) -> None:
         slot.closed = True
-        text = slot.text()
         if not slot.opened:
-            if not text.strip():
+            if not slot.arguments.text().strip():
                 return
             self._writer.open_tool(slot.key, self._ids.take(slot.id, slot.key), UNNAMED)
-        cut = cut and bool(text.strip()) and not slot.custom and not is_object(text)
-        self._writer.tool_arguments(slot.key, _cut_rest(slot, text) if cut else self._rest(slot, text))
+        cut = cut and not slot.custom and slot.arguments.is_cut()
+        self._writer.tool_arguments(slot.key, slot.arguments.cut_rest() if cut else self._rest(slot))
         self._writer.close_tool(slot.key, cut=cut)
 
-    def _rest(self, slot: _Slot, text: str) -> str:
-        """What is still to be sent of complete arguments."""
-        if slot.sent:
-            return _closing("".join(slot.sent))
+    def _rest(self, slot: _Slot) -> str:
         if slot.custom:
-            return msgspec.json.encode({"input": sound(text)}).decode()
-        text = object_text(text)
-        schema = self._strict_schemas.get(slot.name)
-        return text if schema is None else _without_nulls(schema, text)
+            return msgspec.json.encode({"input": sound(slot.arguments.text())}).decode()
+        return slot.arguments.rest(self._strict_schemas.get(slot.name))
 
 
 def _is_another(slot: _Slot, id: str, name: str, arguments: str) -> bool:
@@ -199,26 +176,5 @@ def _is_another(slot: _Slot, id: str, name: str, arguments: str) -> bool:
 
 def _complete(slot: _Slot) -> bool:
     # An empty object may be a placeholder that some servers send before the real arguments.
-    text = slot.text().strip()
+    text = slot.arguments.text().strip()
     return text.endswith("}") and text.strip("{} \t\r\n") != "" and is_object(text)
-
-
-def _cut_rest(slot: _Slot, text: str) -> str:
-    """What is still to be sent of arguments that end midway."""
-    if slot.sent:
-        return "" if slot.check is not None else _closing("".join(slot.sent))
-    return text if ObjectCheck().feed(text) else ""
-
-
-def _closing(sent: str) -> str:
-    check = ObjectCheck()
-    check.feed(sent)
-    return check.closing()
-
-
-def _without_nulls(schema: object, text: str) -> str:
-    try:
-        value: object = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        return text
-    return msgspec.json.encode(remove_optional_nulls(schema, value)).decode()

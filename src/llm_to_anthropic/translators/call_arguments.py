@@ -1,0 +1,79 @@
+"""The arguments of one tool call, from the first fragment to the object that the client has to get.
+
+They pass on as they come while they are JSON, or wait for their end where they may have to be changed.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from llm_to_anthropic.translators.schemas import remove_optional_nulls
+from llm_to_anthropic.translators.tool_arguments import ObjectCheck, is_object, object_text
+
+
+class CallArguments:
+    """What came of a call's arguments, and what of it the client has."""
+
+    __slots__ = ("_check", "_pieces", "_sent")
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+        self._sent: list[str] = []
+        self._check: ObjectCheck | None = None
+        """Of arguments that are passed on as they come; None once they are no JSON."""
+
+    def pass_on(self) -> str:
+        """From now on fragments are for the client as they come; gives those that came before."""
+        self._check = ObjectCheck()
+        return self._checked(self.text())
+
+    def feed(self, fragment: str) -> str:
+        """A fragment -> what the client gets of it now."""
+        self._pieces.append(fragment)
+        return self._checked(fragment) if self._check is not None else ""
+
+    def text(self) -> str:
+        """All of it, as it came."""
+        return "".join(self._pieces)
+
+    def is_cut(self) -> bool:
+        """There is something, and it is no object: the beginning of one, where the token limit ended the answer."""
+        text = self.text()
+        return bool(text.strip()) and not is_object(text)
+
+    def rest(self, schema: object = None) -> str:
+        """What is still to be sent of complete arguments; members that are null and optional in `schema` are not."""
+        if self._sent:
+            return _closing("".join(self._sent))
+        text = object_text(self.text())
+        return text if schema is None else _without_nulls(schema, text)
+
+    def cut_rest(self) -> str:
+        """What is still to be sent of arguments that end midway."""
+        if self._sent:
+            return "" if self._check is not None else _closing("".join(self._sent))
+        text = self.text()
+        return text if ObjectCheck().feed(text) else ""
+
+    def _checked(self, fragment: str) -> str:
+        if self._check is None or not fragment:
+            return ""
+        if self._check.feed(fragment):
+            self._sent.append(fragment)
+            return fragment
+        self._check = None
+        return ""
+
+
+def _closing(sent: str) -> str:
+    check = ObjectCheck()
+    check.feed(sent)
+    return check.closing()
+
+
+def _without_nulls(schema: object, text: str) -> str:
+    try:
+        value: object = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return text
+    return msgspec.json.encode(remove_optional_nulls(schema, value)).decode()
