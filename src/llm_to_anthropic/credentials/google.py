@@ -50,6 +50,9 @@ class GoogleLogin:
             # A file that was mended meanwhile is read again.
             self._credentials = None
             raise self._failure(error) from None
+        finally:
+            # The next token is fetched in an hour: no connection is worth keeping for it.
+            self._transport.close()
         self._credentials = credentials
         headers: dict[str, str] = {}
         credentials.apply(headers)
@@ -115,6 +118,11 @@ class _Wire(Transport):
         request = self._direct if _is_near(url) else self._usual
         limit = min(timeout or TIMEOUT_S, TIMEOUT_S)
         return request(url, method=method, body=body, headers=headers, timeout=limit, **options)
+
+    def close(self) -> None:
+        """Closes the connections; a later call opens new ones."""
+        self._direct.session.close()
+        self._usual.session.close()
 
 
 def _is_near(url: str) -> bool:

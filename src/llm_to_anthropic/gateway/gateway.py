@@ -84,13 +84,14 @@ class Gateway:
         return self._answer(call, reply, self._forward)
 
     async def close(self) -> None:
-        """Ends what still runs, streams with an `error` event, and the upstream connections."""
+        """Ends what still runs, streams with an `error` event, and its connections and threads."""
         running = [task for task in self._running if task is not asyncio.current_task()]
         for task in running:
             task.cancel()
         if running:
             await asyncio.wait(running, timeout=1.0)
         self.credentials.close()
+        self._counter.close()
         await self._upstream.close()
 
     async def _answer(self, call: Call, reply: Reply, handle: Callable[[Work], Awaitable[None]]) -> None:
