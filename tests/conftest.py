@@ -1,4 +1,4 @@
-"""Fixtures of many tests: the scripted upstream."""
+"""Fixtures of many tests: the scripted upstream, and the watch for what tests leave open."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from llm_to_anthropic.scripted import Script, ScriptedUpstream
+
+pytest_plugins = ["tests.leaks"]
 
 
 @pytest.fixture
