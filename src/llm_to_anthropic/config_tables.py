@@ -19,7 +19,9 @@ _TYPES: Mapping[object, str] = {
     str: "text",
     tuple[str, ...]: "a list of texts",
 }
-_MAY_BE_ZERO = frozenset({"drain_s", "pre_stop_s", "max_output", "max_stop", "max_tools", "min_budget"})
+_MAY_BE_ZERO = frozenset(
+    {"drain_s", "pre_stop_s", "max_connections_per_peer", "max_output", "max_stop", "max_tools", "min_budget"}
+)
 
 
 def overrides(place: str, table: Mapping[str, object], kind: type[Kind], report: Report) -> dict[str, object]:

@@ -27,8 +27,8 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
     """Silence after which a ping is sent."""
     header_s: float = 10.0
     """A client's request head must be complete by then."""
-    body_s: float = 60.0
-    """No body byte from the client for so long ends the request."""
+    body_s: float = 30.0
+    """A client's body: silence for so long ends the request, and so does less than 32 KiB/s after so long."""
     drain_s: float = 30.0
     """Running requests may finish so long after SIGTERM."""
     pre_stop_s: float = 0.0
@@ -41,6 +41,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     max_body_bytes: int = 32 * 1024 * 1024
     max_headers: int = 100
     max_header_bytes: int = 64 * 1024
+    max_connections: int = 2048
+    """In one process."""
+    max_connections_per_peer: int = 256
+    """From one address other than this machine's; 0: no limit, for a server behind a reverse proxy."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,6 +14,8 @@ from tests.http.fake import FakeGateway, Front, front
 POST = b"POST /v1/messages HTTP/1.1\r\n"
 HOST = b"Host: 127.0.0.1\r\n"
 BODY = b"Content-Length: 2\r\n\r\n{}"
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
+END = b"2\r\n{}\r\n0\r\n\r\n"
 MIB = 1024 * 1024
 
 
@@ -43,6 +45,26 @@ async def assert_unharmed(server: Front) -> None:
         pytest.param(POST + HOST + b"X: a\x00b\r\n" + BODY, id="nul_in_header"),
         pytest.param(POST + HOST + b"Transfer-Encoding: chunked\r\n\r\nxyz\r\n{}\r\n0\r\n\r\n", id="bad_chunk_size"),
         pytest.param(POST + HOST + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}XX0\r\n\r\n", id="bad_chunk_end"),
+        pytest.param(POST + HOST + CHUNKED + b"2\n{}\r\n0\r\n\r\n", id="bare_lf_after_chunk_size"),
+        pytest.param(POST + HOST + CHUNKED + b"2;a\nb\r\n{}\r\n0\r\n\r\n", id="bare_lf_in_chunk_extension"),
+        pytest.param(POST + HOST + CHUNKED + b"0x2\r\n{}\r\n0\r\n\r\n", id="chunk_size_with_prefix"),
+        pytest.param(POST + HOST + CHUNKED + b"+2\r\n{}\r\n0\r\n\r\n", id="chunk_size_with_sign"),
+        pytest.param(POST + HOST + CHUNKED + b"ffffffffffffffff2\r\n{}\r\n0\r\n\r\n", id="endless_chunk"),
+        pytest.param(POST + HOST + CHUNKED + b"2\r\n{}\r\n0\r\nContent-Length: 5\r\n\r\n", id="length_in_trailer"),
+        pytest.param(POST + HOST + b"Transfer-Encoding: chunked, chunked\r\n\r\n" + END, id="chunked_twice"),
+        pytest.param(POST + HOST + b"Transfer-Encoding: chunked\r\n" + CHUNKED + END, id="chunked_in_two_headers"),
+        pytest.param(POST + HOST + b"Transfer-Encoding: gzip, chunked\r\n\r\n" + END, id="compressed_in_chunks"),
+        pytest.param(POST + HOST + b"Transfer-Encoding: identity\r\n" + CHUNKED + END, id="identity_then_chunked"),
+        pytest.param(POST + HOST + b"Transfer-Encoding: \x0bchunked\r\n\r\n" + END, id="chunked_after_a_control"),
+        pytest.param(b"POST /v1/messages HTTP/1.0\r\n" + HOST + CHUNKED + END, id="chunks_in_http_1_0"),
+        pytest.param(POST + HOST + b"Content-Length: 2, 2\r\n\r\n{}", id="list_of_lengths"),
+        pytest.param(POST + HOST + b"Content-Length: 0x2\r\n\r\n{}", id="hexadecimal_length"),
+        pytest.param(POST + HOST + b"Content-Length:\r\n\r\n{}", id="empty_length"),
+        pytest.param(POST + HOST + b"X: a\rb\r\n" + BODY, id="bare_cr"),
+        pytest.param(POST + b" " + HOST + BODY, id="blank_before_first_header"),
+        pytest.param(POST + HOST + b"X Y: a\r\n" + BODY, id="blank_in_header_name"),
+        pytest.param(b"POST http://evil.example/v1/messages HTTP/1.1\r\n" + HOST + BODY, id="target_of_another_host"),
+        pytest.param(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", id="http_2_preface"),
         pytest.param(POST + BODY, id="no_host"),
         pytest.param(POST + HOST + b"Host: localhost\r\n" + BODY, id="two_hosts"),
         pytest.param(POST + b"Host: localhost:4000/#@evil.example\r\n" + BODY, id="host_with_path"),
@@ -69,7 +91,8 @@ async def test_malformed_request_is_refused_and_the_connection_closed(request_by
 @pytest.mark.parametrize(
     "headers",
     [
-        pytest.param(b"".join(b"X-%d: y\r\n" % number for number in range(300)), id="300_headers"),
+        pytest.param(b"".join(b"X-%d: y\r\n" % number for number in range(99)), id="101_headers"),
+        pytest.param(b"".join(b"X-%d: y\r\n" % number for number in range(5000)), id="5000_headers"),
         pytest.param(b"X: " + b"y" * 65 * 1024 + b"\r\n", id="65_kib_header"),
         pytest.param(b"X: " + b"y" * MIB + b"\r\n", id="1_mib_header"),
         pytest.param(b"".join(b"X-%d: " % n + b"y" * 8192 + b"\r\n" for n in range(9)), id="72_kib_in_9_headers"),
@@ -142,6 +165,33 @@ async def test_stalled_body_is_408() -> None:
         await assert_unharmed(server)
     assert answer.error == (408, "timeout_error")
     assert answer.json()["error"]["details"] == {"error_code": "request_body_timeout"}
+
+
+async def test_trickling_body_is_408() -> None:
+    """Bytes that come too slowly to matter do not hold a connection open."""
+    async with front(timeouts=Timeouts(body_s=0.3)) as server, server.connect() as client:
+        await client.send(POST + HOST + b"Content-Length: 100000\r\n\r\n")
+
+        async def drip() -> None:
+            while True:
+                await client.send(b" ")
+                await asyncio.sleep(0.02)
+
+        dripping = asyncio.create_task(drip())
+        answer = await client.response()
+        dripping.cancel()
+    assert answer.error == (408, "timeout_error")
+
+
+async def test_large_body_earns_its_time() -> None:
+    """A body that keeps coming at the pace of a slow line is taken, however long that is."""
+    pieces = 12
+    async with front(timeouts=Timeouts(body_s=0.3)) as server, server.connect() as client:
+        await client.send(POST + HOST + b"Content-Length: %d\r\n\r\n" % (pieces * 4096))
+        for _ in range(pieces):
+            await client.send(b" " * 4096)
+            await asyncio.sleep(0.05)
+        assert (await client.response()).status == 200
 
 
 async def test_declared_33_mib_are_refused_before_they_are_read() -> None:
@@ -248,13 +298,45 @@ async def test_expect_continue_is_answered() -> None:
         assert (await client.response()).status == 200
 
 
+UPGRADE = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n"
+
+
 async def test_wish_for_another_protocol_is_ignored() -> None:
     """A client that offers HTTP/2 or WebSocket is answered in HTTP/1.1, on a connection that stays usable."""
-    upgrade = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n"
     async with front() as server, server.connect() as client:
         for _ in range(2):
-            await client.send(POST + HOST + upgrade + BODY)
+            await client.send(b"GET /health HTTP/1.1\r\n" + HOST + UPGRADE + b"\r\n")
             assert (await client.response()).status == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"Content-Length: 12\r\n\r\n" + b'{"model":""}', id="length"),
+        pytest.param(b"Transfer-Encoding: chunked\r\n\r\n" + b'c\r\n{"model":""}\r\n0\r\n\r\n', id="chunked"),
+    ],
+)
+@pytest.mark.parametrize("cut", [0, 5], ids=["at_once", "in_two"])
+async def test_body_beside_a_wish_for_another_protocol_arrives(body: bytes, cut: int) -> None:
+    """Clients that offer HTTP/2 with a POST lose neither its body, nor have it taken for the next request."""
+    sent = POST + HOST + UPGRADE + body
+    async with front() as server:
+        async with server.connect() as client:
+            await client.send(sent[: len(sent) - cut])
+            if cut:
+                await asyncio.sleep(0.02)
+                await client.send(sent[-cut:])
+            answer = await client.response()
+            assert await client.closed()
+        assert answer.status == 200
+        assert [call.body for call in server.gateway.calls] == [b'{"model":""}']
+
+
+async def test_asterisk_is_no_path() -> None:
+    """`OPTIONS *`, which load balancers send, is a 404 like any other path that is not there."""
+    async with front() as server:
+        answer = await server.raw(b"OPTIONS * HTTP/1.1\r\n" + HOST + b"\r\n")
+    assert answer.error == (404, "not_found_error")
 
 
 async def test_garbage_after_a_running_request_writes_nothing_into_its_answer() -> None:

@@ -189,11 +189,12 @@ def _is_address(name: str) -> bool:
 
 def _from_loopback(scope: Scope) -> bool:
     client = scope["client"]
-    return client is not None and _is_loopback(client[0])
+    return client is not None and is_loopback(client[0])
 
 
 @lru_cache(maxsize=256)
-def _is_loopback(address: str) -> bool:
+def is_loopback(address: str) -> bool:
+    """Whether a client's IP address is one of this machine alone."""
     return address == "::1" or address.removeprefix("::ffff:").startswith("127.")
 
 

@@ -122,9 +122,13 @@ class App:
 
 def _is_api_path(path: str) -> bool:
     # Dot segments and empty ones could lead an upstream to another path than the one that was checked.
-    segments = path.split("/")[1:]
-    first, rest = segments[0], segments[1:]
-    return first == "v1" and bool(rest) and rest[0] != "v1" and not {"", ".", ".."}.intersection(rest)
+    match path.split("/"):
+        case ["", "v1", "v1", *_]:
+            return False
+        case ["", "v1", _, *_] as segments:
+            return not {"", ".", ".."}.intersection(segments[2:])
+        case _:
+            return False
 
 
 def create_app(settings: Settings, gateway: Gateway) -> App:

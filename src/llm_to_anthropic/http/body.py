@@ -48,6 +48,11 @@ def check_json(found: Found) -> None:
     )
 
 
+def has_body(found: Found) -> bool:
+    """Whether a body follows a request's head."""
+    return b"transfer-encoding" in found or found.get(b"content-length", b"0").strip(b"0") != b""
+
+
 async def read_body(receive: Receive, found: Found, limit: int) -> bytes:
     """The whole body. Raises ClientError (413) and ClientGone. `limit` is in bytes.
 

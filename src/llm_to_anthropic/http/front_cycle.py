@@ -46,6 +46,8 @@ class FrontCycle(Cycle):
     """Nobody listens any more: what is sent goes nowhere."""
     _expects = False
     """The client waits for a word before it sends the body."""
+    received = 0
+    """Bytes of the body so far."""
     _size = 0
     _news = False
     """Something has happened that `receive` has not told."""
@@ -67,6 +69,7 @@ class FrontCycle(Cycle):
         """Takes a piece of the request's body."""
         self._pieces.append(piece)
         self._size += len(piece)
+        self.received += len(piece)
         if self._size > HIGH_WATER_LIMIT:
             self._connection.flow.pause_reading()
         self._news = True

@@ -7,9 +7,7 @@ ASGI server pays for every request what only some need. The application gets eac
 from __future__ import annotations
 
 import asyncio
-import urllib.parse
 from collections import deque
-from functools import lru_cache
 
 import httptools
 from starlette.types import Scope
@@ -21,7 +19,16 @@ from llm_to_anthropic.errors import ApiError, ClientError
 from llm_to_anthropic.exchange import Exchange
 from llm_to_anthropic.gateway.call import Headers
 from llm_to_anthropic.http.app import App
+from llm_to_anthropic.http.body import has_body
+from llm_to_anthropic.http.crowd import Crowd
 from llm_to_anthropic.http.deadline import Deadline
+from llm_to_anthropic.http.framing import (
+    check_authority,
+    check_coding,
+    make_body_parser,
+    make_parser,
+    split_target,
+)
 from llm_to_anthropic.http.front_cycle import FrontCycle, status_line
 from llm_to_anthropic.settings import Settings
 
@@ -31,6 +38,8 @@ LINGER_S = 2.0
 """A refused client may go on sending so long, unheard, and read its refusal."""
 KEEP_ALIVE_S = 75.0
 """A connection without a request is closed after so long."""
+MIN_BODY_RATE = 32 * 1024
+"""Bytes per second of a body beyond its first `body_s`: whoever sends less is not sending, but holding on."""
 BACKLOG = 2048
 ASGI = {"version": "3.0", "spec_version": "2.3"}
 
@@ -54,6 +63,7 @@ class ServerConfig(Config):
         )
         self.front = app
         self.limits = settings.limits
+        self.crowd = Crowd(settings.limits)
         self.header_s = settings.timeouts.header_s
         self.body_s = settings.timeouts.body_s
 
@@ -75,13 +85,13 @@ class FrontProtocol(asyncio.Protocol):
         self._loop = _loop or asyncio.get_running_loop()
         self._app = config.front
         self._limits = config.limits
+        self._crowd = config.crowd
         self._header_s = config.header_s
         self._body_s = config.body_s
         self._connections: set[FrontProtocol] = server_state.connections  # type: ignore[assignment]
         self._tasks = server_state.tasks
-        self._parser = httptools.HttpRequestParser(self)
-        # A client that says close may have sent more: its first request is answered all the same.
-        self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._parser = make_parser(self)
+        self._admitted = False
         self._client: tuple[str, int] | None = None
         self._server: tuple[str, int] | None = None
         self._url = b""
@@ -97,6 +107,10 @@ class FrontProtocol(asyncio.Protocol):
         """The request that is being answered, or was."""
         self._waiting: deque[FrontCycle] = deque()
         """Pipelined requests whose turn comes."""
+        self._body_due = 0.0
+        """Loop time by which the running request's body must have come, without what its bytes have earned."""
+        self._upgrade = False
+        """The parser takes the request's body for another protocol."""
         self._deadline = Deadline(self._loop, self._overdue)
         self._stall_timer: asyncio.TimerHandle | None = None
         self._linger_timer: asyncio.TimerHandle | None = None
@@ -107,10 +121,16 @@ class FrontProtocol(asyncio.Protocol):
         self.flow = FlowControl(transport)
         self._client = _address(transport, "peername")
         self._server = _address(transport, "sockname")
+        refusal = self._crowd.enter(self._client)
+        self._admitted = refusal is None
+        if refusal is not None:
+            self._turn_away(refusal)
+            return
         self._deadline.set(self._header_s)
 
     def connection_lost(self, _exc: Exception | None) -> None:
         self._connections.discard(self)
+        self._crowd.leave(self._client, admitted=self._admitted)
         self._deadline.close()
         for timer in (self._stall_timer, self._linger_timer):
             if timer is not None:
@@ -131,8 +151,10 @@ class FrontProtocol(asyncio.Protocol):
         self._head_bytes = self._head_bytes + len(data) if self._in_head else len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            pass  # no other protocol is spoken here; HTTP/1.1 allows to ignore the wish
+        except httptools.HttpParserUpgrade as wish:
+            # No other protocol is spoken here; HTTP/1.1 allows to ignore the wish.
+            self._stay(data[wish.args[0] :])
+            return
         except httptools.HttpParserError as error:
             self._refuse(_reason(error))
             return
@@ -155,7 +177,11 @@ class FrontProtocol(asyncio.Protocol):
         self._check_head()
         scope = self._scope()
         keep_alive = self._parser.should_keep_alive() and scope["http_version"] != "1.0"
-        cycle = self._cycle = FrontCycle(self._app.request_ids.next(), scope, self, keep_alive=keep_alive)
+        cycle = FrontCycle(self._app.request_ids.next(), scope, self, keep_alive=keep_alive)
+        if b"transfer-encoding" in cycle.found:
+            check_coding(scope)
+        self._upgrade = b"upgrade" in cycle.found and self._parser.should_upgrade() and has_body(cycle.found)
+        self._cycle = cycle
         if self._running is None or self._running.ended:
             self._start(cycle)
         else:
@@ -168,8 +194,22 @@ class FrontProtocol(asyncio.Protocol):
             cycle.feed(body)
 
     def on_message_complete(self) -> None:
-        if self._cycle is not None:
+        if self._cycle is not None and not self._upgrade:
             self._cycle.complete()
+
+    def _stay(self, rest: bytes) -> None:
+        """Goes on in HTTP/1.1 with what the parser took for another protocol."""
+        if not self._upgrade:
+            if rest:
+                self.data_received(rest)
+            return
+        self._upgrade = False
+        cycle = self._cycle
+        if cycle is not None:
+            # The parser lets go of the body: another one reads it, and this connection ends with its answer.
+            cycle.keep_alive = False
+            self._parser = make_body_parser(cycle, cycle.found)
+            self.data_received(rest)
 
     def answered(self, cycle: FrontCycle) -> None:
         """The running request has its whole answer: the next one's turn, or the client's."""
@@ -202,6 +242,7 @@ class FrontProtocol(asyncio.Protocol):
 
     def _start(self, cycle: FrontCycle) -> None:
         self._running = cycle
+        self._body_due = 0.0
         cycle.task = self._loop.create_task(self._serve(cycle))
         self._tasks.add(cycle.task)
 
@@ -254,7 +295,7 @@ class FrontProtocol(asyncio.Protocol):
             # What came belongs to no request, so it wins no time.
             pass
         elif cycle.more_body:
-            self._deadline.set(self._body_s)
+            self._deadline.set(self._body_time_left(cycle))
         else:
             self._deadline.lift()
 
@@ -265,10 +306,18 @@ class FrontProtocol(asyncio.Protocol):
         elif cycle is None or cycle.ended:
             self._part()
         elif self.flow.read_paused:  # we are the slow ones
+            self._body_due = 0.0
             self._limit_wait()
         elif not cycle.status:
-            message = f"no byte of the request body came for {self._body_s:g} s"
+            rate = f"less than {MIN_BODY_RATE >> 10} KiB/s"
+            message = f"the request body came too slowly: nothing for {self._body_s:g} s, or {rate} after so long"
             self._refuse(ClientError(message, status=408, details={"error_code": "request_body_timeout"}))
+
+    def _body_time_left(self, cycle: FrontCycle) -> float:
+        """Seconds until the next byte of a body is due: silence ends it, and so does a trickle."""
+        now = self._loop.time()
+        self._body_due = self._body_due or now + self._body_s
+        return min(self._body_s, self._body_due + cycle.received / MIN_BODY_RATE - now)
 
     def _check_head(self) -> None:
         limits = self._limits
@@ -281,7 +330,9 @@ class FrontProtocol(asyncio.Protocol):
 
     def _scope(self) -> Scope:
         """The request's head in ASGI's words."""
-        path, raw_path, query = _target(self._url)
+        path, raw_path, query = split_target(self._url)
+        if self._url[:1] != b"/":
+            check_authority(self._url, self._headers)
         return {
             "type": "http",
             "asgi": ASGI,
@@ -296,6 +347,13 @@ class FrontProtocol(asyncio.Protocol):
             "query_string": query,
             "headers": self._headers,
         }
+
+    def _turn_away(self, error: ApiError) -> None:
+        """There is no room for this connection."""
+        if self._crowd.overrun:
+            self.transport.abort()
+        else:
+            self._refuse(error)
 
     def _refuse(self, error: ApiError) -> None:
         """Answers what never became a whole request and closes the connection."""
@@ -331,17 +389,6 @@ def _address(transport: asyncio.Transport, end: str) -> tuple[str, int] | None:
     """IP address and port of one end of the connection."""
     name = transport.get_extra_info(end)
     return (str(name[0]), int(name[1])) if isinstance(name, tuple) else None
-
-
-@lru_cache(maxsize=64)
-def _target(url: bytes) -> tuple[str, bytes, bytes]:
-    """Decoded path, raw path and query. Raises ClientError."""
-    try:
-        parsed = httptools.parse_url(url)
-        raw_path = parsed.path or b""
-        return urllib.parse.unquote(raw_path.decode("ascii")), raw_path, parsed.query or b""
-    except (httptools.HttpParserError, UnicodeDecodeError) as error:
-        raise ClientError("the request's target is malformed") from error
 
 
 def _reason(error: httptools.HttpParserError) -> ApiError:
