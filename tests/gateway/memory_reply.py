@@ -13,8 +13,10 @@ from llm_to_anthropic.gateway.call import Call, Headers
 class MemoryReply:
     """Keeps the answer; `progressed` is set anew by each write."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, room: bool = True) -> None:
+        """`room`: what is pushed is taken without a wait."""
         self.status = 0
+        self._room = room
         self.headers: dict[bytes, bytes] = {}
         self.body = b""
         self.ended = False
@@ -36,6 +38,13 @@ class MemoryReply:
         assert not self.ended, "nothing follows the end"
         self.body += data
         self.progressed.set()
+
+    def push(self, data: bytes) -> bool:
+        assert self.body, "what is pushed follows a write"
+        assert not self.ended, "nothing follows the end"
+        self.body += data
+        self.progressed.set()
+        return self._room
 
     async def end(self) -> None:
         assert not self.ended, "an answer has one end"

@@ -113,6 +113,15 @@ async def test_a_broken_stream_ends_in_an_error_event(
     assert records.exchanges[0].outcome != "ok"
 
 
+async def test_a_client_without_room_gets_the_whole_stream(gateway: Gateway, script: Script) -> None:
+    """A client that has to be waited for after each piece loses nothing of the stream."""
+    script.push(stream(ROLE, TEXT, TEXT, TEXT, FINISH, DONE))
+    reply = MemoryReply(room=False)
+    await gateway.messages(call(ask(stream=True)), reply)
+    assert reply.body.count(b'"text":"hel"') == 3
+    assert reply.events()[-1] == "message_stop"
+
+
 async def test_a_broken_stream_is_not_sent_again(gateway: Gateway, script: Script, upstream: ScriptedUpstream) -> None:
     """Once the client has seen text, no second request could continue it."""
     script.push(stream(ROLE, TEXT, Reset()), stream(TEXT, FINISH, DONE))

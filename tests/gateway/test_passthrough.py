@@ -136,6 +136,14 @@ async def test_an_error_as_first_event_keeps_its_status(gateway: Gateway, script
     assert b"Overloaded" in reply.body
 
 
+async def test_a_client_without_room_gets_the_same_bytes(gateway: Gateway, script: Script) -> None:
+    """A client that has to be waited for after each piece gets every byte, in order."""
+    script.push(stream(START, TEXT, TEXT, DELTA, STOP))
+    reply = MemoryReply(room=False)
+    await gateway.messages(call(ask("claude-x", stream=True)), reply)
+    assert reply.body == START + TEXT + TEXT + DELTA + STOP
+
+
 @pytest.mark.parametrize("ending", [Cut(), Reset()], ids=["cut", "reset"])
 async def test_nothing_follows_the_end_of_a_message(
     gateway: Gateway, script: Script, records: Records, ending: Cut | Reset

@@ -179,3 +179,41 @@ async def test_finished_requests_are_not_kept() -> None:
             assert [reply() for reply in kept] == [None, None, None]
         finally:
             gc.enable()
+
+
+async def test_pushed_pieces_leave_at_once_and_in_order() -> None:
+    """A piece that is pushed is on its way when the call returns, framed like a written one."""
+
+    async def answer(_call: Call, reply: Reply) -> None:
+        await reply.start(200, EVENT_STREAM)
+        await reply.write(b"one")
+        assert reply.push(b"two")
+        assert reply.push(b"three")
+        await reply.end()
+
+    async with front(FakeGateway(answer)) as server, server.connect() as client:
+        await client.send(HEAD % b"")
+        assert (await client.response()).body == b"onetwothree"
+
+
+async def test_client_without_room_stops_what_is_pushed() -> None:
+    """Once a client's side is full a push says so, and the next write returns when there is room again."""
+    pushes: list[int] = []
+    full = asyncio.Event()
+
+    async def answer(_call: Call, reply: Reply) -> None:
+        await reply.start(200, EVENT_STREAM)
+        await reply.write(b"-")
+        count = 1
+        while reply.push(b"x" * 65536):
+            count += 1
+        pushes.append(count)
+        full.set()
+        await reply.write(b"")
+        await reply.end()
+
+    async with front(FakeGateway(answer)) as server, server.connect() as client:
+        await client.send(HEAD % b"")
+        await full.wait()
+        body = (await client.response()).body
+    assert len(body) == 1 + 65536 * pushes[0]

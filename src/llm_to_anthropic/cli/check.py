@@ -180,6 +180,10 @@ class _CapturedReply:
     async def write(self, data: bytes) -> None:
         self.body += data
 
+    def push(self, data: bytes) -> bool:
+        self.body += data
+        return True
+
     async def end(self) -> None: ...
 
     async def wait_disconnect(self) -> None:

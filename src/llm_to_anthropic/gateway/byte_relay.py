@@ -102,6 +102,9 @@ class ByteRelay:
 
     async def _pump(self) -> None:
         while True:
+            if self.committed and await self._upstream.pour(self._pass_on, self._timeouts.ping_s):
+                await self._reply.write(b"")
+                continue
             data = await self._upstream.read(self._quiet_s())
             if data is None and self._ended:
                 break
@@ -115,6 +118,14 @@ class ByteRelay:
             await self._write(self._held)
         if not self._ended:
             raise UpstreamProtocolError("the upstream's stream ended before the message was complete")
+
+    def _pass_on(self, data: bytes) -> bool:
+        """Takes a slice of a stream in full flow; False where the client's side has no room."""
+        out = self._complete_events(data)
+        if not out:
+            return True
+        self._last_write = self._clock()
+        return self._reply.push(self._look(out))
 
     def _complete_events(self, data: bytes) -> bytes:
         if not self._held and data.endswith(b"\n\n"):

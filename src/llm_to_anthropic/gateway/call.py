@@ -37,7 +37,7 @@ class Call(msgspec.Struct, kw_only=True):
 
 
 class Reply(Protocol):
-    """The answer to one call. `whole`, or `start`, any number of `write`s and `end`.
+    """The answer to one call. `whole`, or `start`, any number of `write`s or `push`es and `end`.
 
     Every answer carries the call's `request-id` header; the implementation adds it unless given.
     """
@@ -52,6 +52,10 @@ class Reply(Protocol):
 
     async def write(self, data: bytes) -> None:
         """Sends a piece; returns once the client's side has room for more (backpressure)."""
+        ...
+
+    def push(self, data: bytes) -> bool:
+        """Sends a piece at once, after a first `write`; False where `write` has to wait for room before the next."""
         ...
 
     async def end(self) -> None: ...

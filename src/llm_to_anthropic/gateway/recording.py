@@ -29,6 +29,11 @@ class RecordingReply:
             self._kept += data
         await self._reply.write(data)
 
+    def push(self, data: bytes) -> bool:
+        if len(self._kept) <= MAX_LOGGED_BYTES:
+            self._kept += data
+        return self._reply.push(data)
+
     async def end(self) -> None:
         self._transcript.answer(self._request_id, self._status, bytes(self._kept))
         await self._reply.end()

@@ -85,6 +85,8 @@ class StreamRelay:
         self._timeouts = timeouts
         self._clock = time.monotonic
         self._last_write = self._clock()
+        self._jammed = False
+        """The client's side has no room."""
         self.committed = False
 
     async def run(self, watch: DisconnectWatch) -> None:
@@ -123,7 +125,13 @@ class StreamRelay:
     async def _pump(self) -> None:
         translator = self._translator
         while not translator.ended:
-            data = await (self._read_rest() if translator.settled else self._read())
+            if translator.settled:
+                data: bytes | None = await self._read_rest()
+            elif self.committed and await self._upstream.pour(self._pass_on, self._timeouts.ping_s):
+                await self._settle_flow()
+                continue
+            else:
+                data = await self._upstream.read(self._quiet_s())
             if data is None:
                 await self._bridge_silence()
                 continue
@@ -139,8 +147,32 @@ class StreamRelay:
         if translator.settled:
             self._upstream.release()
 
-    def _read(self) -> Awaitable[bytes | None]:
-        return self._upstream.read(self._timeouts.ping_s if self.committed else self._quiet_s())
+    def _pass_on(self, data: bytes) -> bool:
+        """Takes a slice of an answer in full flow; False where more than that is to be done.
+
+        Most of a long answer comes this way, in the very call that reads it from the socket: to wake a task for each
+        piece costs as much as its translation.
+        """
+        translator = self._translator
+        out = translator.receive_data(data)
+        if out:
+            self._last_write = self._clock()
+            if not self._reply.push(out):
+                self._jammed = True
+                return False
+        elif self._clock() - self._last_write >= self._timeouts.ping_s:
+            return False
+        return not (translator.settled or translator.ended or translator.failure is not None)
+
+    async def _settle_flow(self) -> None:
+        """Sees to what stopped the flow."""
+        if self._jammed:
+            self._jammed = False
+            await self._reply.write(b"")
+        elif self._clock() - self._last_write >= self._timeouts.ping_s:
+            await self._bridge_silence()  # the upstream talks, but says nothing that we can pass on
+        if self._translator.failure is not None:
+            raise self._translator.failure
 
     async def _read_rest(self) -> bytes:
         if self._last_words is None:

@@ -63,6 +63,10 @@ class Cycle(ABC):
         """Sends a piece; waits while the client's side has no room."""
 
     @abstractmethod
+    def push(self, data: bytes) -> bool:
+        """Sends a piece at once, after a first `write`; False where `write` has to wait for room before the next."""
+
+    @abstractmethod
     async def end(self) -> None:
         """Ends an answer that was started."""
 
@@ -128,6 +132,8 @@ class AsgiCycle(Cycle):
         super().__init__(request_id, scope)
         self._receive = receive
         self._send = send
+        self._pushed = b""
+        """What a server's `send` has to be awaited for."""
 
     async def receive(self) -> Message:
         return await self._receive()
@@ -145,11 +151,16 @@ class AsgiCycle(Cycle):
         await self._send({"type": "http.response.start", "status": status, "headers": head})
 
     async def write(self, data: bytes) -> None:
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        pushed, self._pushed = self._pushed, b""
+        await self._send({"type": "http.response.body", "body": pushed + data, "more_body": True})
+
+    def push(self, data: bytes) -> bool:
+        self._pushed += data
+        return False
 
     async def end(self) -> None:
         self.ended = True
-        await self._send({"type": "http.response.body", "body": b""})
+        await self._send({"type": "http.response.body", "body": self._pushed})
 
 
 def _visible(value: str) -> bytes:

@@ -131,6 +131,13 @@ class FrontCycle(Cycle):
             data = b"%x\r\n%b\r\n" % (len(data), data)
         await self._write(self._head if self._bodiless else self._head + data)
 
+    def push(self, data: bytes) -> bool:
+        if self._bodiless or self.disconnected:
+            return True
+        connection = self._connection
+        connection.transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
+        return not connection.flow.write_paused
+
     async def end(self) -> None:
         if self.ended or not self.status:
             raise RuntimeError("an answer ends once, after its head")

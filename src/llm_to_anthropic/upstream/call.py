@@ -15,6 +15,8 @@ from llm_to_anthropic.settings import Timeouts
 from llm_to_anthropic.upstream.decoding import ContentDecoder
 
 Headers = list[tuple[bytes, bytes]]
+Pour = Callable[[bytes], bool]
+"""Takes a slice of a body; False: no more for now."""
 
 _TIMEOUT_TEXTS: dict[Phase, str] = {
     "write": "{peer} took nothing more of the request for {limit:g} s.",
@@ -67,7 +69,9 @@ class UpstreamCall:
         "_loop",
         "_peer",
         "_pieces",
+        "_pour",
         "_quiet_at",
+        "_quiet_s",
         "_redial",
         "_soonest",
         "_stale",
@@ -112,6 +116,8 @@ class UpstreamCall:
         self._active = loop.time()
         self._total_at = self._active + timeouts.total_s
         self._quiet_at = inf
+        self._quiet_s = inf
+        self._pour: Pour | None = None
 
     def header(self, name: bytes) -> bytes:
         """The first value of a header, or nothing; `name` in lower case."""
@@ -149,6 +155,27 @@ class UpstreamCall:
         except UpstreamProtocolError:
             self.close()
             raise
+
+    async def pour(self, take: Pour, quiet_s: float) -> bool:
+        """Hands every slice of the body to `take` the moment it arrives, without waking the caller for it.
+
+        True once `take` wants no more for now; False where nothing flows: at the end, after `quiet_s` of silence, after
+        a failure, or where the body has to be decoded first. `read` tells what it is.
+        """
+        if self._coding or not self._headed:
+            return False
+        if self._pieces and not take(self._take()):
+            return True
+        if self._ended or self._failure is not None:
+            return False
+        self._pour = take
+        self._quiet_s = quiet_s
+        try:
+            await self._wait(quiet_s)
+            return self._pour is None
+        finally:
+            self._pour = None
+            self._quiet_s = inf
 
     async def read_all(self, limit: int) -> bytes:
         """The whole body. Raises UpstreamProtocolError over `limit` bytes."""
@@ -204,11 +231,16 @@ class UpstreamCall:
 
     def receive(self, data: bytes, size: int) -> None:
         """A slice of the body, which took `size` bytes on the way."""
-        self._pieces.append(data)
-        self.unread += size
+        if self._pour is None:
+            self._pieces.append(data)
+            self.unread += size
+        else:
+            self._pour_out(self._pour, data)
 
     def wake(self) -> None:
         """Something came that a waiting reader wants to know."""
+        if self._pour is not None and not self._ended and self._failure is None:
+            return  # what came has gone where it belongs
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(True)
@@ -245,6 +277,8 @@ class UpstreamCall:
         elif now >= self._active + limit:
             self._time_out(phase, limit)
             return inf
+        if self._pour is not None:
+            self._quiet_at = max(self._quiet_at, self._active + self._quiet_s)
         if now >= self._quiet_at:
             self._quiet_at = inf
             if self._waiter is not None and not self._waiter.done():
@@ -282,6 +316,19 @@ class UpstreamCall:
         finally:
             self._waiter = None
             self._quiet_at = inf
+
+    def _pour_out(self, take: Pour, data: bytes) -> None:
+        self._active = self._loop.time()
+        waiter = self._waiter
+        try:
+            if take(data):
+                return
+        except Exception as error:
+            if waiter is not None and not waiter.done():
+                waiter.set_exception(error)
+        self._pour = None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(True)
 
     def _take(self) -> bytes:
         pieces = self._pieces
