@@ -64,6 +64,11 @@ def reference_text(name: str) -> str:
     return f"Tool {name} is now available."
 
 
+def error_text(text: str) -> str:
+    """The result of a call that failed, for upstreams that have no other mark for it."""
+    return text if text.lower().lstrip().startswith(("error", "<tool_use_error>")) else f"Error: {text}"
+
+
 def server_call_text(block: ServerToolUseBlock) -> str:
     """A server tool's call in an assistant's history: `[web_search "query"]`."""
     return _call_text(block.name, block.input)

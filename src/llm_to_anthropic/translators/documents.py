@@ -64,6 +64,11 @@ class Documents:
         if media_type != "application/pdf":
             raise ClientError(f"{dotted(path)}.source.media_type: Input should be 'application/pdf'")
 
+    def pdf_name(self, block: DocumentBlock) -> str:
+        """The file name under which a PDF travels."""
+        name = block.title or "document.pdf"
+        return name if name.lower().endswith(".pdf") else f"{name}.pdf"
+
     def no_files(self, path: str) -> ClientError:
         """The refusal of a file that only Anthropic has."""
         return ClientError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from llm_to_anthropic.providers.quirks import GeminiQuirks
 from llm_to_anthropic.translators.losses import LossReport
-from llm_to_anthropic.translators.thinking import Level, is_off, is_on, wanted_level
+from llm_to_anthropic.translators.thinking import Level, is_off, is_on, report_no_thinking, wanted_level
 from llm_to_anthropic.wire.anthropic import MessagesRequest
 from llm_to_anthropic.wire.gemini import ThinkingConfig
 
@@ -28,7 +28,7 @@ def thinking_config(
     thinking = request.thinking
     level = wanted_level(request, effort)
     if quirks.thinking == "none":
-        _report_no_thinking(request, level, effort, losses)
+        report_no_thinking(request, effort, losses)
         return None
     config = ThinkingConfig(include_thoughts=True if _shows(request) else None)
     # A budget says more than an effort, but only where budgets are what the model takes.
@@ -87,11 +87,3 @@ def _nearest(wanted: str, levels: tuple[str, ...]) -> str:
 
 def _rank(level: str) -> int:
     return _ALL_LEVELS.index(level) if level in _ALL_LEVELS else len(_ALL_LEVELS)
-
-
-def _report_no_thinking(request: MessagesRequest, level: Level | None, effort: str | None, losses: LossReport) -> None:
-    """`adaptive` and effort `high` ask for nothing beyond the default: no loss on a model that does not think."""
-    if request.thinking is not None and request.thinking.type == "enabled":
-        losses.lose("thinking", "this model does not think, or not on demand")
-    elif level != "off" and effort not in (None, "high"):
-        losses.lose("output_config.effort", "this model has no levels of effort")

@@ -38,6 +38,8 @@ class Remembered(msgspec.Struct, frozen=True, kw_only=True):
     """Ids of the calls that it answers."""
     used_tools: frozenset[str] = frozenset()
     media_bytes: int = 0
+    replayed: bool = False
+    """It holds what only the upstream that made it can read."""
 
 
 UNFIT = Remembered(fit=False)

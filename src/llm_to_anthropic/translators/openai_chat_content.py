@@ -7,7 +7,8 @@ from msgspec import UNSET, Raw, UnsetType
 
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.providers.provider import Target
-from llm_to_anthropic.translators.as_text import other_text, reference_text, server_call_text
+from llm_to_anthropic.translators.as_text import error_text, reference_text
+from llm_to_anthropic.translators.assistant_text import AssistantText, block_text
 from llm_to_anthropic.translators.carrier import decode_carrier
 from llm_to_anthropic.translators.documents import Documents
 from llm_to_anthropic.translators.losses import LossReport
@@ -22,9 +23,7 @@ from llm_to_anthropic.wire.anthropic import (
     DocumentBlock,
     FileSource,
     ImageBlock,
-    OtherBlock,
     SearchResultBlock,
-    ServerToolUseBlock,
     TextBlock,
     TextSource,
     ThinkingBlock,
@@ -66,6 +65,15 @@ class ChatContent:
     def documents(self) -> int:
         """Documents so far: each is numbered."""
         return self._documents.count
+
+    @property
+    def replayed(self) -> bool:
+        """Reasoning of the history is text to these servers, or theirs to ignore."""
+        return False
+
+    def render(self, turn: Turn) -> list[ChatMessage]:
+        """The messages of a turn in the middle of a conversation."""
+        return self.messages(turn, first=False)
 
     def messages(self, turn: Turn, *, first: bool) -> list[ChatMessage]:
         """The messages of one turn; `first`: nothing stands before it, not even a system prompt."""
@@ -122,8 +130,8 @@ class ChatContent:
                 attached.append(TextPart(f"{kind} {number} from tool call {call_id}:"))
                 attached.append(part)
         text = "\n".join(texts)
-        if result.is_error and not text.lower().lstrip().startswith(("error", "<tool_use_error>")):
-            text = f"Error: {text}"
+        if result.is_error:
+            text = error_text(text)
         return ChatMessage(role="tool", tool_call_id=call_id, content=text or self._quirks.empty_tool_result)
 
     def _parts(self, placed: Placed) -> list[Part]:
@@ -192,8 +200,7 @@ class ChatContent:
                 f"{dotted(path)}: document blocks (PDF) are not supported for model '{self._model}'; send their text"
             )
         self.media_bytes += len(source.data)
-        name = block.title or "document.pdf"
-        name = name if name.lower().endswith(".pdf") else f"{name}.pdf"
+        name = self._documents.pdf_name(block)
         part = FilePart(File(name, f"data:application/pdf;base64,{source.data}"))
         return [TextPart(f"Context of {name}: {block.context}"), part] if block.context else [part]
 
@@ -208,30 +215,14 @@ class ChatContent:
         return [message]
 
     def _assistant_text(self, turn: Turn) -> str:
-        # Anthropic splits a text around its citations, in the middle of a sentence; other blocks part paragraphs.
-        text, apart = "", False
+        text = AssistantText()
         for placed in turn.blocks:
-            piece = self._piece(placed)
-            if not isinstance(placed.block, TextBlock):
-                apart = True
-            if not piece:
-                continue
-            text += f"\n\n{piece}" if apart and text else piece
-            apart = not isinstance(placed.block, TextBlock)
-        return text
-
-    def _piece(self, placed: Placed) -> str:
-        match placed.block:
-            case TextBlock(text=text):
-                return text
-            case ServerToolUseBlock() as call:
-                return server_call_text(call)
-            case OtherBlock() as other:
-                return other_text(other)
-            case DocumentBlock() as document:
-                return self._assistant_document(document, placed.path)
-            case _:
-                return ""
+            block = placed.block
+            if isinstance(block, DocumentBlock):
+                text.add(block, self._assistant_document(block, placed.path))
+            else:
+                text.add(block, block_text(block))
+        return text.take()
 
     def _assistant_document(self, block: DocumentBlock, path: str) -> str:
         texts: list[str] = []

@@ -6,7 +6,6 @@ over is reported.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 
 import msgspec
@@ -15,16 +14,17 @@ from msgspec import UNSET, Raw
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.exchange import Loss
 from llm_to_anthropic.providers.provider import Target
+from llm_to_anthropic.translators.account import cache_key, safety_identifier, service_tier
 from llm_to_anthropic.translators.checks import check_supported, given, report_unknown, report_unsupported
+from llm_to_anthropic.translators.functions import function_schema
 from llm_to_anthropic.translators.history import History, read_history
+from llm_to_anthropic.translators.known_messages import Frame, fill_frame
 from llm_to_anthropic.translators.losses import LossReport
-from llm_to_anthropic.translators.memory import cut_out
 from llm_to_anthropic.translators.openai_chat_content import ChatContent, merge_roles
-from llm_to_anthropic.translators.openai_chat_memory import render_known
-from llm_to_anthropic.translators.request import check_text, decode_fields, dotted
-from llm_to_anthropic.translators.schemas import close_schema, prepare_schema
+from llm_to_anthropic.translators.request import decode_fields
+from llm_to_anthropic.translators.schemas import close_schema
 from llm_to_anthropic.translators.system_prompt import NO_SEARCH, system_blocks
-from llm_to_anthropic.translators.thinking import Level, is_off, is_on, nearest_effort, wanted_level
+from llm_to_anthropic.translators.thinking import Level, is_off, is_on, nearest_effort, report_no_thinking, wanted_level
 from llm_to_anthropic.translators.tools import DeclaredTool, client_names, is_web_search, request_tools, upstream_name
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
 from llm_to_anthropic.wire.anthropic import MessagesRequest, OutputFormat, TextBlock
@@ -38,14 +38,10 @@ from llm_to_anthropic.wire.openai_chat import (
     TextPart,
 )
 
-_TIERS = {"auto": "auto", "standard_only": "default"}
 _NO_ARGUMENT_CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 _PLACE = Raw(b'{"messages":"stand here"}')
 """Stands for the messages in a frame. Before it come a model name and texts, which hold no such object."""
 _JSON_PROMPT = "Answer with one JSON object that fits this JSON schema, and with nothing else:"
-
-
-_RAW_LIST = msgspec.json.Decoder(list[Raw])
 
 
 class ChatEncoding(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,21 +73,6 @@ class ChatEncoding(msgspec.Struct, frozen=True, kw_only=True):
     """Asked of the upstream: for streaming clients, and where stop sequences end an answer early."""
 
 
-class _Frame(msgspec.Struct, frozen=True):
-    """All of an encoding but its messages: what stands before and after them."""
-
-    head: bytes
-    tail: bytes
-    encoding: ChatEncoding
-
-
-class _Conversation(msgspec.Struct):
-    messages: Raw
-
-
-_CONVERSATION = msgspec.json.Decoder(_Conversation)
-
-
 def encode_chat(request: MessagesRequest, client: ClientRequest, target: Target) -> ChatEncoding:
     """The request for this target. Raises ClientError (400) for what it cannot carry."""
     try:
@@ -105,26 +86,22 @@ def encode_known(client: ClientRequest, target: Target, learned: Learned) -> Cha
 
     None where the general way has to see the request. Raises ClientError (400) as `encode_chat`.
     """
-    body = client.body
-    check_text(body)
-    try:
-        part = _CONVERSATION.decode(body).messages
-        messages = _RAW_LIST.decode(part)
-    except (msgspec.DecodeError, RecursionError):
+    quirks = target.quirks
+    if quirks.merge_same_role or quirks.merge_system:
         return None
-    quirks = str(learned.quirks) if learned.quirks else ""
-    scope = (client.api_version, target.provider.name, target.model, quirks)
-    known = render_known(messages, learned.messages, scope, client, target)
-    if known is None:
+
+    def new_renderer(losses: LossReport) -> ChatContent:
+        return ChatContent(target, losses, model=client.model)
+
+    def new_frame(used_tools: frozenset[str]) -> Frame[ChatEncoding]:
+        return _Encoder(decode_fields(client.body), client, target).frame(used_tools)
+
+    learned_quirks = str(learned.quirks) if learned.quirks else ""
+    scope = ("chat", target.provider.name, target.model, learned_quirks)
+    filled = fill_frame(client, learned, scope, new_renderer, new_frame)
+    if filled is None:
         return None
-    frame_scope = (scope, client.session_id, client.strict, client.stream, known.used_tools)
-    outside = cut_out(body, part)
-    frame = learned.frames.get(frame_scope, outside)
-    if not isinstance(frame, _Frame):
-        frame = _Encoder(decode_fields(body), client, target).frame(known.used_tools)
-        learned.frames.put(frame_scope, outside, frame, len(frame.head) + len(frame.tail))
-    whole = b"".join((frame.head, known.rendered, frame.tail))
-    return msgspec.structs.replace(frame.encoding, body=whole, input_bytes=max(len(whole) - known.media_bytes, 0))
+    return msgspec.structs.replace(filled.encoding, body=filled.body, input_bytes=filled.input_bytes)
 
 
 class _Encoder:
@@ -147,13 +124,13 @@ class _Encoder:
         prompt = self._prompt()
         return self._encode(history, [*prompt, *self._messages(history, first=not prompt)])
 
-    def frame(self, used_tools: frozenset[str]) -> _Frame:
+    def frame(self, used_tools: frozenset[str]) -> Frame[ChatEncoding]:
         """The encoding of a conversation that is rendered already."""
         self._check()
         history = History(turns=[], tool_changes=[], used_tools=used_tools, effort=None)
         encoding = self._encode(history, [*self._prompt(), _PLACE])
         head, _, tail = encoding.body.partition(bytes(_PLACE))
-        return _Frame(head, tail, msgspec.structs.replace(encoding, body=b""))
+        return Frame(head, tail, msgspec.structs.replace(encoding, body=b""))
 
     def _check(self) -> None:
         client = self._client
@@ -227,20 +204,12 @@ class _Encoder:
             chat.parallel_tool_calls = False
 
     def _function(self, tool: DeclaredTool) -> FunctionTool:
-        path = f"{tool.path}.input_schema"
-        prepared = prepare_schema(tool.schema, dotted(path), clean=self._quirks.clean_schema)
-        if prepared.weakened:
-            self._losses.lose(path, "the choice at its root was merged into one object")
-        name = upstream_name(tool.name)
-        closable = tool.strict and self._quirks.strict and not prepared.weakened
-        closed = close_schema(prepared.schema) if closable else None
-        if closed is None:
-            if tool.strict:
-                self._losses.lose(f"{tool.path}.strict", "the upstream cannot enforce this schema")
-            strict = False if self._quirks.strict else None
-            return FunctionTool(Function(name, tool.description, prepared.schema, strict=strict))
-        self._strict_schemas[tool.name] = msgspec.json.decode(tool.schema)
-        return FunctionTool(Function(name, tool.description, closed, strict=True))
+        quirks = self._quirks
+        schema = function_schema(tool, self._losses, strict=quirks.strict, clean=quirks.clean_schema)
+        if schema.closed:
+            self._strict_schemas[tool.name] = msgspec.json.decode(tool.schema)
+        strict = schema.closed if quirks.strict else None
+        return FunctionTool(Function(upstream_name(tool.name), tool.description, schema.parameters, strict=strict))
 
     def _set_limits(self, chat: ChatRequest, stops: tuple[str, ...]) -> None:
         wanted = self._request.max_tokens
@@ -268,7 +237,7 @@ class _Encoder:
             return
         match self._quirks.reasoning:
             case "none":
-                self._report_no_reasoning(level, effort)
+                report_no_thinking(self._request, effort, self._losses)
             case "effort":
                 self._set_effort(chat, level, effort)
             case "enable_thinking":
@@ -282,21 +251,13 @@ class _Encoder:
 
     def _set_effort(self, chat: ChatRequest, level: Level | None, effort: str | None) -> None:
         if not self._quirks.efforts:
-            self._report_no_reasoning(level, effort)
+            report_no_thinking(self._request, effort, self._losses)
             return
         if level is None:
             return
         chat.reasoning_effort = nearest_effort(level, self._quirks.efforts)
         if chat.reasoning_effort is None:
             self._losses.lose("thinking", "this model's reasoning cannot be turned off")
-
-    def _report_no_reasoning(self, level: Level | None, effort: str | None) -> None:
-        """`adaptive` and effort `high` ask for nothing beyond the default: no loss on a model without reasoning."""
-        thinking = self._request.thinking
-        if thinking is not None and thinking.type == "enabled":
-            self._losses.lose("thinking", "this model does not reason, or not on demand")
-        elif level != "off" and effort not in (None, "high"):
-            self._losses.lose("output_config.effort", "this model has no levels of effort")
 
     def _thinks(self, level: Level | None) -> bool | None:
         """On, off, or as the model is wont to."""
@@ -353,24 +314,16 @@ class _Encoder:
 
     def _set_account(self, chat: ChatRequest) -> None:
         """Fields about the account rather than the answer."""
-        request, quirks = self._request, self._quirks
-        if quirks.service_tier:
-            chat.service_tier = _TIERS.get(request.service_tier or "")
-        elif request.service_tier not in (None, "auto"):
-            self._losses.lose("service_tier", "not known to this upstream; left out")
+        quirks = self._quirks
+        chat.service_tier = service_tier(self._request, self._losses, known=quirks.service_tier)
         if quirks.store:
             chat.store = False
-        if quirks.safety_identifier and request.metadata and request.metadata.user_id:
-            chat.safety_identifier = _digest(request.metadata.user_id)
+        if quirks.safety_identifier:
+            chat.safety_identifier = safety_identifier(self._request)
         if quirks.prompt_cache_key:
-            chat.prompt_cache_key = self._cache_key(chat)
-
-    def _cache_key(self, chat: ChatRequest) -> str:
-        if self._client.session_id:
-            return _digest(self._client.session_id)
-        system = "".join(block.text for block in self._system_blocks())
-        names = [tool.function.name for tool in chat.tools or ()]
-        return _digest("\n".join([system, *names]))
+            texts = (block.text for block in self._system_blocks())
+            names = (tool.function.name for tool in chat.tools or ())
+            chat.prompt_cache_key = cache_key(self._client.session_id, texts, names)
 
 
 def _append_system(chat: ChatRequest, text: str, role: str) -> None:
@@ -388,10 +341,6 @@ def _prefill(messages: list[ChatMessage | Raw]) -> str:
     if not isinstance(last, ChatMessage):
         return ""  # a conversation out of the memory ends with its client's words
     return last.content if last.role == "assistant" and isinstance(last.content, str) and not last.tool_calls else ""
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _encoded(value: object) -> Raw:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.wire.anthropic import MessagesRequest, Thinking
 
 Level = Literal["off", "low", "medium", "high", "xhigh", "max"]
@@ -39,6 +40,17 @@ def wanted_level(request: MessagesRequest, effort: str | None) -> Level | None:
     if budget is None:
         return None
     return next((level for limit, level in _BUDGETS if budget < limit), "xhigh")
+
+
+def report_no_thinking(request: MessagesRequest, effort: str | None, losses: LossReport) -> None:
+    """Reports what a request asks of a model that does not think.
+
+    `adaptive` and effort `high` ask for nothing beyond the default: no loss.
+    """
+    if request.thinking is not None and request.thinking.type == "enabled":
+        losses.lose("thinking", "this model does not think, or not on demand")
+    elif not is_off(request.thinking) and effort not in (None, "high"):
+        losses.lose("output_config.effort", "this model has no levels of effort")
 
 
 def nearest_effort(level: Level, efforts: tuple[str, ...]) -> str | None:

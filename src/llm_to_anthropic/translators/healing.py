@@ -1,0 +1,69 @@
+"""What the refusals of OpenAI's APIs and those that speak like them have in common: which field they name, and why."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from llm_to_anthropic.translators.openai_errors import read_refusal
+
+_REFUSES = re.compile(
+    r"unsupported|not support|n't support|unknown|unrecogni[sz]ed|unexpected|extra[ _]"
+    r"|not (?:permitted|allowed|available|compatible)|only (?:the default|1 is allowed)"
+    r"|must be (?:one of|removed|verified)|deprecated",
+    re.IGNORECASE,
+)
+_AT_MOST = re.compile(
+    r"at most (\d{1,9}) (?:completion|output)|less than or equal to [`']?(\d{1,9})"
+    r"|(?:range of )?max_(?:completion_|output_)?tokens (?:is|should be) \[\d{1,9}, ?(\d{1,9})\]"
+    r"|max_tokens: \d{1,9} > (\d{1,9})|value <= (\d{1,9})",
+    re.IGNORECASE,
+)
+_NAMED = re.compile(r"[A-Za-z_]{3,}")
+
+
+class Complaint(msgspec.Struct, frozen=True):
+    """What a 400 or 422 says."""
+
+    text: str
+    """All of it, as it came."""
+    names: tuple[str, ...]
+    """Words that may be fields, those first that stand in a place of their own (`param`)."""
+
+    @property
+    def refuses(self) -> bool:
+        """Whether a field is refused, rather than its value."""
+        return _REFUSES.search(self.text) is not None
+
+    @property
+    def most(self) -> int:
+        """The highest number that would have been taken; 0: none is told."""
+        limit = _AT_MOST.search(self.text)
+        return next((int(number) for number in limit.groups() if number), 0) if limit else 0
+
+
+class _Param(msgspec.Struct):
+    param: str | None = None
+
+
+class _Envelope(msgspec.Struct):
+    error: _Param
+
+
+def read_complaint(body: bytes) -> Complaint:
+    """What the body of a refusal says."""
+    text = body.decode("utf-8", "replace")
+    try:
+        param = msgspec.json.decode(body, type=_Envelope).error.param or ""
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        param = ""
+    said = read_refusal(body).text or text
+    return Complaint(text, (*_NAMED.findall(param), *_NAMED.findall(said)))
+
+
+def fewer_efforts(complaint: Complaint, efforts: tuple[str, ...], sent: str | None) -> tuple[str, ...]:
+    """The levels of effort without the one that was sent, if it is that which the upstream refuses; else none."""
+    if sent not in efforts or not re.search(rf"\b{re.escape(sent)}\b", complaint.text):
+        return ()
+    return tuple(effort for effort in efforts if effort != sent)
