@@ -275,7 +275,7 @@ def test_all_problems_come_at_once(place: Place) -> None:
         """
         serverport = 1
         [providers.foo]
-        protocol = "openai"
+        protocol = "open_chat"
         [providers.bar]
         preset = "depseek"
         [providers.baz]
@@ -483,16 +483,6 @@ def test_aliases_are_kept_in_order(place: Place) -> None:
         "fast": ("openai/gpt-4o-mini",),
         "claude-*": ("google/gemini-2.5-pro", "openai/gpt-4.1"),
     }
-
-
-def test_protocol_still_to_come_is_warned_of(place: Place) -> None:
-    """What this version cannot translate yet is accepted and said plainly at start."""
-    from llm_to_anthropic.translators.registry import TRANSLATORS
-
-    if "openai_responses" in TRANSLATORS:
-        pytest.skip("this version has the translator")
-    warnings = place.load({**KEY, "OPENAI_API": "responses"}).warnings
-    assert [warning for warning in warnings if "Chat Completions is used" in warning]
 
 
 def test_gemini_is_warned_of_no_more(place: Place) -> None:

@@ -16,7 +16,7 @@ from llm_to_anthropic.config_keys import KeyReader
 from llm_to_anthropic.config_sources import Report, Sources, expand, quoted
 from llm_to_anthropic.config_urls import checked_url
 from llm_to_anthropic.providers.presets import PRESETS
-from llm_to_anthropic.providers.provider import Backend, Credential, Protocol
+from llm_to_anthropic.providers.provider import Backend, Credential, ProviderProtocol
 
 if TYPE_CHECKING:
     from llm_to_anthropic.config_schema import ProviderTable, Schema
@@ -26,7 +26,7 @@ GEMINI = "gemini"
 
 _DEFAULT_VERSIONS: Mapping[Backend, str] = {"dev": "v1beta", "vertex": "v1beta1"}
 _CLAUDE_VERSION = "v1"
-_PUBLISHERS: Mapping[Protocol, str] = {"gemini": "google", "anthropic": "anthropic"}
+_PUBLISHERS: Mapping[ProviderProtocol, str] = {"gemini": "google", "anthropic": "anthropic"}
 _DEFAULT_LOCATION = "global"
 _NO_PROJECT = (
     "is missing: Vertex AI needs the Google Cloud project (or, for Gemini in express mode, an API key and no project)."
@@ -69,7 +69,7 @@ class GoogleReader:
             return wanted
         return "vertex" if name == GEMINI and self._schema.use_vertex_auth else ""
 
-    def account(self, name: str, table: ProviderTable | None, protocol: Protocol) -> VertexAccount:
+    def account(self, name: str, table: ProviderTable | None, protocol: ProviderProtocol) -> VertexAccount:
         """Address and credential of a provider on Vertex AI: of a project, or by an API key alone (express mode)."""
         project, location = (self._setting(name, table, key) for key in ("project", "location"))
         self._check_address(name)
@@ -110,7 +110,7 @@ class GoogleReader:
         shared = self._schema.vertex_project if key == "project" else self._schema.vertex_location
         return Placed(shared.strip(), self._sources.place(f"vertex_{key}"))
 
-    def _key(self, name: str, table: ProviderTable | None, protocol: Protocol) -> _Key | None:
+    def _key(self, name: str, table: ProviderTable | None, protocol: ProviderProtocol) -> _Key | None:
         if table and table.api_key:
             place = f"{self._table(name)}.api_key"
             if protocol == "anthropic":
@@ -153,7 +153,7 @@ class GoogleReader:
                 f"contradicts {key.place}: an API key alone (express mode) reaches no location; take one away.",
             )
 
-    def _root(self, name: str, table: ProviderTable | None, protocol: Protocol, location: str) -> str:
+    def _root(self, name: str, table: ProviderTable | None, protocol: ProviderProtocol, location: str) -> str:
         """Host and version."""
         version = self._version("vertex") if protocol == "gemini" else _CLAUDE_VERSION
         if table and table.base_url:

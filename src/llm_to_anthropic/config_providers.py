@@ -12,7 +12,7 @@ from llm_to_anthropic.config_sources import Report, Sources, did_you_mean, quote
 from llm_to_anthropic.config_tables import overrides
 from llm_to_anthropic.config_urls import base_url_of, url_parts
 from llm_to_anthropic.providers.presets import PRESETS, Preset, find_preset
-from llm_to_anthropic.providers.provider import Backend, Credential, Protocol, Provider
+from llm_to_anthropic.providers.provider import Backend, Credential, Provider, ProviderProtocol
 from llm_to_anthropic.providers.quirks import ChatQuirks, GeminiQuirks, ResponsesQuirks
 
 if TYPE_CHECKING:
@@ -23,11 +23,16 @@ BUILT_IN = ("openai", "gemini", "anthropic")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0"})  # noqa: S104  compared with, not bound to
 _SYNONYMS = frozenset({"google", "models"})
-_QUIRKS: Mapping[Protocol, type[GeminiQuirks | ResponsesQuirks]] = {
-    "gemini": GeminiQuirks,
-    "openai_responses": ResponsesQuirks,
+_QUIRKS: Mapping[ProviderProtocol, tuple[type[ChatQuirks | ResponsesQuirks | GeminiQuirks], ...]] = {
+    "openai": (ChatQuirks, ResponsesQuirks),
+    "openai_chat": (ChatQuirks,),
+    "openai_responses": (ResponsesQuirks,),
+    "gemini": (GeminiQuirks,),
+    "anthropic": (ChatQuirks,),
 }
-"""Those of the other protocols are ChatQuirks."""
+"""Of which API an account's quirks are; where it speaks two, of either."""
+_OPENAI_APIS: Mapping[str, ProviderProtocol] = {"chat": "openai_chat", "responses": "openai_responses"}
+"""Values of OPENAI_API that stand above the choice by model."""
 
 
 class ProviderBuilder:
@@ -78,8 +83,10 @@ class ProviderBuilder:
         vertex = self._google.preset(name, table)
         if vertex:
             return self._on_vertex(name, table, vertex)
-        protocol = (table.protocol if table else None) or PRESETS[name].protocol
-        base_url = self._built_in_url(name, table, protocol)
+        preset_name = self._preset_name(name, table)
+        declared = (table.protocol if table else None) or PRESETS[name].protocol
+        base_url = self._built_in_url(name, table, declared)
+        protocol = declared if table and table.protocol else self._spoken(name, declared, preset_name, base_url)
         credential = self._built_in_key(name, table)
         # A compatible server at another address, a local one above all, may well take no key.
         elsewhere = bool(table and table.base_url) or (name == "openai" and base_url != PRESETS[name].base_url)
@@ -92,7 +99,7 @@ class ProviderBuilder:
             credential=credential,
             models=table.models if table else (),
             quirks=self._quirks(name, table, protocol),
-            preset=self._preset_name(name, table),
+            preset=preset_name,
         )
 
     def _on_vertex(self, name: str, table: ProviderTable | None, preset_name: str) -> Provider:
@@ -111,7 +118,7 @@ class ProviderBuilder:
             backend="vertex",
         )
 
-    def _built_in_url(self, name: str, table: ProviderTable | None, protocol: Protocol) -> str:
+    def _built_in_url(self, name: str, table: ProviderTable | None, protocol: ProviderProtocol) -> str:
         field = f"{name}_base_url"
         given = self._sources.fields.get(field)
         text, place = str(given.value) if given else "", self._sources.place(field)
@@ -123,7 +130,20 @@ class ProviderBuilder:
         default = PRESETS[name].base_url
         return self._base_url(place, text or default, protocol) or default
 
-    def _base_url(self, place: str, text: str, protocol: Protocol) -> str:
+    def _spoken(self, name: str, declared: ProviderProtocol, preset_name: str, base_url: str) -> ProviderProtocol:
+        """What an account speaks whose table leaves it open: of OpenAI's two APIs what OPENAI_API says.
+
+        Without that both where the server is known to have them, else Chat Completions.
+        """
+        if not declared.startswith("openai"):
+            return declared
+        preset = find_preset(preset_name, base_url)
+        has_both = preset is not None and preset.protocol == "openai"
+        if self._schema.openai_api in _OPENAI_APIS and (has_both or name == "openai"):
+            return _OPENAI_APIS[self._schema.openai_api]
+        return "openai" if has_both else "openai_chat"
+
+    def _base_url(self, place: str, text: str, protocol: ProviderProtocol) -> str:
         if protocol == "gemini":
             return self._google.dev_url(place, text)
         return base_url_of(place, text, protocol, self._report)
@@ -151,6 +171,8 @@ class ProviderBuilder:
         if preset is not None and preset.backend == "vertex":
             return self._on_vertex(name, table, preset_name)
         base_url = self._configured_url(name, table, preset, protocol)
+        if table.protocol is None:
+            protocol = self._spoken(name, protocol, preset_name, base_url)
         return Provider(
             name=name,
             protocol=protocol,
@@ -179,11 +201,13 @@ class ProviderBuilder:
             return wanted
         return wanted or (name if name in PRESETS else "")
 
-    def _configured_url(self, name: str, table: ProviderTable, preset: Preset | None, protocol: Protocol) -> str:
+    def _configured_url(
+        self, name: str, table: ProviderTable, preset: Preset | None, protocol: ProviderProtocol
+    ) -> str:
         place = f"{self._place(name)}.base_url"
         if table.base_url:
             return self._base_url(place, table.base_url, protocol)
-        if preset is not None and preset.base_url and preset.protocol == protocol:
+        if preset is not None and preset.base_url and _root(preset.protocol) == _root(protocol):
             return self._base_url(place, preset.base_url, protocol)
         self._report.problem(place, "is missing: the URL of the server.")
         return ""
@@ -201,12 +225,18 @@ class ProviderBuilder:
             self._report.warn(f"{self._place(name)} has no key: set {variable}.")
         return credential
 
-    def _quirks(self, name: str, table: ProviderTable | None, protocol: Protocol) -> tuple[tuple[str, object], ...]:
+    def _quirks(
+        self, name: str, table: ProviderTable | None, protocol: ProviderProtocol
+    ) -> tuple[tuple[str, object], ...]:
         if table is None:
             return ()
         place = f"{self._place(name)}.quirks"
-        kind = _QUIRKS.get(protocol, ChatQuirks)
-        return tuple(overrides(place, table.quirks, kind, self._report).items())
+        kinds = _QUIRKS[protocol]
+        sound: dict[str, object] = {}
+        for field, value in table.quirks.items():
+            kind = next((each for each in kinds if field in each.__struct_fields__), kinds[0])
+            sound |= overrides(place, {field: value}, kind, self._report)
+        return tuple(sound.items())
 
     def _place(self, name: str) -> str:
         return f"{self._sources.place('providers')}.{quoted(name)}"
@@ -219,6 +249,11 @@ class ProviderBuilder:
 def _vendor_wants_key(base_url: str) -> bool:
     preset = find_preset("", base_url)
     return preset is not None and bool(preset.variable)
+
+
+def _root(protocol: ProviderProtocol) -> str:
+    """OpenAI's APIs share a base URL."""
+    return protocol.partition("_")[0]
 
 
 def _backend(base_url: str) -> Backend:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_core import ErrorDetails
 
 from llm_to_anthropic.config_sources import Report, Sources, did_you_mean, quoted
-from llm_to_anthropic.providers.provider import Protocol
+from llm_to_anthropic.providers.provider import ProviderProtocol
 from llm_to_anthropic.settings import PreferredProvider
 
 STRICT_SHAPE = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -49,7 +49,7 @@ class ProviderTable(BaseModel):
     model_config = STRICT_SHAPE
 
     preset: Text = ""
-    protocol: Annotated[Protocol | None, BeforeValidator(_lower)] = None
+    protocol: Annotated[ProviderProtocol | None, BeforeValidator(_lower)] = None
     base_url: Text = ""
     api_key: Text = ""
     project: Text = ""

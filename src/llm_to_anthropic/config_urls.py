@@ -7,17 +7,19 @@ from collections.abc import Mapping
 from urllib.parse import SplitResult, urlsplit
 
 from llm_to_anthropic.config_sources import Report
-from llm_to_anthropic.providers.provider import Protocol
+from llm_to_anthropic.providers.provider import ProviderProtocol
 
-_ENDPOINTS: Mapping[Protocol, tuple[str, ...]] = {
-    "openai_chat": ("/chat/completions",),
-    "openai_responses": ("/responses",),
+_OPENAI = ("/chat/completions", "/responses")
+_ENDPOINTS: Mapping[ProviderProtocol, tuple[str, ...]] = {
+    "openai": _OPENAI,
+    "openai_chat": _OPENAI,
+    "openai_responses": _OPENAI,
     "anthropic": ("/messages", "/v1"),
 }
 """Ends of a URL that the protocol's own paths begin with; they are cut off, in this order."""
 
 
-def base_url_of(place: str, text: str, protocol: Protocol, report: Report) -> str:
+def base_url_of(place: str, text: str, protocol: ProviderProtocol, report: Report) -> str:
     """A base URL as translators want it, without a trailing slash; empty after a problem.
 
     OpenAI's protocols end in a version (`/v1` where no path is given); Anthropic's is cut off, since its

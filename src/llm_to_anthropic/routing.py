@@ -16,8 +16,9 @@ import msgspec
 from llm_to_anthropic.errors import ApiError, ClientError
 from llm_to_anthropic.providers.catalog import limits_for
 from llm_to_anthropic.providers.gemini_families import gemini_quirks_for
+from llm_to_anthropic.providers.openai_apis import served_by
 from llm_to_anthropic.providers.presets import preset_of, quirks_for
-from llm_to_anthropic.providers.provider import ModelLimits, Provider, Route, Target
+from llm_to_anthropic.providers.provider import ModelLimits, Protocol, Provider, Route, Target
 from llm_to_anthropic.providers.quirks import ChatQuirks
 from llm_to_anthropic.providers.responses_families import responses_quirks_for
 from llm_to_anthropic.settings import PreferredProvider, Settings
@@ -271,17 +272,24 @@ class Router:
 
 
 def _target(provider: Provider, model: str) -> Target:
-    limits = limits_for(model)
-    # A provider's own overrides are those of its protocol.
-    match provider.protocol:
+    if provider.protocol != "openai":
+        return _spoken_to(provider, model, provider.protocol)
+    served = served_by(model)
+    target = _spoken_to(provider, model, served.api)
+    if served.alone or served.api == "openai_responses":
+        return target
+    return msgspec.structs.replace(target, for_server_tools=_spoken_to(provider, model, "openai_responses"))
+
+
+def _spoken_to(provider: Provider, model: str, protocol: Protocol) -> Target:
+    base = Target(provider=provider, model=model, protocol=protocol, quirks=ChatQuirks(), limits=limits_for(model))
+    match protocol:
         case "gemini":
-            gemini = gemini_quirks_for(provider, model)
-            return Target(provider=provider, model=model, quirks=ChatQuirks(), limits=limits, gemini=gemini)
+            return msgspec.structs.replace(base, gemini=gemini_quirks_for(provider, model))
         case "openai_responses":
-            responses = responses_quirks_for(provider, model)
-            return Target(provider=provider, model=model, quirks=ChatQuirks(), limits=limits, responses=responses)
+            return msgspec.structs.replace(base, responses=responses_quirks_for(provider, model))
         case _:
-            return Target(provider=provider, model=model, quirks=quirks_for(provider, model), limits=limits)
+            return msgspec.structs.replace(base, quirks=quirks_for(provider, model))
 
 
 def _entry(name: str, target: Target) -> ModelEntry:

@@ -32,7 +32,11 @@ HI: Json = [{"role": "user", "content": "hi"}]
 def target(quirks: ChatQuirks | None = None, *, max_output: int | None = None) -> Target:
     provider = Provider(name="acme", protocol="openai_chat", base_url="http://acme.test", credential=Credential())
     return Target(
-        provider=provider, model="acme-1", quirks=quirks or ChatQuirks(), limits=ModelLimits(max_output=max_output)
+        provider=provider,
+        model="acme-1",
+        protocol="openai_chat",
+        quirks=quirks or ChatQuirks(),
+        limits=ModelLimits(max_output=max_output),
     )
 
 

@@ -37,6 +37,7 @@ def target(quirks: GeminiQuirks | None = None, model: str = MODEL) -> Target:
     return Target(
         provider=provider,
         model=model,
+        protocol="gemini",
         quirks=ChatQuirks(),
         limits=ModelLimits(context_window=1_000_000),
         gemini=quirks or GeminiQuirks(),

@@ -35,6 +35,7 @@ def target(model: str = OLD, *, backend: Backend = "dev", **quirks: object) -> T
     return Target(
         provider=provider,
         model=model,
+        protocol="gemini",
         quirks=ChatQuirks(),
         limits=limits_for(model),
         gemini=gemini_quirks_for(provider, model),

@@ -89,7 +89,7 @@ def _not_tried(provider: Provider) -> str:
         return f"not configured: set {provider.credential.variable}"
     if provider.credential.client:
         return "takes each client's own key, so there is none to try here"
-    if provider.protocol != "anthropic" and provider.protocol not in TRANSLATORS:
+    if provider.protocol not in {"anthropic", "openai", *TRANSLATORS}:
         return f"configured, but this version cannot translate to its protocol ({provider.protocol}) yet"
     return ""
 

@@ -18,6 +18,7 @@ from llm_to_anthropic.providers.provider import Credential, Route, Secret
 from llm_to_anthropic.routing import Router
 from llm_to_anthropic.settings import Settings
 from llm_to_anthropic.translators.anthropic import drop_carriers, replace_model
+from llm_to_anthropic.translators.api_choice import fitting_target
 from llm_to_anthropic.translators.registry import make_translator
 from llm_to_anthropic.translators.translator import Learned, UpstreamRequest
 
@@ -46,7 +47,7 @@ def encode(body: bytes, route: Route) -> tuple[UpstreamRequest, Sequence[Loss]]:
     """The request for the route's first target. Raises ClientError for what cannot be sent at all."""
     envelope = decode_envelope(body)
     target = route.targets[0]
-    if target.provider.protocol == "anthropic":
+    if target.protocol == "anthropic":
         headers = ((b"content-type", b"application/json"), (b"anthropic-version", API_VERSIONS[0].encode()))
         return UpstreamRequest(
             path="/v1/messages", headers=headers, body=drop_carriers(replace_model(body, target.model))
@@ -65,7 +66,7 @@ def encode(body: bytes, route: Route) -> tuple[UpstreamRequest, Sequence[Loss]]:
     asked = client_request(
         call, msgspec.structs.replace(route, requested=envelope.model), stream=envelope.stream is True
     )
-    translator = make_translator(asked, target, Learned())
+    translator = make_translator(asked, fitting_target(target, body), Learned())
     return translator.encode(), translator.losses
 
 

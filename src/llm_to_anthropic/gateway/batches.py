@@ -31,7 +31,7 @@ def _resolved(request: dict[str, Raw], index: int, router: Router) -> bool:
     params = bytes(request["params"])
     requested = msgspec.json.decode(params, type=Envelope).model
     target = router.resolve(requested).targets[0]
-    if target.provider.protocol != "anthropic":
+    if target.protocol != "anthropic":
         raise ClientError(
             "Message Batches are only available for Anthropic models on this proxy: "
             f"requests.{index}.params.model {requested!r} goes to {target.provider.name}/{target.model}"

@@ -23,6 +23,7 @@ from llm_to_anthropic.observers.transcript import Transcript
 from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.routing import ModelEntry, Router
 from llm_to_anthropic.settings import Settings
+from llm_to_anthropic.translators.api_choice import fitting_target
 from llm_to_anthropic.translators.memory import Memory, Remembered
 from llm_to_anthropic.translators.registry import make_translator
 from llm_to_anthropic.translators.request import decode_request
@@ -55,7 +56,7 @@ class Gateway:
         self._passthrough = Passthrough(settings, self._sender)
         self._messages_memory: Memory[Remembered] = Memory()
         self._frames_memory: Memory[object] = Memory()
-        self._learned: dict[tuple[str, str], Learned] = {}
+        self._learned: dict[tuple[str, str, str], Learned] = {}
         self._running: set[asyncio.Task[None]] = set()
 
     def models(self) -> tuple[ModelEntry, ...]:
@@ -125,10 +126,12 @@ class Gateway:
         progress.stream = envelope.stream is True
         route = self._router.resolve(envelope.model)
         target = progress.target = route.targets[0]
-        if target.provider.protocol == "anthropic":
+        if target.protocol == "anthropic":
             await self._passthrough.messages(work, target)
             return
-        await self._translated(work, client_request(work.call, route, stream=progress.stream), target)
+        request = client_request(work.call, route, stream=progress.stream)
+        target = progress.target = fitting_target(target, request.body)
+        await self._translated(work, request, target)
 
     async def _translated(self, work: Work, request: ClientRequest, target: Target) -> None:
         """Sends once, and once more where the upstream's refusal teaches what to leave out."""
@@ -198,7 +201,7 @@ class Gateway:
         route = self._router.resolve(progress.client_model)
         target = progress.target = route.targets[0]
         count = None
-        if target.provider.protocol != "anthropic":
+        if target.protocol != "anthropic":
             count = await self._upstream_count(work, client_request(call, route, stream=False), target)
         elif await self._passthrough.count_tokens(work, target):
             return
@@ -208,6 +211,7 @@ class Gateway:
 
     async def _upstream_count(self, work: Work, request: ClientRequest, target: Target) -> int | None:
         """What the upstream counts; None where it cannot, or not now: an estimate is better than an error."""
+        target = fitting_target(target, request.body)
         translator = make_translator(request, target, self._lessons(target))
         asked = translator.count_request()
         if asked is None:
@@ -233,7 +237,7 @@ class Gateway:
         await self._passthrough.forward(work, self._router)
 
     def _lessons(self, target: Target) -> Learned:
-        key = (target.provider.name, target.model)
+        key = (target.provider.name, target.protocol, target.model)
         learned = self._learned.get(key)
         if learned is None:
             if len(self._learned) >= MAX_LEARNED:

@@ -72,8 +72,8 @@ FAMILIES: tuple[Rule, ...] = (
 
 
 def family_name(model: str) -> str:
-    """The part of a model id that names the model: without vendors in front, in lower case."""
-    return model.rsplit("/", 1)[-1].lower()
+    """The part of a model id that names the model: without vendors or the mark of fine-tuning, in lower case."""
+    return model.rsplit("/", 1)[-1].lower().removeprefix("ft:")
 
 
 def overrides_for(model: str, rules: Iterable[Rule] = FAMILIES) -> dict[str, object]:

@@ -15,12 +15,13 @@ from urllib.parse import urlsplit
 import msgspec
 
 from llm_to_anthropic.providers.families import NOT_REASONING, Overrides, Rule, overrides_for
-from llm_to_anthropic.providers.provider import Backend, Protocol, Provider
+from llm_to_anthropic.providers.provider import Backend, Provider, ProviderProtocol
 from llm_to_anthropic.providers.quirks import ChatQuirks
 
 AuthScheme = Literal["bearer", "api-key", "x-api-key", "x-goog-api-key"]
 
-DEFAULT_AUTH: Mapping[Protocol, AuthScheme] = {
+DEFAULT_AUTH: Mapping[ProviderProtocol, AuthScheme] = {
+    "openai": "bearer",
     "openai_chat": "bearer",
     "openai_responses": "bearer",
     "gemini": "x-goog-api-key",
@@ -48,7 +49,7 @@ class Preset(msgspec.Struct, frozen=True, kw_only=True):
 
     base_url: str = ""
     """Empty: every account has its own, so the configuration must give it."""
-    protocol: Protocol = "openai_chat"
+    protocol: ProviderProtocol = "openai_chat"
     backend: Backend = "dev"
     """"vertex": the address is made of a Google Cloud project and a location."""
     variable: str = ""
@@ -58,7 +59,7 @@ class Preset(msgspec.Struct, frozen=True, kw_only=True):
     hosts: tuple[str, ...] = ()
     """Host names (or wildcards) by which the vendor is recognised under any provider name."""
     own_hosts_only: bool = False
-    """The quirks hold at these hosts alone: a gateway that speaks the same protocol is another server."""
+    """Protocol and quirks hold at these hosts alone: a gateway that speaks alike is another server."""
     quirks: Overrides = {}
     rules: tuple[Rule, ...] = ()
     """Overrides for some of its models, by pattern."""
@@ -100,6 +101,7 @@ _CLAUDE_MODELS = ("claude-opus-5-5", "claude-sonnet-5-5", "claude-haiku-5-5", "c
 PRESETS: Mapping[str, Preset] = {
     "openai": Preset(
         base_url="https://api.openai.com/v1",
+        protocol="openai",
         variable="OPENAI_API_KEY",
         hosts=("api.openai.com", "*.api.openai.com"),
         own_hosts_only=True,
@@ -136,6 +138,7 @@ PRESETS: Mapping[str, Preset] = {
         models=_CLAUDE_MODELS,
     ),
     "azure-openai": Preset(
+        protocol="openai",
         variable="AZURE_OPENAI_API_KEY",
         auth="api-key",
         hosts=("*.openai.azure.com", "*.services.ai.azure.com", "*.cognitiveservices.azure.com"),
@@ -325,6 +328,10 @@ def quirks_for(provider: Provider, model: str) -> ChatQuirks:
     if preset is not None:
         merged.update(preset.quirks)
         merged.update(overrides_for(model, preset.rules))
-    if provider.protocol not in ("gemini", "openai_responses"):  # whose overrides are of quirks of their own
-        merged.update(provider.quirks)
+    merged.update(known_quirks(provider, ChatQuirks))
     return msgspec.convert(merged, ChatQuirks)
+
+
+def known_quirks(provider: Provider, kind: type[msgspec.Struct]) -> Overrides:
+    """The configured overrides that one protocol knows: an account that speaks two has those of both."""
+    return {field: value for field, value in provider.quirks if field in kind.__struct_fields__}

@@ -9,6 +9,8 @@ import msgspec
 from llm_to_anthropic.providers.quirks import ChatQuirks, GeminiQuirks, ResponsesQuirks
 
 Protocol = Literal["openai_chat", "openai_responses", "gemini", "anthropic"]
+ProviderProtocol = Literal["openai", "openai_chat", "openai_responses", "gemini", "anthropic"]
+"""What an account speaks; "openai": both of OpenAI's APIs, and each model is reached by the one that serves it best."""
 Backend = Literal["dev", "vertex"]
 
 
@@ -55,7 +57,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """One configured upstream account."""
 
     name: str
-    protocol: Protocol
+    protocol: ProviderProtocol
     base_url: str
     """Without a trailing slash; paths of the protocol are appended."""
     credential: Credential
@@ -80,10 +82,14 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
     provider: Provider
     model: str
+    protocol: Protocol
+    """The one that is spoken; the provider's own, or one of its two."""
     quirks: ChatQuirks
     limits: ModelLimits
     gemini: GeminiQuirks = GeminiQuirks()
     responses: ResponsesQuirks = ResponsesQuirks()
+    for_server_tools: Target | None = None
+    """The same model by the provider's other API, where only that one runs tools on the server."""
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):

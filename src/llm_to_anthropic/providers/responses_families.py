@@ -10,7 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from llm_to_anthropic.providers.families import NOT_REASONING, Overrides, Rule, overrides_for
-from llm_to_anthropic.providers.presets import COMPATIBLE_RESPONSES, preset_of
+from llm_to_anthropic.providers.presets import COMPATIBLE_RESPONSES, known_quirks, preset_of
 from llm_to_anthropic.providers.provider import Provider
 from llm_to_anthropic.providers.quirks import ResponsesQuirks
 
@@ -20,7 +20,6 @@ _OF_EVERY_API = ("efforts", "sampling")
 
 FAMILIES: tuple[Rule, ...] = (
     ("gpt-[34]*", NOT_REASONING),
-    ("ft:gpt-[34]*", NOT_REASONING),
     ("chatgpt-*", NOT_REASONING),
     ("o[1-9]*", _REASONING),
     ("gpt-[5-9]*", _REASONING),
@@ -42,5 +41,5 @@ def responses_quirks_for(provider: Provider, model: str) -> ResponsesQuirks:
     everywhere = overrides_for(model)
     merged.update({field: everywhere[field] for field in _OF_EVERY_API if field in everywhere})
     merged.update(overrides_for(model, FAMILIES))
-    merged.update(provider.quirks)
+    merged.update(known_quirks(provider, ResponsesQuirks))
     return msgspec.convert(merged, ResponsesQuirks)

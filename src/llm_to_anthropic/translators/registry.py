@@ -15,11 +15,11 @@ TRANSLATORS: Mapping[str, TranslatorFactory] = {"openai_chat": OpenAIChatTransla
 
 def make_translator(request: ClientRequest, target: Target, learned: Learned) -> Translator:
     """The translator of the target's protocol. Raises ApiError 501 where there is none."""
-    factory = TRANSLATORS.get(target.provider.protocol)
+    factory = TRANSLATORS.get(target.protocol)
     if factory is None:
         raise ApiError(
             501,
-            f"provider {target.provider.name} speaks {target.provider.protocol}, which this version does not "
+            f"provider {target.provider.name} speaks {target.protocol}, which this version does not "
             "translate to yet; use an OpenAI Chat Completions, a Gemini or an Anthropic provider",
             type="api_error",
             headers={"x-should-retry": "false"},
