@@ -97,7 +97,7 @@ def encode_known(client: ClientRequest, target: Target, learned: Learned) -> Cha
         return _Encoder(decode_fields(client.body), client, target).frame(used_tools)
 
     learned_quirks = str(learned.quirks) if learned.quirks else ""
-    scope = ("chat", target.provider.name, target.model, learned_quirks)
+    scope = (target.protocol, target.provider.name, target.model, learned_quirks)
     filled = fill_frame(client, learned, scope, new_renderer, new_frame)
     if filled is None:
         return None
