@@ -14,6 +14,8 @@ STREAM = (
     'data: {"a":1}\n\n'
     'data:{"no":"space"}\n\n'
     'event: chunk\nid: 7\ndata: {"named":true}\n\n'
+    'event: name\ndata: {"plain":1}\n\n'
+    "event: name\ndata: \n\n"
     "data: one\ndata: two\n\n"
     "\n\n"
     'data: {"u":"\u2028 \u0085 é 🙂"}\n\n'
@@ -24,6 +26,7 @@ EVENTS = [
     b'{"a":1}',
     b'{"no":"space"}',
     b'{"named":true}',
+    b'{"plain":1}',
     b"one\ntwo",
     '{"u":"\u2028 \u0085 é 🙂"}'.encode(),
     b"[DONE]",
