@@ -18,7 +18,7 @@ _DELTA_BLOCKS = {
     "input_json_delta": ("tool_use", "partial_json"),
     "citations_delta": ("text", "citation"),
 }
-_WITH_INPUT = ("tool_use", "server_tool_use")
+_WITH_INPUT = ("tool_use", "server_tool_use", "mcp_tool_use")
 
 
 def parse_events(stream: bytes) -> list[Event]:

@@ -13,6 +13,9 @@ from msgspec import Raw
 from llm_to_anthropic.errors import ApiError
 from llm_to_anthropic.exchange import Usage
 from llm_to_anthropic.wire.anthropic import (
+    Container,
+    OutMcpResult,
+    OutMcpToolUse,
     OutSearchResults,
     OutServerToolUse,
     OutText,
@@ -407,3 +410,78 @@ def test_usage_counts_server_tools() -> None:
     usage = whole(script)["usage"]
     assert isinstance(usage, dict)
     assert usage["server_tool_use"] == counts
+
+
+CITATION = SearchCitation(url="https://a.test", title="A", cited_text="seen", encrypted_index="x")
+SAID: dict[str, tuple[tuple[str, ...], list[tuple[str, int]]]] = {
+    "text goes on in a block of its own": (("It is.", "[cite]", " More."), [("It is.", 1), (" More.", 0)]),
+    "several citations": (("It is.", "[cite]", "[cite]", "More."), [("It is.", 2), ("More.", 0)]),
+    "white space waits for the text that it precedes": (
+        ("It is.", "[cite]", "\n", "\n", "- More."),
+        [("It is.", 1), ("\n\n- More.", 0)],
+    ),
+    "white space without text stays": (("It is.", "[cite]", "\n\n"), [("It is.\n\n", 1)]),
+    "white space between citations stays": (
+        ("It is.", "[cite]", "\n", "[cite]", "More."),
+        [("It is.", 2), ("\nMore.", 0)],
+    ),
+    "nothing to cite": (("[cite]", "It is."), [("It is.", 0)]),
+}
+
+
+@pytest.mark.parametrize(("said", "blocks"), SAID.values(), ids=SAID)
+def test_citations_mark_the_text_before_them(said: tuple[str, ...], blocks: list[tuple[str, int]]) -> None:
+    """A citation belongs to the open text; only other text than white space begins a new block."""
+
+    def script(writer: MessageWriter) -> None:
+        for piece in said:
+            if piece == "[cite]":
+                writer.citation(CITATION)
+            else:
+                writer.text(piece)
+        writer.finish("end_turn", USAGE)
+
+    events = streamed(script)
+    assert grammar_problems(events) == []
+    for message in (rebuild(events), whole(script)):
+        found = message["content"]
+        assert isinstance(found, list)
+        assert [(block["text"], len(block.get("citations") or ())) for block in found] == blocks
+
+
+def test_ended_text_is_a_block_of_its_own() -> None:
+    """Two messages of an upstream that follow each other are two texts, and an end without text is nothing."""
+
+    def script(writer: MessageWriter) -> None:
+        writer.end_text()
+        writer.text("Let me see.")
+        writer.end_text()
+        writer.end_text()
+        writer.text("Done.")
+        writer.finish("end_turn", USAGE)
+
+    assert [block["text"] for block in content(script)] == ["Let me see.", "Done."]
+
+
+def test_message_tells_where_code_ran() -> None:
+    """The container stands in the last delta of a stream and in a whole message, and in no other message."""
+    container = Container("cntr_1", "2026-01-01T00:20:00Z")
+    for message in (
+        rebuild(streamed(lambda writer: writer.finish("end_turn", USAGE, container=container))),
+        whole(lambda writer: writer.finish("end_turn", USAGE, container=container)),
+    ):
+        assert message["container"] == {"id": "cntr_1", "expires_at": "2026-01-01T00:20:00Z"}
+    assert "container" not in whole(lambda writer: writer.finish("end_turn", USAGE))
+
+
+def test_calls_of_mcp_servers() -> None:
+    """A call of an MCP server's tool streams its input, and its result stands whole behind it."""
+
+    def script(writer: MessageWriter) -> None:
+        writer.whole_block(OutMcpToolUse("mcptoolu_1", "look", "wiki", Raw(b'{"at":1}')))
+        writer.whole_block(OutMcpResult("mcptoolu_1", is_error=False, content=[OutText("found")]))
+        writer.finish("end_turn", USAGE)
+
+    call, result = content(script)
+    assert (call["type"], call["server_name"], call["input"]) == ("mcp_tool_use", "wiki", {"at": 1})
+    assert (result["type"], result["is_error"]) == ("mcp_tool_result", False)

@@ -8,7 +8,7 @@ Source: the types of the anthropic Python SDK 2.12 and platform.claude.com, Mess
 from __future__ import annotations
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw, UnsetType
 
 NO_RAW = Raw()
 """The default of a raw field: absent. `bool(field)` is False for it."""
@@ -313,9 +313,13 @@ class SearchResult(msgspec.Struct, tag="web_search_result", kw_only=True):
     page_age: str | None = None
 
 
+class SearchError(msgspec.Struct, tag="web_search_tool_result_error"):
+    error_code: str
+
+
 class OutSearchResults(msgspec.Struct, tag="web_search_tool_result"):
     tool_use_id: str
-    content: list[SearchResult]
+    content: list[SearchResult] | SearchError
 
 
 class FetchedDocument(msgspec.Struct, tag="document", kw_only=True):
@@ -354,9 +358,34 @@ class OutCodeResult(msgspec.Struct, tag="code_execution_tool_result"):
     content: CodeResult | CodeError
 
 
-WholeBlock = OutText | OutServerToolUse | OutSearchResults | OutFetchResult | OutCodeResult
+class OutMcpToolUse(msgspec.Struct, tag="mcp_tool_use"):
+    """A call of a tool of an MCP server, which the upstream made itself."""
+
+    id: str
+    name: str
+    server_name: str
+    input: Raw
+
+
+class OutMcpResult(msgspec.Struct, tag="mcp_tool_result"):
+    tool_use_id: str
+    is_error: bool
+    content: list[OutText]
+
+
+WholeBlock = (
+    OutText | OutServerToolUse | OutSearchResults | OutFetchResult | OutCodeResult | OutMcpToolUse | OutMcpResult
+)
 """Blocks that are complete when they are written."""
 OutBlock = WholeBlock | OutThinking | OutToolUse
+
+
+class Container(msgspec.Struct):
+    """Where the upstream ran code."""
+
+    id: str
+    expires_at: str
+    """RFC 3339."""
 
 
 class Message(msgspec.Struct, kw_only=True):
@@ -370,4 +399,5 @@ class Message(msgspec.Struct, kw_only=True):
     stop_reason: str | None = None
     stop_sequence: str | None = None
     stop_details: StopDetails | None = None
+    container: Container | UnsetType = UNSET
     usage: MessageUsage

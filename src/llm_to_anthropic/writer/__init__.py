@@ -1,0 +1,11 @@
+"""The message writer: the only code that emits Anthropic stream events, and the owner of every rule of their order.
+
+Two writers share the rules: one emits events, the other builds the whole message, so that both always agree.
+"""
+
+from llm_to_anthropic.writer.sound import sound
+from llm_to_anthropic.writer.stream import PING, StreamWriter, error_event
+from llm_to_anthropic.writer.whole import WholeWriter
+from llm_to_anthropic.writer.writer import MessageWriter
+
+__all__ = ["PING", "MessageWriter", "StreamWriter", "WholeWriter", "error_event", "sound"]
