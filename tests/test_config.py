@@ -155,7 +155,7 @@ def test_every_variable_is_accepted(place: Place) -> None:
     assert (settings.host, settings.port, settings.workers) == ("127.0.0.1", 9000, 2)
     assert (settings.preferred_provider, settings.big_model, settings.small_model) == ("google", "big", "small")
     assert (settings.verbose, settings.strict, settings.allow_unauthenticated) == (True, True, False)
-    assert [key.reveal() for key in settings.client_keys] == ["client-key", "other-key"]
+    assert [key.secret.reveal() for key in settings.client_keys] == ["client-key", "other-key"]
     assert (settings.allowed_hosts, settings.allowed_origins) == (("a.test", "b.test"), ("https://a.test",))
     assert settings.providers["anthropic"].base_url == "http://localhost:1"
 
@@ -473,7 +473,41 @@ def test_two_keys_of_a_client_are_warned_of(place: Place) -> None:
 def test_client_keys_in_the_file_are_references(place: Place) -> None:
     """In the file client keys are named by where they are kept."""
     settings = place.toml('proxy_api_keys = ["env:A"]\n').load({**KEY, "A": "client-key"})
-    assert [key.reveal() for key in settings.client_keys] == ["client-key"]
+    assert [key.secret.reveal() for key in settings.client_keys] == ["client-key"]
+
+
+HASH = "sha256:" + "0a" * 32
+
+
+@pytest.mark.parametrize(
+    ("entry", "name", "key"),
+    [
+        pytest.param("client-key", "", "client-key", id="key"),
+        pytest.param("alice=client-key", "alice", "client-key", id="named_key"),
+        pytest.param(HASH, "", HASH, id="hash"),
+        pytest.param(f"team.a-1 = {HASH}", "team.a-1", HASH, id="named_hash"),
+        pytest.param("Y2xpZW50LWtleQ==", "", "Y2xpZW50LWtleQ==", id="base64"),
+    ],
+)
+def test_client_keys_may_be_named_and_hashed(place: Place, entry: str, name: str, key: str) -> None:
+    """An entry is a key or its hash, behind a name or not; the equals signs of base64 make no name."""
+    (client_key,) = place.load({**KEY, "PROXY_API_KEYS": entry}).client_keys
+    assert (client_key.name, client_key.secret.reveal()) == (name, key)
+
+
+def test_client_keys_in_the_file_may_be_named_and_hashed(place: Place) -> None:
+    """In the file a hash may stand itself, since it is no key; keys stay references."""
+    place.toml(f'proxy_api_keys = ["alice=env:A", "bob={HASH}", "{HASH}"]\n')
+    keys = place.load({**KEY, "A": "client-key"}).client_keys
+    assert [(key.name, key.secret.reveal()) for key in keys] == [("alice", "client-key"), ("bob", HASH), ("", HASH)]
+
+
+@pytest.mark.parametrize("entry", ["sha256:", "sha256:0a", "alice=sha256:" + "0g" * 32, HASH + "00"])
+def test_malformed_hash_is_no_key(place: Place, entry: str) -> None:
+    """A hash that none of any key can be is refused at start, and not taken for a key."""
+    assert place.problems({**KEY, "PROXY_API_KEYS": entry}) == [
+        "environment: PROXY_API_KEYS holds a hash that is not sha256: and 64 hexadecimal digits."
+    ]
 
 
 def test_aliases_are_kept_in_order(place: Place) -> None:

@@ -9,11 +9,14 @@ from pathlib import Path
 
 from llm_to_anthropic.config_sources import Report, Sources, expand
 from llm_to_anthropic.providers.provider import Credential, Secret
+from llm_to_anthropic.settings import HASHED, ClientKey
 
 REFERENCES = '"env:NAME", "file:PATH" or "client"'
 
 _KEY = re.compile(r"[!-~]+")
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
+_NAMED = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]{0,63})\s*=(.*[^=\s].*)")
+_HASH = re.compile(HASHED + "[0-9a-fA-F]{64}")
 
 
 class KeyReader:
@@ -51,15 +54,26 @@ class KeyReader:
                 self._report.problem(place, f"must be {REFERENCES}: a key itself does not belong in this file.")
                 return Credential(variable=variable or place)
 
-    def client_keys(self, keys: tuple[str, ...]) -> tuple[Secret, ...]:
-        """PROXY_API_KEYS: the keys themselves, but references in the TOML file."""
+    def client_keys(self, entries: tuple[str, ...]) -> tuple[ClientKey, ...]:
+        """PROXY_API_KEYS: keys or their hashes, in the TOML file references to keys, each as `NAME=` if it has one."""
+        read = [self._client_key(entry) for entry in entries]
+        return tuple(key for key in read if key is not None)
+
+    def _client_key(self, entry: str) -> ClientKey | None:
         place = self._sources.place("proxy_api_keys")
         given = self._sources.fields.get("proxy_api_keys")
-        if given is not None and given.from_file:
-            read = [self.reference(place, key, "").key for key in keys]
+        named = _NAMED.fullmatch(entry)
+        name, text = (named[1], named[2].strip()) if named else ("", entry)
+        if given is not None and given.from_file and not text.startswith(HASHED):
+            secret = self.reference(place, text, "").key
         else:
-            read = [self._credential(self._clean(place, key), "").key for key in keys]
-        return tuple(key for key in read if key is not None)
+            secret = self._credential(self._clean(place, text), "").key
+        if secret is None:
+            return None
+        if secret.reveal().startswith(HASHED) and not _HASH.fullmatch(secret.reveal()):
+            self._report.problem(place, "holds a hash that is not sha256: and 64 hexadecimal digits.")
+            return None
+        return ClientKey(secret=secret, name=name)
 
     def _from_variable(self, place: str, name: str) -> str:
         key = self._sources.variables.get(name, "")

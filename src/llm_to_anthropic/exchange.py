@@ -50,5 +50,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     stop_reason: str | None = None
     losses: tuple[Loss, ...] = ()
     session_id: str = ""
+    client_key: str = ""
+    """The name of the client key that was presented; empty where it has none."""
     error: str = ""
     """The error's sentence, for the log."""

@@ -47,6 +47,18 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """From one address other than this machine's; 0: no limit, for a server behind a reverse proxy."""
 
 
+HASHED = "sha256:"
+"""A client key of which only the SHA-256 is known begins so; 64 hexadecimal digits follow."""
+
+
+class ClientKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key that clients may present: itself, or its hash (`sha256:...`)."""
+
+    secret: Secret
+    name: str = ""
+    """What the log calls whoever has it."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that is configured."""
 
@@ -64,7 +76,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     credential are listed too, so that errors can name the variable to set (`Credential.variable`)."""
     aliases: Mapping[str, tuple[str, ...]]
     """[models]: name or wildcard -> "provider/model", the first primary."""
-    client_keys: tuple[Secret, ...] = ()
+    client_keys: tuple[ClientKey, ...] = ()
     """PROXY_API_KEYS: keys that clients must present."""
     allow_unauthenticated: bool = False
     allowed_hosts: tuple[str, ...] = ()

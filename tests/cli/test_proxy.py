@@ -13,7 +13,7 @@ import pytest
 
 from llm_to_anthropic.cli.proxy import paste_lines, startup_text
 from llm_to_anthropic.providers.provider import Credential, Provider, Secret
-from llm_to_anthropic.settings import Settings
+from llm_to_anthropic.settings import ClientKey, Settings
 from tests.running import run_command, running_proxy
 
 KEY = {"OPENAI_API_KEY": "test-key"}
@@ -35,7 +35,7 @@ def settings(*, client_keys: tuple[str, ...] = ()) -> Settings:
     return Settings(
         providers={"openai": openai, "anthropic": anthropic},
         aliases={},
-        client_keys=tuple(Secret(key) for key in client_keys),
+        client_keys=tuple(ClientKey(secret=Secret(key)) for key in client_keys),
     )
 
 

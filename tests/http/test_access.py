@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import time
+
 import pytest
 
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.http.access import Access
 from llm_to_anthropic.providers.provider import Secret
+from llm_to_anthropic.settings import ClientKey
 from tests.http.fake import front, settings
 
-KEYS = (Secret("client-key"), Secret("client-kéy-2"))
+KEYS = tuple(ClientKey(secret=Secret(key)) for key in ("client-key", "client-kéy-2"))
+HASH = hashlib.sha256(b"hashed-key").hexdigest()
+HASHED_KEY = ClientKey(secret=Secret("sha256:" + HASH), name="alice")
 PAGE = "https://page.example"
 
 
@@ -50,6 +56,9 @@ async def test_one_valid_key_is_enough(headers: dict[str, str]) -> None:
         pytest.param({"x-api-key": "cliënt-key"}, id="not_ascii"),
         pytest.param({"x-api-key": "client-ke"}, id="prefix"),
         pytest.param({"x-api-key": "client-key" * 5000}, id="50_kb"),
+        pytest.param({"x-api-key": HASH}, id="hash_of_a_key"),
+        pytest.param({"x-api-key": "sha256:" + HASH}, id="hash_as_configured"),
+        pytest.param({"x-api-key": "sha256:"}, id="no_hash"),
         pytest.param({"authorization": "Basic client-key"}, id="basic"),
         pytest.param({"authorization": "client-key"}, id="no_scheme"),
     ],
@@ -64,6 +73,44 @@ async def test_without_a_valid_key_nothing_is_served(headers: dict[str, str], pa
     assert answer.header("x-should-retry") == "false"
     assert "PROXY_API_KEYS" in answer.json()["error"]["message"]
     assert (record.status, server.gateway.calls) == (401, [])
+
+
+async def test_key_of_which_only_the_hash_is_known_opens_the_door() -> None:
+    """A configuration that holds no key serves whoever has the key, and the log calls them by its name."""
+    async with front(client_keys=(*KEYS, HASHED_KEY)) as server:
+        answer = await server.post({"x-api-key": "hashed-key"})
+        await server.request("GET", "/v1/models", {"x-api-key": "hashed-key"})
+        call, record = server.gateway.calls[0], server.gateway.exchanges[0]
+    assert answer.status == 200
+    assert (call.client_key, record.client_key) == ("alice", "alice")
+    assert call.header(b"x-api-key") == "hashed-key"
+    assert (b"x-api-key", b"hashed-key") not in call.headers
+
+
+@pytest.mark.parametrize(
+    ("key", "status"),
+    [
+        pytest.param(b"", 401, id="empty"),
+        pytest.param(b"\xff\xfe\x80", 401, id="no_text"),
+        pytest.param("клюю́ч".encode(), 401, id="not_ascii"),
+        pytest.param(b"k" * 60_000, 401, id="60_kb"),
+        pytest.param(b"k" * 1_000_000, 431, id="1_mb"),
+        pytest.param(b"client-key\0", 400, id="nul"),
+    ],
+)
+async def test_odd_keys_are_refused_quickly(key: bytes, status: int) -> None:
+    """Whatever is sent as a key gets its 4xx within milliseconds, never a 500."""
+    request = b"POST /v1/messages HTTP/1.1\r\nhost: localhost\r\nx-api-key: %b\r\ncontent-length: 2\r\n\r\n{}" % key
+    async with front(client_keys=(*KEYS, HASHED_KEY)) as server:
+        took = []
+        for _ in range(5):
+            async with server.connect() as client:
+                began = time.perf_counter()
+                await client.send(request)
+                answer = await client.response()
+                took.append(time.perf_counter() - began)
+    assert answer.error[0] == status
+    assert min(took) < 0.005
 
 
 @pytest.mark.parametrize(
@@ -114,7 +161,7 @@ async def test_open_access_is_possible() -> None:
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"])
 def test_loopback_addresses_are_served(address: str) -> None:
     """Any address of loopback is this machine."""
-    assert Access(settings()).authenticate({"client": (address, 50000)}, {}) == ()
+    assert Access(settings()).authenticate({"client": (address, 50000)}, {}) == ((), "")
 
 
 @pytest.mark.parametrize("address", ["192.0.2.1", "::ffff:192.0.2.1", "2001:db8::1", "10.127.0.1"])

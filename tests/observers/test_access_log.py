@@ -14,7 +14,7 @@ from llm_to_anthropic.exchange import Exchange, Loss, Usage
 from llm_to_anthropic.observers.access_log import AccessLog, configure_logging
 from llm_to_anthropic.observers.transcript import Transcript, shortened
 from llm_to_anthropic.providers.provider import Secret
-from llm_to_anthropic.settings import Settings
+from llm_to_anthropic.settings import ClientKey, Settings
 
 CANARY = "canary-client-key"
 
@@ -23,7 +23,9 @@ CANARY = "canary-client-key"
 def log() -> Iterator[io.StringIO]:
     handlers, level = logging.root.handlers[:], logging.root.level
     out = io.StringIO()
-    configure_logging(Settings(providers={}, aliases={}, client_keys=(Secret(CANARY),), verbose=True), out)
+    configure_logging(
+        Settings(providers={}, aliases={}, client_keys=(ClientKey(secret=Secret(CANARY)),), verbose=True), out
+    )
     yield out
     structlog.reset_defaults()
     logging.root.handlers[:], logging.root.level = handlers, level

@@ -26,6 +26,8 @@ class Call(msgspec.Struct, kw_only=True):
     body: bytes
     started: float
     """`time.monotonic()` at the request's arrival."""
+    client_key: str = ""
+    """The name of the client key that was presented."""
 
     found: Mapping[bytes, bytes]
     """The same headers by name, the last of repeated ones."""

@@ -81,5 +81,6 @@ class Progress:
             stop_reason=self.stop_reason,
             losses=tuple(self.losses),
             session_id=call.header(b"x-claude-code-session-id"),
+            client_key=call.client_key,
             error=self.error,
         )

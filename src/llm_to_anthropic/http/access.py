@@ -20,7 +20,7 @@ from starlette.types import Scope
 
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.gateway.call import Headers
-from llm_to_anthropic.settings import Settings
+from llm_to_anthropic.settings import HASHED, ClientKey, Settings
 
 FORWARDING = frozenset(
     (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"via")
@@ -38,6 +38,8 @@ USUAL_HEADERS = (
 )
 PREFLIGHT_AGE_S = b"600"
 MAX_KNOWN_HOSTS = 256
+PREFIX = 8
+"""Bytes of a digest by which keys are looked up."""
 
 NO_HEADERS: Headers = []
 NOT_RETRIED = {"x-should-retry": "false"}
@@ -62,7 +64,7 @@ class Access:
     """The checks of every request, compiled from the settings. Cheap: a few microseconds for all."""
 
     def __init__(self, settings: Settings) -> None:
-        self._digests = tuple(_digest(key.reveal().encode()) for key in settings.client_keys)
+        self._keys = _by_prefix(settings.client_keys)
         self._open = settings.allow_unauthenticated
         self._names = frozenset(_names(settings.host, settings.allowed_hosts))
         self._suffixes = tuple(_suffixes(settings.allowed_hosts))
@@ -90,7 +92,7 @@ class Access:
         if match is None:
             raise _bad_host("the Host header is malformed")
         name = match[1].lower().rstrip(".")
-        if self._digests or name in self._names or name.endswith(self._suffixes) or _is_address(name):
+        if self._keys or name in self._names or name.endswith(self._suffixes) or _is_address(name):
             return
         raise ClientError(
             f"this proxy does not answer to the host name {name!r}: add it to ALLOWED_HOSTS "
@@ -118,27 +120,29 @@ class Access:
             ]
         raise _foreign_origin(repr(text[:100]))
 
-    def authenticate(self, scope: Scope, found: Mapping[bytes, bytes]) -> tuple[bytes, ...]:
-        """The names of the headers that carried a valid client key. Raises ClientError (401).
+    def authenticate(self, scope: Scope, found: Mapping[bytes, bytes]) -> tuple[tuple[bytes, ...], str]:
+        """The names of the headers that carried a valid client key, and that key's own. Raises ClientError (401).
 
         Either of `x-api-key` and `Authorization: Bearer` is enough. The time does not tell which key came close.
         """
-        if not self._digests:
+        if not self._keys:
             if self._open or (_from_loopback(scope) and FORWARDING.isdisjoint(found)):
-                return ()
+                return (), ""
             raise _unauthenticated(_LOOPBACK_ONLY)
         presented = _presented(found)
-        valid = tuple(name for name, key in presented if self._is_key(key))
-        if valid:
-            return valid
+        known = {header: name for header, key in presented if (name := self._name_of(key)) is not None}
+        if known:
+            return tuple(known), max(known.values())  # a key with a name says more than one without
         raise _unauthenticated(_KEY_WRONG if presented else _KEY_MISSING)
 
-    def _is_key(self, key: bytes) -> bool:
-        presented = _digest(key)
-        valid = False
-        for digest in self._digests:
-            valid |= hmac.compare_digest(digest, presented)
-        return valid
+    def _name_of(self, key: bytes) -> str | None:
+        """The name of a client key, which may be empty; None for what is no client key."""
+        presented = hashlib.sha256(key).digest()
+        found = None
+        for digest, name in self._keys.get(presented[:PREFIX], ()):
+            if hmac.compare_digest(digest, presented):
+                found = name
+        return found
 
 
 def preflight_headers(found: Mapping[bytes, bytes]) -> Headers:
@@ -160,9 +164,22 @@ def _presented(found: Mapping[bytes, bytes]) -> list[tuple[bytes, bytes]]:
     return keys
 
 
-def _digest(key: bytes) -> bytes:
-    # Digests have one length, so comparing them tells nothing about the key's.
-    return hashlib.sha256(key).digest()
+def _by_prefix(keys: Iterable[ClientKey]) -> dict[bytes, list[tuple[bytes, str]]]:
+    """Digests and names of client keys by the digests' first bytes: a thousand keys cost no more than one.
+
+    Digests have one length, and nobody can choose one: neither comparing nor looking them up tells of the keys.
+    """
+    table: dict[bytes, list[tuple[bytes, str]]] = {}
+    for key in keys:
+        digest = _digest(key.secret.reveal())
+        table.setdefault(digest[:PREFIX], []).append((digest, key.name))
+    return table
+
+
+def _digest(key: str) -> bytes:
+    if key.startswith(HASHED):
+        return bytes.fromhex(key.removeprefix(HASHED))
+    return hashlib.sha256(key.encode()).digest()
 
 
 def _names(host: str, allowed: Iterable[str]) -> Iterable[str]:

@@ -56,7 +56,7 @@ class App:
             if answer is None or scope["method"] != "POST":
                 await self._ordinary(cycle)
                 return
-            cycle.keys = self._access.authenticate(scope, found)
+            cycle.keys, cycle.client_key = self._access.authenticate(scope, found)
             check_json(found)
             await self._hand_over(cycle, answer)
         except ApiError as error:
@@ -92,6 +92,7 @@ class App:
             found=found,
             body=body,
             started=cycle.started,
+            client_key=cycle.client_key,
         )
         cycle.handed_over = True
         await answer(call, cycle)
@@ -103,7 +104,7 @@ class App:
             await cycle.whole(204, preflight_headers(found), b"")
             return
         if path not in OPEN_PATHS:
-            cycle.keys = self._access.authenticate(scope, found)
+            cycle.keys, cycle.client_key = self._access.authenticate(scope, found)
         if path in self._direct:
             raise wrong_method(scope, ["POST"])
         scope["app"] = self  # so that the router raises a 405 instead of answering in plain text

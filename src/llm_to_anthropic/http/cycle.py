@@ -22,6 +22,8 @@ class Cycle(ABC):
 
     keys: tuple[bytes, ...] = ()
     """Names of the headers that carried a valid client key."""
+    client_key = ""
+    """The name of that key."""
     handed_over = False
     """The gateway has it, and records it."""
     refused: ApiError | None = None

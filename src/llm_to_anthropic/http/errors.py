@@ -60,6 +60,7 @@ class Failures:
                 status=status,
                 outcome=outcome,
                 duration_ms=round((time.monotonic() - cycle.started) * 1e3, 2),
+                client_key=cycle.client_key,
                 error=error,
             )
         )

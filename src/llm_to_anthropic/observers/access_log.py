@@ -18,7 +18,7 @@ from structlog.typing import EventDict, FilteringBoundLogger, Processor, Wrapped
 from llm_to_anthropic.exchange import Exchange
 from llm_to_anthropic.observers.log_sink import LogSink, SinkLoggers
 from llm_to_anthropic.observers.redaction import Redactor
-from llm_to_anthropic.settings import Settings
+from llm_to_anthropic.settings import HASHED, Settings
 
 _SERVER_FAULT = 500
 
@@ -47,6 +47,7 @@ class AccessLine(msgspec.Struct, omit_defaults=True, kw_only=True, tag_field="ev
     losses: list[str] | None = None
     upstream_request_id: str = ""
     session_id: str = ""
+    client_key: str = ""
     error: str = ""
 
 
@@ -101,6 +102,7 @@ def access_line(exchange: Exchange) -> AccessLine:
         stop_reason=exchange.stop_reason,
         upstream_request_id=exchange.upstream_request_id,
         session_id=exchange.session_id,
+        client_key=exchange.client_key,
         error=exchange.error,
     )
     if exchange.provider:
@@ -163,7 +165,10 @@ def _plain(value: object) -> object:
 def known_secrets(settings: Settings) -> list[str]:
     """Every secret of the configuration."""
     keys = [provider.credential.key for provider in settings.providers.values()]
-    return [key.reveal() for key in (*keys, *settings.client_keys) if key]
+    known = [key.reveal() for key in keys if key]
+    for client_key in settings.client_keys:
+        known += (client_key.secret.reveal(), client_key.secret.reveal().removeprefix(HASHED))
+    return known
 
 
 class _Bridge(logging.Handler):
