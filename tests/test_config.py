@@ -531,6 +531,15 @@ def test_timeouts_and_limits_are_read(place: Place) -> None:
     assert settings.limits == Limits(max_headers=7)
 
 
+def test_a_provider_has_time_limits_of_its_own(place: Place) -> None:
+    """`[providers.NAME.timeouts]` goes over `[timeouts]`, for the limits of a request to an upstream alone."""
+    text = "[timeouts]\nidle_s = 7\n[providers.ollama.timeouts]\nfirst_event_s = 600\n"
+    [target] = Router(place.toml(text).load()).resolve("ollama/gemma3").targets
+    assert (target.timeouts.first_event_s, target.timeouts.idle_s) == (600.0, 7.0)
+    [problem] = place.toml("[providers.ollama.timeouts]\nping_s = 1\n").problems()
+    assert problem.startswith(f"{FILE_NAME}: providers.ollama.timeouts.ping_s is not a known key.")
+
+
 @pytest.mark.parametrize(
     "text", ["idle_s = nan", "idle_s = inf", "idle_s = -1", "idle_s = true", 'idle_s = "5"', "idle_s = [1]"]
 )

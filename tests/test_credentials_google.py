@@ -75,7 +75,7 @@ async def credentials(provider: Provider, clock: Callable[[], float] = time.time
 
 @asynccontextmanager
 async def gateway(provider: Provider, records: Records | None = None) -> AsyncIterator[Gateway]:
-    timeouts = Timeouts(first_byte_s=5.0, idle_s=5.0, total_s=20.0)
+    timeouts = Timeouts(first_event_s=5.0, idle_s=5.0, total_s=20.0)
     aliases = {"claude-x": (f"{provider.name}/claude-x",)}
     settings = Settings(providers={provider.name: provider}, aliases=aliases, timeouts=timeouts)
     running = Gateway(settings, Upstream(timeouts, environ={}), [records] if records else [])

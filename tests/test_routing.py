@@ -299,3 +299,19 @@ def test_client_credential_is_usable() -> None:
         credential=Credential(client=True, variable="ANTHROPIC_API_KEY"),
     )
     assert where(router("anthropic", providers=providers), "opus") == ["anthropic/opus"]
+
+
+@pytest.mark.parametrize(
+    ("model", "first_event_s"),
+    [
+        ("openai/gpt-4.1", 120.0),
+        ("openai/o3", 300.0),
+        ("local/llama3", 120.0),
+        ("local/qwen3-coder", 300.0),
+        ("gemini/gemini-2.5-pro", 300.0),
+        ("anthropic/claude-sonnet-5-5", 300.0),
+    ],
+)
+def test_models_that_reason_may_begin_later(model: str, first_event_s: float) -> None:
+    """A model that thinks before it speaks has longer for its first event."""
+    assert router().resolve(model).targets[0].timeouts.first_event_s == first_event_s

@@ -38,7 +38,7 @@ async def gateway(tmp_path: Path, upstream: ScriptedUpstream) -> AsyncIterator[G
     """A gateway with Claude on Vertex AI under the name claude, which an alias reaches too."""
     async with ScriptedUpstream(Script(otherwise=numbered_tokens)) as token_server:
         provider = claude_on_vertex(upstream.url, service_account(tmp_path, token_server))
-        timeouts = Timeouts(first_byte_s=5.0, idle_s=5.0, total_s=20.0)
+        timeouts = Timeouts(first_event_s=5.0, idle_s=5.0, total_s=20.0)
         settings = Settings(
             providers={"claude": provider},
             aliases={"claude-mine": ("claude/claude-sonnet-4-5@20250929",), "claude-x": ("claude/claude-x",)},

@@ -14,6 +14,7 @@ from llm_to_anthropic.config_urls import base_url_of, url_parts
 from llm_to_anthropic.providers.presets import PRESETS, Preset, find_preset
 from llm_to_anthropic.providers.provider import Backend, Credential, Provider, ProviderProtocol
 from llm_to_anthropic.providers.quirks import ChatQuirks, GeminiQuirks, ResponsesQuirks
+from llm_to_anthropic.providers.timeouts import CallTimeouts
 
 if TYPE_CHECKING:
     from llm_to_anthropic.config_schema import ProviderTable, Schema
@@ -99,6 +100,7 @@ class ProviderBuilder:
             credential=credential,
             models=table.models if table else (),
             quirks=self._quirks(name, table, protocol),
+            timeouts=self._timeouts(name, table),
             preset=preset_name,
         )
 
@@ -114,6 +116,7 @@ class ProviderBuilder:
             credential=account.credential,
             models=table.models if table else (),
             quirks=self._quirks(name, table, protocol),
+            timeouts=self._timeouts(name, table),
             preset=preset_name,
             backend="vertex",
         )
@@ -180,6 +183,7 @@ class ProviderBuilder:
             credential=self._configured_key(name, table, preset, base_url),
             models=table.models,
             quirks=self._quirks(name, table, protocol),
+            timeouts=self._timeouts(name, table),
             preset=preset_name,
             backend=_backend(base_url),
         )
@@ -237,6 +241,10 @@ class ProviderBuilder:
             kind = next((each for each in kinds if field in each.__struct_fields__), kinds[0])
             sound |= overrides(place, {field: value}, kind, self._report)
         return tuple(sound.items())
+
+    def _timeouts(self, name: str, table: ProviderTable | None) -> tuple[tuple[str, object], ...]:
+        given = table.timeouts if table else {}
+        return tuple(overrides(f"{self._place(name)}.timeouts", given, CallTimeouts, self._report).items())
 
     def _place(self, name: str) -> str:
         return f"{self._sources.place('providers')}.{quoted(name)}"

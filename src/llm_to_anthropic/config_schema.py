@@ -56,6 +56,7 @@ class ProviderTable(BaseModel):
     location: Text = ""
     models: Annotated[tuple[str, ...], Field(description="a list of model names")] = ()
     quirks: Annotated[dict[str, object], Field(description="a table of quirks")] = {}
+    timeouts: Annotated[dict[str, object], Field(description="a table of seconds")] = {}
 
 
 class Schema(BaseModel):

@@ -109,14 +109,14 @@ class UpstreamUnreachable(UpstreamError):
         super().__init__(502, message)
 
 
-Phase = Literal["connect", "first_byte", "idle", "total", "write"]
+Phase = Literal["connect", "tls", "write", "first_event", "idle", "total"]
 
 
 class UpstreamTimeout(UpstreamError):
-    """A time limit passed; `phase` says which."""
+    """A time limit passed; `phase` says which, to the client as well."""
 
     def __init__(self, phase: Phase, message: str) -> None:
-        super().__init__(504, message)
+        super().__init__(504, message, details={"phase": phase})
         self.phase = phase
 
 

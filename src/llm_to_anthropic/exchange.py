@@ -37,7 +37,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     status: int
     """HTTP status that the client got; 499 where the client left before an answer."""
     outcome: str
-    """`ok`, or what ended it: an error type, `client_disconnected`, `stream_error`."""
+    """`ok`, or what ended it: an error type, `client_disconnected`, `client_stalled`."""
     duration_ms: float
     client_model: str = ""
     provider: str = ""
@@ -54,3 +54,5 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     """The name of the client key that was presented; empty where it has none."""
     error: str = ""
     """The error's sentence, for the log."""
+    timeout_phase: str = ""
+    """Which time limit ended it: connect, tls, write, first_event, idle, total."""

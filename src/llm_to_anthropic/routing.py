@@ -21,6 +21,7 @@ from llm_to_anthropic.providers.presets import preset_of, quirks_for
 from llm_to_anthropic.providers.provider import ModelLimits, Protocol, Provider, Route, Target
 from llm_to_anthropic.providers.quirks import ChatQuirks
 from llm_to_anthropic.providers.responses_families import responses_quirks_for
+from llm_to_anthropic.providers.timeouts import call_timeouts
 from llm_to_anthropic.settings import PreferredProvider, Settings
 
 Line = Literal["haiku", "sonnet", "opus", "fable"]
@@ -128,7 +129,7 @@ class Router:
         specs = self._specs(name) if name else ()
         if not specs:
             raise self._unknown(model)
-        targets = tuple(_target(provider, upstream) for provider, upstream in specs if usable(provider))
+        targets = tuple(self._target(provider, upstream) for provider, upstream in specs if usable(provider))
         if not targets:
             raise self._no_key(specs[0][0])
         return Route(requested=model, targets=targets, strict=self._settings.strict)
@@ -225,7 +226,7 @@ class Router:
         for name, (provider, model) in self._named():
             if name not in seen:
                 seen.add(name)
-                yield _entry(name, _target(provider, model))
+                yield _entry(name, self._target(provider, model))
 
     def _named(self) -> Iterator[tuple[str, tuple[Provider, str]]]:
         for name in (*LINE_MODELS.values(), *self._settings.aliases):
@@ -245,6 +246,17 @@ class Router:
         preset = preset_of(provider)
         own = tuple(model for of, model in self._listed.values() if of is provider)
         return tuple(dict.fromkeys((*own, *(preset.models if preset else ()))))
+
+    def _target(self, provider: Provider, model: str) -> Target:
+        return self._limited(_target(provider, model))
+
+    def _limited(self, target: Target) -> Target:
+        """The target with its time limits."""
+        timeouts = call_timeouts(self._settings.timeouts, target.provider.timeouts, reasons=target.reasons)
+        other = target.for_server_tools
+        return msgspec.structs.replace(
+            target, timeouts=timeouts, for_server_tools=None if other is None else self._limited(other)
+        )
 
     def _unknown(self, model: str) -> ClientError:
         known = [entry.id for entry in self._models]

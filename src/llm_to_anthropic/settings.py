@@ -8,19 +8,14 @@ from typing import Literal
 import msgspec
 
 from llm_to_anthropic.providers.provider import Provider, Secret
+from llm_to_anthropic.providers.timeouts import CallTimeouts
 
 PreferredProvider = Literal["openai", "google", "anthropic"]
 
 
-class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds. Each ends a request with an error of its own."""
+class Timeouts(CallTimeouts, frozen=True, kw_only=True):
+    """Seconds: those of every request to an upstream, and the server's own."""
 
-    connect_s: float = 5.0
-    first_byte_s: float = 120.0
-    """From the request's last byte to the answer's first."""
-    idle_s: float = 120.0
-    """Between two reads of an answer."""
-    total_s: float = 3600.0
     commit_after_s: float = 10.0
     """Silence after which a streaming client is answered 200, so that pings can flow."""
     ping_s: float = 10.0

@@ -37,7 +37,7 @@ def providers(url: str) -> Mapping[str, Provider]:
 @pytest.fixture
 def timeouts() -> Timeouts:
     """Time limits of the gateway; a test may override this fixture."""
-    return Timeouts(first_byte_s=5.0, idle_s=5.0, total_s=20.0)
+    return Timeouts(first_event_s=5.0, idle_s=5.0, total_s=20.0)
 
 
 @pytest.fixture

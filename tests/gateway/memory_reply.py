@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 
 import msgspec
 
@@ -91,7 +92,7 @@ def call(
         headers=sent,
         found=dict(sent),
         body=body if isinstance(body, bytes) else json.dumps(body).encode(),
-        started=0.0,
+        started=time.monotonic(),
     )
 
 

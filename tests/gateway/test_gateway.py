@@ -179,7 +179,7 @@ class TestSilence:
 
     @pytest.fixture
     def timeouts(self) -> Timeouts:
-        return Timeouts(commit_after_s=0.05, ping_s=0.05, first_byte_s=5.0, idle_s=5.0)
+        return Timeouts(commit_after_s=0.05, ping_s=0.05, first_event_s=5.0, idle_s=5.0)
 
     @pytest.mark.parametrize("phase", ["before the head", "after the head"])
     async def test_a_silent_upstream_is_bridged_by_pings(self, gateway: Gateway, script: Script, phase: str) -> None:
@@ -291,15 +291,68 @@ class TestTimeouts:
 
     @pytest.fixture
     def timeouts(self) -> Timeouts:
-        return with_timeouts(Timeouts(), first_byte_s=0.1, idle_s=0.1, connect_s=1.0)
+        return with_timeouts(Timeouts(), first_event_s=0.1, reasoning_event_s=0.1, whole_s=0.1, idle_s=0.1)
 
-    async def test_no_first_byte(self, gateway: Gateway, script: Script, records: Records) -> None:
-        """An upstream that never answers is a 504 that says so."""
+    @pytest.mark.parametrize("streamed", [True, False], ids=["streamed", "whole"])
+    @pytest.mark.parametrize("model", ["openai/gpt-4o", "anthropic/claude-x"])
+    async def test_no_answer(
+        self, gateway: Gateway, script: Script, records: Records, model: str, streamed: bool
+    ) -> None:
+        """An upstream that never answers is a 504 that names the phase, to the client and in the record."""
         script.push(never())
         reply = MemoryReply()
-        await gateway.messages(call(ask()), reply)
+        await gateway.messages(call(ask(model, stream=streamed)), reply)
         assert reply.status == 504
-        assert records.exchanges[0].outcome == "timeout_error"
+        assert b'"phase":"first_event"' in reply.body
+        (exchange,) = records.exchanges
+        assert (exchange.outcome, exchange.timeout_phase) == ("timeout_error", "first_event")
+
+    @pytest.mark.parametrize(
+        ("model", "pings"),
+        [
+            pytest.param("openai/gpt-4o", (ROLE, *(b": alive\n\n", Delay(0.02)) * 100), id="comments"),
+            pytest.param(
+                "anthropic/claude-x",
+                (b'event: message_start\ndata: {"type":"message_start","message":{}}\n\n',)
+                + (b'event: ping\ndata: {"type":"ping"}\n\n', Delay(0.02)) * 100,
+                id="pings",
+            ),
+        ],
+    )
+    async def test_pings_alone_are_no_answer(
+        self, gateway: Gateway, script: Script, records: Records, model: str, pings: tuple[bytes | Delay, ...]
+    ) -> None:
+        """An upstream that only shows that it lives is given up when the first event's time has passed."""
+        script.push(stream(*pings))
+        reply = MemoryReply()
+        await gateway.messages(call(ask(model, stream=True)), reply)
+        assert b"did not begin to answer" in reply.body
+        assert records.exchanges[0].timeout_phase == "first_event"
+
+    @pytest.mark.parametrize(
+        ("model", "parts"),
+        [
+            pytest.param("openai/gpt-4o", (TEXT, b": alive\n\n", FINISH + DONE), id="comments"),
+            pytest.param(
+                "anthropic/claude-x",
+                (
+                    b'event: content_block_start\ndata: {"type":"content_block_start","index":0}\n\n',
+                    b'event: ping\ndata: {"type":"ping"}\n\n',
+                    b'event: message_stop\ndata: {"type":"message_stop"}\n\n',
+                ),
+                id="pings",
+            ),
+        ],
+    )
+    async def test_a_stream_that_has_begun_lives_by_pings(
+        self, gateway: Gateway, script: Script, model: str, parts: tuple[bytes, bytes, bytes]
+    ) -> None:
+        """A stream in which nothing but pings comes for many times the limits goes on to its end."""
+        words, ping, end = parts
+        script.push(stream(words, *(Delay(0.03), ping) * 15, end))
+        reply = MemoryReply()
+        await gateway.messages(call(ask(model, stream=True)), reply)
+        assert reply.events()[-1] == "message_stop"
 
     async def test_a_stalled_stream(self, gateway: Gateway, script: Script) -> None:
         """A stream that stops midway ends in an `error` event of type timeout_error."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import msgspec
 import pytest
 
 from llm_to_anthropic.errors import UpstreamProtocolError, UpstreamTimeout
@@ -39,6 +40,15 @@ async def dripping(peer: Peer) -> None:
         await asyncio.sleep(0.01)
 
 
+async def pinging(peer: Peer) -> None:
+    """Begins a stream and says nothing in it but that it lives."""
+    await peer.request()
+    await peer.send(STREAM)
+    while not peer.writer.is_closing():
+        await peer.send(b"2\r\n:\n\r\n")
+        await asyncio.sleep(0.01)
+
+
 async def deaf(peer: Peer) -> None:
     """Reads the head of the request and no more."""
     await peer.head()
@@ -46,10 +56,10 @@ async def deaf(peer: Peer) -> None:
 
 
 LIMITS = {
-    "first_byte": (Timeouts(first_byte_s=0.1), silent, b"{}", "sent no answer within 0.1 s"),
+    "first_event": (Timeouts(first_event_s=0.1), silent, b"{}", "did not begin to answer within 0.1 s"),
     "idle": (Timeouts(idle_s=0.1), stalling, b"{}", "fell silent"),
     "total": (Timeouts(total_s=0.2, idle_s=0.1), dripping, b"{}", "not complete within 0.2 s"),
-    "write": (Timeouts(idle_s=0.1), deaf, bytes(32 * MiB), "took nothing more of the request"),
+    "write": (Timeouts(write_s=0.1), deaf, bytes(32 * MiB), "took nothing more of the request"),
 }
 
 
@@ -67,6 +77,52 @@ async def test_each_limit_ends_with_its_own_error(phase: str, make_upstream: Cal
     assert caught.value.phase == phase
     limit = 0.2 if phase == "total" else 0.1
     assert limit * 0.9 <= took < limit + 0.25 + (0.5 if phase == "write" else 0)
+
+
+async def test_a_stream_of_pings_does_not_begin(make_upstream: Callable[..., Upstream]) -> None:
+    """Pings are life, not progress: without an event that says something a stream ends at first_event_s."""
+    client = make_upstream(Timeouts(idle_s=0.1, first_event_s=0.3, whole_s=9.0))
+    async with RawServer(pinging) as server:
+        began = asyncio.get_running_loop().time()
+        call = await client.send(msgspec.structs.replace(server.post(), begins="event"))
+        with pytest.raises(UpstreamTimeout, match=r"did not begin to answer within 0\.3 s") as caught:
+            await call.read_all(MiB)
+        took = asyncio.get_running_loop().time() - began
+    assert caught.value.phase == "first_event"
+    assert 0.27 <= took < 0.3 + 0.25
+
+
+async def test_a_stream_that_has_begun_lives_by_pings(make_upstream: Callable[..., Upstream]) -> None:
+    """Once something was said, pings keep a stream alive however long they are all that comes."""
+    client = make_upstream(Timeouts(idle_s=0.1, first_event_s=0.1))
+    async with RawServer(pinging) as server:
+        call = await client.send(msgspec.structs.replace(server.post(), begins="event"))
+        call.begun()
+        until = asyncio.get_running_loop().time() + 0.6  # as 12 minutes are to an idle limit of 2
+        while asyncio.get_running_loop().time() < until:
+            assert await call.read()
+        call.close()
+
+
+async def test_an_answer_in_one_piece_may_take_longer_to_begin(make_upstream: Callable[..., Upstream]) -> None:
+    """An upstream that writes its whole answer before it sends the head has whole_s for it."""
+    client = make_upstream(Timeouts(idle_s=0.05, first_event_s=0.05, whole_s=0.3))
+    async with RawServer(silent) as server:
+        began = asyncio.get_running_loop().time()
+        call = await client.send(msgspec.structs.replace(server.post(), begins="whole"))
+        with pytest.raises(UpstreamTimeout, match=r"within 0\.3 s \(timeouts\.whole_s\)"):
+            await call.head()
+    assert 0.27 <= asyncio.get_running_loop().time() - began < 0.3 + 0.25
+
+
+async def test_a_request_may_have_limits_of_its_own(make_upstream: Callable[..., Upstream]) -> None:
+    """What a request brings holds in place of the client's limits."""
+    client = make_upstream(Timeouts(idle_s=60.0))
+    async with RawServer(stalling) as server:
+        call = await client.send(msgspec.structs.replace(server.post(), timeouts=Timeouts(idle_s=0.1)))
+        with pytest.raises(UpstreamTimeout) as caught:
+            await call.read_all(MiB)
+    assert caught.value.phase == "idle"
 
 
 async def test_silence_is_reported_and_is_no_error(client: Upstream) -> None:
@@ -99,12 +155,12 @@ async def read_impatiently(call: UpstreamCall) -> None:
             await call.read(0.03)
 
 
-@pytest.mark.parametrize(("script", "phase"), [(silent, "first_byte"), (stalling, "idle")])
+@pytest.mark.parametrize(("script", "phase"), [(silent, "first_event"), (stalling, "idle")])
 async def test_asking_again_does_not_extend_a_limit(
     script: Callable[[Peer], Awaitable[None]], phase: str, make_upstream: Callable[..., Upstream]
 ) -> None:
     """Returns for silence do not reset the limits: the upstream is still silent."""
-    client = make_upstream(Timeouts(first_byte_s=0.2, idle_s=0.2))
+    client = make_upstream(Timeouts(first_event_s=0.2, idle_s=0.2))
     async with RawServer(script) as server:
         call = await client.send(server.post())
         with pytest.raises(UpstreamTimeout) as caught:
@@ -114,7 +170,7 @@ async def test_asking_again_does_not_extend_a_limit(
 
 async def test_stream_that_trickles_outlives_the_idle_limit(make_upstream: Callable[..., Upstream]) -> None:
     """The idle limit counts from the last byte, not from the first."""
-    client = make_upstream(Timeouts(idle_s=0.2, first_byte_s=0.2))
+    client = make_upstream(Timeouts(idle_s=0.2, first_event_s=0.2))
     async with RawServer(dripping) as server:
         call = await client.send(server.post())
         until = asyncio.get_running_loop().time() + 0.6

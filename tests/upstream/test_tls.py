@@ -110,18 +110,18 @@ async def test_plain_http_behind_https_is_explained(
             await client.send(request)
 
 
-async def test_silent_handshake_is_a_connect_timeout(make_upstream: Callable[..., Upstream]) -> None:
-    """A server that accepts and then says nothing of TLS ends with the connect limit, its connection closed."""
+async def test_silent_handshake_is_a_timeout_of_tls(make_upstream: Callable[..., Upstream]) -> None:
+    """A server that accepts and then says nothing of TLS ends with the limit of TLS, its connection closed."""
 
     async def script(peer: Peer) -> None:
         await peer.wait_gone()
 
     async with RawServer(script) as server:
-        client = make_upstream(Timeouts(connect_s=0.1))
+        client = make_upstream(Timeouts(tls_s=0.1))
         request = OutgoingRequest(method="GET", url=f"https://127.0.0.1:{server.port}/", headers=[])
-        with pytest.raises(UpstreamTimeout, match="did not accept a connection") as caught:
+        with pytest.raises(UpstreamTimeout, match=r"did not come to terms on TLS within 0\.1 s") as caught:
             await client.send(request)
-        assert caught.value.phase == "connect"
+        assert caught.value.phase == "tls"
         await asyncio.wait_for(server.peers[0].gone.wait(), 5)
 
 

@@ -53,7 +53,8 @@ def run_check(flags: Mapping[str, object]) -> int:
 
 async def check_providers(settings: Settings) -> list[Finding]:
     """Tries all providers at once; in the order of the settings."""
-    limits = msgspec.structs.replace(settings.timeouts, first_byte_s=PATIENCE_S, total_s=2 * PATIENCE_S)
+    patience = {"first_event_s": PATIENCE_S, "reasoning_event_s": PATIENCE_S, "whole_s": PATIENCE_S}
+    limits = msgspec.structs.replace(settings.timeouts, total_s=2 * PATIENCE_S, **patience)
     settings = msgspec.structs.replace(settings, timeouts=limits)
     router = Router(settings)
     gateway = Gateway(settings, Upstream(settings.timeouts, environ=os.environ), ())

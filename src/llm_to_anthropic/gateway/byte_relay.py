@@ -6,8 +6,8 @@ always be put between two events.
 
 from __future__ import annotations
 
-import asyncio
 import re
+import time
 
 from llm_to_anthropic.errors import ApiError, UpstreamProtocolError
 from llm_to_anthropic.gateway.answer_headers import STREAM_HEADERS, forwarded, provenance
@@ -26,6 +26,8 @@ _END = re.compile(rb'(?:^|[\r\n])event: ?(?:message_stop|(?P<error>error))[ \r\n
 _ERROR_FIRST = re.compile(rb"\s*event: ?error[ \r]*\n")
 _DATA = re.compile(rb"^data: ?(.*)$", re.MULTILINE)
 _SSE = b"text/event-stream"
+_SAYING = (b"event: content_block", b"event:content_block", b'"content_block_', b"event: error", b"event:error")
+"""What only events hold that say something: message_start and pings do not."""
 
 
 class ByteRelay:
@@ -42,9 +44,10 @@ class ByteRelay:
         """The client's name of the model, where the upstream knows another."""
         self._reader = UsageReader()
         self._held = b""
-        self._clock = asyncio.get_running_loop().time
+        self._clock = time.monotonic
         self._last_write = self._clock()
         self._ended = False
+        self._begun = False
         self.committed = False
 
     async def run(self, watch: DisconnectWatch) -> None:
@@ -67,7 +70,7 @@ class ByteRelay:
 
     async def fail(self, error: ApiError) -> None:
         """Ends a stream that has begun with an `error` event."""
-        self._progress.failed(error.type, error.message)
+        self._progress.failed_by(error)
         await self._reply.write(error_event(error, self._progress.call.request_id))
 
     async def _wait_for_head(self, watch: DisconnectWatch) -> bool:
@@ -146,6 +149,9 @@ class ByteRelay:
                 raise told_error(b"".join(_DATA.findall(out)[:1]))
             await self._commit()
         out = self._look(out)
+        if not self._begun and any(map(out.__contains__, _SAYING)):
+            self._begun = True
+            self._upstream.begun()
         await self._reply.write(out)
         self._last_write = self._clock()
 

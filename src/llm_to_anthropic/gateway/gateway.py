@@ -21,6 +21,7 @@ from llm_to_anthropic.gateway.work import Work
 from llm_to_anthropic.observers.observer import Observer
 from llm_to_anthropic.observers.transcript import Transcript
 from llm_to_anthropic.providers.provider import Target
+from llm_to_anthropic.providers.timeouts import Begins
 from llm_to_anthropic.routing import ModelEntry, Router
 from llm_to_anthropic.settings import Settings
 from llm_to_anthropic.translators.api_choice import fitting_target
@@ -162,7 +163,7 @@ class Gateway:
             self._transcript.losses(work.call.request_id, translator.losses)
 
         def send(request: UpstreamRequest) -> Awaitable[UpstreamCall]:
-            return self._send(work, target, request)
+            return self._send(work, target, request, "event" if progress.stream else "whole")
 
         upstream = await send(encoded)
         try:
@@ -184,9 +185,9 @@ class Gateway:
             progress.usage = translator.usage
             progress.stop_reason = translator.stop_reason
 
-    def _send(self, work: Work, target: Target, request: UpstreamRequest) -> Awaitable[UpstreamCall]:
+    def _send(self, work: Work, target: Target, request: UpstreamRequest, begins: Begins) -> Awaitable[UpstreamCall]:
         def build(auth: Headers) -> OutgoingRequest:
-            outgoing = _outgoing(request, target, work.call, auth)
+            outgoing = _outgoing(request, target, work.call, auth, begins)
             if self._transcript is not None:
                 self._transcript.upstream_request(
                     work.call.request_id, outgoing.method, outgoing.url, outgoing.headers, outgoing.body
@@ -217,7 +218,7 @@ class Gateway:
         if asked is None:
             return None
         try:
-            upstream = await self._send(work, target, asked)
+            upstream = await self._send(work, target, asked, "head")
         except UpstreamError:
             return None
         try:
@@ -253,10 +254,15 @@ def _this_task() -> asyncio.Task[None]:
     return task
 
 
-def _outgoing(encoded: UpstreamRequest, target: Target, call: Call, auth: Headers) -> OutgoingRequest:
+def _outgoing(encoded: UpstreamRequest, target: Target, call: Call, auth: Headers, begins: Begins) -> OutgoingRequest:
     headers: Headers = [(b"x-client-request-id", call.request_id.encode()), *encoded.headers, *auth]
     return OutgoingRequest(
-        method=encoded.method, url=target.provider.base_url + encoded.path, headers=headers, body=encoded.body
+        method=encoded.method,
+        url=target.provider.base_url + encoded.path,
+        headers=headers,
+        body=encoded.body,
+        timeouts=target.timeouts,
+        begins=begins,
     )
 
 

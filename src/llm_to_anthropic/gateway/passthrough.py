@@ -26,6 +26,7 @@ from llm_to_anthropic.gateway.relay import MAX_ANSWER_BYTES
 from llm_to_anthropic.gateway.sending import Sender
 from llm_to_anthropic.gateway.work import Work
 from llm_to_anthropic.providers.provider import Provider, Target
+from llm_to_anthropic.providers.timeouts import Begins, CallTimeouts
 from llm_to_anthropic.routing import Router
 from llm_to_anthropic.settings import Settings
 from llm_to_anthropic.translators.anthropic import (
@@ -82,7 +83,8 @@ class Passthrough:
         if target.provider.backend == "vertex":
             path, body = _vertex_path(target.model, stream=progress.stream), for_vertex(body)
         echo = progress.client_model if progress.client_model != target.model else None
-        upstream = await self._send(work, target.provider, path, body)
+        begins: Begins = "event" if progress.stream else "whole"
+        upstream = await self._send(work, target.provider, path, body, timeouts=target.timeouts, begins=begins)
         if progress.stream:
             work.relay = relay = ByteRelay(upstream, work.reply, progress, self._settings.timeouts, echo)
             await relay.run(work.watch)
@@ -98,7 +100,8 @@ class Passthrough:
         if target.provider.backend == "vertex":
             path, body = _VERTEX_COUNTING, for_vertex_counting(body)
         try:
-            return await _counted(work, await self._send(work, target.provider, path, body))
+            upstream = await self._send(work, target.provider, path, body, timeouts=target.timeouts)
+            return await _counted(work, upstream)
         except (UpstreamUnreachable, UpstreamTimeout, UpstreamProtocolError):
             return False
 
@@ -134,12 +137,28 @@ class Passthrough:
                 return provider
         return None
 
-    async def _send(self, work: Work, provider: Provider, path: str, body: bytes) -> UpstreamCall:
+    async def _send(
+        self,
+        work: Work,
+        provider: Provider,
+        path: str,
+        body: bytes,
+        *,
+        timeouts: CallTimeouts | None = None,
+        begins: Begins = "head",
+    ) -> UpstreamCall:
         call = work.call
 
         def build(auth: Headers) -> OutgoingRequest:
             headers = _headers(call, provider) + auth
-            return OutgoingRequest(method=call.method, url=provider.base_url + path, headers=headers, body=body)
+            return OutgoingRequest(
+                method=call.method,
+                url=provider.base_url + path,
+                headers=headers,
+                body=body,
+                timeouts=timeouts,
+                begins=begins,
+            )
 
         return await self._sender.send(work, provider, build)
 
@@ -229,7 +248,7 @@ async def _stream_through(work: Work, upstream: UpstreamCall) -> None:
             await work.reply.write(data)
     except ApiError as error:
         # The head is out, and this body has no place for an error: only a cut tells the client.
-        work.progress.failed(error.type, error.message)
+        work.progress.failed_by(error)
         raise asyncio.CancelledError from error
     work.watch.stop()
     await work.reply.end()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
+from llm_to_anthropic.errors import ApiError, UpstreamTimeout
 from llm_to_anthropic.exchange import Exchange, Loss, Usage
 from llm_to_anthropic.gateway.call import Call, Headers
 from llm_to_anthropic.providers.provider import Target
@@ -25,6 +26,7 @@ class Progress:
         "first_write",
         "losses",
         "outcome",
+        "phase",
         "status",
         "stop_reason",
         "stream",
@@ -43,6 +45,7 @@ class Progress:
         self.status = 0
         self.outcome = "ok"
         self.error = ""
+        self.phase = ""
         self.first_write: float | None = None
         self.usage: Usage | None = None
         self.stop_reason: str | None = None
@@ -59,6 +62,12 @@ class Progress:
     def failed(self, outcome: str, error: str = "") -> None:
         self.outcome = outcome
         self.error = error
+
+    def failed_by(self, error: ApiError) -> None:
+        """Notes what the client is told."""
+        self.failed(error.type, error.message)
+        if isinstance(error, UpstreamTimeout):
+            self.phase = error.phase
 
     def exchange(self) -> Exchange:
         call, target = self.call, self.target
@@ -83,4 +92,5 @@ class Progress:
             session_id=call.header(b"x-claude-code-session-id"),
             client_key=call.client_key,
             error=self.error,
+            timeout_phase=self.phase,
         )

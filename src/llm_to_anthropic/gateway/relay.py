@@ -87,6 +87,8 @@ class StreamRelay:
         self._last_write = self._clock()
         self._jammed = False
         """The client's side has no room."""
+        self._begun = False
+        """Something meaningful has come of the present call."""
         self.committed = False
 
     async def run(self, watch: DisconnectWatch) -> None:
@@ -105,7 +107,7 @@ class StreamRelay:
 
     async def fail(self, error: ApiError) -> None:
         """Ends a stream that has begun with an `error` event."""
-        self._progress.failed(error.type, error.message)
+        self._progress.failed_by(error)
         await self._reply.write(error_event(error, self._progress.call.request_id))
 
     async def _wait_for_head(self) -> None:
@@ -127,7 +129,7 @@ class StreamRelay:
         while not translator.ended:
             if translator.settled:
                 data: bytes | None = await self._read_rest()
-            elif self.committed and await self._upstream.pour(self._pass_on, self._timeouts.ping_s):
+            elif self._begun and await self._upstream.pour(self._pass_on, self._timeouts.ping_s):
                 await self._settle_flow()
                 continue
             else:
@@ -185,12 +187,16 @@ class StreamRelay:
         if request is None:
             return False
         self._upstream = await self._send(request)
+        self._begun = False
         self._last_words = None
         await self._wait_for_head()
         return True
 
     async def _write(self, out: bytes) -> None:
         self._progress.wrote()
+        if not self._begun:
+            self._begun = True
+            self._upstream.begun()
         if not self.committed:
             await self._commit()
         await self._reply.write(out)

@@ -34,6 +34,6 @@ class Work:
 
     async def refuse(self, error: ApiError) -> None:
         """Answers with an error envelope."""
-        self.progress.failed(error.type, error.message)
+        self.progress.failed_by(error)
         extra = [(name.encode("latin-1"), header_value(value)) for name, value in error.headers.items()]
         await self.whole(error.status, JSON_HEADERS + extra, error.envelope(self.call.request_id))

@@ -49,6 +49,7 @@ class AccessLine(msgspec.Struct, omit_defaults=True, kw_only=True, tag_field="ev
     session_id: str = ""
     client_key: str = ""
     error: str = ""
+    timeout_phase: str = ""
 
 
 class AccessLog:
@@ -104,6 +105,7 @@ def access_line(exchange: Exchange) -> AccessLine:
         session_id=exchange.session_id,
         client_key=exchange.client_key,
         error=exchange.error,
+        timeout_phase=exchange.timeout_phase,
     )
     if exchange.provider:
         line.target = f"{exchange.provider}/{exchange.upstream_model}"

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from llm_to_anthropic.providers.quirks import ChatQuirks, GeminiQuirks, ResponsesQuirks
+from llm_to_anthropic.providers.timeouts import CallTimeouts
 
 Protocol = Literal["openai_chat", "openai_responses", "gemini", "anthropic"]
 ProviderProtocol = Literal["openai", "openai_chat", "openai_responses", "gemini", "anthropic"]
@@ -65,6 +66,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """Model ids to list in /v1/models."""
     quirks: tuple[tuple[str, object], ...] = ()
     """Overrides of quirk fields from the configuration: (field, value)."""
+    timeouts: tuple[tuple[str, object], ...] = ()
+    """Overrides of fields of CallTimeouts: (field, value)."""
     preset: str = ""
     backend: Backend = "dev"
     """Which of Google's two servers it is: the Developer API or Vertex AI. Other vendors have only "dev"."""
@@ -90,6 +93,21 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     responses: ResponsesQuirks = ResponsesQuirks()
     for_server_tools: Target | None = None
     """The same model by the provider's other API, where only that one runs tools on the server."""
+    timeouts: CallTimeouts = CallTimeouts()
+
+    @property
+    def reasons(self) -> bool:
+        """Whether the model may think before it says a word."""
+        match self.protocol:
+            case "anthropic":
+                return True
+            case "gemini":
+                return self.gemini.thinking != "none"
+            case "openai_responses":
+                return bool(self.responses.efforts)
+            case _:
+                quirks = self.quirks
+                return bool(quirks.efforts) or quirks.think_tags or quirks.reasoning_history != "none"
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):

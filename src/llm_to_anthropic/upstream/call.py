@@ -11,7 +11,7 @@ from math import inf
 from typing import Protocol
 
 from llm_to_anthropic.errors import Phase, UpstreamError, UpstreamProtocolError, UpstreamTimeout
-from llm_to_anthropic.settings import Timeouts
+from llm_to_anthropic.providers.timeouts import Begins, CallTimeouts
 from llm_to_anthropic.upstream.decoding import ContentDecoder
 
 Headers = list[tuple[bytes, bytes]]
@@ -19,10 +19,15 @@ Pour = Callable[[bytes], bool]
 """Takes a slice of a body; False: no more for now."""
 
 _TIMEOUT_TEXTS: dict[Phase, str] = {
-    "write": "{peer} took nothing more of the request for {limit:g} s.",
-    "first_byte": "{peer} sent no answer within {limit:g} s.",
-    "idle": "{peer} fell silent in the middle of its answer for {limit:g} s.",
-    "total": "The answer of {peer} was not complete within {limit:g} s.",
+    "write": "{peer} took nothing more of the request for {limit:g} s (timeouts.write_s).",
+    "first_event": "{peer} did not begin to answer within {limit:g} s ({setting}).",
+    "idle": "{peer} fell silent in the middle of its answer for {limit:g} s (timeouts.idle_s).",
+    "total": "The answer of {peer} was not complete within {limit:g} s (timeouts.total_s).",
+}
+_BEGIN_SETTINGS: dict[Begins, str] = {
+    "event": "timeouts.first_event_s, of models that reason timeouts.reasoning_event_s",
+    "head": "timeouts.first_event_s",
+    "whole": "timeouts.whole_s",
 }
 
 
@@ -59,6 +64,9 @@ class UpstreamCall:
 
     __slots__ = (
         "_active",
+        "_begin_at",
+        "_begin_s",
+        "_begins",
         "_coding",
         "_decode",
         "_decoder",
@@ -86,11 +94,12 @@ class UpstreamCall:
     def __init__(
         self,
         peer: str,
-        timeouts: Timeouts,
+        timeouts: CallTimeouts,
         loop: asyncio.AbstractEventLoop,
         redial: Callable[[UpstreamCall], Awaitable[None]],
         *,
         decode: bool,
+        begins: Begins = "head",
     ) -> None:
         self.status = 0
         self.headers: Headers = []
@@ -99,8 +108,11 @@ class UpstreamCall:
         """Bytes of the body, as they travelled, that wait to be read."""
         self._peer = peer
         self._timeouts = timeouts
+        self._begins = begins
+        self._begin_s = timeouts.begin_s(begins)
+        self._begin_at = inf
         # The timer is looked at no later than this, so that no change of phase has to move it.
-        self._soonest = timeouts.idle_s if timeouts.idle_s < timeouts.first_byte_s else timeouts.first_byte_s
+        self._soonest = min(timeouts.idle_s, timeouts.write_s, self._begin_s)
         self._loop = loop
         self._redial = redial
         self._decode = decode
@@ -177,6 +189,10 @@ class UpstreamCall:
             self._pour = None
             self._quiet_s = inf
 
+    def begun(self) -> None:
+        """The answer has said something: from here on only silence ends it. For streams, whose head says nothing."""
+        self._begin_at = inf
+
     async def read_all(self, limit: int) -> bytes:
         """The whole body. Raises UpstreamProtocolError over `limit` bytes."""
         pieces: list[bytes] = []
@@ -214,17 +230,26 @@ class UpstreamCall:
         """The request goes out on `line`."""
         self._line = line
         self._active = self._loop.time()
+        self._begin_at = self._active + self._begin_s
         due = self._active + self._soonest
         line.watch(due if due < self._total_at else self._total_at)
 
     def progress(self) -> None:
-        """A part of the request went out, or of the answer's head came in."""
+        """A part of the answer's head came in."""
         self._active = self._loop.time()
+
+    def sent(self) -> None:
+        """A part of the request went out."""
+        self._active = self._loop.time()
+        if not self._headed:
+            self._begin_at = self._active + self._begin_s
 
     def receive_head(self, status: int, headers: Headers) -> None:
         self.status = status
         self.headers = headers
         self._headed = True
+        if self._begins != "event":
+            self._begin_at = inf
         if self._decode:
             coding = self.header(b"content-encoding")
             self._coding = b"" if coding.lower() == b"identity" else coding
@@ -270,6 +295,9 @@ class UpstreamCall:
         if now >= self._total_at:
             self._time_out("total", self._timeouts.total_s)
             return inf
+        if now >= self._begin_at:
+            self._time_out("first_event", self._begin_s)
+            return inf
         phase, limit = self._limit()
         if self._pieces:
             # The upstream is not silent: its last bytes have not been read yet.
@@ -283,17 +311,20 @@ class UpstreamCall:
             self._quiet_at = inf
             if self._waiter is not None and not self._waiter.done():
                 self._waiter.set_result(False)
-        return min(self._active + limit, now + self._soonest, self._total_at, self._quiet_at)
+        return min(self._active + limit, now + self._soonest, self._begin_at, self._total_at, self._quiet_at)
 
     def _limit(self) -> tuple[Phase, float]:
+        """What ends a silence now."""
         if self._headed:
             return "idle", self._timeouts.idle_s
         if self._line is not None and self._line.sending:
-            return "write", self._timeouts.idle_s
-        return "first_byte", self._timeouts.first_byte_s
+            return "write", self._timeouts.write_s
+        return "first_event", inf  # which has a moment of its own
 
     def _time_out(self, phase: Phase, limit: float) -> None:
-        self._fail(UpstreamTimeout(phase, _TIMEOUT_TEXTS[phase].format(peer=self._peer, limit=limit)))
+        setting = _BEGIN_SETTINGS[self._begins]
+        text = _TIMEOUT_TEXTS[phase].format(peer=self._peer, limit=limit, setting=setting)
+        self._fail(UpstreamTimeout(phase, text))
 
     def _fail(self, failure: UpstreamError) -> None:
         self._failure = failure

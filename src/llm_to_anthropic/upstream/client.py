@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Mapping
 from functools import partial
 
-from llm_to_anthropic.errors import UpstreamTimeout, UpstreamUnreachable
-from llm_to_anthropic.settings import Timeouts
+from llm_to_anthropic.errors import UpstreamUnreachable
+from llm_to_anthropic.providers.timeouts import CallTimeouts
 from llm_to_anthropic.upstream.call import UpstreamCall
 from llm_to_anthropic.upstream.connecting import open_connection
 from llm_to_anthropic.upstream.connection import Connection
@@ -55,7 +55,7 @@ class Upstream:
     authorities (SSL_CERT_FILE, SSL_CERT_DIR) are read from; without it there are none.
     """
 
-    def __init__(self, timeouts: Timeouts, *, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(self, timeouts: CallTimeouts, *, environ: Mapping[str, str] | None = None) -> None:
         self._timeouts = timeouts
         self._trust = Trust(environ or {})
         self._proxies = ProxyRules(environ or {})
@@ -69,13 +69,14 @@ class Upstream:
         """Sends a request; a large body goes on being sent while the answer is awaited.
 
         With `decode` an answer that comes as gzip or deflate is inflated (its headers stay as they came);
-        without it the bytes stay as they are. Raises UpstreamUnreachable or UpstreamTimeout (connect).
+        without it the bytes stay as they are. Raises UpstreamUnreachable or UpstreamTimeout (connect, tls).
         """
         site, line = self._lines.get(request.url) or self._add_line(request.url)
         head = encode_head(request, line)
         redial = partial(self._send_again, site, request, head)
-        call = UpstreamCall(site.name, self._timeouts, site.loop, redial, decode=decode)
-        connection = site.pool.take() or await self._connect(site)
+        timeouts = request.timeouts or self._timeouts
+        call = UpstreamCall(site.name, timeouts, site.loop, redial, decode=decode, begins=request.begins)
+        connection = site.pool.take() or await self._connect(site, timeouts)
         connection.start(call, head, request.body, bodiless=request.method == "HEAD")
         return call
 
@@ -89,21 +90,15 @@ class Upstream:
             await self._all_gone
 
     async def _send_again(self, site: _Site, request: OutgoingRequest, head: bytes, call: UpstreamCall) -> None:
-        connection = await self._connect(site)
+        connection = await self._connect(site, request.timeouts or self._timeouts)
         connection.start(call, head, request.body, bodiless=request.method == "HEAD")
 
-    async def _connect(self, site: _Site) -> Connection:
+    async def _connect(self, site: _Site, timeouts: CallTimeouts) -> Connection:
         """A new connection to a site. Raises UpstreamUnreachable or UpstreamTimeout."""
         if self._closed:
             raise UpstreamUnreachable(_SHUTTING_DOWN)
         connection = Connection(asyncio.get_running_loop(), site.pool.keep, lambda gone: self._forget(site, gone))
-        limit = min(self._timeouts.connect_s, self._timeouts.total_s)
-        try:
-            async with asyncio.timeout(limit):
-                await open_connection(site.origin, site.proxy, connection, self._trust)
-        except TimeoutError as error:
-            peer = site.proxy.name if site.proxy else site.name
-            raise UpstreamTimeout("connect", f"{peer} did not accept a connection within {limit:g} s.") from error
+        await open_connection(site.origin, site.proxy, connection, self._trust, timeouts)
         if self._closed:
             connection.abort()
             raise UpstreamUnreachable(_SHUTTING_DOWN)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
+from collections.abc import AsyncIterator
 from errno import ECONNREFUSED
 from itertools import chain, zip_longest
 from typing import TypeVar
 
-from llm_to_anthropic.errors import UpstreamUnreachable
+from llm_to_anthropic.errors import UpstreamTimeout, UpstreamUnreachable
+from llm_to_anthropic.providers.timeouts import CallTimeouts
 from llm_to_anthropic.upstream.proxying import Proxy
 from llm_to_anthropic.upstream.request import Origin, join_host_port
 from llm_to_anthropic.upstream.tls import Trust
@@ -22,35 +25,75 @@ _Address = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, in
 _P = TypeVar("_P", bound=asyncio.Protocol)
 
 
-async def open_connection(origin: Origin, proxy: Proxy | None, protocol: asyncio.Protocol, trust: Trust) -> None:
-    """Connects `protocol` to an origin, directly or through a proxy. Raises UpstreamUnreachable."""
+async def open_connection(
+    origin: Origin, proxy: Proxy | None, protocol: asyncio.Protocol, trust: Trust, timeouts: CallTimeouts
+) -> None:
+    """Connects `protocol` to an origin, directly or through a proxy.
+
+    Raises UpstreamUnreachable or UpstreamTimeout (connect, tls).
+    """
     context = trust.context() if origin.scheme == "https" else None
-    if proxy is None:
-        sock = await _dial(origin.host, origin.port, "Check the base URL")
-    else:
-        sock = await _dial(proxy.host, proxy.port, f"Check {proxy.variable}")
     try:
-        if proxy is not None and context is not None:
-            await _open_tunnel(origin, proxy, protocol, sock, context)
-        else:
-            name = origin.host if context is not None else None
-            await _attach(protocol, sock, context, name)
+        async with _connecting(proxy.name if proxy else origin.name, timeouts):
+            sock = await _dial_first(origin, proxy)
+            if context is None:
+                await _attach(protocol, sock)
+                return
+            tunnel = None if proxy is None else await _open_tunnel(origin, proxy, sock)
+        async with _shaking_hands(origin, timeouts):
+            if tunnel is None:
+                await _attach(protocol, sock, context, origin.host)
+            else:
+                await _start_tls(origin, protocol, tunnel, context)
     except OSError as error:
         raise UpstreamUnreachable(_handshake_text(origin, error)) from error
 
 
-async def _attach(protocol: _P, sock: socket.socket, context: ssl.SSLContext | None, name: str | None) -> _P:
+@contextlib.asynccontextmanager
+async def _connecting(peer: str, timeouts: CallTimeouts) -> AsyncIterator[None]:
+    limit = min(timeouts.connect_s, timeouts.total_s)
+    try:
+        async with asyncio.timeout(limit):
+            yield
+    except TimeoutError as error:
+        text = f"{peer} did not accept a connection within {limit:g} s (timeouts.connect_s)."
+        raise UpstreamTimeout("connect", text) from error
+
+
+@contextlib.asynccontextmanager
+async def _shaking_hands(origin: Origin, timeouts: CallTimeouts) -> AsyncIterator[None]:
+    limit = min(timeouts.tls_s, timeouts.total_s)
+    try:
+        async with asyncio.timeout(limit):
+            yield
+    except TimeoutError as error:
+        text = f"{origin.name} did not come to terms on TLS within {limit:g} s (timeouts.tls_s)."
+        raise UpstreamTimeout("tls", text) from error
+
+
+async def _dial_first(origin: Origin, proxy: Proxy | None) -> socket.socket:
+    if proxy is None:
+        return await _dial(origin.host, origin.port, "Check the base URL")
+    return await _dial(proxy.host, proxy.port, f"Check {proxy.variable}")
+
+
+async def _attach(
+    protocol: _P, sock: socket.socket, context: ssl.SSLContext | None = None, name: str | None = None
+) -> _P:
     loop = asyncio.get_running_loop()
     _, attached = await loop.create_connection(lambda: protocol, sock=sock, ssl=context, server_hostname=name)
     return attached
 
 
-async def _open_tunnel(
-    origin: Origin, proxy: Proxy, protocol: asyncio.Protocol, sock: socket.socket, context: ssl.SSLContext
+async def _open_tunnel(origin: Origin, proxy: Proxy, sock: socket.socket) -> asyncio.Transport:
+    tunnel = await _attach(Tunnel(asyncio.get_running_loop(), origin.name, proxy), sock)
+    return await tunnel.open()
+
+
+async def _start_tls(
+    origin: Origin, protocol: asyncio.Protocol, raw: asyncio.Transport, context: ssl.SSLContext
 ) -> None:
     loop = asyncio.get_running_loop()
-    tunnel = await _attach(Tunnel(loop, origin.name, proxy), sock, None, None)
-    raw = await tunnel.open()
     try:
         transport = await loop.start_tls(raw, protocol, context, server_hostname=origin.host)
     except BaseException:

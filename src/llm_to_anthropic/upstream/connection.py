@@ -202,7 +202,7 @@ class Connection(asyncio.Protocol):
         if self._unsent is not None and self._transport is not None:
             self._send_more(self._transport)
         if self._call is not None:
-            self._call.progress()
+            self._call.sent()
 
     def _send_more(self, transport: asyncio.Transport) -> None:
         while self._unsent is not None and self._writable:

@@ -7,6 +7,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from llm_to_anthropic.errors import UpstreamUnreachable
+from llm_to_anthropic.providers.timeouts import Begins, CallTimeouts
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
@@ -21,6 +22,10 @@ class OutgoingRequest(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     headers: list[tuple[bytes, bytes]]
     body: bytes = b""
+    timeouts: CallTimeouts | None = None
+    """None: the client's."""
+    begins: Begins = "head"
+    """What `first_event_s`, or `whole_s`, is the limit of."""
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
