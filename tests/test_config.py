@@ -556,11 +556,16 @@ def test_broken_toml_says_where(place: Place) -> None:
     assert re.search(r"^llm-to-anthropic\.toml: is not valid TOML: .*line 2", problem)
 
 
-def test_importing_the_module_is_cheap() -> None:
-    """pydantic is not imported until a configuration is read, so that --help answers at once."""
-    code = "import sys; from llm_to_anthropic import config; print(sorted({'pydantic', 'dotenv'} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)  # noqa: S603
-    assert done.stdout.strip() == "[]"
+def test_reader_of_dotenv_files_comes_with_one(place: Place) -> None:
+    """The parser of .env files is loaded only where there is one, so that the proxy starts at once."""
+    load = "from llm_to_anthropic import config; config.load({}, {}, pathlib.Path())"
+    code = f"import pathlib, sys; {load}; print('dotenv' in sys.modules)"
+    for loaded in ("False", "True"):
+        done = subprocess.run(  # noqa: S603
+            [sys.executable, "-c", code], cwd=place.cwd, capture_output=True, text=True, check=True, timeout=30
+        )
+        assert done.stdout.strip() == loaded
+        place.dotenv("OPENAI_API_KEY=test-key\n")
 
 
 def documented_keys() -> set[str]:

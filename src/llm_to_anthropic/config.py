@@ -3,27 +3,23 @@
 The work is shared with config_sources.py (what was said where), config_schema.py (its shape),
 config_tables.py (tables that mirror a Struct), config_providers.py (accounts, aliases), config_google.py,
 config_urls.py and config_keys.py.
-Importing this module is cheap: pydantic is imported when `load` runs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from llm_to_anthropic.config_keys import KeyReader
 from llm_to_anthropic.config_providers import ProviderBuilder
+from llm_to_anthropic.config_schema import Schema, validate
 from llm_to_anthropic.config_sources import Report, Sources, read
 from llm_to_anthropic.config_tables import filled, overrides
 from llm_to_anthropic.errors import ConfigError
 from llm_to_anthropic.routing import DEFAULT_MODELS, PREFERRED_NAMES, usable
 from llm_to_anthropic.settings import Limits, Settings, Timeouts
-
-if TYPE_CHECKING:
-    from llm_to_anthropic.config_schema import Schema
 
 
 def load(flags: Mapping[str, object], environ: Mapping[str, str], cwd: Path) -> Settings:
@@ -35,9 +31,6 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str], cwd: Path) -> 
 
     Raises: ConfigError with every problem that was found, each with its place; never with a secret.
     """
-    # Building the schema takes a few hundred milliseconds, which `--help` need not pay.
-    from llm_to_anthropic.config_schema import validate  # noqa: PLC0415
-
     report = Report()
     sources = read(flags, environ, cwd, report)
     schema = validate(sources, report)

@@ -8,18 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from llm_to_anthropic.config_keys import KeyReader
+from llm_to_anthropic.config_schema import ProviderTable, Schema
 from llm_to_anthropic.config_sources import Report, Sources, expand, quoted
 from llm_to_anthropic.config_urls import checked_url
 from llm_to_anthropic.providers.presets import PRESETS
 from llm_to_anthropic.providers.provider import Backend, Credential, ProviderProtocol
-
-if TYPE_CHECKING:
-    from llm_to_anthropic.config_schema import ProviderTable, Schema
 
 GEMINI = "gemini"
 """The built-in provider that USE_VERTEX_AUTH moves to Vertex AI."""

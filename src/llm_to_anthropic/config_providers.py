@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from llm_to_anthropic.config_google import GoogleReader
 from llm_to_anthropic.config_keys import KeyReader
+from llm_to_anthropic.config_schema import ProviderTable, Schema
 from llm_to_anthropic.config_sources import Report, Sources, did_you_mean, quoted
 from llm_to_anthropic.config_tables import overrides
 from llm_to_anthropic.config_urls import base_url_of, url_parts
@@ -15,9 +15,6 @@ from llm_to_anthropic.providers.presets import PRESETS, Preset, find_preset
 from llm_to_anthropic.providers.provider import Backend, Credential, Provider, ProviderProtocol
 from llm_to_anthropic.providers.quirks import ChatQuirks, GeminiQuirks, ResponsesQuirks
 from llm_to_anthropic.providers.timeouts import CallTimeouts
-
-if TYPE_CHECKING:
-    from llm_to_anthropic.config_schema import ProviderTable, Schema
 
 BUILT_IN = ("openai", "gemini", "anthropic")
 

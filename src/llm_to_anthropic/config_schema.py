@@ -1,68 +1,51 @@
-"""The shape of a configuration, checked by pydantic, and its complaints in plain words.
+"""The shape of a configuration, and its complaints in plain words.
 
-Imported only by `config.load`: building these models takes time that other commands need not spend.
+Each value is judged by itself, so that one report holds all mistakes; msgspec, which does it, is loaded anyway.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from typing import Annotated, Literal
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from typing import Annotated, Literal, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
+import msgspec
+from msgspec import Meta
 
 from llm_to_anthropic.config_sources import Report, Sources, did_you_mean, quoted
-from llm_to_anthropic.providers.provider import ProviderProtocol
+from llm_to_anthropic.providers.provider import Protocol
 from llm_to_anthropic.settings import PreferredProvider
 
-STRICT_SHAPE = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
 _SPELLINGS = {"gemini": "google", "claude": "anthropic"}
+_FLAGS: Mapping[str, bool] = {
+    **dict.fromkeys(("true", "yes", "on", "1", "t", "y"), True),
+    **dict.fromkeys(("false", "no", "off", "0", "f", "n"), False),
+}
+
+CommaList = Annotated[tuple[str, ...], Meta(description="a list of texts")]
+Flag = Annotated[bool, Meta(description="true or false")]
+Text = Annotated[str, Meta(description="text")]
 
 
-def _lower(value: object) -> object:
-    return value.strip().lower() if isinstance(value, str) else value
+Table = Mapping[str, object]
 
 
-def _provider_word(value: object) -> object:
-    word = _lower(value)
-    return _SPELLINGS.get(word, word) if isinstance(word, str) else word
-
-
-def _comma_list(value: object) -> object:
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-
-
-def _one_or_more(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
-
-
-CommaList = Annotated[tuple[str, ...], BeforeValidator(_comma_list), Field(description="a list of texts")]
-Flag = Annotated[bool, Field(description="true or false")]
-Text = Annotated[str, Field(description="text")]
-
-
-class ProviderTable(BaseModel):
+class ProviderTable(msgspec.Struct, frozen=True, kw_only=True):
     """`[providers.NAME]`."""
 
-    model_config = STRICT_SHAPE
-
     preset: Text = ""
-    protocol: Annotated[ProviderProtocol | None, BeforeValidator(_lower)] = None
+    protocol: Protocol | None = None
     base_url: Text = ""
     api_key: Text = ""
     project: Text = ""
     location: Text = ""
-    models: Annotated[tuple[str, ...], Field(description="a list of model names")] = ()
-    quirks: Annotated[dict[str, object], Field(description="a table of quirks")] = {}
-    timeouts: Annotated[dict[str, object], Field(description="a table of seconds")] = {}
+    models: Annotated[tuple[str, ...], Meta(description="a list of model names")] = ()
+    quirks: Annotated[dict[str, object], Meta(description="a table of quirks")] = {}
+    timeouts: Annotated[dict[str, object], Meta(description="a table of seconds")] = {}
 
 
-class Schema(BaseModel):
+class Schema(msgspec.Struct, frozen=True, kw_only=True):
     """All that can be configured. The names are those of the environment, in lower case."""
-
-    model_config = STRICT_SHAPE
 
     openai_api_key: Text = ""
     gemini_api_key: Text = ""
@@ -70,13 +53,13 @@ class Schema(BaseModel):
     openai_base_url: Text = ""
     gemini_base_url: Text = ""
     anthropic_base_url: Text = ""
-    openai_api: Annotated[Literal["auto", "chat", "responses"], BeforeValidator(_lower)] = "auto"
-    preferred_provider: Annotated[PreferredProvider, BeforeValidator(_provider_word)] = "openai"
+    openai_api: Literal["auto", "chat", "responses"] = "auto"
+    preferred_provider: PreferredProvider = "openai"
     big_model: Text = ""
     small_model: Text = ""
     server_host: Text = ""
-    server_port: Annotated[int, Field(ge=0, le=65535, description="a port number from 0 to 65535")] = 8082
-    workers: Annotated[int, Field(ge=1, le=512, description="a whole number from 1 to 512")] = 1
+    server_port: Annotated[int, Meta(ge=0, le=65535, description="a port number from 0 to 65535")] = 8082
+    workers: Annotated[int, Meta(ge=1, le=512, description="a whole number from 1 to 512")] = 1
     verbose: Flag = False
     strict: Flag = False
     proxy_api_keys: CommaList = ()
@@ -89,90 +72,139 @@ class Schema(BaseModel):
     vertex_base_url: Text = ""
     google_genai_api_version: Text = ""
     google_application_credentials: Text = ""
-    providers: Annotated[dict[str, ProviderTable], Field(description="a table of providers")] = {}
+    providers: Annotated[dict[str, ProviderTable], Meta(description="a table of providers")] = {}
     models: Annotated[
-        dict[
-            str,
-            Annotated[
-                tuple[str, ...],
-                BeforeValidator(_one_or_more),
-                Field(min_length=1, description='"provider/model" or a list of such'),
-            ],
-        ],
-        Field(description="a table of model names"),
+        dict[str, Annotated[tuple[str, ...], Meta(min_length=1)]], Meta(description="a table of model names")
     ] = {}
-    timeouts: Annotated[dict[str, object], Field(description="a table of seconds")] = {}
-    limits: Annotated[dict[str, object], Field(description="a table of numbers")] = {}
+    timeouts: Annotated[dict[str, object], Meta(description="a table of seconds")] = {}
+    limits: Annotated[dict[str, object], Meta(description="a table of numbers")] = {}
+
+
+class _Unsound(Exception):
+    """A value that its key does not take."""
 
 
 def validate(sources: Sources, report: Report) -> Schema:
-    """The configuration in its shape, without the parts that have another: those become problems.
+    """The configuration in its shape, without the parts that have another: those become problems."""
+    return _Reader(sources, report).read()
 
-    What is left is checked further, so that one report holds all mistakes.
-    """
-    values = _copied({field: given.value for field, given in sources.fields.items()})
-    while True:
+
+class _Reader:
+    """One reading."""
+
+    def __init__(self, sources: Sources, report: Report) -> None:
+        self._sources = sources
+        self._report = report
+
+    def read(self) -> Schema:
+        values = {field: given.value for field, given in self._sources.fields.items()}
+        tables: Mapping[str, Callable[[Table], object]] = {
+            "providers": self._providers,
+            "models": self._models,
+        }
+        sound: dict[str, object] = {}
+        for key, value in self._known(values, Schema, ()):
+            if (table := tables.get(key)) is None:
+                self._take(sound, Schema, (), key, value)
+            elif isinstance(value, Mapping):
+                sound[key] = table(value)
+            else:
+                self._flaw((key,), f"must be {_description(Schema, key)}.")
+        return msgspec.convert(sound, Schema)
+
+    def _providers(self, tables: Table) -> dict[str, ProviderTable]:
+        read = {}
+        for name, table in tables.items():
+            if not isinstance(table, Mapping):
+                self._flaw(("providers", name), "must be a table like [providers.NAME].")
+                continue
+            place = ("providers", name)
+            sound: dict[str, object] = {}
+            taken = [
+                self._take(sound, ProviderTable, place, *pair) for pair in self._known(table, ProviderTable, place)
+            ]
+            # One wrong value spoils the table: what the others mean may depend on it.
+            if all(taken):
+                read[name] = msgspec.convert(sound, ProviderTable)
+        return read
+
+    def _models(self, aliases: Table) -> dict[str, tuple[str, ...]]:
+        read = {}
+        for alias, targets in aliases.items():
+            listed = [targets] if isinstance(targets, str) else targets
+            if isinstance(listed, list) and listed and all(isinstance(target, str) for target in listed):
+                read[alias] = tuple(listed)
+            else:
+                self._flaw(("models", alias), 'must be "provider/model" or a list of such.')
+        return read
+
+    def _known(
+        self, values: Table, shape: type[msgspec.Struct], place: tuple[str, ...]
+    ) -> Iterator[tuple[str, object]]:
+        """What a table says of the keys that there are, in their order; then the others become problems."""
+        known = shape.__struct_fields__
+        yield from ((key, values[key]) for key in known if key in values)
+        for key in values:
+            if key not in known:
+                # The whole list helps in a small table; of the top level the documentation has it.
+                all_keys = f"Known: {', '.join(known)}." if place else "docs/configuration.md lists all keys."
+                self._flaw((*place, key), f"is not a known key.{did_you_mean(key, known)} {all_keys}")
+
+    def _take(
+        self, sound: dict[str, object], shape: type[msgspec.Struct], place: tuple[str, ...], key: str, value: object
+    ) -> bool:
+        """Adds the value of a key where it is sound; else it becomes a problem."""
         try:
-            return Schema.model_validate(values)
-        except ValidationError as error:
-            for flaw in error.errors(include_url=False):
-                report.problem(*_sentence(flaw, sources))
-                _cut(values, flaw)
+            sound[key] = _converted(shape, key, value)
+        except _Unsound as error:
+            self._flaw((*place, key), f"must be {error}")
+            return False
+        return True
+
+    def _flaw(self, path: tuple[str, ...], text: str) -> None:
+        self._report.problem(".".join([self._sources.place(path[0]), *map(quoted, path[1:])]), text)
 
 
-def _copied(table: Mapping[str, object]) -> dict[str, object]:
-    return {key: _copied(value) if isinstance(value, dict) else value for key, value in table.items()}
+def _converted(shape: type[msgspec.Struct], key: str, value: object) -> object:
+    """The value as its key takes it. Raises _Unsound with what that is; never with the value: it may be a key."""
+    type_ = _types(shape)[key]
+    words = _words(type_)
+    spelled = _spelled(value, type_, words) if isinstance(value, str) else value
+    try:
+        return msgspec.convert(spelled, type_, strict=bool(words))
+    except msgspec.ValidationError:
+        near = did_you_mean(spelled, words) if words and isinstance(spelled, str) else ""
+        raise _Unsound(f"{_either(words) if words else _description(shape, key)}.{near}") from None
 
 
-def _cut(values: dict[str, object], flaw: ErrorDetails) -> None:
-    """Takes out what a flaw spoils: a key, an alias, a whole provider whose protocol is unknown."""
-    path = [str(step) for step in flaw["loc"]]
-    depth = {"providers": 3 if flaw["type"] == "extra_forbidden" else 2, "models": 2}.get(path[0], 1)
-    *above, last = path[:depth]
-    table: object = values
-    for step in above:
-        table = table.get(step) if isinstance(table, dict) else None
-    if isinstance(table, dict):
-        table.pop(last, None)
+def _spelled(text: str, type_: object, words: tuple[str, ...]) -> object:
+    """What a text means to its key: the environment has nothing but texts."""
+    if words:
+        word = text.strip().lower()
+        return word if word in words else _SPELLINGS.get(word, word)
+    if type_ == Flag:
+        return _FLAGS.get(text.strip().lower(), text)
+    if type_ == CommaList:
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    return text if type_ == Text else text.strip()
 
 
-def _sentence(flaw: ErrorDetails, sources: Sources) -> tuple[str, str]:
-    path = [str(step) for step in flaw["loc"]]
-    place = ".".join([sources.place(path[0]), *map(quoted, path[1:])])
-    if flaw["type"] == "extra_forbidden":
-        known = ProviderTable.model_fields if len(path) > 1 else Schema.model_fields
-        return place, f"is not a known key.{did_you_mean(path[-1], known)} {_all_of(known, len(path))}"
-    if flaw["type"] == "literal_error":
-        allowed = re.findall(r"'([^']*)'", str(flaw.get("ctx", {}).get("expected", "")))
-        return place, f"must be {_either(allowed)}.{_near(flaw['input'], allowed)}"
-    return place, f"must be {_description(path)}."
+@lru_cache
+def _types(shape: type[msgspec.Struct]) -> Mapping[str, object]:
+    return get_type_hints(shape, include_extras=True)
 
 
-def _all_of(known: Mapping[str, object], depth: int) -> str:
-    # The whole list helps in a small table; of the top level the documentation has it.
-    return f"Known: {', '.join(known)}." if depth > 1 else "docs/configuration.md lists all keys."
+def _words(type_: object) -> tuple[str, ...]:
+    """The words that a key chooses between, if it does."""
+    return next((get_args(one) for one in (type_, *get_args(type_)) if get_origin(one) is Literal), ())
 
 
-def _near(value: object, allowed: list[str]) -> str:
-    # A suggestion, but never the value: it may be a key in the wrong place.
-    return did_you_mean(value, allowed) if isinstance(value, str) else ""
-
-
-def _either(words: list[str]) -> str:
-    quoted = [f'"{word}"' for word in words]
-    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} or {quoted[-1]}"
-
-
-def _description(path: list[str]) -> str:
+def _description(shape: type[msgspec.Struct], key: str) -> str:
     """What a key takes, in words."""
-    match path:
-        case ["providers", _, key, *_] if key in ProviderTable.model_fields:
-            return ProviderTable.model_fields[key].description or "text"
-        case ["providers", _]:
-            return "a table like [providers.NAME]"
-        case ["models", _, *_]:
-            return '"provider/model" or a list of such'
-        case [key, *_] if key in Schema.model_fields:
-            return Schema.model_fields[key].description or "text"
-        case _:
-            return "of another type"
+    notes = get_args(_types(shape)[key])[1:]
+    return next((note.description for note in notes if isinstance(note, Meta) and note.description), "of another type")
+
+
+def _either(words: tuple[str, ...]) -> str:
+    shown = [f'"{word}"' for word in words]
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} or {shown[-1]}"

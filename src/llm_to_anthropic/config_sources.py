@@ -149,11 +149,12 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Given]:
 
 
 def _read_dotenv(path: Path, report: Report) -> Iterator[tuple[str, Given]]:
-    # The parser comes with pydantic-settings; like that it is only needed once a configuration is read.
-    from dotenv.parser import parse_stream  # noqa: PLC0415
-
     text = _read_text(path, report) if path.exists() else None
-    for binding in parse_stream(io.StringIO(text or "")):
+    if not text:
+        return
+    from dotenv.parser import parse_stream  # noqa: PLC0415  most places have no such file
+
+    for binding in parse_stream(io.StringIO(text)):
         # The parser counts from the blank lines before a statement.
         blank = len(binding.original.string) - len(binding.original.string.lstrip("\r\n"))
         line = binding.original.line + binding.original.string[:blank].count("\n")
