@@ -234,6 +234,15 @@ async def test_a_login_page_is_an_error(gateway: Gateway, script: Script, stream
     assert b"html" not in reply.body
 
 
+async def test_a_damaged_answer_is_an_error(gateway: Gateway, script: Script) -> None:
+    """A whole answer with a byte that is no UTF-8 is an api_error in words, and not passed on for JSON."""
+    script.push(whole(b'{"type":"message","content":[{"type":"text","text":"h\xff"}],"stop_reason":"end_turn"}'))
+    reply = MemoryReply()
+    await gateway.messages(call(ask("claude-x")), reply)
+    assert reply.status == 502
+    assert b"api_error" in reply.body
+
+
 async def test_counting_goes_to_anthropic(gateway: Gateway, script: Script, upstream: ScriptedUpstream) -> None:
     """Anthropic counts its own tokens."""
     script.push(whole(b'{"input_tokens":42}'))

@@ -62,6 +62,7 @@ def _is_envelope(body: bytes) -> bool:
 def is_json_object(body: bytes) -> bool:
     """Whether a body is one JSON object, as every answer of the API is."""
     try:
+        body.decode()  # what msgspec passes over it does not look at
         msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return False
