@@ -12,7 +12,7 @@ LOCK := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --
 BUILD_REQUIRES := import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test cover lint types format build image docs check lock clean conformance replay clients bench
+.PHONY: help demo test cover lint types format build image docs check lock chaos clean conformance replay clients bench
 
 help:
 	@echo "make demo         see it work, without any key (ONCE=1: exit afterwards)"
@@ -24,6 +24,7 @@ help:
 	@echo "make build        build the wheel into dist/"
 	@echo "make image        run the image's steps without a container: build, seal, start, probe, stop"
 	@echo "make docs         write the tables of losses into docs/translation.md"
+	@echo "make chaos        the real proxy behind a network that misbehaves (ARGS=--smoke: in seconds)"
 	@echo "make lock         compile requirements/ anew (needs uv)"
 	@echo "make conformance replay clients bench   measure against ../shared, where it is there"
 
@@ -62,6 +63,9 @@ image: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	$(BIN)/python .ci/losses.py
+
+chaos: $(VENV)/.dev
+	$(BIN)/python -m verification.chaos $(ARGS)
 
 check:
 	./.ci/run
