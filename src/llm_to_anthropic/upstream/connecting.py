@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from llm_to_anthropic.errors import UpstreamTimeout, UpstreamUnreachable
 from llm_to_anthropic.providers.timeouts import CallTimeouts
+from llm_to_anthropic.upstream.addresses import is_forbidden
 from llm_to_anthropic.upstream.proxying import Proxy
 from llm_to_anthropic.upstream.request import Origin, join_host_port
 from llm_to_anthropic.upstream.tls import Trust
@@ -21,7 +22,8 @@ from llm_to_anthropic.upstream.tunnel import Tunnel
 _NEXT_ADDRESS_S = 0.25
 """Lead of one address before the next is tried beside it (RFC 8305, section 5)."""
 
-_Address = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
+Address = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
+"""What `getaddrinfo` gives of one address: its family, and what to connect to."""
 _P = TypeVar("_P", bound=asyncio.Protocol)
 
 
@@ -37,16 +39,16 @@ async def open_connection(
         async with _connecting(proxy.name if proxy else origin.name, timeouts):
             sock = await _dial_first(origin, proxy)
             if context is None:
-                await _attach(protocol, sock)
+                await attach(protocol, sock)
                 return
             tunnel = None if proxy is None else await _open_tunnel(origin, proxy, sock)
         async with _shaking_hands(origin, timeouts):
             if tunnel is None:
-                await _attach(protocol, sock, context, origin.host)
+                await attach(protocol, sock, context, origin.host)
             else:
                 await _start_tls(origin, protocol, tunnel, context)
     except OSError as error:
-        raise UpstreamUnreachable(_handshake_text(origin, error)) from error
+        raise UpstreamUnreachable(handshake_text(origin, error)) from error
 
 
 @contextlib.asynccontextmanager
@@ -77,16 +79,17 @@ async def _dial_first(origin: Origin, proxy: Proxy | None) -> socket.socket:
     return await _dial(proxy.host, proxy.port, f"Check {proxy.variable}")
 
 
-async def _attach(
+async def attach(
     protocol: _P, sock: socket.socket, context: ssl.SSLContext | None = None, name: str | None = None
 ) -> _P:
+    """Gives a connected socket to a protocol, through TLS where there is a context. Raises OSError."""
     loop = asyncio.get_running_loop()
     _, attached = await loop.create_connection(lambda: protocol, sock=sock, ssl=context, server_hostname=name)
     return attached
 
 
 async def _open_tunnel(origin: Origin, proxy: Proxy, sock: socket.socket) -> asyncio.Transport:
-    tunnel = await _attach(Tunnel(asyncio.get_running_loop(), origin.name, proxy), sock)
+    tunnel = await attach(Tunnel(asyncio.get_running_loop(), origin.name, proxy), sock)
     return await tunnel.open()
 
 
@@ -111,14 +114,20 @@ async def _dial(host: str, port: int, remedy: str) -> socket.socket:
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:
         raise UpstreamUnreachable(f"The name {host} does not resolve. {remedy}, and this machine's DNS.") from error
+    addresses: list[Address] = [(family, address) for family, _, _, _, address in found]
+    allowed = [each for each in addresses if not is_forbidden(str(each[1][0]))]
+    if not allowed:
+        raise UpstreamUnreachable(
+            f"{host} is a link-local address, where clouds keep a machine's credentials and no model is. {remedy}."
+        )
     try:
-        return await _first_to_connect([(family, address) for family, _, _, _, address in found])
+        return await first_to_connect(allowed)
     except OSError as error:
         raise UpstreamUnreachable(_dial_text(peer, error, remedy)) from error
 
 
-async def _first_to_connect(addresses: list[_Address]) -> socket.socket:
-    """The first of several addresses that accepts, each with a lead over the next ("happy eyeballs")."""
+async def first_to_connect(addresses: list[Address]) -> socket.socket:
+    """The first of several addresses that accepts, each with a lead over the next ("happy eyeballs"). Raises OSError."""
     if len(addresses) == 1:
         return await _connect(addresses[0])
     waiting = _interleave(addresses)
@@ -150,13 +159,13 @@ async def _abandon(tasks: set[asyncio.Task[socket.socket]]) -> None:
             outcome.close()
 
 
-def _interleave(addresses: list[_Address]) -> list[_Address]:
+def _interleave(addresses: list[Address]) -> list[Address]:
     first = [item for item in addresses if item[0] == addresses[0][0]]
     other = [item for item in addresses if item[0] != addresses[0][0]]
     return [item for item in chain.from_iterable(zip_longest(first, other)) if item is not None]
 
 
-async def _connect(address: _Address) -> socket.socket:
+async def _connect(address: Address) -> socket.socket:
     family, target = address
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -175,7 +184,8 @@ def _dial_text(peer: str, error: OSError, remedy: str) -> str:
     return f"{peer} cannot be reached ({error.strerror or error}). {remedy}, and this machine's network."
 
 
-def _handshake_text(origin: Origin, error: OSError) -> str:
+def handshake_text(origin: Origin, error: OSError) -> str:
+    """Why a connection could not be set up, in a sentence."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return (
             f"The certificate of {origin.name} is not trusted: {error.verify_message}. "

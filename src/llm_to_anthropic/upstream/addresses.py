@@ -1,0 +1,53 @@
+"""Which IP addresses may be dialled: what a name resolves to is known only then."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+_METADATA = frozenset(
+    (
+        ip_address("100.100.100.200"),  # Alibaba Cloud
+        ip_address("fd00:ec2::254"),  # AWS
+        ip_address("fd20:ce::254"),  # Google Cloud
+    )
+)
+"""Servers that hand a machine's own credentials to whoever asks from it, beside 169.254.169.254."""
+_NOT_PUBLIC = tuple(
+    ip_network(network)
+    for network in (
+        "64:ff9b:1::/48",  # NAT64 of a network of one's own, RFC 8215
+        "2001::/32",  # Teredo
+        "2002::/16",  # 6to4
+        "::/96",  # IPv4-compatible addresses, long out of use
+        "192.0.0.0/24",  # IETF protocol assignments
+        "192.88.99.0/24",  # relays of 6to4
+    )
+)
+"""What Python's own list takes for public, or took until lately, and leads somewhere else."""
+_NAT64 = ip_network("64:ff9b::/96")
+"""Addresses that end in the IPv4 address they lead to: what a network without IPv4 resolves names to (RFC 6052)."""
+
+Address = IPv4Address | IPv6Address
+
+
+def is_forbidden(address: str) -> bool:
+    """Whether no upstream can be there: link-local addresses, and where clouds keep a machine's credentials."""
+    found = _parsed(address)
+    return found.is_link_local or found in _METADATA
+
+
+def is_public(address: str) -> bool:
+    """Whether an address is one of the internet: nothing of this machine, its networks or its cloud."""
+    found = _parsed(address)
+    if any(found in network for network in _NOT_PUBLIC):
+        return False
+    return found.is_global and not found.is_multicast
+
+
+def _parsed(address: str) -> Address:
+    found = ip_address(address.partition("%")[0])
+    if isinstance(found, IPv4Address):
+        return found
+    if found in _NAT64:
+        return IPv4Address(found.packed[-4:])
+    return found.ipv4_mapped or found
