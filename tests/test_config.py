@@ -139,6 +139,7 @@ def test_every_variable_is_accepted(place: Place) -> None:
         "WORKERS": "2",
         "VERBOSE": "true",
         "STRICT": "1",
+        "FETCH_URLS": "yes",
         "PROXY_API_KEYS": "client-key, other-key,",
         "ALLOW_UNAUTHENTICATED": "no",
         "ALLOWED_HOSTS": "a.test,b.test",
@@ -155,6 +156,7 @@ def test_every_variable_is_accepted(place: Place) -> None:
     assert (settings.host, settings.port, settings.workers) == ("127.0.0.1", 9000, 2)
     assert (settings.preferred_provider, settings.big_model, settings.small_model) == ("google", "big", "small")
     assert (settings.verbose, settings.strict, settings.allow_unauthenticated) == (True, True, False)
+    assert settings.fetch_urls
     assert [key.secret.reveal() for key in settings.client_keys] == ["client-key", "other-key"]
     assert (settings.allowed_hosts, settings.allowed_origins) == (("a.test", "b.test"), ("https://a.test",))
     assert settings.providers["anthropic"].base_url == "http://localhost:1"

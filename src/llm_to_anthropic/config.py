@@ -65,6 +65,7 @@ def _settings(schema: Schema, sources: Sources, report: Report) -> Settings:
         allowed_hosts=schema.allowed_hosts,
         allowed_origins=schema.allowed_origins,
         strict=schema.strict,
+        fetch_urls=schema.fetch_urls,
         timeouts=filled(Timeouts, timeouts),
         limits=filled(Limits, limits),
     )

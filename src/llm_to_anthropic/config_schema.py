@@ -62,6 +62,7 @@ class Schema(msgspec.Struct, frozen=True, kw_only=True):
     workers: Annotated[int, Meta(ge=1, le=512, description="a whole number from 1 to 512")] = 1
     verbose: Flag = False
     strict: Flag = False
+    fetch_urls: Flag = False
     proxy_api_keys: CommaList = ()
     allow_unauthenticated: Flag = False
     allowed_hosts: CommaList = ()

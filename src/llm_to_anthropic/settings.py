@@ -80,6 +80,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Web origins whose pages may call (CORS); empty: none."""
     strict: bool = False
     """Losses of translation are refused with a 400."""
+    fetch_urls: bool = False
+    """Images and documents by URL are fetched for upstreams that do not fetch them."""
     timeouts: Timeouts = Timeouts()
     limits: Limits = Limits()
     warnings: tuple[str, ...] = ()

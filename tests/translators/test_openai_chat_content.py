@@ -364,7 +364,11 @@ def source(kind: str, **rest: Json) -> Json:
 
 
 REFUSED: list[tuple[str, Json, str]] = [
-    ("PDF by URL", source("document", type="url", url="https://a.test/a.pdf"), "documents by URL are not supported"),
+    (
+        "PDF by URL",
+        source("document", type="url", url="https://a.test/a.pdf"),
+        "takes no documents by URL",
+    ),
     ("document by id", source("document", type="file", file_id="f"), "file ids are not supported"),
     ("image by id", source("image", type="file", file_id="f"), "file ids are not supported"),
     ("document of another type", source("document", type="base64", media_type="a/b", data=""), "application/pdf"),

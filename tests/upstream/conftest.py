@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import shutil
+import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import uvloop
 
 from llm_to_anthropic.settings import Timeouts
 from llm_to_anthropic.upstream import Upstream
+from tests.upstream.certificates import Certificates
 
 LoopFactories = Mapping[str, Callable[[], asyncio.AbstractEventLoop]]
 
@@ -62,3 +65,13 @@ async def make_upstream() -> AsyncIterator[Callable[..., Upstream]]:
 def client(make_upstream: Callable[..., Upstream]) -> Upstream:
     """A client with the usual time limits."""
     return make_upstream()
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    if shutil.which("openssl") is None:
+        pytest.skip("needs the openssl command")
+    try:
+        return Certificates(tmp_path_factory.mktemp("certificates"))
+    except subprocess.CalledProcessError:
+        pytest.skip("this openssl is too old to sign certificates in one step")

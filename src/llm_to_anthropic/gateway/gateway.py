@@ -12,6 +12,7 @@ from llm_to_anthropic.exchange import Exchange
 from llm_to_anthropic.gateway.answer_headers import JSON_HEADERS
 from llm_to_anthropic.gateway.call import Call, Headers, Reply
 from llm_to_anthropic.gateway.client_request import client_request, decode_envelope
+from llm_to_anthropic.gateway.fetched_urls import with_fetched
 from llm_to_anthropic.gateway.passthrough import Passthrough
 from llm_to_anthropic.gateway.progress import CLIENT_GONE
 from llm_to_anthropic.gateway.recording import RecordingReply
@@ -29,7 +30,7 @@ from llm_to_anthropic.translators.memory import Memory, Remembered
 from llm_to_anthropic.translators.registry import make_translator
 from llm_to_anthropic.translators.request import decode_request
 from llm_to_anthropic.translators.translator import ClientRequest, Learned, Translator, UpstreamRequest
-from llm_to_anthropic.upstream import OutgoingRequest, Upstream, UpstreamCall
+from llm_to_anthropic.upstream import Fetcher, OutgoingRequest, Upstream, UpstreamCall
 
 MAX_LEARNED = 1024
 """Targets whose lessons are remembered; model names come from clients, so they need a bound."""
@@ -45,6 +46,8 @@ class Gateway:
         observers: Sequence[Observer],
         transcript: Transcript | None = None,
         credentials: Credentials | None = None,
+        *,
+        fetcher: Fetcher | None = None,
     ) -> None:
         self.settings = settings
         self._router = Router(settings)
@@ -54,6 +57,7 @@ class Gateway:
         self._counter = TokenCounter()
         self.credentials = credentials or Credentials(settings.providers.values())
         self._sender = Sender(upstream, self.credentials)
+        self._fetcher = fetcher
         self._passthrough = Passthrough(settings, self._sender)
         self._messages_memory: Memory[Remembered] = Memory()
         self._frames_memory: Memory[object] = Memory()
@@ -136,6 +140,8 @@ class Gateway:
 
     async def _translated(self, work: Work, request: ClientRequest, target: Target) -> None:
         """Sends once, and once more where the upstream's refusal teaches what to leave out."""
+        if self._fetcher is not None:
+            request = await with_fetched(request, target, self._fetcher)
         learned = self._lessons(target)
         may_heal = True
         while True:

@@ -27,7 +27,7 @@ from llm_to_anthropic.http.workers import run_workers
 from llm_to_anthropic.observers.access_log import AccessLog
 from llm_to_anthropic.observers.transcript import Transcript
 from llm_to_anthropic.settings import Settings
-from llm_to_anthropic.upstream import Upstream
+from llm_to_anthropic.upstream import Fetcher, Upstream
 
 Ready = Callable[[str], None]
 """Called with the base URL once requests are served."""
@@ -126,10 +126,12 @@ def build_gateway(settings: Settings, environ: Mapping[str, str] | None = None) 
 
     `environ` names web proxies and trusted certificates; by default this process's environment.
     """
-    upstream = Upstream(settings.timeouts, environ=os.environ if environ is None else environ)
+    variables = os.environ if environ is None else environ
+    upstream = Upstream(settings.timeouts, environ=variables)
     transcript = Transcript() if settings.verbose else None
     credentials = Credentials(settings.providers.values(), warn=_warn_of_login)
-    return RealGateway(settings, upstream, [AccessLog()], transcript, credentials)
+    fetcher = Fetcher(variables) if settings.fetch_urls else None
+    return RealGateway(settings, upstream, [AccessLog()], transcript, credentials, fetcher=fetcher)
 
 
 def _warn_of_login(failure: LoginFailure) -> None:

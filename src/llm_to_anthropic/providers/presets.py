@@ -236,7 +236,7 @@ PRESETS: Mapping[str, Preset] = {
         base_url="https://api.moonshot.ai/v1",
         variable="MOONSHOT_API_KEY",
         hosts=("api.moonshot.ai", "api.moonshot.cn"),
-        quirks={**_NO_FILES, "reasoning": "none", "reasoning_history": "reasoning_content"},
+        quirks={**_NO_FILES, "image_urls": False, "reasoning": "none", "reasoning_history": "reasoning_content"},
         rules=(
             ("kimi-k2.[5-9]*", {"reasoning": "thinking", "sampling": False}),
             ("kimi-k[3-9]*", {"reasoning": "thinking", "sampling": False}),
@@ -285,8 +285,8 @@ PRESETS: Mapping[str, Preset] = {
         hosts=("integrate.api.nvidia.com",),
         quirks=_NO_FILES,
     ),
-    "ollama": Preset(base_url="http://localhost:11434/v1", quirks=_LOCAL),
-    "lmstudio": Preset(base_url="http://localhost:1234/v1", quirks=_LOCAL),
+    "ollama": Preset(base_url="http://localhost:11434/v1", quirks={**_LOCAL, "image_urls": False}),
+    "lmstudio": Preset(base_url="http://localhost:1234/v1", quirks={**_LOCAL, "image_urls": False}),
     "vllm": Preset(base_url="http://localhost:8000/v1", quirks={**_LOCAL, "reasoning_history": "reasoning"}),
     "llamacpp": Preset(
         base_url="http://localhost:8080/v1", quirks={**_LOCAL, "reasoning_history": "reasoning_content"}

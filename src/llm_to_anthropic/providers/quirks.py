@@ -43,6 +43,8 @@ class ChatQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     files: bool = True
     """Takes `file` parts (PDF)."""
     images: bool = True
+    image_urls: bool = True
+    """Fetches images by URL itself; otherwise it takes base64 alone (Ollama, LM Studio, Moonshot)."""
     tool_args: Literal["live", "buffer"] = "buffer"
     """Pass on argument fragments as they come, or the whole checked object at the block's end."""
     reasoning: Literal["none", "effort", "enable_thinking", "thinking", "openrouter"] = "effort"

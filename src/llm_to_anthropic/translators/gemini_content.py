@@ -14,7 +14,7 @@ from llm_to_anthropic.translators.as_text import other_text, reference_text, ser
 from llm_to_anthropic.translators.documents import Documents
 from llm_to_anthropic.translators.gemini_replay import Replay, read_replay
 from llm_to_anthropic.translators.losses import LossReport
-from llm_to_anthropic.translators.media_urls import check_url, data_of_url, url_extension
+from llm_to_anthropic.translators.media_urls import UrlNotTaken, check_url, data_of_url, url_extension
 from llm_to_anthropic.translators.pairing import Placed, Result, Turn
 from llm_to_anthropic.translators.request import block_type, dotted
 from llm_to_anthropic.translators.tools import call_arguments, upstream_name
@@ -183,10 +183,8 @@ class GeminiContent:
         if (inline := data_of_url(url)) is not None:
             return self._inline(*inline, path)
         if media_type is None:
-            raise ClientError(
-                f"{dotted(path)}.source.url: the kind of image cannot be told from the URL, and model '{self._model}' "
-                "must be told it; send the data as base64"
-            )
+            reason = f"the kind of image cannot be told from the URL, and model '{self._model}' must be told it"
+            raise UrlNotTaken(url, path, "image", reason)
         self._check_type(media_type, path)
         return Part(file_data=FileData(media_type, url))
 

@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 import ipaddress
+from typing import Literal
 from urllib.parse import urlsplit
 
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.translators.request import dotted
+
+
+class UrlNotTaken(ClientError):
+    """An address that the upstream does not fetch by itself; the proxy may, where that is switched on.
+
+    `path` is written like `messages[0].content[1]`.
+    """
+
+    def __init__(self, url: str, path: str, kind: Literal["image", "document"], reason: str) -> None:
+        super().__init__(
+            f"{dotted(path)}.source.url: {reason}; send the {kind} itself as base64, "
+            "or let the proxy fetch it (FETCH_URLS=true in its configuration)"
+        )
+        self.url = url
+        self.path = path
+        self.kind = kind
 
 
 def check_url(url: str, path: str) -> None:

@@ -12,7 +12,7 @@ from llm_to_anthropic.translators.assistant_text import AssistantText, block_tex
 from llm_to_anthropic.translators.carrier import decode_carrier
 from llm_to_anthropic.translators.documents import Documents
 from llm_to_anthropic.translators.losses import LossReport
-from llm_to_anthropic.translators.media_urls import check_url
+from llm_to_anthropic.translators.media_urls import UrlNotTaken, check_url
 from llm_to_anthropic.translators.pairing import Placed, Result, Turn
 from llm_to_anthropic.translators.request import block_type, dotted
 from llm_to_anthropic.translators.tools import call_arguments, upstream_id, upstream_name
@@ -171,6 +171,8 @@ class ChatContent:
                 return ImagePart(ImageUrl(f"data:{media_type};base64,{data}"))
             case UrlSource(url=url):
                 check_url(url, path)
+                if not self._quirks.image_urls and not url.startswith("data:"):
+                    raise UrlNotTaken(url, path, "image", f"model '{self._model}' takes no images by URL")
                 return ImagePart(ImageUrl(url))
             case FileSource():
                 raise self._documents.no_files(path)
@@ -185,11 +187,9 @@ class ChatContent:
             case ContentSource() as source:
                 text, images = self._documents.content(block, source, path)
                 return [TextPart(text), *(part for image in images for part in self._parts(image))]
-            case UrlSource():
-                raise ClientError(
-                    f"{dotted(path)}.source: documents by URL are not supported for model '{self._model}'; "
-                    "send the file itself as base64"
-                )
+            case UrlSource(url=url):
+                check_url(url, path)
+                raise UrlNotTaken(url, path, "document", f"model '{self._model}' takes no documents by URL")
             case FileSource():
                 raise self._documents.no_files(path)
 

@@ -5,6 +5,7 @@ It owns connections, time limits, TLS trust and proxies; it knows nothing of mod
 
 from llm_to_anthropic.upstream.call import UpstreamCall
 from llm_to_anthropic.upstream.client import Upstream
+from llm_to_anthropic.upstream.fetching import Fetched, Fetcher, NotFetched
 from llm_to_anthropic.upstream.request import OutgoingRequest
 
-__all__ = ["OutgoingRequest", "Upstream", "UpstreamCall"]
+__all__ = ["Fetched", "Fetcher", "NotFetched", "OutgoingRequest", "Upstream", "UpstreamCall"]

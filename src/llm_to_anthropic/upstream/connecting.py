@@ -127,7 +127,7 @@ async def _dial(host: str, port: int, remedy: str) -> socket.socket:
 
 
 async def first_to_connect(addresses: list[Address]) -> socket.socket:
-    """The first of several addresses that accepts, each with a lead over the next ("happy eyeballs"). Raises OSError."""
+    """The first of several addresses that accepts, each with a lead over the next ("happy eyeballs"). Or OSError."""
     if len(addresses) == 1:
         return await _connect(addresses[0])
     waiting = _interleave(addresses)
