@@ -9,7 +9,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from llm_to_anthropic.providers.provider import Credential, Provider
+from llm_to_anthropic.providers.provider import Credential, GoogleAccount, Provider
 from llm_to_anthropic.scripted import ScriptedUpstream
 from llm_to_anthropic.scripted.script import Answer, Pause, Request, whole
 
@@ -73,7 +73,7 @@ def gemini_on_vertex(upstream_url: str, file: Path | str) -> Provider:
         name="gemini",
         protocol="gemini",
         base_url=f"{upstream_url}/v1beta1/projects/my-project/locations/global/publishers/google",
-        credential=Credential(google=True, google_file=str(file), variable="GOOGLE_APPLICATION_CREDENTIALS"),
+        credential=Credential(login=GoogleAccount(file=str(file)), variable="GOOGLE_APPLICATION_CREDENTIALS"),
         preset="vertex",
         backend="vertex",
     )
@@ -85,7 +85,7 @@ def claude_on_vertex(upstream_url: str, file: Path | str) -> Provider:
         name="claude",
         protocol="anthropic",
         base_url=f"{upstream_url}/v1/projects/my-project/locations/global/publishers/anthropic",
-        credential=Credential(google=True, google_file=str(file), variable="GOOGLE_APPLICATION_CREDENTIALS"),
+        credential=Credential(login=GoogleAccount(file=str(file)), variable="GOOGLE_APPLICATION_CREDENTIALS"),
         preset="vertex-anthropic",
         backend="vertex",
     )

@@ -10,7 +10,7 @@ import pytest
 from llm_to_anthropic import config
 from llm_to_anthropic.config_sources import FILE_NAME
 from llm_to_anthropic.errors import ConfigError
-from llm_to_anthropic.providers.provider import Provider
+from llm_to_anthropic.providers.provider import GoogleAccount, Provider
 from llm_to_anthropic.routing import Router, usable
 from llm_to_anthropic.settings import Settings
 
@@ -120,7 +120,7 @@ def test_vertex_takes_googles_credentials(place: Place) -> None:
     """With USE_VERTEX_AUTH the built-in provider speaks to Vertex AI, with Google's own login and no key."""
     gemini = place.gemini(VERTEX)
     assert (gemini.protocol, gemini.backend, gemini.preset) == ("gemini", "vertex", "vertex")
-    assert gemini.credential.google
+    assert gemini.credential.login
     assert gemini.credential.key is None
     assert usable(gemini)
 
@@ -153,7 +153,7 @@ def test_express_mode_is_a_key_alone(place: Place) -> None:
     assert gemini.base_url == "https://aiplatform.googleapis.com/v1beta1/publishers/google"
     assert gemini.backend == "vertex"
     assert gemini.credential.key is not None
-    assert not gemini.credential.google
+    assert not gemini.credential.login
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_vertex_beside_gemini(place: Place) -> None:
     assert providers["v"].base_url == (
         "https://aiplatform.eu.rep.googleapis.com/v1beta1/projects/other/locations/eu/publishers/google"
     )
-    assert providers["v"].credential.google
+    assert providers["v"].credential.login
 
 
 def test_express_mode_in_a_table(place: Place) -> None:
@@ -238,7 +238,7 @@ def test_claude_on_vertex_is_a_provider_of_its_own(place: Place) -> None:
     assert claude.base_url == (
         "https://us-east5-aiplatform.googleapis.com/v1/projects/my-project/locations/us-east5/publishers/anthropic"
     )
-    assert claude.credential.google
+    assert claude.credential.login
 
 
 def test_anthropic_itself_can_come_from_vertex(place: Place) -> None:
@@ -284,13 +284,13 @@ def test_quirks_of_gemini_can_be_set(place: Place) -> None:
 def test_credential_file_in_the_environment(place: Place, given: str, path: str) -> None:
     """GOOGLE_APPLICATION_CREDENTIALS may stand in .env as well, where Google's library does not look."""
     (place.cwd / ".env").write_text(f"GOOGLE_APPLICATION_CREDENTIALS={given}\n")
-    assert place.gemini(VERTEX).credential.google_file == path.format(home=place.cwd)
+    assert place.gemini(VERTEX).credential.login == GoogleAccount(file=path.format(home=place.cwd))
 
 
 def test_credential_file_in_the_settings_file(place: Place) -> None:
     """A relative path in the TOML file starts where that file is."""
     place.toml('google_application_credentials = "account.json"\n')
-    assert place.gemini(VERTEX).credential.google_file == str(place.cwd / "account.json")
+    assert place.gemini(VERTEX).credential.login == GoogleAccount(file=str(place.cwd / "account.json"))
 
 
 def test_nothing_of_google_is_imported(place: Place) -> None:

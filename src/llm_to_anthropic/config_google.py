@@ -16,7 +16,7 @@ from llm_to_anthropic.config_schema import ProviderTable, Schema
 from llm_to_anthropic.config_sources import Report, Sources, expand, quoted
 from llm_to_anthropic.config_urls import checked_url
 from llm_to_anthropic.providers.presets import PRESETS
-from llm_to_anthropic.providers.provider import Backend, Credential, ProviderProtocol
+from llm_to_anthropic.providers.provider import Backend, Credential, GoogleAccount, ProviderProtocol
 
 GEMINI = "gemini"
 """The built-in provider that USE_VERTEX_AUTH moves to Vertex AI."""
@@ -185,7 +185,7 @@ class GoogleReader:
         path = expand(Path(text), self._sources.home) if text else None
         if path is not None and given is not None and given.from_file:
             path = self._sources.folder / path
-        return Credential(google=True, google_file=str(path) if path else "", variable=field.upper())
+        return Credential(login=GoogleAccount(file=str(path) if path else ""), variable=field.upper())
 
     def _table(self, name: str) -> str:
         return f"{self._sources.place('providers')}.{quoted(name)}"

@@ -69,9 +69,9 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def usable(provider: Provider) -> bool:
-    """Whether requests may go to a provider: it has a key or Google's login, takes the client's key, or needs none."""
+    """Whether requests may go to a provider: it has a key or a login, takes the client's key, or needs none."""
     credential = provider.credential
-    return bool(credential.key) or credential.client or credential.google or not credential.variable
+    return bool(credential.key) or credential.client or credential.login is not None or not credential.variable
 
 
 class Router:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from llm_to_anthropic.providers.provider import Credential
+from llm_to_anthropic.providers.provider import Credential, GoogleAccount
 from llm_to_anthropic.providers.quirks import GeminiQuirks
 from llm_to_anthropic.translators.gemini_errors import embedded_error, http_error
 from llm_to_anthropic.translators.upstream_errors import ErrorContext
@@ -86,7 +86,7 @@ def test_wrong_key_names_the_setting(found: bytes) -> None:
 def test_refused_google_credentials_say_how_to_sign_in() -> None:
     """Where no key but Google's login was refused, the message says how to renew it, and not what was sent."""
     made = target(GeminiQuirks(backend="vertex"))
-    login = msgspec.structs.replace(made.provider, credential=Credential(google=True))
+    login = msgspec.structs.replace(made.provider, credential=Credential(login=GoogleAccount()))
     context = msgspec.structs.replace(VERTEX, target=msgspec.structs.replace(made, provider=login))
     text = "Request had invalid authentication credentials and came with: Bearer abc1"
     error = http_error(401, {}, body(401, "UNAUTHENTICATED", text), context, NOW)

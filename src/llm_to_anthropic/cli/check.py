@@ -137,7 +137,7 @@ def _remedy(provider: Provider, model: str, reply: _CapturedReply) -> str:
 
 def _vertex_remedy(provider: Provider, model: str, status: int) -> str:
     match status:
-        case 401 | 403 if provider.credential.google:
+        case 401 | 403 if provider.credential.login is not None:
             return (
                 f"the login works, but may not use {model}: give its account the role roles/aiplatform.user in "
                 "VERTEX_PROJECT, and run: gcloud services enable aiplatform.googleapis.com"

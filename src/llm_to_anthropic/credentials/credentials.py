@@ -1,4 +1,4 @@
-"""The credentials of all providers of a server: keys at once, Google's tokens as they are renewed."""
+"""The credentials of all providers of a server: keys at once, the tokens of logins as they are renewed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from llm_to_anthropic.credentials.keys import auth_headers
 from llm_to_anthropic.credentials.login import Clock, Headers, Login, LoginFailure, Token
 from llm_to_anthropic.errors import UpstreamError
-from llm_to_anthropic.providers.provider import Provider
+from llm_to_anthropic.providers.provider import Account, Provider
 
 if TYPE_CHECKING:
     from llm_to_anthropic.credentials.google import GoogleLogin
@@ -18,7 +18,7 @@ Warn = Callable[[LoginFailure], None]
 
 
 class Credentials:
-    """One per server process: each Google login that a provider names has a thread of its own."""
+    """One per server process: each account that providers sign in with has a thread of its own."""
 
     def __init__(
         self,
@@ -30,26 +30,26 @@ class Credentials:
         known = tuple(providers)
         self._fixed = {provider.name: auth_headers(provider, []) for provider in known if _is_fixed(provider)}
         """By provider: headers that are the same for all requests."""
-        files = {provider.credential.google_file for provider in known if provider.credential.google}
-        self._logins = {file: Login(_Google(file).fetch, clock, warn) for file in files}
+        accounts = {provider.credential.login for provider in known}
+        self._logins = {account: Login(_fetching(account), clock, warn) for account in accounts if account is not None}
 
     def at_hand(self, provider: Provider, client_headers: Headers) -> Headers | None:
         """The headers that authenticate a request; None where they have to be waited for."""
         fixed = self._fixed.get(provider.name)
         if fixed is not None:
             return fixed
-        credential = provider.credential
-        if credential.google:
-            return self._logins[credential.google_file].headers()
+        account = provider.credential.login
+        if account is not None:
+            return self._logins[account].headers()
         return auth_headers(provider, client_headers)
 
     async def headers(self, provider: Provider, client_headers: Headers) -> Headers:
         """The headers that authenticate a request. Raises UpstreamError (500) where no token can be had."""
-        credential = provider.credential
-        if not credential.google:
+        account = provider.credential.login
+        if account is None:
             return auth_headers(provider, client_headers)
         try:
-            return await self._logins[credential.google_file].wait()
+            return await self._logins[account].wait()
         except LoginFailure as failure:
             raise UpstreamError(
                 500,
@@ -60,23 +60,24 @@ class Credentials:
 
     async def refused(self, provider: Provider, sent: Headers) -> bool:
         """After a 401 to these headers: whether sending once more, with `headers` asked anew, makes sense."""
-        credential = provider.credential
-        return credential.google and await self._logins[credential.google_file].refused(sent)
+        account = provider.credential.login
+        return account is not None and await self._logins[account].refused(sent)
 
     async def failure(self, provider: Provider) -> LoginFailure | None:
         """Why a provider's requests cannot be authenticated, once that is known."""
-        if not provider.credential.google:
+        account = provider.credential.login
+        if account is None:
             return None
         try:
-            await self._logins[provider.credential.google_file].wait()
+            await self._logins[account].wait()
         except LoginFailure as failure:
             return failure
         return None
 
     def trouble(self, provider: Provider) -> str:
         """Why a provider's requests could not be authenticated now; empty where they could."""
-        credential = provider.credential
-        return self._logins[credential.google_file].trouble() if credential.google else ""
+        account = provider.credential.login
+        return self._logins[account].trouble() if account is not None else ""
 
     def close(self) -> None:
         """Lets the threads end."""
@@ -85,7 +86,12 @@ class Credentials:
 
 
 def _is_fixed(provider: Provider) -> bool:
-    return not (provider.credential.google or provider.credential.client)
+    return provider.credential.login is None and not provider.credential.client
+
+
+def _fetching(account: Account) -> Callable[[], Token]:
+    """What fetches an account's tokens. It imports what it needs when it first runs, in the login's thread."""
+    return _Google(account.file).fetch
 
 
 class _Google:

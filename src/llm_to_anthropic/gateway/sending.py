@@ -27,7 +27,7 @@ class Sender:
     def send(self, work: Work, provider: Provider, build: Build) -> Awaitable[UpstreamCall]:
         """The call under way. Raises ApiError where there are no credentials, or no connection."""
         headers = self._credentials.at_hand(provider, work.call.headers)
-        if headers is None or provider.credential.google:
+        if headers is None or provider.credential.login is not None:
             return self._send_with_token(work, provider, build, headers)
         work.progress.attempts += 1
         return self._upstream.send(build(headers))

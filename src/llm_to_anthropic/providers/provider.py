@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import msgspec
 
@@ -41,15 +41,28 @@ class Secret:
         return hash(self._value)
 
 
+class GoogleAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """Google's Application Default Credentials."""
+
+    vendor: ClassVar[str] = "Google"
+    remedy: ClassVar[str] = (
+        "sign in again with `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to a valid file"
+    )
+
+    file: str = ""
+    """The credential file; empty: found where Google's tools look for one."""
+
+
+Account = GoogleAccount
+
+
 class Credential(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the key comes from: a value, the client's own key passed on, or Google's login. None: no key is sent."""
+    """Where the key comes from: a value, the client's own key passed on, or a login. None: no key is sent."""
 
     key: Secret | None = None
     client: bool = False
-    google: bool = False
-    """Tokens of Google's Application Default Credentials, refreshed while the server runs."""
-    google_file: str = ""
-    """The credential file; empty: found where Google's tools look for one."""
+    login: Account | None = None
+    """Whose tokens are fetched, and renewed while the server runs."""
     variable: str = ""
     """The setting to name when the key misses or is refused, e.g. OPENAI_API_KEY."""
 

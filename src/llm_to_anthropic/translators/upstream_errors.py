@@ -53,10 +53,9 @@ def key_refused(text: str, target: Target) -> str:
     credential, name = target.provider.credential, target.provider.name
     if credential.client:
         told = f"upstream ({name}) refused your key, which this proxy passes on to it"
-    elif credential.google:
+    elif credential.login is not None:
         told = (
-            f"upstream ({name}) refused the proxy's Google credentials (sign in again with `gcloud auth "
-            "application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to a valid file)"
+            f"upstream ({name}) refused the proxy's {credential.login.vendor} credentials ({credential.login.remedy})"
         )
     elif credential.variable:
         told = f"upstream ({name}) refused the proxy's key (set {credential.variable} to a valid one)"
