@@ -119,3 +119,15 @@ def _kill(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
+
+
+async def exchange(url: str, line: bytes, body: bytes = b"") -> bytes:
+    """One request on a connection of its own, and all of its answer."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    head = b"host: localhost\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+    writer.write(line + b" HTTP/1.1\r\n" + head % len(body) + body)
+    answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    return answer

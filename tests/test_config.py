@@ -150,6 +150,12 @@ def test_every_variable_is_accepted(place: Place) -> None:
         "VERTEX_BASE_URL": "http://localhost:1",
         "GOOGLE_GENAI_API_VERSION": "v1",
         "GOOGLE_APPLICATION_CREDENTIALS": "credentials.json",
+        "AZURE_TENANT_ID": "acme.test",
+        "AZURE_CLIENT_ID": "app",
+        "AZURE_CLIENT_SECRET": "test-secret",
+        "AZURE_FEDERATED_TOKEN_FILE": "token",
+        "AZURE_AUTHORITY_HOST": "login.acme.test",
+        "AZURE_POD_IDENTITY_AUTHORITY_HOST": "http://localhost:1",
     }
     assert set(values) == set(ENV_NAMES)
     settings = place.load(values)
@@ -588,7 +594,8 @@ def test_example_file_changes_nothing_as_it_is(place: Place) -> None:
 
 def test_example_file_is_valid_when_taken_at_its_word(place: Place) -> None:
     """With every comment sign taken away the example loads, and its numbers are the defaults."""
-    keys = ("OPENAI_API_KEY", "GEMINI_API_KEY", "ANTHROPIC_API_KEY", "TEAM_KEY", "GROQ_KEY")
+    vendors = ("OPENAI_API_KEY", "GEMINI_API_KEY", "ANTHROPIC_API_KEY", "GROQ_KEY", "AZURE_OPENAI_API_KEY")
+    keys = (*vendors, "TEAM_KEY", "AZURE_CLIENT_SECRET")
     settings = place.toml(uncommented()).load(dict.fromkeys(keys, "test-key"))
     assert (settings.timeouts, settings.limits) == (Timeouts(), Limits())
     assert msgspec.convert(dict(settings.providers["local"].quirks), ChatQuirks) == ChatQuirks()

@@ -31,7 +31,7 @@ from tests.google_login import (
     service_account,
     token,
 )
-from tests.running import clean_environment, run_command, running_proxy
+from tests.running import clean_environment, exchange, run_command, running_proxy
 
 MESSAGE = b'{"type":"message","model":"claude-x","content":[],"stop_reason":"end_turn","usage":{"input_tokens":3}}'
 STREAM = (
@@ -370,15 +370,3 @@ async def test_failed_login_is_logged_at_start(tmp_path: Path, upstream: Scripte
     assert b"none.json was not found" in state
     assert "none.json was not found" in proxy.err
     assert LOGIN in proxy.err
-
-
-async def exchange(url: str, line: bytes, body: bytes = b"") -> bytes:
-    """One request on a connection of its own, and all of its answer."""
-    host, _, port = url.removeprefix("http://").partition(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    head = b"host: localhost\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
-    writer.write(line + b" HTTP/1.1\r\n" + head % len(body) + body)
-    answer = await reader.read()
-    writer.close()
-    await writer.wait_closed()
-    return answer

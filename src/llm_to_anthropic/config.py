@@ -2,7 +2,7 @@
 
 The work is shared with config_sources.py (what was said where), config_schema.py (its shape),
 config_tables.py (tables that mirror a Struct), config_providers.py (accounts, aliases), config_google.py,
-config_urls.py and config_keys.py.
+config_openai.py, config_urls.py and config_keys.py.
 """
 
 from __future__ import annotations

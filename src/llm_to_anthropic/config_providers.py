@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from llm_to_anthropic.config_google import GoogleReader
+from llm_to_anthropic.config_google import GoogleReader, Placed
 from llm_to_anthropic.config_keys import KeyReader
+from llm_to_anthropic.config_openai import ENTRA, Address, OpenAIReader
 from llm_to_anthropic.config_schema import ProviderTable, Schema
 from llm_to_anthropic.config_sources import Report, Sources, did_you_mean, quoted
 from llm_to_anthropic.config_tables import overrides
@@ -29,8 +30,6 @@ _QUIRKS: Mapping[ProviderProtocol, tuple[type[ChatQuirks | ResponsesQuirks | Gem
     "anthropic": (ChatQuirks,),
 }
 """Of which API an account's quirks are; where it speaks two, of either."""
-_OPENAI_APIS: Mapping[str, ProviderProtocol] = {"chat": "openai_chat", "responses": "openai_responses"}
-"""Values of OPENAI_API that stand above the choice by model."""
 
 
 class ProviderBuilder:
@@ -42,6 +41,7 @@ class ProviderBuilder:
         self._report = report
         self._keys = KeyReader(sources, report)
         self._google = GoogleReader(schema, sources, report)
+        self._openai = OpenAIReader(schema, sources, report)
 
     def providers(self) -> dict[str, Provider]:
         """All providers by name: the built-in ones, with or without a key, then the configured ones."""
@@ -82,23 +82,29 @@ class ProviderBuilder:
         if vertex:
             return self._on_vertex(name, table, vertex)
         preset_name = self._preset_name(name, table)
-        declared = (table.protocol if table else None) or PRESETS[name].protocol
-        base_url = self._built_in_url(name, table, declared)
-        protocol = declared if table and table.protocol else self._spoken(name, declared, preset_name, base_url)
-        credential = self._built_in_key(name, table)
+        address = self._built_in_address(name, table, preset_name)
+        credential = self._built_in_key(name, table, address)
         # A compatible server at another address, a local one above all, may well take no key.
-        elsewhere = bool(table and table.base_url) or (name == "openai" and base_url != PRESETS[name].base_url)
-        if elsewhere and not (credential.key or credential.client) and not _vendor_wants_key(base_url):
+        elsewhere = bool(table and table.base_url) or (name == "openai" and address.base_url != PRESETS[name].base_url)
+        missing = not (credential.key or credential.client or credential.login)
+        if elsewhere and missing and not _vendor_wants_key(address.base_url):
             credential = Credential()
+        return self._at(address, name, table, credential, preset_name)
+
+    def _at(
+        self, address: Address, name: str, table: ProviderTable | None, credential: Credential, preset_name: str
+    ) -> Provider:
         return Provider(
             name=name,
-            protocol=protocol,
-            base_url=base_url,
+            protocol=address.protocol,
+            base_url=address.base_url,
+            query=address.query,
             credential=credential,
             models=table.models if table else (),
-            quirks=self._quirks(name, table, protocol),
+            quirks=self._quirks(name, table, address.protocol),
             timeouts=self._timeouts(name, table),
             preset=preset_name,
+            backend=address.backend,
         )
 
     def _on_vertex(self, name: str, table: ProviderTable | None, preset_name: str) -> Provider:
@@ -118,7 +124,7 @@ class ProviderBuilder:
             backend="vertex",
         )
 
-    def _built_in_url(self, name: str, table: ProviderTable | None, protocol: ProviderProtocol) -> str:
+    def _built_in_address(self, name: str, table: ProviderTable | None, preset_name: str) -> Address:
         field = f"{name}_base_url"
         given = self._sources.fields.get(field)
         text, place = str(given.value) if given else "", self._sources.place(field)
@@ -127,33 +133,48 @@ class ProviderBuilder:
             text = ""
         if not text and table and table.base_url:
             text, place = table.base_url, f"{self._place(name)}.base_url"
-        default = PRESETS[name].base_url
-        return self._base_url(place, text or default, protocol) or default
+        where = Placed(text or PRESETS[name].base_url, place)
+        return self._address(where, table, PRESETS[name].protocol, preset_name, named_openai=name == "openai")
 
-    def _spoken(self, name: str, declared: ProviderProtocol, preset_name: str, base_url: str) -> ProviderProtocol:
-        """What an account speaks whose table leaves it open: of OpenAI's two APIs what OPENAI_API says.
-
-        Without that both where the server is known to have them, else Chat Completions.
-        """
-        if not declared.startswith("openai"):
-            return declared
-        preset = find_preset(preset_name, base_url)
-        has_both = preset is not None and preset.protocol == "openai"
-        if self._schema.openai_api in _OPENAI_APIS and (has_both or name == "openai"):
-            return _OPENAI_APIS[self._schema.openai_api]
-        return "openai" if has_both else "openai_chat"
-
-    def _base_url(self, place: str, text: str, protocol: ProviderProtocol) -> str:
+    def _address(
+        self,
+        where: Placed,
+        table: ProviderTable | None,
+        standard: ProviderProtocol,
+        preset_name: str,
+        *,
+        named_openai: bool = False,
+    ) -> Address:
+        """Where a provider is, and what it speaks there: what its table says, else the standard."""
+        own = table.protocol if table else None
+        protocol = own or standard
+        if protocol.startswith("openai"):
+            return self._openai.address(where, own, preset_name, named_openai=named_openai)
         if protocol == "gemini":
-            return self._google.dev_url(place, text)
-        return base_url_of(place, text, protocol, self._report)
+            base_url = self._google.dev_url(where.place, where.value)
+        else:
+            base_url = base_url_of(where.place, where.value, protocol, self._report)
+        return Address(base_url=base_url, protocol=protocol, backend=_backend(base_url))
 
-    def _built_in_key(self, name: str, table: ProviderTable | None) -> Credential:
+    def _built_in_key(self, name: str, table: ProviderTable | None, address: Address) -> Credential:
         """An `api_key` in the provider's table says where the key is kept; else the usual variable holds it."""
         variable = PRESETS[name].variable
         if table and table.api_key:
-            return self._keys.reference(f"{self._place(name)}.api_key", table.api_key, variable)
-        return self._keys.setting(f"{name}_api_key", variable)
+            return self._reference(name, table.api_key, variable, address)
+        credential = self._keys.setting(f"{name}_api_key", variable)
+        return self._openai.login() if self._signs_in(credential, address) else credential
+
+    def _reference(self, name: str, text: str, variable: str, address: Address) -> Credential:
+        place = f"{self._place(name)}.api_key"
+        if text.strip() != ENTRA:
+            return self._keys.reference(place, text, variable)
+        if address.base_url and address.backend != "azure":
+            self._report.problem(place, f'is "{ENTRA}", which is for Azure OpenAI alone.')
+        return self._openai.login()
+
+    def _signs_in(self, credential: Credential, address: Address) -> bool:
+        """Whether Entra's identity of the environment stands in for a missing key."""
+        return not credential.key and address.backend == "azure" and self._openai.signs_in()
 
     def _configured(self, name: str, table: ProviderTable) -> Provider | None:
         place = self._place(name)
@@ -170,20 +191,12 @@ class ProviderBuilder:
             return None
         if preset is not None and preset.backend == "vertex":
             return self._on_vertex(name, table, preset_name)
-        base_url = self._configured_url(name, table, preset, protocol)
-        if table.protocol is None:
-            protocol = self._spoken(name, protocol, preset_name, base_url)
-        return Provider(
-            name=name,
-            protocol=protocol,
-            base_url=base_url,
-            credential=self._configured_key(name, table, preset, base_url),
-            models=table.models,
-            quirks=self._quirks(name, table, protocol),
-            timeouts=self._timeouts(name, table),
-            preset=preset_name,
-            backend=_backend(base_url),
-        )
+        text = table.base_url or _default_url(preset, protocol)
+        if not text:
+            self._report.problem(f"{place}.base_url", "is missing: the URL of the server.")
+            return None
+        address = self._address(Placed(text, f"{place}.base_url"), table, protocol, preset_name)
+        return self._at(address, name, table, self._configured_key(name, table, preset, address), preset_name)
 
     def _check_place(self, name: str, table: ProviderTable) -> None:
         if self._google.preset(name, table):
@@ -202,23 +215,14 @@ class ProviderBuilder:
             return wanted
         return wanted or (name if name in PRESETS else "")
 
-    def _configured_url(
-        self, name: str, table: ProviderTable, preset: Preset | None, protocol: ProviderProtocol
-    ) -> str:
-        place = f"{self._place(name)}.base_url"
-        if table.base_url:
-            return self._base_url(place, table.base_url, protocol)
-        if preset is not None and preset.base_url and _root(preset.protocol) == _root(protocol):
-            return self._base_url(place, preset.base_url, protocol)
-        self._report.problem(place, "is missing: the URL of the server.")
-        return ""
-
-    def _configured_key(self, name: str, table: ProviderTable, preset: Preset | None, base_url: str) -> Credential:
+    def _configured_key(self, name: str, table: ProviderTable, preset: Preset | None, address: Address) -> Credential:
         variable = preset.variable if preset else ""
         if table.api_key:
-            return self._keys.reference(f"{self._place(name)}.api_key", table.api_key, variable)
+            return self._reference(name, table.api_key, variable, address)
         credential = self._keys.variable(variable) if variable else Credential()
-        if credential.key or not _vendor_wants_key(base_url):
+        if self._signs_in(credential, address):
+            return self._openai.login()
+        if credential.key or not _vendor_wants_key(address.base_url):
             return credential if credential.key else Credential()
         if not variable:
             self._report.warn(f"{self._place(name)} has no api_key, which this vendor asks for.")
@@ -256,9 +260,10 @@ def _vendor_wants_key(base_url: str) -> bool:
     return preset is not None and bool(preset.variable)
 
 
-def _root(protocol: ProviderProtocol) -> str:
-    """OpenAI's APIs share a base URL."""
-    return protocol.partition("_")[0]
+def _default_url(preset: Preset | None, protocol: ProviderProtocol) -> str:
+    """The vendor's own; OpenAI's APIs share one."""
+    own = preset is not None and preset.protocol.partition("_")[0] == protocol.partition("_")[0]
+    return preset.base_url if preset is not None and own else ""
 
 
 def _backend(base_url: str) -> Backend:

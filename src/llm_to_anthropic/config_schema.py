@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from llm_to_anthropic.config_sources import Report, Sources, did_you_mean, quoted
-from llm_to_anthropic.providers.provider import Protocol
+from llm_to_anthropic.providers.provider import ProviderProtocol
 from llm_to_anthropic.settings import PreferredProvider
 
 _SPELLINGS = {"gemini": "google", "claude": "anthropic"}
@@ -34,7 +34,7 @@ class ProviderTable(msgspec.Struct, frozen=True, kw_only=True):
     """`[providers.NAME]`."""
 
     preset: Text = ""
-    protocol: Protocol | None = None
+    protocol: ProviderProtocol | None = None
     base_url: Text = ""
     api_key: Text = ""
     project: Text = ""
@@ -73,6 +73,12 @@ class Schema(msgspec.Struct, frozen=True, kw_only=True):
     vertex_base_url: Text = ""
     google_genai_api_version: Text = ""
     google_application_credentials: Text = ""
+    azure_tenant_id: Text = ""
+    azure_client_id: Text = ""
+    azure_client_secret: Text = ""
+    azure_federated_token_file: Text = ""
+    azure_authority_host: Text = ""
+    azure_pod_identity_authority_host: Text = ""
     providers: Annotated[dict[str, ProviderTable], Meta(description="a table of providers")] = {}
     models: Annotated[
         dict[str, Annotated[tuple[str, ...], Meta(min_length=1)]], Meta(description="a table of model names")

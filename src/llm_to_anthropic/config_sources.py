@@ -41,6 +41,12 @@ ENV_NAMES: tuple[str, ...] = (
     "FETCH_URLS",
     "GOOGLE_GENAI_API_VERSION",
     "GOOGLE_APPLICATION_CREDENTIALS",
+    "AZURE_TENANT_ID",
+    "AZURE_CLIENT_ID",
+    "AZURE_CLIENT_SECRET",
+    "AZURE_FEDERATED_TOKEN_FILE",
+    "AZURE_AUTHORITY_HOST",
+    "AZURE_POD_IDENTITY_AUTHORITY_HOST",
 )
 """Variables that are read. In lower case they are keys of the TOML file too."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import click
@@ -111,9 +111,9 @@ def model_to_try(router: Router, provider: Provider) -> str:
 
 
 def _remedy(provider: Provider, model: str, reply: _CapturedReply) -> str:
-    on_vertex = _vertex_remedy(provider, model, reply.status) if provider.backend == "vertex" else ""
-    if on_vertex:
-        return on_vertex
+    of_cloud = _CLOUD_REMEDIES.get(provider.backend, _no_remedy)(provider, model, reply.status)
+    if of_cloud:
+        return of_cloud
     built_in = provider.name in _BUILT_IN
     table = f"[providers.{provider.name}]"
     key = provider.credential.variable or f"api_key in {table}"
@@ -150,6 +150,29 @@ def _vertex_remedy(provider: Provider, model: str, status: int) -> str:
             return f"look at VERTEX_BASE_URL and VERTEX_LOCATION (now {provider.base_url}), the network and HTTPS_PROXY"
         case _:
             return ""
+
+
+def _azure_remedy(provider: Provider, model: str, status: int) -> str:
+    match status:
+        case 401 | 403 if provider.credential.login is not None:
+            return (
+                f"the login works, but may not use {model}: give its identity the role Cognitive Services OpenAI User "
+                "on the resource (az role assignment create); it takes some minutes to hold"
+            )
+        case 404:
+            return (
+                f"models are names of deployments, and there is none called {model}, or not in this region: run "
+                "az cognitiveservices account deployment list, and look at the address"
+            )
+        case _:
+            return ""
+
+
+def _no_remedy(provider: Provider, model: str, status: int) -> str:  # noqa: ARG001  as the others
+    return ""
+
+
+_CLOUD_REMEDIES: Mapping[str, Callable[[Provider, str, int], str]] = {"vertex": _vertex_remedy, "azure": _azure_remedy}
 
 
 class _Error(msgspec.Struct):

@@ -14,7 +14,7 @@ from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.exchange import Loss
 from llm_to_anthropic.gateway.call import Call
 from llm_to_anthropic.gateway.client_request import API_VERSIONS, client_request, decode_envelope
-from llm_to_anthropic.providers.provider import Credential, Route, Secret
+from llm_to_anthropic.providers.provider import Credential, Route, Secret, target_url
 from llm_to_anthropic.routing import Router
 from llm_to_anthropic.settings import Settings
 from llm_to_anthropic.translators.anthropic import drop_carriers, replace_model
@@ -80,7 +80,7 @@ def _with_stream(body: bytes, stream: bool) -> bytes:  # noqa: FBT001  it is the
 
 
 def _report(encoded: UpstreamRequest, route: Route, losses: Sequence[Loss]) -> list[str]:
-    url = route.targets[0].provider.base_url + encoded.path
+    url = target_url(route.targets[0], encoded.path)
     return [
         f"{click.style(encoded.method, bold=True)} {url}",
         *(f"{name.decode()}: {value.decode()}" for name, value in encoded.headers),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from llm_to_anthropic.credentials.keys import auth_headers
 from llm_to_anthropic.credentials.login import Clock, Headers, Login, LoginFailure, Token
 from llm_to_anthropic.errors import UpstreamError
-from llm_to_anthropic.providers.provider import Account, Provider
+from llm_to_anthropic.providers.provider import Account, EntraAccount, GoogleAccount, Provider
 
 if TYPE_CHECKING:
     from llm_to_anthropic.credentials.google import GoogleLogin
@@ -91,7 +91,17 @@ def _is_fixed(provider: Provider) -> bool:
 
 def _fetching(account: Account) -> Callable[[], Token]:
     """What fetches an account's tokens. It imports what it needs when it first runs, in the login's thread."""
-    return _Google(account.file).fetch
+    match account:
+        case GoogleAccount(file=file):
+            return _Google(file).fetch
+        case EntraAccount():
+            return lambda: _entra_token(account)
+
+
+def _entra_token(account: EntraAccount) -> Token:
+    from llm_to_anthropic.credentials.entra import fetch_token  # noqa: PLC0415
+
+    return fetch_token(account)
 
 
 class _Google:

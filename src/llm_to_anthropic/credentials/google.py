@@ -9,10 +9,7 @@ from __future__ import annotations
 import time
 import warnings
 from datetime import UTC
-from ipaddress import ip_address
-from urllib.parse import urlsplit
 
-import requests
 from google import auth
 from google.auth.credentials import Credentials
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, TransportError
@@ -21,16 +18,15 @@ from google.auth.transport import Response
 from google.auth.transport.requests import Request
 
 from llm_to_anthropic.credentials.login import LoginFailure, Token
+from llm_to_anthropic.credentials.web import TIMEOUT_S, is_near, session
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
-TIMEOUT_S = 10.0
 LASTS_S = 3600.0
 """A token that does not say when it ends is taken to last so long."""
 
 _LOGIN = "gcloud auth application-default login"
 _NONE_FOUND = "credentials were not found"
 _MAX_TOLD = 300
-_METADATA_HOSTS = frozenset({"localhost", "metadata.google.internal", "metadata"})
 
 
 class GoogleLogin:
@@ -101,9 +97,7 @@ class _Wire(Transport):
     """google-auth's transport with a time limit; to this machine and the metadata server it takes no web proxy."""
 
     def __init__(self) -> None:
-        direct = requests.Session()
-        direct.trust_env = False
-        self._direct = Request(direct)
+        self._direct = Request(session(near=True))
         self._usual = Request()
 
     def __call__(
@@ -115,7 +109,7 @@ class _Wire(Transport):
         timeout: float | None = None,
         **options: object,
     ) -> Response:
-        request = self._direct if _is_near(url) else self._usual
+        request = self._direct if is_near(url) else self._usual
         limit = min(timeout or TIMEOUT_S, TIMEOUT_S)
         return request(url, method=method, body=body, headers=headers, timeout=limit, **options)
 
@@ -123,17 +117,6 @@ class _Wire(Transport):
         """Closes the connections; a later call opens new ones."""
         self._direct.session.close()
         self._usual.session.close()
-
-
-def _is_near(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    if host in _METADATA_HOSTS:
-        return True
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return False
-    return address.is_loopback or address.is_link_local
 
 
 def _words(error: Exception) -> str:

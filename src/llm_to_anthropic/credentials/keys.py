@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from llm_to_anthropic.providers.presets import AuthScheme, auth_scheme
 from llm_to_anthropic.providers.provider import Provider
 
@@ -10,6 +12,8 @@ Headers = list[tuple[bytes, bytes]]
 OAUTH_PREFIX = "sk-ant-oat"
 """Anthropic's OAuth tokens begin so; they travel as a bearer token, not as x-api-key."""
 
+_WEB_TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+")
+"""A signed JSON web token; keys have no dots."""
 _CLIENT_HEADERS = (b"x-api-key", b"authorization")
 
 
@@ -41,7 +45,18 @@ def _client_key(headers: dict[bytes, bytes]) -> str:
     return (bearer or headers.get(b"x-api-key", b"")).decode("latin-1")
 
 
+def _is_token(scheme: AuthScheme, key: str) -> bool:
+    """Whether it is a token, where a key has a header of its own: an OAuth token of Anthropic's, one of Entra's."""
+    match scheme:
+        case "x-api-key":
+            return key.startswith(OAUTH_PREFIX)
+        case "api-key":
+            return _WEB_TOKEN.fullmatch(key) is not None
+        case _:
+            return False
+
+
 def _header(scheme: AuthScheme, key: str) -> tuple[bytes, bytes]:
-    if scheme == "bearer" or (scheme == "x-api-key" and key.startswith(OAUTH_PREFIX)):
+    if scheme == "bearer" or _is_token(scheme, key):
         return b"authorization", b"Bearer " + key.encode("latin-1")
     return scheme.encode(), key.encode("latin-1")

@@ -21,7 +21,7 @@ from llm_to_anthropic.gateway.sending import Sender
 from llm_to_anthropic.gateway.work import Work
 from llm_to_anthropic.observers.observer import Observer
 from llm_to_anthropic.observers.transcript import Transcript
-from llm_to_anthropic.providers.provider import Target
+from llm_to_anthropic.providers.provider import Target, target_url
 from llm_to_anthropic.providers.timeouts import Begins
 from llm_to_anthropic.routing import ModelEntry, Router
 from llm_to_anthropic.settings import Settings
@@ -264,7 +264,7 @@ def _outgoing(encoded: UpstreamRequest, target: Target, call: Call, auth: Header
     headers: Headers = [(b"x-client-request-id", call.request_id.encode()), *encoded.headers, *auth]
     return OutgoingRequest(
         method=encoded.method,
-        url=target.provider.base_url + encoded.path,
+        url=target_url(target, encoded.path),
         headers=headers,
         body=encoded.body,
         timeouts=target.timeouts,

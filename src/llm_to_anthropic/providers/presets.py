@@ -51,7 +51,7 @@ class Preset(msgspec.Struct, frozen=True, kw_only=True):
     """Empty: every account has its own, so the configuration must give it."""
     protocol: ProviderProtocol = "openai_chat"
     backend: Backend = "dev"
-    """"vertex": the address is made of a Google Cloud project and a location."""
+    """"vertex": the address is made of a Google Cloud project and a location; "azure": it may name a deployment."""
     variable: str = ""
     """The environment variable that its users know; empty: it needs no key."""
     auth: AuthScheme | None = None
@@ -139,9 +139,13 @@ PRESETS: Mapping[str, Preset] = {
     ),
     "azure-openai": Preset(
         protocol="openai",
+        backend="azure",
         variable="AZURE_OPENAI_API_KEY",
         auth="api-key",
-        hosts=("*.openai.azure.com", "*.services.ai.azure.com", "*.cognitiveservices.azure.com"),
+        hosts=(
+            *("*.openai.azure.com", "*.openai.azure.us", "*.openai.azure.cn"),
+            *("*.services.ai.azure.com", "*.cognitiveservices.azure.com"),
+        ),
         quirks={"max_tokens_field": "max_completion_tokens", "strict": True, "max_tools": 128, "tool_args": "live"},
         responses={"safety_identifier": False, "service_tier": False, "count_tokens": False},
         rules=_DEVELOPER,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import ClassVar, Literal
+from urllib.parse import quote
 
 import msgspec
 
@@ -12,7 +13,7 @@ from llm_to_anthropic.providers.timeouts import CallTimeouts
 Protocol = Literal["openai_chat", "openai_responses", "gemini", "anthropic"]
 ProviderProtocol = Literal["openai", "openai_chat", "openai_responses", "gemini", "anthropic"]
 """What an account speaks; "openai": both of OpenAI's APIs, and each model is reached by the one that serves it best."""
-Backend = Literal["dev", "vertex"]
+Backend = Literal["dev", "vertex", "azure"]
 
 
 class Secret:
@@ -46,14 +47,35 @@ class GoogleAccount(msgspec.Struct, frozen=True, kw_only=True):
 
     vendor: ClassVar[str] = "Google"
     remedy: ClassVar[str] = (
-        "sign in again with `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to a valid file"
+        "sign in again with `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS "
+        "to a valid file"
     )
 
     file: str = ""
     """The credential file; empty: found where Google's tools look for one."""
 
 
-Account = GoogleAccount
+class EntraAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """An identity at Microsoft Entra: an application with a secret or a federated token, else the machine's own."""
+
+    vendor: ClassVar[str] = "Microsoft Entra"
+    remedy: ClassVar[str] = (
+        "give its identity the role Cognitive Services OpenAI User on the resource, and look at AZURE_TENANT_ID "
+        "and AZURE_CLIENT_ID"
+    )
+
+    tenant: str = ""
+    client_id: str = ""
+    """Of the application; of a user-assigned managed identity where there is neither secret nor token file."""
+    secret: Secret | None = None
+    token_file: str = ""
+    """Holds the token of a platform that Entra trusts (workload identity federation); read at each fetch."""
+    authority: str = "https://login.microsoftonline.com"
+    metadata: str = "http://169.254.169.254"
+    """The metadata server of a machine with a managed identity."""
+
+
+Account = GoogleAccount | EntraAccount
 
 
 class Credential(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +95,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     protocol: ProviderProtocol
     base_url: str
-    """Without a trailing slash; paths of the protocol are appended."""
+    """Without a trailing slash; paths of the protocol are appended. `{model}` stands for the model's name."""
     credential: Credential
     models: tuple[str, ...] = ()
     """Model ids to list in /v1/models."""
@@ -83,7 +105,9 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """Overrides of fields of CallTimeouts: (field, value)."""
     preset: str = ""
     backend: Backend = "dev"
-    """Which of Google's two servers it is: the Developer API or Vertex AI. Other vendors have only "dev"."""
+    """Which cloud serves it: Google's Vertex AI or Azure, with logins and addresses of their own; else "dev"."""
+    query: str = ""
+    """What follows `?` in every URL, such as Azure's `api-version=...`."""
 
 
 class ModelLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,6 +145,15 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
             case _:
                 quirks = self.quirks
                 return bool(quirks.efforts) or quirks.think_tags or quirks.reasoning_history != "none"
+
+
+def target_url(target: Target, path: str) -> str:
+    """The URL of a path of the protocol at a target."""
+    provider = target.provider
+    url = provider.base_url + path
+    if provider.query:
+        url = f"{url}?{provider.query}".replace("{model}", quote(target.model, safe=""))
+    return url
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
