@@ -111,6 +111,8 @@ class ResponsesQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     tool_args: Literal["live", "buffer"] = "live"
     """Pass on argument fragments as they come, or the whole checked object at the block's end."""
     response_format: Literal["json_schema", "json_object"] = "json_schema"
+    truncation: bool = True
+    """May cut a conversation that does not fit, unless `truncation` is "disabled"."""
     obfuscation: bool = True
     """Pads its events unless `stream_options.include_obfuscation` is false."""
     store: bool = True

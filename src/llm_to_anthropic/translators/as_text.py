@@ -69,9 +69,15 @@ def error_text(text: str) -> str:
     return text if text.lower().lstrip().startswith(("error", "<tool_use_error>")) else f"Error: {text}"
 
 
+def attachment_texts(kind: str, number: int, call_id: str) -> tuple[str, str]:
+    """For results that take text alone: what stands for an image or a document there, and what leads it where it is."""
+    return f"[{kind.lower()} {number} attached below]", f"{kind} {number} from tool call {call_id}:"
+
+
 def server_call_text(block: ServerToolUseBlock) -> str:
-    """A server tool's call in an assistant's history: `[web_search "query"]`."""
-    return _call_text(block.name, block.input)
+    """A server tool's call in an assistant's history: `[web_search "query"]`, or code in a fence."""
+    code = _code(block.input) if block.name == "code_execution" else ""
+    return f"[{block.name}]\n```\n{code}\n```" if code else _call_text(block.name, block.input)
 
 
 def other_text(block: OtherBlock) -> str:
@@ -97,6 +103,12 @@ def _call_text(name: str, arguments: Raw) -> str:
         if len(only) == 1 and isinstance(only[0], str):
             return f'[{name} "{only[0]}"]'
     return f"[{name} {msgspec.json.encode(value).decode()}]"
+
+
+def _code(arguments: Raw) -> str:
+    value = _decode(arguments) if given(arguments) else {}
+    code = value.get("code") if isinstance(value, dict) else None
+    return code if isinstance(code, str) else ""
 
 
 def _decode(raw: Raw) -> object:

@@ -42,9 +42,16 @@ def given(raw: Raw) -> bool:
     return bool(raw) and bytes(raw) != b"null"
 
 
-def check_supported(request: MessagesRequest, *, model: str, api_version: str, strict: bool) -> None:
-    """Raises ClientError for what cannot be translated at all; `model` is the client's name of it."""
+def check_supported(
+    request: MessagesRequest, *, model: str, api_version: str, strict: bool, runs_mcp: bool = False
+) -> None:
+    """Raises ClientError for what cannot be translated at all; `model` is the client's name of it.
+
+    `runs_mcp`: the upstream calls MCP servers itself.
+    """
     _check_state(request, model)
+    if not runs_mcp and given(request.mcp_servers) and bytes(request.mcp_servers).strip(b"[] \t\r\n"):
+        raise ClientError(f"mcp_servers is not supported for model '{model}' on this provider")
     if strict:
         _check_version(request, api_version)
     _check_prewarm(request)
@@ -53,13 +60,16 @@ def check_supported(request: MessagesRequest, *, model: str, api_version: str, s
         raise ClientError("stop_sequences: each stop sequence must be non-empty")
 
 
-def report_unsupported(request: MessagesRequest, losses: LossReport) -> None:
-    """Reports the fields that no translated upstream takes and whose absence may change the answer."""
+def report_unsupported(request: MessagesRequest, losses: LossReport, *, runs_code: bool = False) -> None:
+    """Reports the fields that no translated upstream takes and whose absence may change the answer.
+
+    `runs_code`: the request has code executed, in a container of the upstream.
+    """
     if _edits_context(request.context_management):
         losses.lose("context_management", "the upstream does not edit its context; left out")
     if request.output_config and given(request.output_config.task_budget):
         losses.lose("output_config.task_budget", "left out")
-    if given(request.container):
+    if given(request.container) and not runs_code:
         losses.lose("container", "there is no code execution container; left out")
     if request.speed == "fast":
         losses.lose("speed", "answered at the normal speed")
@@ -82,8 +92,6 @@ def _check_state(request: MessagesRequest, model: str) -> None:
         raise ClientError(f"safeguards is not supported for model '{model}'")
     if given(request.compaction):
         raise ClientError(f"compaction is not supported for model '{model}'")
-    if given(request.mcp_servers) and bytes(request.mcp_servers).strip(b"[] \t\r\n"):
-        raise ClientError(f"mcp_servers is not supported for model '{model}' on this provider")
     if _has_skills(request.container):
         raise ClientError(f"container.skills: skills are not supported for model '{model}'")
 

@@ -7,7 +7,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.providers.provider import Target
-from llm_to_anthropic.translators.as_text import error_text, reference_text
+from llm_to_anthropic.translators.as_text import attachment_texts, error_text, reference_text
 from llm_to_anthropic.translators.assistant_text import AssistantText, block_text
 from llm_to_anthropic.translators.carrier import decode_carrier
 from llm_to_anthropic.translators.documents import Documents
@@ -126,9 +126,9 @@ class ChatContent:
                     continue
                 kind = "Image" if isinstance(part, ImagePart) else "Document"
                 number = 1 + sum(not isinstance(each, TextPart) for each in attached)
-                texts.append(f"[{kind.lower()} {number} attached below]")
-                attached.append(TextPart(f"{kind} {number} from tool call {call_id}:"))
-                attached.append(part)
+                note, lead = attachment_texts(kind, number, call_id)
+                texts.append(note)
+                attached += [TextPart(lead), part]
         text = "\n".join(texts)
         if result.is_error:
             text = error_text(text)

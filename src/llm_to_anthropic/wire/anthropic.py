@@ -186,6 +186,8 @@ class Tool(msgspec.Struct):
     display_height_px: int | None = None
     max_characters: int | None = None
     mcp_server_name: str | None = None
+    default_config: Raw = NO_RAW
+    configs: Raw = NO_RAW
 
 
 class ToolChoice(msgspec.Struct):

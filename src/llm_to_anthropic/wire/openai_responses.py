@@ -138,6 +138,7 @@ class ResponsesRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     max_tool_calls: int | None = None
     reasoning: Reasoning | None = None
     text: TextOptions | None = None
+    truncation: str | None = None
     max_output_tokens: int | None = None
     temperature: float | None = None
     top_p: float | None = None
@@ -161,3 +162,4 @@ class CountRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     parallel_tool_calls: bool | None = None
     reasoning: Reasoning | None = None
     text: TextOptions | None = None
+    truncation: str | None = None

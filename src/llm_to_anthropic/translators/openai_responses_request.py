@@ -1,0 +1,279 @@
+"""Anthropic request -> body of a request to OpenAI Responses, or of one that counts its tokens.
+
+Pure: the same request gives the same bytes. Deviations of models and servers are quirks of the target; what cannot be
+carried over is reported. Every request stands for itself: nothing is kept at the upstream, and nothing looked up there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+from msgspec import Raw
+
+from llm_to_anthropic.errors import ClientError
+from llm_to_anthropic.providers.provider import Target
+from llm_to_anthropic.translators.account import cache_key, safety_identifier, service_tier
+from llm_to_anthropic.translators.checks import check_supported, given, report_unknown, report_unsupported
+from llm_to_anthropic.translators.history import History, read_history
+from llm_to_anthropic.translators.known_messages import Frame, fill_frame
+from llm_to_anthropic.translators.losses import LossReport
+from llm_to_anthropic.translators.openai_responses_content import ResponsesContent
+from llm_to_anthropic.translators.openai_responses_encoding import ResponsesEncoding
+from llm_to_anthropic.translators.openai_responses_reasoning import reasoning, wanted_thinking
+from llm_to_anthropic.translators.openai_responses_tools import ResponsesTools, responses_tools
+from llm_to_anthropic.translators.request import decode_fields
+from llm_to_anthropic.translators.schemas import close_schema
+from llm_to_anthropic.translators.system_prompt import NO_SEARCH, system_blocks
+from llm_to_anthropic.translators.tools import client_names
+from llm_to_anthropic.translators.translator import ClientRequest, Learned
+from llm_to_anthropic.wire.anthropic import MessagesRequest
+from llm_to_anthropic.wire.openai_responses import (
+    CountRequest,
+    FunctionTool,
+    InputItem,
+    JsonObjectFormat,
+    JsonSchemaFormat,
+    MessageItem,
+    ResponsesRequest,
+    StreamOptions,
+    TextOptions,
+)
+
+MIN_TOKENS = 16
+"""The upstream refuses to be asked for fewer."""
+
+_PLACE = Raw(b'{"input":"stand here"}')
+"""Stands for the items in a frame. Before it come a model name and texts, which hold no such object."""
+_JSON_PROMPT = "Answer with one JSON object that fits this JSON schema, and with nothing else:"
+
+_Made = TypeVar("_Made")
+
+
+def encode_responses(
+    request: MessagesRequest, client: ClientRequest, target: Target, *, unsigned: bool = False
+) -> ResponsesEncoding:
+    """The request for this target. Raises ClientError (400) for what it cannot carry.
+
+    `unsigned`: the upstream refused the reasoning of the history; it is asked to do without.
+    """
+    return _bounded(lambda: _Encoder(request, client, target, unsigned=unsigned).encode())
+
+
+def encode_known(client: ClientRequest, target: Target, learned: Learned) -> ResponsesEncoding | None:
+    """The same encoding, put together out of what was rendered before.
+
+    None where the general way has to see the request. Raises ClientError (400) as `encode_responses`.
+    """
+
+    def new_renderer(losses: LossReport) -> ResponsesContent:
+        return ResponsesContent(target, losses, model=client.model)
+
+    def new_frame(used_tools: frozenset[str]) -> Frame[ResponsesEncoding]:
+        return _Encoder(decode_fields(client.body), client, target, unsigned=False).frame(used_tools)
+
+    learned_quirks = str(learned.quirks) if learned.quirks else ""
+    scope = (target.protocol, target.provider.name, target.model, learned_quirks)
+    filled = fill_frame(client, learned, scope, new_renderer, new_frame)
+    if filled is None:
+        return None
+    return msgspec.structs.replace(
+        filled.encoding, body=filled.body, input_bytes=filled.input_bytes, replayed=filled.replayed
+    )
+
+
+def encode_count(request: MessagesRequest, client: ClientRequest, target: Target) -> bytes:
+    """The body that has the upstream count input tokens. Raises ClientError (400) for what it cannot carry."""
+    return _bounded(lambda: _Encoder(request, client, target, unsigned=False).encode_count())
+
+
+def _bounded(make: Callable[[], _Made]) -> _Made:
+    try:
+        return make()
+    except RecursionError as error:
+        raise ClientError("The request holds a part that is nested too deeply.") from error
+
+
+class _Encoder:
+    """The state of one encoding."""
+
+    def __init__(self, request: MessagesRequest, client: ClientRequest, target: Target, *, unsigned: bool) -> None:
+        self._request = request
+        self._client = client
+        self._target = target
+        self._quirks = target.responses
+        self._losses = LossReport(strict=client.strict)
+        self._content = ResponsesContent(target, self._losses, model=client.model, unsigned=unsigned)
+
+    def encode(self) -> ResponsesEncoding:
+        history = self._history()
+        return self._encode(history, self._items(history))
+
+    def frame(self, used_tools: frozenset[str]) -> Frame[ResponsesEncoding]:
+        """The encoding of a conversation that is rendered already."""
+        self._check()
+        history = History(turns=[], tool_changes=[], used_tools=used_tools, effort=None)
+        encoding = self._encode(history, [_PLACE])
+        head, _, tail = encoding.body.partition(bytes(_PLACE))
+        return Frame(head, tail, msgspec.structs.replace(encoding, body=b""))
+
+    def encode_count(self) -> bytes:
+        """The same prompt without what does not count: settings of the answer and of the account."""
+        history = self._history()
+        made, _ = self._prompt(history, self._items(history))
+        return msgspec.json.encode(
+            CountRequest(
+                model=made.model,
+                instructions=made.instructions,
+                input=made.input,
+                tools=made.tools,
+                tool_choice=made.tool_choice,
+                parallel_tool_calls=made.parallel_tool_calls,
+                reasoning=made.reasoning,
+                text=made.text,
+                truncation=made.truncation,
+            )
+        )
+
+    def _check(self) -> None:
+        request, client, hosted = self._request, self._client, self._quirks.hosted
+        check_supported(
+            request,
+            model=client.model,
+            api_version=client.api_version,
+            strict=client.strict,
+            runs_mcp="mcp" in hosted,
+        )
+        executes = any((tool.type or "").startswith("code_execution_") for tool in request.tools or ())
+        report_unsupported(request, self._losses, runs_code=executes and "code_interpreter" in hosted)
+        report_unknown(client.body, self._losses)
+
+    def _history(self) -> History:
+        self._check()
+        client = self._client
+        return read_history(self._request, self._losses, model=client.model, api_version=client.api_version)
+
+    def _items(self, history: History) -> list[InputItem]:
+        items = [item for turn in history.turns for item in self._content.render(turn)]
+        if not items:
+            raise ClientError("messages: no message has any content for this model")
+        return items
+
+    def _encode(self, history: History, items: list[InputItem]) -> ResponsesEncoding:
+        request = self._request
+        made, tools = self._prompt(history, items)
+        self._set_limits(made, tools)
+        self._set_sampling(made)
+        self._set_answer(made, tools)
+        self._set_account(made)
+        self._losses.check()
+        body = msgspec.json.encode(made)
+        return ResponsesEncoding(
+            body=body,
+            losses=tuple(self._losses.losses),
+            tool_names=client_names(tool.name for tool in tools.declared),
+            strict_schemas=tools.strict_schemas,
+            stop_sequences=tuple(request.stop_sequences or ()),
+            prefill=_prefill(items[-1]),
+            single_call=bool(request.tool_choice and request.tool_choice.disable_parallel_tool_use),
+            thinking=wanted_thinking(request.thinking),
+            hosted=tools.hosted,
+            blocked_domains=tools.blocked_domains,
+            input_bytes=max(len(body) - self._content.media_bytes, 0),
+            reasoning_effort=made.reasoning.effort if made.reasoning else None,
+            wants_nothing=request.max_tokens == 0,
+            stream=bool(made.stream),
+            replayed=self._content.replayed,
+        )
+
+    def _prompt(self, history: History, items: list[InputItem]) -> tuple[ResponsesRequest, ResponsesTools]:
+        """All that makes input tokens."""
+        request, losses, quirks = self._request, self._losses, self._quirks
+        tools = responses_tools(request, history, losses, model=self._client.model, quirks=quirks)
+        made = ResponsesRequest(model=self._target.model, input=items)
+        texts = [block.text for block in system_blocks(request.system)]
+        if tools.search_missing:
+            texts.append(NO_SEARCH)
+        self._set_format(made, texts)
+        made.instructions = "\n\n".join(texts) or None
+        made.tools = tools.tools or None
+        made.tool_choice = tools.choice
+        # What does not fit is the client's to sum up: it waits for the error.
+        made.truncation = "disabled" if quirks.truncation else None
+        made.parallel_tool_calls = False if tools.single_call else None
+        asked = request.output_config.effort if request.output_config else None
+        made.reasoning = reasoning(request, history.effort or asked, quirks, losses, hosted=bool(tools.hosted))
+        return made, tools
+
+    def _set_format(self, made: ResponsesRequest, texts: list[str]) -> None:
+        """Asks for structured output; where only JSON as such is known, the schema goes into the instructions."""
+        config = self._request.output_config
+        nested = config.format if config else None
+        wanted = nested or self._request.output_format
+        if wanted is None:
+            return
+        path = "output_config.format" if nested else "output_format"
+        if wanted.type != "json_schema" or not given(wanted.schema):
+            self._losses.lose(path, f"the format '{wanted.type}' is not known here; left out")
+        elif self._quirks.response_format == "json_object":
+            made.text = TextOptions(JsonObjectFormat())
+            texts.append(f"{_JSON_PROMPT}\n{bytes(wanted.schema).decode()}")
+        else:
+            # Answers travel as text, so a schema that would only close with nulls for what is absent stays open.
+            closed = close_schema(wanted.schema, optional=False) if self._quirks.strict else None
+            strict = closed is not None if self._quirks.strict else None
+            made.text = TextOptions(JsonSchemaFormat(name="output", schema=closed or wanted.schema, strict=strict))
+
+    def _set_limits(self, made: ResponsesRequest, tools: ResponsesTools) -> None:
+        wanted = self._request.max_tokens
+        highest = min(filter(None, (self._target.limits.max_output, self._quirks.max_output)), default=0)
+        if wanted and highest and wanted > highest:
+            self._losses.mention("max_tokens", f"lowered to {highest}, the most that this model gives")
+            wanted = highest
+        if wanted and wanted < MIN_TOKENS:
+            self._losses.mention("max_tokens", f"raised to {MIN_TOKENS}, the least that this API takes")
+            wanted = MIN_TOKENS
+        made.max_output_tokens = wanted or None
+        made.max_tool_calls = tools.max_calls
+
+    def _set_sampling(self, made: ResponsesRequest) -> None:
+        request = self._request
+        if self._quirks.sampling or (made.reasoning and made.reasoning.effort == "none"):
+            made.temperature, made.top_p = request.temperature, request.top_p
+        else:
+            for name, value in (("temperature", request.temperature), ("top_p", request.top_p)):
+                if value not in (None, 1):
+                    self._losses.lose(name, "reasoning models choose it themselves; left out")
+        if request.top_k is not None:
+            self._losses.lose("top_k", "not known to this upstream; left out")
+
+    def _set_answer(self, made: ResponsesRequest, tools: ResponsesTools) -> None:
+        """How the answer comes, and what it includes."""
+        included = {
+            "reasoning.encrypted_content": self._quirks.encrypted_content,
+            "web_search_call.action.sources": tools.runs("web_search", "web_fetch"),
+            "code_interpreter_call.outputs": tools.runs("code_execution"),
+        }
+        made.include = [name for name, wanted in included.items() if wanted] or None
+        # Streamed to whole answers too: a long silence of reasoning would not outlive every proxy on the way.
+        made.stream = True
+        made.stream_options = StreamOptions(include_obfuscation=False) if self._quirks.obfuscation else None
+
+    def _set_account(self, made: ResponsesRequest) -> None:
+        """Fields about the account rather than the answer."""
+        quirks = self._quirks
+        made.service_tier = service_tier(self._request, self._losses, known=quirks.service_tier)
+        if quirks.store:
+            made.store = False
+        if quirks.safety_identifier:
+            made.safety_identifier = safety_identifier(self._request)
+        if quirks.prompt_cache_key:
+            names = (tool.name for tool in made.tools or () if isinstance(tool, FunctionTool))
+            made.prompt_cache_key = cache_key(self._client.session_id, [made.instructions or ""], names)
+
+
+def _prefill(last: InputItem) -> str:
+    if isinstance(last, MessageItem) and last.role == "assistant" and isinstance(last.content, str):
+        return last.content
+    return ""
