@@ -20,7 +20,18 @@ _TYPES: Mapping[object, str] = {
     tuple[str, ...]: "a list of texts",
 }
 _MAY_BE_ZERO = frozenset(
-    {"drain_s", "pre_stop_s", "max_connections_per_peer", "max_output", "max_stop", "max_tools", "min_budget"}
+    {
+        "drain_s",
+        "pre_stop_s",
+        "max_connections_per_peer",
+        "max_queued",
+        "max_running_per_key",
+        "max_memory_bytes",
+        "max_output",
+        "max_stop",
+        "max_tools",
+        "min_budget",
+    }
 )
 
 

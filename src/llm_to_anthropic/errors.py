@@ -83,6 +83,11 @@ class ApiError(ProxyError):
         return msgspec.json.encode({"type": "error", "error": error, "request_id": request_id})
 
 
+def overloaded(why: str, headers: Mapping[str, str] | None = None) -> ApiError:
+    """529, for what the proxy could do at another time. `why` is a part of a sentence: `the proxy is ...`."""
+    return ApiError(529, f"the proxy is {why}; try again", headers={"retry-after": "2", **(headers or {})})
+
+
 class ClientError(ApiError):
     """The request is at fault; it was not sent upstream."""
 

@@ -24,6 +24,8 @@ class Timeouts(CallTimeouts, frozen=True, kw_only=True):
     """A client's request head must be complete by then."""
     body_s: float = 30.0
     """A client's body: silence for so long ends the request, and so does less than 32 KiB/s after so long."""
+    queue_s: float = 5.0
+    """A request may wait for a place so long."""
     drain_s: float = 30.0
     """Running requests may finish so long after SIGTERM."""
     pre_stop_s: float = 0.0
@@ -31,7 +33,7 @@ class Timeouts(CallTimeouts, frozen=True, kw_only=True):
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What a client may send."""
+    """What a client may send, and what one process takes on."""
 
     max_body_bytes: int = 32 * 1024 * 1024
     max_headers: int = 100
@@ -40,6 +42,14 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """In one process."""
     max_connections_per_peer: int = 256
     """From one address other than this machine's; 0: no limit, for a server behind a reverse proxy."""
+    max_running: int = 1536
+    """Requests that run at once."""
+    max_queued: int = 64
+    """Requests that wait for a place, each for `queue_s` at most; those beyond are refused with 529."""
+    max_running_per_key: int = 0
+    """Of one client key, or of one address where there are no client keys; 0: no limit of its own."""
+    max_memory_bytes: int = 0
+    """What one process may use; 0: its part of the container's limit, if there is one."""
 
 
 HASHED = "sha256:"

@@ -52,8 +52,9 @@ class MemoryReply:
         self.ended = True
         self.progressed.set()
 
-    async def wait_disconnect(self) -> None:
+    async def wait_disconnect(self) -> str:
         await self._gone.wait()
+        return "client_disconnected"
 
     def disconnect(self) -> None:
         self._gone.set()

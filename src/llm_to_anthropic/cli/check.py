@@ -210,8 +210,9 @@ class _CapturedReply:
 
     async def end(self) -> None: ...
 
-    async def wait_disconnect(self) -> None:
-        await asyncio.get_running_loop().create_future()
+    async def wait_disconnect(self) -> str:
+        never: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        return await never
 
 
 def _tiny_call(model: str, started: float) -> Call:

@@ -29,6 +29,9 @@ class Call(msgspec.Struct, kw_only=True):
     client_key: str = ""
     """The name of the client key that was presented."""
 
+    may_stream: bool = True
+    """False where the server is too hard pressed to begin a stream."""
+
     found: Mapping[bytes, bytes]
     """The same headers by name, the last of repeated ones."""
 
@@ -62,6 +65,6 @@ class Reply(Protocol):
 
     async def end(self) -> None: ...
 
-    async def wait_disconnect(self) -> None:
-        """Returns when the client has left."""
+    async def wait_disconnect(self) -> str:
+        """Returns when the client has left, with the outcome: `client_disconnected` or `client_stalled`."""
         ...

@@ -21,7 +21,8 @@ class DisconnectWatch:
         self._task = task
         self._watcher: asyncio.Task[None] | None = None
         self._timer = task.get_loop().call_later(WATCH_AFTER_S, self._start)
-        self.disconnected = False
+        self.outcome = ""
+        """What the client did that has left."""
 
     def stop(self) -> None:
         """Ends the watch; from here on the server's end of the response is not mistaken for a disconnect."""
@@ -34,7 +35,6 @@ class DisconnectWatch:
         self._watcher = self._task.get_loop().create_task(self._wait())
 
     async def _wait(self) -> None:
-        await self._reply.wait_disconnect()
-        self.disconnected = True
+        self.outcome = await self._reply.wait_disconnect()
         self._watcher = None
         self._task.cancel()

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from llm_to_anthropic.counting import TokenCounter
 from llm_to_anthropic.credentials import Credentials
-from llm_to_anthropic.errors import ApiError, UpstreamError
+from llm_to_anthropic.errors import ApiError, UpstreamError, overloaded
 from llm_to_anthropic.exchange import Exchange
 from llm_to_anthropic.gateway.answer_headers import JSON_HEADERS
 from llm_to_anthropic.gateway.call import Call, Headers, Reply
@@ -129,6 +129,8 @@ class Gateway:
         envelope = decode_envelope(work.call.body)
         progress.client_model = envelope.model
         progress.stream = envelope.stream is True
+        if progress.stream and not work.call.may_stream:
+            raise overloaded("too hard pressed to begin a stream")
         route = self._router.resolve(envelope.model)
         target = progress.target = route.targets[0]
         if target.protocol == "anthropic":
@@ -274,10 +276,10 @@ def _outgoing(encoded: UpstreamRequest, target: Target, call: Call, auth: Header
 
 async def _cancelled(work: Work) -> None:
     """The client left, or the server stops; only in the second case there is somebody to tell."""
-    if work.watch.disconnected:
+    if work.watch.outcome:
         _this_task().uncancel()
         work.progress.status = work.progress.status or CLIENT_GONE
-        work.progress.failed("client_disconnected")
+        work.progress.failed(work.watch.outcome)
         return
     error = ApiError(529, "the proxy is shutting down; try again", type="overloaded_error")
     if work.relay is not None and work.relay.committed:

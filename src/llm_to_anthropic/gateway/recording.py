@@ -38,5 +38,5 @@ class RecordingReply:
         self._transcript.answer(self._request_id, self._status, bytes(self._kept))
         await self._reply.end()
 
-    async def wait_disconnect(self) -> None:
-        await self._reply.wait_disconnect()
+    async def wait_disconnect(self) -> str:
+        return await self._reply.wait_disconnect()

@@ -8,16 +8,24 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
-from llm_to_anthropic.errors import ApiError
+from llm_to_anthropic.errors import ApiError, overloaded
 from llm_to_anthropic.gateway.call import Call, Headers, Reply
 from llm_to_anthropic.http.access import Access, preflight_headers
-from llm_to_anthropic.http.body import ClientGone, check_encoding, check_json, read_body, too_large
+from llm_to_anthropic.http.body import (
+    CLOSE,
+    ClientGone,
+    check_encoding,
+    check_json,
+    content_length,
+    read_body,
+    too_large,
+)
 from llm_to_anthropic.http.cycle import AsgiCycle, Cycle
 from llm_to_anthropic.http.errors import Failures, not_found, routing_error, wrong_method
 from llm_to_anthropic.http.health import OPEN_PATHS, health_routes
 from llm_to_anthropic.http.interface import Gateway
 from llm_to_anthropic.http.models import model_routes
-from llm_to_anthropic.http.request_ids import RequestIds
+from llm_to_anthropic.http.standing import Standing
 from llm_to_anthropic.http.telemetry import telemetry_routes
 from llm_to_anthropic.settings import Settings
 
@@ -27,11 +35,9 @@ Answer = Callable[[Call, Reply], Awaitable[None]]
 class App:
     """The ASGI application in front of one gateway."""
 
-    def __init__(self, settings: Settings, gateway: Gateway) -> None:
+    def __init__(self, settings: Settings, gateway: Gateway, standing: Standing) -> None:
         self.gateway = gateway
-        self.request_ids = RequestIds()
-        self.draining = False
-        """Set once the server is asked to stop: it answers on, but is no longer ready."""
+        self.standing = standing
         self._access = Access(settings)
         self._failures = Failures(gateway)
         self._max_body_bytes = settings.limits.max_body_bytes
@@ -39,12 +45,12 @@ class App:
             "/v1/messages": gateway.messages,
             "/v1/messages/count_tokens": gateway.count_tokens,
         }
-        routes = health_routes(gateway, lambda: self.draining) + model_routes(gateway) + telemetry_routes()
+        routes = health_routes(gateway, standing) + model_routes(gateway) + telemetry_routes()
         self._router = Router(routes, redirect_slashes=False, default=self._elsewhere)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request of any ASGI server."""
-        await self.serve(AsgiCycle(self.request_ids.next(), scope, receive, send))
+        await self.serve(AsgiCycle(self.standing.request_ids.next(), scope, receive, send))
 
     async def serve(self, cycle: Cycle) -> None:
         """Serves one request. Nothing but cancellation leaves it as an exception."""
@@ -70,12 +76,23 @@ class App:
             await self._failures.crash(cycle)
 
     async def _hand_over(self, cycle: Cycle, answer: Answer) -> None:
-        """Reads the body and lets the gateway answer."""
+        """Finds the request a place, reads its body and lets the gateway answer."""
+        check_encoding(cycle.found)
+        standing = self.standing
+        if not standing.keeps_connections:
+            cycle.keep_alive = False
+        if not standing.admission.enter():
+            await self._wait_for_place(cycle)
+        try:
+            await self._run(cycle, answer)
+        finally:
+            standing.admission.leave(cycle.place_key)
+
+    async def _run(self, cycle: Cycle, answer: Answer) -> None:
         scope, found = cycle.scope, cycle.found
-        check_encoding(found)
         body = cycle.arrived()
         if body is None:
-            body = await read_body(cycle.receive, found, self._max_body_bytes)
+            body = await self._body(cycle)
         elif len(body) > self._max_body_bytes:
             raise too_large(self._max_body_bytes)
         headers: Headers = scope["headers"]
@@ -93,9 +110,35 @@ class App:
             body=body,
             started=cycle.started,
             client_key=cycle.client_key,
+            may_stream=self.standing.may_stream,
         )
         cycle.handed_over = True
         await answer(call, cycle)
+
+    async def _wait_for_place(self, cycle: Cycle) -> None:
+        """Raises ApiError where there is none, before a body is read that nobody needs, and ClientGone."""
+        key = _place_key(cycle)
+        try:
+            entered = await self.standing.admission.wait(key, cycle.when_left)
+        except ApiError as error:
+            if cycle.more_body:
+                error.headers.update(CLOSE)
+            raise
+        if not entered:
+            raise ClientGone
+        cycle.place_key = key
+
+    async def _body(self, cycle: Cycle) -> bytes:
+        """Waits for the body, with memory set aside for it."""
+        size, pressure = content_length(cycle.found), self.standing.pressure
+        if size > self._max_body_bytes:
+            raise too_large(self._max_body_bytes)
+        if not pressure.pledge(size):
+            raise overloaded(f"short of memory for a request of {size} bytes", CLOSE)
+        try:
+            return await read_body(cycle.receive, cycle.found, self._max_body_bytes)
+        finally:
+            pressure.redeem(size)
 
     async def _ordinary(self, cycle: Cycle) -> None:
         scope, found = cycle.scope, cycle.found
@@ -132,6 +175,14 @@ def _is_api_path(path: str) -> bool:
             return False
 
 
-def create_app(settings: Settings, gateway: Gateway) -> App:
+def _place_key(cycle: Cycle) -> bytes:
+    """Who has places in common: the client key, or the address where there are no client keys."""
+    if cycle.keys:
+        return cycle.found[cycle.keys[0]]
+    client = cycle.scope["client"]
+    return client[0].encode() if client else b"-"
+
+
+def create_app(settings: Settings, gateway: Gateway, standing: Standing | None = None) -> App:
     """The ASGI application of these settings."""
-    return App(settings, gateway)
+    return App(settings, gateway, standing or Standing(settings))

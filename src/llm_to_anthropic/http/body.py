@@ -53,17 +53,18 @@ def has_body(found: Found) -> bool:
     return b"transfer-encoding" in found or found.get(b"content-length", b"0").strip(b"0") != b""
 
 
+def content_length(found: Found) -> int:
+    """Bytes of a body whose length was told, else 0."""
+    return int(found.get(b"content-length", b"0"))
+
+
 async def read_body(receive: Receive, found: Found, limit: int) -> bytes:
-    """The whole body. Raises ClientError (413) and ClientGone. `limit` is in bytes.
+    """The whole body. Raises ClientError (413) and ClientGone. `limit` is in bytes, and holds whatever length was told.
 
     A body that stops coming is the protocol's to notice: it ends the request as if the client had left.
     """
-    length = found.get(b"content-length")
-    if length is None:
-        if b"transfer-encoding" not in found:
-            return b""
-    elif int(length) > limit:
-        raise too_large(limit)
+    if not has_body(found):
+        return b""
     message = await receive()
     if message["type"] == "http.request" and not message["more_body"]:
         body: bytes = message["body"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from starlette.types import Message, Receive, Scope, Send
 
@@ -24,6 +24,12 @@ class Cycle(ABC):
     """Names of the headers that carried a valid client key."""
     client_key = ""
     """The name of that key."""
+    keep_alive = True
+    """The connection may serve another request."""
+    more_body = True
+    """The request may not be complete yet."""
+    place_key = b""
+    """By which its place is counted, where places are counted by key."""
     handed_over = False
     """The gateway has it, and records it."""
     refused: ApiError | None = None
@@ -32,6 +38,8 @@ class Cycle(ABC):
     """What was answered; 0 before."""
     ended = False
     """The whole answer was given."""
+    parted_as = "client_disconnected"
+    """What the client that leaves is said to have done."""
     _event_stream = False
     _promised: tuple[int, Headers] | None = None
 
@@ -47,6 +55,9 @@ class Cycle(ABC):
     def arrived(self) -> bytes | None:
         """The request's body where all of it is here already."""
         return None
+
+    def when_left(self, call: Callable[[], None]) -> None:  # noqa: B027  a general server tells it only with the body
+        """Has `call` called once the client has left, though nobody reads the body yet; where the server can tell."""
 
     @abstractmethod
     async def receive(self) -> Message:
@@ -72,10 +83,11 @@ class Cycle(ABC):
     async def end(self) -> None:
         """Ends an answer that was started."""
 
-    async def wait_disconnect(self) -> None:
-        """Returns when the client has left. Only after the body was read."""
+    async def wait_disconnect(self) -> str:
+        """Returns when the client has left, with what that is called. Only after the body was read."""
         while (await self.receive())["type"] != "http.disconnect":
             pass
+        return self.parted_as
 
     @property
     def streaming(self) -> bool:

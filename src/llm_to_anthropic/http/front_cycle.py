@@ -7,6 +7,7 @@ system call; and one look at the whole head finds a header that would break it.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Protocol
@@ -40,8 +41,6 @@ class FrontCycle(Cycle):
 
     task: asyncio.Task[None]
     """What answers it."""
-    more_body = True
-    """The request is not complete yet."""
     disconnected = False
     """Nobody listens any more: what is sent goes nowhere."""
     _expects = False
@@ -52,6 +51,7 @@ class FrontCycle(Cycle):
     _news = False
     """Something has happened that `receive` has not told."""
     _awaited: asyncio.Event | None = None
+    _when_left: Callable[[], None] | None = None
     _bodiless = False
     _chunked = False
     _head = b""
@@ -86,8 +86,15 @@ class FrontCycle(Cycle):
     def leave(self) -> None:
         """The client is gone, or is not listened to any more."""
         self.disconnected = True
+        if self._when_left is not None:
+            self._when_left()
         if self._awaited is not None:
             self._awaited.set()
+
+    def when_left(self, call: Callable[[], None]) -> None:
+        self._when_left = call
+        if self.disconnected:
+            call()
 
     def arrived(self) -> bytes | None:
         return None if self.more_body else self._take()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,6 +9,7 @@ from starlette.routing import Route
 
 from llm_to_anthropic import __version__
 from llm_to_anthropic.http.interface import Gateway
+from llm_to_anthropic.http.standing import Standing
 
 OPEN_PATHS = frozenset(("/", "/api/hello", "/health", "/health/ready"))
 """Served without a client key."""
@@ -18,17 +17,21 @@ OPEN_PATHS = frozenset(("/", "/api/hello", "/health", "/health/ready"))
 NOT_CACHED = {"cache-control": "no-store"}
 
 
-def health_routes(gateway: Gateway, draining: Callable[[], bool]) -> list[Route]:
-    """The open routes. `draining` tells whether the server is on its way out: it is alive then, but not ready."""
+def health_routes(gateway: Gateway, standing: Standing) -> list[Route]:
+    """The open routes. A server that is on its way out is alive, but not ready.
+
+    One that refuses for overload is ready: where all are, a load balancer without any would answer for them.
+    """
 
     async def health(_request: Request) -> Response:
         return _json(200, {"status": "ok"})
 
     async def ready(_request: Request) -> Response:
-        if draining():
+        if standing.draining:
             return _json(503, {"status": "draining"})
         able, details = gateway.ready()
-        return _json(200 if able else 503, {"status": "ready" if able else "not ready", **details})
+        status = "ready" if able else "not ready"
+        return _json(200 if able else 503, {"status": status, **details, "load": standing.load()})
 
     async def hello(_request: Request) -> Response:
         return _json(200, {"name": "llm-to-anthropic", "version": __version__})

@@ -7,6 +7,7 @@ ASGI server pays for every request what only some need. The application gets eac
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import deque
 
 import httptools
@@ -32,8 +33,11 @@ from llm_to_anthropic.http.framing import (
 from llm_to_anthropic.http.front_cycle import FrontCycle, status_line
 from llm_to_anthropic.settings import Settings
 
-WRITE_STALL_S = 60.0
-"""A client that accepts nothing for so long has its connection cut."""
+STALL_LOOKS = 30
+"""So often within `write_s` it is looked whether a client that has no room takes anything at all."""
+UNSENT_BYTES = 16 * 1024
+"""The system takes no more than this beyond what it can send: what a client does not read waits here, where it is
+counted, and not in megabytes of a socket's buffer."""
 LINGER_S = 2.0
 """A refused client may go on sending so long, unheard, and read its refusal."""
 KEEP_ALIVE_S = 75.0
@@ -66,6 +70,7 @@ class ServerConfig(Config):
         self.crowd = Crowd(settings.limits)
         self.header_s = settings.timeouts.header_s
         self.body_s = settings.timeouts.body_s
+        self.write_s = settings.timeouts.write_s
 
 
 class FrontProtocol(asyncio.Protocol):
@@ -88,6 +93,7 @@ class FrontProtocol(asyncio.Protocol):
         self._crowd = config.crowd
         self._header_s = config.header_s
         self._body_s = config.body_s
+        self._write_s = config.write_s
         self._connections: set[FrontProtocol] = server_state.connections  # type: ignore[assignment]
         self._tasks = server_state.tasks
         self._parser = make_parser(self)
@@ -119,6 +125,7 @@ class FrontProtocol(asyncio.Protocol):
         self._connections.add(self)
         self.transport = transport
         self.flow = FlowControl(transport)
+        _limit_unsent(transport)
         self._client = _address(transport, "peername")
         self._server = _address(transport, "sockname")
         refusal = self._crowd.enter(self._client)
@@ -177,7 +184,7 @@ class FrontProtocol(asyncio.Protocol):
         self._check_head()
         scope = self._scope()
         keep_alive = self._parser.should_keep_alive() and scope["http_version"] != "1.0"
-        cycle = FrontCycle(self._app.request_ids.next(), scope, self, keep_alive=keep_alive)
+        cycle = FrontCycle(self._app.standing.request_ids.next(), scope, self, keep_alive=keep_alive)
         if b"transfer-encoding" in cycle.found:
             check_coding(scope)
         self._upgrade = b"upgrade" in cycle.found and self._parser.should_upgrade() and has_body(cycle.found)
@@ -232,7 +239,7 @@ class FrontProtocol(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self.flow.pause_writing()
-        self._watch_stall()
+        self._watch_stall(self._loop.time(), self.transport.get_write_buffer_size())
 
     def resume_writing(self) -> None:
         self.flow.resume_writing()
@@ -364,7 +371,7 @@ class FrontProtocol(asyncio.Protocol):
             # Another answer is under way on this connection: a refusal would be taken for a part of it.
             self.transport.close()
             return
-        request_id = self._app.request_ids.next()
+        request_id = self._app.standing.request_ids.next()
         self.transport.write(_refusal(error, request_id))
         if cycle is None:
             self._app.gateway.record(_exchange(error, request_id))
@@ -374,15 +381,26 @@ class FrontProtocol(asyncio.Protocol):
             cycle.leave()
         self._linger()
 
-    def _watch_stall(self) -> None:
-        waiting = self.transport.get_write_buffer_size()
-        self._stall_timer = self._loop.call_later(WRITE_STALL_S, self._check_stall, waiting)
+    def _watch_stall(self, since: float, before: int) -> None:
+        self._stall_timer = self._loop.call_later(self._write_s / STALL_LOOKS, self._check_stall, since, before)
 
-    def _check_stall(self, before: int) -> None:
-        if self.transport.get_write_buffer_size() >= before:
+    def _check_stall(self, since: float, before: int) -> None:
+        """Cuts off a client that has taken nothing of what waits for it for `write_s`."""
+        waiting, now = self.transport.get_write_buffer_size(), self._loop.time()
+        if waiting < before:
+            since = now
+        elif now - since >= self._write_s:
+            if self._running is not None:
+                self._running.parted_as = "client_stalled"
             self.transport.abort()
             return
-        self._watch_stall()
+        self._watch_stall(since, waiting)
+
+
+def _limit_unsent(transport: asyncio.Transport) -> None:
+    sock = transport.get_extra_info("socket")
+    if sock is not None and hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
 
 
 def _address(transport: asyncio.Transport, end: str) -> tuple[str, int] | None:

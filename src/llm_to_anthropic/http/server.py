@@ -57,7 +57,7 @@ class FrontServer(uvicorn.Server):
 
     def stop(self) -> None:
         """Begins the drain. Must be called in the loop's thread."""
-        self._app.draining = True
+        self._app.standing.draining = True
         self.should_exit = True
         self._wake.set()
 
@@ -78,7 +78,7 @@ class FrontServer(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Called by a signal; a second SIGINT ends everything at once."""
         super().handle_exit(sig, frame)
-        self._app.draining = True
+        self._app.standing.draining = True
         self._wake_soon()
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
@@ -87,6 +87,7 @@ class FrontServer(uvicorn.Server):
         # What lives now lives as long as the process: the collector need not look at it again.
         gc.collect()
         gc.freeze()
+        self._app.standing.pressure.start()
         self._ready()
 
     async def main_loop(self) -> None:
@@ -104,6 +105,9 @@ class FrontServer(uvicorn.Server):
         for connection in list(self.server_state.connections):
             connection.shutdown()
         await self._wait_idle(self._timeouts.drain_s)
+        standing = self._app.standing
+        standing.pressure.stop()
+        standing.admission.close("shutting down")
         await self._app.gateway.close()
         await self._wait_idle(FAREWELL_S)
         for task in list(self.server_state.tasks):

@@ -1,0 +1,71 @@
+"""What one server process has once, whatever configuration it serves by: ids, places, and how hard it is pressed."""
+
+from __future__ import annotations
+
+import structlog
+
+from llm_to_anthropic.gateway import memory_gauge
+from llm_to_anthropic.gateway.admission import Admission
+from llm_to_anthropic.gateway.pressure import REASONS, Load, Pressure
+from llm_to_anthropic.http.request_ids import RequestIds
+from llm_to_anthropic.settings import Settings
+
+_log = structlog.get_logger()
+
+
+class Standing:
+    """Outlives every reload of the configuration."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.request_ids = RequestIds()
+        self.admission = Admission(settings.limits, settings.timeouts.queue_s)
+        self.pressure = Pressure(
+            _memory_limit(settings),
+            used_bytes=memory_gauge.used_bytes,
+            give_back=memory_gauge.give_back,
+            on_change=self._pressed,
+        )
+        self.draining = False
+        """Set once the server is asked to stop: it answers on, but is no longer ready."""
+        self.may_stream = True
+        """New streams are begun."""
+
+    @property
+    def keeps_connections(self) -> bool:
+        """Whether a connection may serve another request."""
+        return self.may_stream and not self.draining
+
+    def adopt(self, settings: Settings) -> None:
+        """Takes the limits of another configuration."""
+        self.admission.adopt(settings.limits, settings.timeouts.queue_s)
+        self.pressure.limit_bytes = _memory_limit(settings)
+
+    def load(self) -> dict[str, object]:
+        """What the readiness answer tells of it."""
+        admission = self.admission
+        return {
+            "state": self.pressure.load,
+            "running": admission.running,
+            "queued": admission.queued,
+            "refused": admission.refused,
+        }
+
+    def _pressed(self, load: Load) -> None:
+        self.may_stream = load == "ok"
+        reason = REASONS.get(load)
+        if reason is None:
+            self.admission.open()
+        else:
+            self.admission.close(reason)
+        used, limit = self.pressure.used_bytes >> 20, self.pressure.limit_bytes >> 20
+        tell = _log.info if load == "ok" else _log.warning
+        tell("the load has changed", load=load, memory_mib=used, memory_limit_mib=limit, **_places(self.admission))
+
+
+def _places(admission: Admission) -> dict[str, int]:
+    return {"running": admission.running, "queued": admission.queued}
+
+
+def _memory_limit(settings: Settings) -> int:
+    # Of what the container has each of its processes gets an equal part.
+    return settings.limits.max_memory_bytes or memory_gauge.limit_bytes() // settings.workers

@@ -1,0 +1,287 @@
+"""More requests than the server takes: who waits, who is refused, and that nobody else notices."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+
+from llm_to_anthropic.gateway import memory_gauge
+from llm_to_anthropic.gateway.call import Call, Headers, Reply
+from llm_to_anthropic.gateway.pressure import FULL_SHARE, PRESSED_SHARE
+from llm_to_anthropic.providers.provider import Secret
+from llm_to_anthropic.settings import ClientKey, Limits, Timeouts
+from tests.http.fake import FakeGateway, Front, RawClient, Response, front
+
+EVENT_STREAM: Headers = [(b"content-type", b"text/event-stream")]
+EVENTS = [b"event: %d\n\n" % number for number in range(20)]
+POST = b"POST /v1/messages HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+ANSWER_S = 0.05
+"""What an answer takes."""
+MiB = 1 << 20
+
+
+class Held:
+    """Answers with streams whose rest waits for `go_on`."""
+
+    def __init__(self) -> None:
+        self.go_on = asyncio.Event()
+        self.gateway = FakeGateway(self.answer)
+
+    async def answer(self, _call: Call, reply: Reply) -> None:
+        await reply.start(200, EVENT_STREAM)
+        await reply.write(EVENTS[0])
+        await self.go_on.wait()
+        for event in EVENTS[1:]:
+            await reply.write(event)
+        await reply.end()
+
+
+async def load(server: Front) -> dict[str, object]:
+    """What the readiness answer tells of the load."""
+    told: dict[str, object] = (await server.request("GET", "/health/ready")).json()["load"]
+    return told
+
+
+async def took(answering: Awaitable[Response]) -> float:
+    """Seconds until an answer has come, which is a good one."""
+    began = time.perf_counter()
+    assert (await answering).status == 200
+    return time.perf_counter() - began
+
+
+async def until_load(server: Front, **wanted: object) -> None:
+    """Asks until the load is as wanted."""
+    async with asyncio.timeout(5):
+        while not wanted.items() <= (await load(server)).items():
+            pass
+
+
+async def post_all(clients: list[RawClient]) -> None:
+    for client in clients:
+        await client.send(POST)
+
+
+@asynccontextmanager
+async def connected(server: Front, count: int) -> AsyncIterator[list[RawClient]]:
+    async with AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(server.connect()) for _ in range(count)]
+
+
+async def test_beyond_the_limits_is_refused_fast_and_nobody_else_notices() -> None:
+    """256 streams run; of 200 more exactly 64 wait and 136 get a 529, fast and cheap; no stream loses an event."""
+    held = Held()
+    limits = Limits(max_running=256, max_queued=64)
+    async with front(held.gateway, limits=limits) as server, connected(server, 456) as clients:
+        running, waiting, refused = clients[:256], clients[256:320], clients[320:]
+        await post_all(running)
+        await until_load(server, running=256)
+        await post_all(waiting)
+        await until_load(server, queued=64)
+        memory, took = memory_gauge.used_bytes(), []
+        for client in refused:
+            began = time.perf_counter()
+            await client.send(POST)
+            answer = await client.response()
+            took.append(time.perf_counter() - began)
+            assert answer.error == (529, "overloaded_error")
+            assert 1 <= int(answer.header("retry-after")) <= 5
+        grown = memory_gauge.used_bytes() - memory
+        assert (await load(server)) == {"state": "ok", "running": 256, "queued": 64, "refused": 136}
+        held.go_on.set()
+        bodies = [(await client.response()).body for client in running + waiting]
+    assert sorted(took)[int(len(took) * 0.99)] < 0.05
+    assert grown < MiB
+    assert bodies == [b"".join(EVENTS)] * 320
+
+
+async def test_a_body_that_nobody_needs_is_not_read() -> None:
+    """A request that is refused hears so after its head; its body need not be sent."""
+    held = Held()
+    head = POST.replace(b"Content-Length: 2", b"Content-Length: 20000000")[:-2]
+    async with (
+        front(held.gateway, limits=Limits(max_running=1, max_queued=0)) as server,
+        server.connect() as client,
+        server.connect() as refused,
+    ):
+        await client.send(POST)
+        await until_load(server, running=1)
+        await refused.send(head)
+        answer = await refused.response()
+        assert answer.error == (529, "overloaded_error")
+        assert answer.header("connection") == "close"
+        assert await refused.closed()
+        held.go_on.set()
+        assert (await client.response()).status == 200
+
+
+async def test_a_refused_client_may_use_its_connection_again() -> None:
+    """A refusal of a whole request costs nobody a new connection."""
+    held = Held()
+    async with (
+        front(held.gateway, limits=Limits(max_running=1, max_queued=0)) as server,
+        server.connect() as client,
+        server.connect() as refused,
+    ):
+        await client.send(POST)
+        await until_load(server, running=1)
+        for _ in range(2):
+            await refused.send(POST)
+            assert (await refused.response()).status == 529
+        held.go_on.set()
+        assert (await client.response()).status == 200
+        await refused.send(POST)
+        assert (await refused.response()).status == 200
+
+
+async def test_leaving_the_line_is_noticed() -> None:
+    """A client that leaves while it waits for a place gives it up at once, and its record says so."""
+    held = Held()
+    async with front(held.gateway, limits=Limits(max_running=1)) as server, server.connect() as client:
+        await client.send(POST)
+        await until_load(server, running=1)
+        async with server.connect() as leaving:
+            await leaving.send(POST)
+            await until_load(server, queued=1)
+        left = time.perf_counter()
+        await until_load(server, queued=0)
+        assert time.perf_counter() - left < 0.25
+        assert [each.outcome for each in server.gateway.exchanges if each.path == "/v1/messages"] == [
+            "client_disconnected"
+        ]
+        held.go_on.set()
+        assert (await client.response()).status == 200
+        await until_load(server, running=0)
+    assert len(server.gateway.calls) == 1
+
+
+async def test_health_is_answered_whatever_the_load() -> None:
+    """A server at its limit is asked for its health without waiting for a place."""
+    held = Held()
+    async with front(held.gateway, limits=Limits(max_running=1)) as server, server.connect() as client:
+        await client.send(POST)
+        await until_load(server, running=1)
+        assert (await server.request("GET", "/health")).status == 200
+        held.go_on.set()
+
+
+async def test_a_flood_of_one_key_does_not_hold_up_another() -> None:
+    """While one key floods with 500 requests another key's wait stays below 100 ms."""
+
+    flooded = asyncio.Event()
+
+    async def answer(_call: Call, reply: Reply) -> None:
+        await flooded.wait()
+        await asyncio.sleep(ANSWER_S)
+        await reply.whole(200, [], b"{}")
+
+    keys = tuple(ClientKey(secret=Secret(f"client-key-{name}")) for name in "ab")
+    flood, quiet = ({"x-api-key": key.secret.reveal()} for key in keys)
+    async with front(FakeGateway(answer), limits=Limits(max_running=4), client_keys=keys) as server:
+        flooding = [asyncio.create_task(server.post(flood)) for _ in range(500)]
+        await until_load(server, running=4, queued=64, refused=432)
+        flooded.set()
+        waits = [await took(server.post(quiet)) - ANSWER_S for _ in range(6)]
+        assert (await load(server))["queued"] != 0, "the flood was over too soon to tell anything"
+        assert {(await each).status for each in flooding} == {200, 529}
+    assert max(waits) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("share", "state", "streams", "connection"),
+    [((PRESSED_SHARE + FULL_SHARE) / 2, "pressed", False, "close"), (0.5, "ok", True, "")],
+)
+async def test_memory_presses(share: float, state: str, streams: bool, connection: str) -> None:
+    """Hard pressed, the server begins no streams and keeps no connections."""
+    limits = Limits(max_memory_bytes=int(memory_gauge.used_bytes() / share))
+    async with front(limits=limits) as server:
+        await until_load(server, state=state)
+        answer = await server.post()
+        assert (answer.status, answer.header("connection")) == (200, connection)
+        assert server.gateway.calls[0].may_stream is streams
+
+
+async def test_without_memory_nothing_is_let_in() -> None:
+    """Beyond 92 % of its memory the server refuses everything but questions after its health."""
+    limits = Limits(max_memory_bytes=int(memory_gauge.used_bytes() / 0.97))
+    async with front(limits=limits) as server:
+        await until_load(server, state="full")
+        answer = await server.post()
+        assert answer.error == (529, "overloaded_error")
+        assert "limits.max_memory_bytes" in answer.json()["error"]["message"]
+        assert (await server.request("GET", "/health")).status == 200
+    assert not server.gateway.calls
+
+
+class Unread:
+    """A stream without end to a client that may read or not."""
+
+    def __init__(self, piece: bytes = bytes(16 * 1024)) -> None:
+        self.outcome: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.written = 0
+        self.gateway = FakeGateway(self.answer)
+        self._piece = piece
+
+    async def answer(self, _call: Call, reply: Reply) -> None:
+        await reply.start(200, EVENT_STREAM)
+        writing = asyncio.create_task(self._write(reply))
+        self.outcome.set_result(await reply.wait_disconnect())
+        writing.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await writing
+
+    async def _write(self, reply: Reply) -> None:
+        while True:
+            await reply.write(self._piece)
+            self.written += len(self._piece)
+
+
+async def test_a_client_that_takes_nothing_is_cut_off() -> None:
+    """A client that accepts no byte for write_s loses its connection, and what it did is said."""
+    unread = Unread()
+    async with front(unread.gateway, timeouts=Timeouts(write_s=0.6)) as server, server.connect() as client:
+        await client.send(POST)
+        await client.head()
+        began = time.perf_counter()
+        assert await asyncio.wait_for(unread.outcome, 5) == "client_stalled"
+        assert 0.58 <= time.perf_counter() - began < 0.6 + 0.25
+
+
+@asynccontextmanager
+async def narrow(server: Front) -> AsyncIterator[socket.socket]:
+    """A client for which the system reads but little ahead; it has sent a request."""
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)
+        sock.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", server.port))
+        sock.send(POST)
+        yield sock
+
+
+async def test_a_client_that_reads_slowly_is_not_cut_off() -> None:
+    """Reading a little, however slowly, is not stalling: here 60 KB within write_s, as 1 KB/s is in a minute."""
+    unread = Unread()
+    async with front(unread.gateway, timeouts=Timeouts(write_s=0.4)) as server, narrow(server) as sock:
+        until_s = time.perf_counter() + 1.2
+        while time.perf_counter() < until_s:
+            await asyncio.get_running_loop().sock_recv(sock, 8 * 1024)
+            await asyncio.sleep(0.05)
+        assert not unread.outcome.done()
+        sock.close()
+        assert await asyncio.wait_for(unread.outcome, 5) == "client_disconnected"
+
+
+async def test_what_a_client_does_not_read_stays_small() -> None:
+    """For a client that does not read 256 KiB at most are taken from the gateway, the system's buffers included."""
+    unread = Unread()
+    async with front(unread.gateway) as server, narrow(server):
+        before = -1
+        while unread.written != before:
+            before = unread.written
+            await asyncio.sleep(0.1)
+        assert 16 * 1024 <= unread.written <= 256 * 1024
