@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Raw
 
+from llm_to_anthropic.translators.domains import host_of, is_within
 from llm_to_anthropic.translators.tool_ids import ToolIds
 from llm_to_anthropic.wire.anthropic import (
     OutSearchResults,
@@ -38,8 +39,8 @@ class Grounding:
         `blocked` ones, are left out.
         """
         self._seal = seal
-        self._allowed = tuple(map(_host_of, allowed))
-        self._blocked = tuple(map(_host_of, blocked))
+        self._allowed = tuple(map(host_of, allowed))
+        self._blocked = tuple(map(host_of, blocked))
         self._queries: list[str] = []
         self._chunks: list[GroundingChunk] = []
         self._supports: list[GroundingSupport] = []
@@ -92,9 +93,9 @@ class Grounding:
 
     def _wanted(self, web: Web) -> bool:
         host = _host(web)
-        if any(_within(host, domain) for domain in self._blocked):
+        if any(is_within(host, domain) for domain in self._blocked):
             return False
-        return not self._allowed or any(_within(host, domain) for domain in self._allowed)
+        return not self._allowed or any(is_within(host, domain) for domain in self._allowed)
 
     def _spans(self, text: str) -> list[Span]:
         """In order, none in another; of segments that overlap, the later one keeps what is left of it."""
@@ -156,12 +157,4 @@ def _title(web: Web) -> str:
 def _host(web: Web) -> str:
     """The site of a result: its address is a redirect by Google, whose title usually is the site's name."""
     title = (web.title or "").lower()
-    return (web.domain or "").lower() or (title if _DOMAIN.fullmatch(title) else _host_of(web.uri or ""))
-
-
-def _host_of(address: str) -> str:
-    return address.lower().split("://")[-1].split("/")[0].removeprefix("www.")
-
-
-def _within(host: str, domain: str) -> bool:
-    return host == domain or host.endswith(f".{domain}")
+    return (web.domain or "").lower() or (title if _DOMAIN.fullmatch(title) else host_of(web.uri or ""))

@@ -148,12 +148,23 @@ def object_text(arguments: str) -> str:
     `{"value": ...}`. What is no JSON and cannot be repaired becomes `{"_raw_arguments": ...}`: the tool then fails
     visibly, and the model can correct itself.
     """
-    text = _with_whole_surrogates(sound(arguments))
+    text = with_whole_surrogates(sound(arguments))
     if is_object(text):
         return text
     if not text.strip():
         return "{}"
     return _object_of_value(text) or _repaired(text) or msgspec.json.encode({"_raw_arguments": text}).decode()
+
+
+def raw_text(value: Raw) -> str:
+    """The text of a JSON string, which arguments come in; of any other value its JSON, and nothing of null."""
+    text = bytes(value).decode("utf-8", "replace")
+    if not text.startswith('"'):
+        return "" if text == "null" else text
+    try:
+        return str(json.loads(text, strict=False))
+    except ValueError:
+        return ""
 
 
 def is_object(text: str) -> bool:
@@ -172,7 +183,7 @@ def _object_of_value(text: str) -> str | None:
         return None
     if value is None or value == "":
         return "{}"
-    if isinstance(value, str) and is_object(inner := _with_whole_surrogates(value)):
+    if isinstance(value, str) and is_object(inner := with_whole_surrogates(value)):
         return inner
     return f'{{"value":{text.strip()}}}'
 
@@ -197,8 +208,8 @@ def _mended_token(token: re.Match[str]) -> str:
     return _CONTROL.sub(lambda control: f"\\u{ord(control[0]):04x}", string) if string else ""
 
 
-def _with_whole_surrogates(text: str) -> str:
-    """Escapes of lone surrogates are JSON, but most parsers refuse them."""
+def with_whole_surrogates(text: str) -> str:
+    """A JSON text without escapes of lone surrogates: they are JSON, but most parsers refuse them."""
     if "\\u" not in text:
         return text
     return _ESCAPED_SURROGATES.sub(lambda escape: "\\ufffd" if escape["lone"] else escape[0], text)
