@@ -59,6 +59,8 @@ _CODES: Mapping[str, int] = {
     "BadRequestError": 400,
 }
 """What error codes and types mean, where they say more than the HTTP status or stand without one."""
+_IMAGE = "image"
+"""A part of all codes of images that cannot be used: `invalid_image_format`, `image_too_large` ..."""
 _OVERRULING = frozenset({402, 529})
 _STATUSES: Mapping[int, int] = {401: 401, 402: 402, 403: 403, 404: 404, 408: 408, 413: 413, 429: 429, 500: 500}
 _STATUSES_5XX: Mapping[int, int] = {500: 500, 503: 529, 504: 504, 529: 529}
@@ -111,6 +113,8 @@ def embedded_error(error: bytes, context: ErrorContext) -> UpstreamError:
     """The error of an error object (or text) inside an answer with status 200, as JSON."""
     refusal = _read_value(read_json(b'{"error":%b}' % error))
     code_status = _CODES.get(refusal.code) or _CODES.get(refusal.type)
+    if code_status is None and _IMAGE in refusal.code:
+        code_status = 400
     status, message = _judge(refusal.status or code_status or 502, refusal, context)
     return upstream_error(status, message, {})
 

@@ -1,0 +1,193 @@
+"""OpenAI Responses, both ways, for one request: the Translator that the gateway drives.
+
+Holds the parts together: the encoded request, the framing of what comes back, the answer's state and the writer.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from llm_to_anthropic.errors import ApiError, UpstreamError, UpstreamProtocolError
+from llm_to_anthropic.providers.provider import Target
+from llm_to_anthropic.translators.answering import AnsweringTranslator
+from llm_to_anthropic.translators.carrier import Carrier
+from llm_to_anthropic.translators.estimate import estimate_tokens
+from llm_to_anthropic.translators.openai_errors import http_error, read_refusal
+from llm_to_anthropic.translators.openai_responses_answer import ResponsesAnswer
+from llm_to_anthropic.translators.openai_responses_carrier import empty_carrier
+from llm_to_anthropic.translators.openai_responses_encoding import ResponsesEncoding
+from llm_to_anthropic.translators.openai_responses_healing import lesson
+from llm_to_anthropic.translators.openai_responses_loose import UNREADABLE, decode_loosely, delta_loosely
+from llm_to_anthropic.translators.openai_responses_output import AnswerOptions
+from llm_to_anthropic.translators.openai_responses_request import encode_count, encode_known, encode_responses
+from llm_to_anthropic.translators.rate_limits import rate_limit_headers
+from llm_to_anthropic.translators.request import decode_request
+from llm_to_anthropic.translators.translator import ClientRequest, Learned, UpstreamRequest
+from llm_to_anthropic.translators.upstream_errors import ErrorContext, is_error
+from llm_to_anthropic.wire.openai_responses_answer import Delta, InputTokens, Response
+
+PATH = "/responses"
+COUNT_PATH = f"{PATH}/input_tokens"
+
+_HEADERS = ((b"content-type", b"application/json"), (b"accept", b"text/event-stream, application/json"))
+_REASONING = re.compile(
+    r"invalid_encrypted_content|could not be (?:decrypted|verified|parsed)|without its required"
+    r"|\brs_\w+.{0,40}not found",
+    re.IGNORECASE,
+)
+"""What is said of reasoning in the history that the upstream cannot read, or misses something beside."""
+
+_DELTA = msgspec.json.Decoder(Delta)
+
+
+class OpenAIResponsesTranslator(AnsweringTranslator):
+    """One request to one target, and its answer."""
+
+    _answer: ResponsesAnswer
+    _encoding: ResponsesEncoding
+    """Made by `encode()`, as the answer is."""
+
+    def __init__(
+        self, request: ClientRequest, target: Target, learned: Learned, now: Callable[[], float] = time.time
+    ) -> None:
+        """`now` gives Unix time."""
+        super().__init__(request, target, learned, now)
+        self._unsigned = request.request_id in learned.unsigned
+        learned.unsigned.discard(request.request_id)
+
+    def encode(self) -> UpstreamRequest:
+        """The upstream request. Idempotent. Raises ClientError for what cannot be sent at all."""
+        target = self._quirky_target()
+        encoding = None if self._unsigned else encode_known(self._request, target, self._learned)
+        if encoding is None:
+            request = decode_request(self._request.body)
+            encoding = encode_responses(request, self._request, target, unsigned=self._unsigned)
+        self._encoding = encoding
+        self.losses = list(encoding.losses)
+        self._wants_nothing = encoding.wants_nothing
+        self._answer = ResponsesAnswer(self._writer, self._options(encoding, target))
+        return UpstreamRequest(path=PATH, headers=_HEADERS, body=encoding.body)
+
+    def follow_up(self) -> UpstreamRequest | None:
+        """Responses answers in one go."""
+        return None
+
+    def count_request(self) -> UpstreamRequest | None:
+        """The request that has the upstream count the input tokens, where it can."""
+        target = self._quirky_target()
+        if not target.responses.count_tokens:
+            return None
+        request = decode_request(self._request.body, counting=True)
+        body = encode_count(request, self._request, target)
+        return UpstreamRequest(path=COUNT_PATH, headers=_HEADERS, body=body)
+
+    def decode_count(self, body: bytes) -> int:
+        """The count in the upstream's answer. Raises UpstreamProtocolError."""
+        count = decode_loosely(body, InputTokens).input_tokens
+        if count is None:
+            raise UpstreamProtocolError(f"upstream ({self._name}) counted tokens but did not tell how many")
+        return count
+
+    def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
+        """An upstream's HTTP error -> our error. `headers` have lower-case names."""
+        return http_error(status, headers, body, self._context(), self._now())
+
+    @property
+    def settled(self) -> bool:
+        """The upstream has told its end: no more than an end mark follows."""
+        return self._answer.finished
+
+    def answer_headers(self, headers: Mapping[str, str]) -> Mapping[str, str]:
+        """The rate limits of OpenAI and those that spell them alike."""
+        return rate_limit_headers(headers, self._now())
+
+    def heal(self, error: ApiError, body: bytes) -> bool:
+        """Learns from an upstream's 400 or 422 what to leave out; True if one retry makes sense."""
+        if error.status != 400:
+            return False
+        if self._encoding.replayed and _REASONING.search(_said(body)):
+            # The fault of one history, not of the model: nothing that other requests have to know.
+            self._learned.unsigned.add(self._request.request_id)
+            return True
+        quirks = self._quirky_target().responses
+        found = lesson(body, quirks, self._encoding.reasoning_effort)
+        if found is None:
+            return False
+        field, value = found
+        # What was learned once and did not help is not tried again; levels of effort only ever become fewer.
+        if field in self._learned.quirks and field != "efforts":
+            return False
+        self._learned.quirks[field] = value
+        return True
+
+    def _quirky_target(self) -> Target:
+        target = self._target
+        if not self._learned.quirks:
+            return target
+        quirks = msgspec.structs.replace(target.responses, **self._learned.quirks)
+        return msgspec.structs.replace(target, responses=quirks)
+
+    def _options(self, encoding: ResponsesEncoding, target: Target) -> AnswerOptions:
+        return AnswerOptions(
+            context=self._context(estimate_tokens(encoding.input_bytes)),
+            carrier=self._carrier,
+            seed=self._request.message_id,
+            encoding=encoding,
+            live_arguments=target.responses.tool_args == "live" and self._request.stream,
+            now=self._now(),
+        )
+
+    def _context(self, prompt_tokens: int = 0) -> ErrorContext:
+        return ErrorContext(target=self._target, client_model=self._request.model, prompt_tokens=prompt_tokens)
+
+    def _empty_carrier(self) -> Carrier:
+        return empty_carrier(self._target)
+
+    def _event(self, data: bytes) -> None:
+        if self._answer.ended:
+            return
+        try:
+            delta = _DELTA.decode(data)
+        except UNREADABLE:
+            self._odd_event(data)
+        else:
+            self._answer.receive(delta, data)
+
+    def _odd_event(self, data: bytes) -> None:
+        if data.strip() == b"[DONE]":
+            return
+        try:
+            delta = delta_loosely(data)
+        except ValueError as error:
+            lines = data.split(b"\n")
+            if len(lines) == 1:
+                raise UpstreamProtocolError(f"upstream ({self._name}) sent an event that is no JSON") from error
+            # Events with one line break between them where two belong.
+            for line in lines:
+                self._event(line)
+        else:
+            if delta is not None:
+                self._answer.receive(delta, data)
+
+    def _json(self, data: bytes) -> None:
+        self._keep(data)
+
+    def _json_end(self) -> None:
+        body = self._kept()
+        answer = decode_loosely(body, Response)
+        if answer.status is None and answer.output is None and not (answer.error and is_error(answer.error)):
+            raise self._no_answer(body)
+        self._answer.receive_whole(answer)
+
+    def _no_answer(self, body: bytes) -> UpstreamError:
+        told = http_error(502, {}, body, self._context(), self._now())
+        return UpstreamProtocolError(f"upstream returned no output: {told.message}")
+
+
+def _said(body: bytes) -> str:
+    refusal = read_refusal(body)
+    return f"{refusal.code} {refusal.text}"

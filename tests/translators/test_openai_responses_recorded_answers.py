@@ -1,0 +1,154 @@
+"""Recorded answers of a dozen vendors become legal messages, however they are cut.
+
+The recordings lie beside this project and are no part of it: without them these tests are skipped.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llm_to_anthropic.errors import STATUS_TYPES
+from llm_to_anthropic.translators.openai_responses import OpenAIResponsesTranslator
+from tests.messages import grammar_problems, parse_events, rebuild, sdk_message, slicings
+from tests.translators.responses_answers import CODE, OMITTED, ON, SEARCH, feed, translator, without_nulls
+
+Exchange = dict[str, Any]
+
+RECORDINGS = (Path(__file__).resolve().parents[2] / "../shared/traffic/openai_responses").resolve()
+REQUESTS: dict[str, Any] = {"plain": {}, "thinking": ON, "hidden": OMITTED | SEARCH, "tools": ON | CODE}
+
+
+def recorded(*, stream: bool | None = None, failed: bool = False) -> list[Any]:
+    found = []
+    for path in sorted(RECORDINGS.glob("*.json")):
+        exchange = json.loads(path.read_bytes())
+        response = exchange["response"]
+        counted = "input_tokens" in ((exchange["request"] or {}).get("path") or "")
+        wanted = (response["status"] >= 400) == failed and stream in (None, "sse" in response)
+        if wanted and not counted:
+            found.append(pytest.param(path, id=path.stem))
+    skip = pytest.mark.skip(reason=f"no recordings at {RECORDINGS.name}")
+    return found or [pytest.param(None, id="no recordings", marks=skip)]
+
+
+def answer(path: Path) -> bytes:
+    response = json.loads(path.read_bytes())["response"]
+    if "sse" in response:
+        return str(response["sse"]).encode()
+    body = response["body"]
+    return body.encode() if isinstance(body, str) else json.dumps(body).encode()
+
+
+def outcome(made: OpenAIResponsesTranslator) -> tuple[str | None, str]:
+    return made.stop_reason, made.failure.message if made.failure else ""
+
+
+@pytest.mark.parametrize("path", recorded())
+def test_slices_do_not_matter(path: Path) -> None:
+    """Fed whole, byte by byte and at random splits, an answer gives the same bytes."""
+    data = answer(path)
+    results = {}
+    for name, slices in slicings(data, path.stem).items():
+        made = translator(ON)
+        results[name] = (feed(made, slices), outcome(made))
+    assert results["bytes"] == results["whole"]
+    assert results["random"] == results["whole"]
+
+
+@pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
+@pytest.mark.parametrize("path", recorded())
+def test_answer_is_a_legal_message_or_a_failure(path: Path, request_: Any) -> None:
+    """Each answer ends as a message that the official SDK reads alike, streamed and whole, or has failed."""
+    data = answer(path)
+    stream, whole = translator(request_), translator(request_, stream=False)
+    events = feed(stream, [data])
+    assert feed(whole, [data]) == b""
+    assert outcome(stream) == outcome(whole)
+    assert stream.ended == (stream.failure is None)
+    assert grammar_problems(parse_events(events), complete=stream.ended) == []
+    if not stream.ended:
+        return
+    read, expected = sdk_message(events, stream=True), sdk_message(whole.message(), stream=False)
+    assert visible(read) == visible(expected)
+    assert read["container"] == expected["container"]
+    for counted in ("output_tokens", "server_tool_use"):
+        assert read["usage"][counted] == expected["usage"][counted]
+
+
+def visible(message: Exchange) -> list[object]:
+    # A call that the token limit cut is left out of whole messages.
+    blocks = [without_nulls(block) for block in message["content"]]
+    if message["stop_reason"] == "max_tokens":
+        blocks = [block for block in blocks if block["type"] != "tool_use"]
+    return [message["stop_reason"], *blocks]
+
+
+@pytest.mark.parametrize("path", recorded(stream=True))
+def test_end_of_a_stream_repeats_it(path: Path) -> None:
+    """What a stream says piece by piece, its last event says at once: both make the same blocks."""
+    data = answer(path)
+    events = events_of(data)
+    last = next((event for event in reversed(events) if event["type"] == "response.completed"), None)
+    if last is None or not last["response"]["output"]:
+        pytest.skip("this stream does not end with the whole answer")
+    if contradicts_itself(events):
+        pytest.skip("two answers in one recording, or the pieces of a text are another text than the whole")
+    stream, whole = translator(ON, stream=False), translator(ON, stream=False)
+    feed(stream, [data])
+    feed(whole, [json.dumps(last["response"]).encode()])
+    said, repeated = json.loads(stream.message()), json.loads(whole.message())
+    assert shape(said) == shape(repeated)
+    assert said["usage"] == repeated["usage"]
+
+
+def events_of(data: bytes) -> list[Exchange]:
+    lines = [line.removeprefix(b"data:") for line in data.splitlines() if line.startswith(b"data:")]
+    return [json.loads(line) for line in lines if line.strip().startswith(b"{")]
+
+
+def contradicts_itself(events: list[Exchange]) -> bool:
+    def said(kind: str, member: str) -> str:
+        return "".join(event[member] for event in events if event["type"] == kind)
+
+    begun = [event for event in events if event["type"] == "response.created"]
+    return len(begun) > 1 or said("response.output_text.delta", "delta") != said("response.output_text.done", "text")
+
+
+def shape(message: Exchange) -> list[object]:
+    """Texts as one, since citations part them only where they come in time; signatures aside, whose items differ."""
+    kinds = ("thinking", "name", "input", "id")
+    return [
+        message["stop_reason"],
+        "".join(block.get("text", "") for block in message["content"]),
+        *[{kind: block.get(kind) for kind in kinds} for block in message["content"] if block["type"] != "text"],
+    ]
+
+
+@pytest.mark.parametrize("path", recorded(stream=True))
+def test_every_beginning_of_a_stream_is_legal(path: Path) -> None:
+    """Wherever a stream breaks off, there is a failure or the message was complete: never a made-up ending."""
+    data = answer(path)
+    ends = [place + 2 for place in range(len(data)) if data[place : place + 2] == b"\n\n"]
+    for end in [0, *ends[:: max(1, len(ends) // 40)]]:
+        made = translator(ON)
+        events = parse_events(feed(made, [data[:end]]))
+        assert made.ended == (made.failure is None)
+        assert grammar_problems(events, complete=made.ended) == []
+        if made.ended:
+            assert rebuild(events)["stop_reason"] == made.stop_reason
+
+
+@pytest.mark.parametrize("path", recorded(failed=True))
+def test_error_is_one_of_anthropics(path: Path) -> None:
+    """Each HTTP error has a status and type of Anthropic's and a sentence without markup."""
+    response = json.loads(path.read_bytes())["response"]
+    headers = {name.lower(): value for name, value in (response.get("headers") or {}).items()}
+    error = translator().decode_error(response["status"], headers, answer(path))
+    assert error.type == STATUS_TYPES.get(error.status, "api_error")
+    assert "<html" not in error.message.lower()
+    assert "****" not in error.message
+    assert json.loads(error.envelope("req_1"))["error"]["message"] == error.message
