@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from llm_to_anthropic.errors import ClientError
+from llm_to_anthropic.translators.media_urls import UrlNotTaken
 from tests.translators.chat_requests import assistant, call, image, pdf, result, text, tool, user
 from tests.translators.responses_requests import LOCAL, PLAIN, Json, encoding, items, lost, upstream
 
@@ -72,6 +73,15 @@ def test_a_pdf_by_address_is_passed_on() -> None:
     assert file == {"type": "input_file", "file_url": "https://example.com/a.pdf"}
     inline = {"type": "document", "source": {"type": "url", "url": "data:application/pdf;base64,JVBE"}}
     assert items(user(inline)) == [said(FILE)]
+
+
+@pytest.mark.parametrize(("kind", "quirk"), [("image", "image_urls"), ("document", "file_urls")])
+def test_what_a_server_does_not_fetch_is_refused_with_the_remedy(kind: str, quirk: str) -> None:
+    """The client may send the data, and the proxy may fetch it where that is switched on."""
+    by_url = {"type": kind, "source": {"type": "url", "url": "https://example.com/a"}}
+    quirks: Json = {quirk: False}
+    with pytest.raises(UrlNotTaken, match=f"send the {kind} itself as base64"):
+        items(user(by_url), **quirks)
 
 
 def test_text_documents_and_search_results_are_wrapped() -> None:

@@ -34,6 +34,7 @@ COMPATIBLE_RESPONSES: Overrides = {
     "system_role": "system",
     "max_tools": 0,
     "hosted": (),
+    "file_urls": False,
     "tool_args": "buffer",
     "obfuscation": False,
     "prompt_cache_key": False,
@@ -289,8 +290,16 @@ PRESETS: Mapping[str, Preset] = {
         hosts=("integrate.api.nvidia.com",),
         quirks=_NO_FILES,
     ),
-    "ollama": Preset(base_url="http://localhost:11434/v1", quirks={**_LOCAL, "image_urls": False}),
-    "lmstudio": Preset(base_url="http://localhost:1234/v1", quirks={**_LOCAL, "image_urls": False}),
+    "ollama": Preset(
+        base_url="http://localhost:11434/v1",
+        quirks={**_LOCAL, "image_urls": False},
+        responses={**COMPATIBLE_RESPONSES, "image_urls": False},
+    ),
+    "lmstudio": Preset(
+        base_url="http://localhost:1234/v1",
+        quirks={**_LOCAL, "image_urls": False},
+        responses={**COMPATIBLE_RESPONSES, "image_urls": False},
+    ),
     "vllm": Preset(base_url="http://localhost:8000/v1", quirks={**_LOCAL, "reasoning_history": "reasoning"}),
     "llamacpp": Preset(
         base_url="http://localhost:8080/v1", quirks={**_LOCAL, "reasoning_history": "reasoning_content"}

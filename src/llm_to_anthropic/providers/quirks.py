@@ -106,6 +106,10 @@ class ResponsesQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     files: bool = True
     """Takes `input_file` parts (PDF)."""
     images: bool = True
+    image_urls: bool = True
+    """Fetches images by URL itself; otherwise it takes base64 alone."""
+    file_urls: bool = True
+    """Fetches files by URL itself."""
     result_media: bool = True
     """Takes images and files inside the output of a function."""
     tool_args: Literal["live", "buffer"] = "live"

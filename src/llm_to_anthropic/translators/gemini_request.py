@@ -14,7 +14,8 @@ from msgspec import Raw
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.exchange import Loss
 from llm_to_anthropic.providers.provider import Target
-from llm_to_anthropic.translators.checks import check_supported, given, report_unknown, report_unsupported
+from llm_to_anthropic.translators.answer_settings import lose_sampling, most_tokens, schema_prompt, wanted_schema
+from llm_to_anthropic.translators.checks import check_supported, report_unknown, report_unsupported
 from llm_to_anthropic.translators.gemini_content import GeminiContent
 from llm_to_anthropic.translators.gemini_schemas import answer_schema
 from llm_to_anthropic.translators.gemini_thinking import thinking_config
@@ -50,7 +51,6 @@ SAFETY_CATEGORIES = (
 )
 
 _GO_ON = "Continue exactly where your last message stops; output only the continuation."
-_JSON_PROMPT = "Answer with one JSON object that fits this JSON schema, and with nothing else:"
 _ONLY_DOMAINS = "Search the web on these domains only, each search limited by site: to one of them: {}."
 _PREFIXES = ("models/", "gemini/", "google/")
 
@@ -216,34 +216,27 @@ class _Encoder:
         return Content(parts) if parts else None
 
     def _set_limit(self, config: GenerationConfig) -> None:
-        wanted, highest = self._request.max_tokens, self._target.limits.max_output
-        if wanted and highest and wanted > highest:
-            self._losses.mention("max_tokens", f"lowered to {highest}, the most of this model")
-            wanted = highest
-        config.max_output_tokens = wanted or None
+        config.max_output_tokens = most_tokens(self._request, self._losses, self._target.limits.max_output)
 
     def _set_sampling(self, config: GenerationConfig) -> None:
         request = self._request
         if self._quirks.sampling:
             config.temperature, config.top_p, config.top_k = request.temperature, request.top_p, request.top_k
             return
-        for name, value in (("temperature", request.temperature), ("top_p", request.top_p), ("top_k", request.top_k)):
-            if value not in (None, 1):
-                self._losses.lose(name, "this model chooses it itself; left out")
+        lose_sampling(request, self._losses)
+        if request.top_k not in (None, 1):
+            self._losses.lose("top_k", "this model chooses it itself; left out")
 
     def _set_format(self, config: GenerationConfig, tools: GeminiTools) -> None:
-        nested = self._request.output_config.format if self._request.output_config else None
-        wanted = nested or self._request.output_format
-        if wanted is None:
+        found = wanted_schema(self._request, self._losses)
+        if found is None:
             return
-        path = "output_config.format" if nested else "output_format"
-        if wanted.type != "json_schema" or not given(wanted.schema):
-            self._losses.lose(path, f"the format '{wanted.type}' is not known here; left out")
-        elif tools.tools and not self._quirks.schema_with_tools:
+        schema, path = found
+        if tools.tools and not self._quirks.schema_with_tools:
             self._losses.mention(path, "asked for in the system prompt: this model takes no schema beside tools")
-            self._added_to_system.append(f"{_JSON_PROMPT}\n{bytes(wanted.schema).decode()}")
+            self._added_to_system.append(schema_prompt(schema))
         else:
-            self._set_schema(config, wanted.schema, f"{path}.schema")
+            self._set_schema(config, schema, f"{path}.schema")
 
     def _set_schema(self, config: GenerationConfig, schema: Raw, path: str) -> None:
         config.response_mime_type = "application/json"

@@ -15,7 +15,8 @@ from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.exchange import Loss
 from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.translators.account import cache_key, safety_identifier, service_tier
-from llm_to_anthropic.translators.checks import check_supported, given, report_unknown, report_unsupported
+from llm_to_anthropic.translators.answer_settings import lose_sampling, most_tokens, schema_prompt, wanted_schema
+from llm_to_anthropic.translators.checks import check_supported, report_unknown, report_unsupported
 from llm_to_anthropic.translators.functions import function_schema
 from llm_to_anthropic.translators.history import History, read_history
 from llm_to_anthropic.translators.known_messages import Frame, fill_frame
@@ -27,7 +28,7 @@ from llm_to_anthropic.translators.system_prompt import NO_SEARCH, system_blocks
 from llm_to_anthropic.translators.thinking import Level, is_off, is_on, nearest_effort, report_no_thinking, wanted_level
 from llm_to_anthropic.translators.tools import DeclaredTool, client_names, is_web_search, request_tools, upstream_name
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
-from llm_to_anthropic.wire.anthropic import MessagesRequest, OutputFormat, TextBlock
+from llm_to_anthropic.wire.anthropic import MessagesRequest, TextBlock
 from llm_to_anthropic.wire.openai_chat import (
     ChatMessage,
     ChatRequest,
@@ -41,7 +42,6 @@ from llm_to_anthropic.wire.openai_chat import (
 _NO_ARGUMENT_CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 _PLACE = Raw(b'{"messages":"stand here"}')
 """Stands for the messages in a frame. Before it come a model name and texts, which hold no such object."""
-_JSON_PROMPT = "Answer with one JSON object that fits this JSON schema, and with nothing else:"
 
 
 class ChatEncoding(msgspec.Struct, frozen=True, kw_only=True):
@@ -212,15 +212,11 @@ class _Encoder:
         return FunctionTool(Function(upstream_name(tool.name), tool.description, schema.parameters, strict=strict))
 
     def _set_limits(self, chat: ChatRequest, stops: tuple[str, ...]) -> None:
-        wanted = self._request.max_tokens
-        highest = min(filter(None, (self._target.limits.max_output, self._quirks.max_output)), default=0)
-        if wanted and highest and wanted > highest:
-            self._losses.mention("max_tokens", f"lowered to {highest}, the most that this model gives")
-            wanted = highest
+        wanted = most_tokens(self._request, self._losses, self._target.limits.max_output, self._quirks.max_output)
         if self._quirks.max_tokens_field == "max_tokens":
-            chat.max_tokens = wanted or None
+            chat.max_tokens = wanted
         else:
-            chat.max_completion_tokens = wanted or None
+            chat.max_completion_tokens = wanted
         if 0 < len(stops) <= self._quirks.max_stop:
             chat.stop = list(stops)
         if chat.stream and self._quirks.stream_options:
@@ -281,9 +277,7 @@ class _Encoder:
         if self._quirks.sampling or chat.reasoning_effort == "none":
             chat.temperature, chat.top_p = request.temperature, request.top_p
         else:
-            for name, value in (("temperature", request.temperature), ("top_p", request.top_p)):
-                if value not in (None, 1):
-                    self._losses.lose(name, "reasoning models choose it themselves; left out")
+            lose_sampling(request, self._losses)
         if request.top_k is not None:
             if self._quirks.top_k:
                 chat.top_k = request.top_k
@@ -291,26 +285,22 @@ class _Encoder:
                 self._losses.lose("top_k", "not known to this upstream; left out")
 
     def _set_format(self, chat: ChatRequest) -> None:
-        config = self._request.output_config
-        nested = config.format if config else None
-        wanted = nested or self._request.output_format
-        if wanted is None:
+        found = wanted_schema(self._request, self._losses)
+        if found is None:
             return
-        path = "output_config.format" if nested else "output_format"
-        if wanted.type != "json_schema" or not given(wanted.schema):
-            self._losses.lose(path, f"the format '{wanted.type}' is not known here; left out")
-        elif self._quirks.response_format == "json_object":
+        schema, _ = found
+        if self._quirks.response_format == "json_object":
             chat.response_format = _encoded({"type": "json_object"})
-            _append_system(chat, f"{_JSON_PROMPT}\n{bytes(wanted.schema).decode()}", self._quirks.system_role)
+            _append_system(chat, schema_prompt(schema), self._quirks.system_role)
         else:
-            chat.response_format = _encoded({"type": "json_schema", "json_schema": self._json_schema(wanted)})
+            chat.response_format = _encoded({"type": "json_schema", "json_schema": self._json_schema(schema)})
 
-    def _json_schema(self, wanted: OutputFormat) -> JsonSchema:
+    def _json_schema(self, schema: Raw) -> JsonSchema:
         # Answers travel as text, so a schema that would only close with nulls for what is absent stays open.
-        closed = close_schema(wanted.schema, optional=False)
+        closed = close_schema(schema, optional=False)
         if closed is not None:
             return JsonSchema(closed, "output", strict=True)
-        return JsonSchema(wanted.schema, "output", strict=False if self._quirks.strict else None)
+        return JsonSchema(schema, "output", strict=False if self._quirks.strict else None)
 
     def _set_account(self, chat: ChatRequest) -> None:
         """Fields about the account rather than the answer."""

@@ -10,7 +10,7 @@ from llm_to_anthropic.translators.as_text import attachment_texts, error_text, r
 from llm_to_anthropic.translators.assistant_text import block_text
 from llm_to_anthropic.translators.documents import Documents
 from llm_to_anthropic.translators.losses import LossReport
-from llm_to_anthropic.translators.media_urls import check_url, data_of_url
+from llm_to_anthropic.translators.media_urls import UrlNotTaken, check_url, data_of_url
 from llm_to_anthropic.translators.openai_responses_carrier import read_replay
 from llm_to_anthropic.translators.openai_responses_said import Said
 from llm_to_anthropic.translators.pairing import Placed, Result, Turn
@@ -129,6 +129,8 @@ class ResponsesContent:
                 return InputImage(f"data:{media_type};base64,{data}")
             case UrlSource(url=url):
                 check_url(url, path)
+                if not self._quirks.image_urls and not url.startswith("data:"):
+                    raise UrlNotTaken(url, path, "image", f"model '{self._model}' takes no images by URL")
                 return InputImage(url)
             case FileSource():
                 raise self._documents.no_files(path)
@@ -159,6 +161,8 @@ class ResponsesContent:
 
     def _pdf_by_url(self, block: DocumentBlock, url: str, path: str) -> list[InputPart]:
         self._check_files(path)
+        if not self._quirks.file_urls:
+            raise UrlNotTaken(url, path, "document", f"model '{self._model}' takes no documents by URL")
         return [*_context(block, block.title or url), InputFile(file_url=url)]
 
     def _check_files(self, path: str) -> None:

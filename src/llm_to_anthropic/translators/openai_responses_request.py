@@ -15,7 +15,8 @@ from msgspec import Raw
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.translators.account import cache_key, safety_identifier, service_tier
-from llm_to_anthropic.translators.checks import check_supported, given, report_unknown, report_unsupported
+from llm_to_anthropic.translators.answer_settings import lose_sampling, most_tokens, schema_prompt, wanted_schema
+from llm_to_anthropic.translators.checks import check_supported, report_unknown, report_unsupported
 from llm_to_anthropic.translators.history import History, read_history
 from llm_to_anthropic.translators.known_messages import Frame, fill_frame
 from llm_to_anthropic.translators.losses import LossReport
@@ -46,7 +47,6 @@ MIN_TOKENS = 16
 
 _PLACE = Raw(b'{"input":"stand here"}')
 """Stands for the items in a frame. Before it come a model name and texts, which hold no such object."""
-_JSON_PROMPT = "Answer with one JSON object that fits this JSON schema, and with nothing else:"
 
 _Made = TypeVar("_Made")
 
@@ -208,33 +208,25 @@ class _Encoder:
 
     def _set_format(self, made: ResponsesRequest, texts: list[str]) -> None:
         """Asks for structured output; where only JSON as such is known, the schema goes into the instructions."""
-        config = self._request.output_config
-        nested = config.format if config else None
-        wanted = nested or self._request.output_format
-        if wanted is None:
+        found = wanted_schema(self._request, self._losses)
+        if found is None:
             return
-        path = "output_config.format" if nested else "output_format"
-        if wanted.type != "json_schema" or not given(wanted.schema):
-            self._losses.lose(path, f"the format '{wanted.type}' is not known here; left out")
-        elif self._quirks.response_format == "json_object":
+        schema, _ = found
+        if self._quirks.response_format == "json_object":
             made.text = TextOptions(JsonObjectFormat())
-            texts.append(f"{_JSON_PROMPT}\n{bytes(wanted.schema).decode()}")
-        else:
-            # Answers travel as text, so a schema that would only close with nulls for what is absent stays open.
-            closed = close_schema(wanted.schema, optional=False) if self._quirks.strict else None
-            strict = closed is not None if self._quirks.strict else None
-            made.text = TextOptions(JsonSchemaFormat(name="output", schema=closed or wanted.schema, strict=strict))
+            texts.append(schema_prompt(schema))
+            return
+        # Answers travel as text, so a schema that would only close with nulls for what is absent stays open.
+        closed = close_schema(schema, optional=False) if self._quirks.strict else None
+        strict = closed is not None if self._quirks.strict else None
+        made.text = TextOptions(JsonSchemaFormat(name="output", schema=closed or schema, strict=strict))
 
     def _set_limits(self, made: ResponsesRequest, tools: ResponsesTools) -> None:
-        wanted = self._request.max_tokens
-        highest = min(filter(None, (self._target.limits.max_output, self._quirks.max_output)), default=0)
-        if wanted and highest and wanted > highest:
-            self._losses.mention("max_tokens", f"lowered to {highest}, the most that this model gives")
-            wanted = highest
+        wanted = most_tokens(self._request, self._losses, self._target.limits.max_output, self._quirks.max_output)
         if wanted and wanted < MIN_TOKENS:
             self._losses.mention("max_tokens", f"raised to {MIN_TOKENS}, the least that this API takes")
             wanted = MIN_TOKENS
-        made.max_output_tokens = wanted or None
+        made.max_output_tokens = wanted
         made.max_tool_calls = tools.max_calls
 
     def _set_sampling(self, made: ResponsesRequest) -> None:
@@ -242,9 +234,7 @@ class _Encoder:
         if self._quirks.sampling or (made.reasoning and made.reasoning.effort == "none"):
             made.temperature, made.top_p = request.temperature, request.top_p
         else:
-            for name, value in (("temperature", request.temperature), ("top_p", request.top_p)):
-                if value not in (None, 1):
-                    self._losses.lose(name, "reasoning models choose it themselves; left out")
+            lose_sampling(request, self._losses)
         if request.top_k is not None:
             self._losses.lose("top_k", "not known to this upstream; left out")
 

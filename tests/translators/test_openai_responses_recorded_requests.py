@@ -31,6 +31,7 @@ REFUSED = (
     "file ids are not supported",
     "container_upload blocks in user messages are not supported",
     "is not supported for model",
+    "takes no documents by URL",
     "Input should be 'object'",
     "temperature: Input should be greater than or equal to 0",
 )

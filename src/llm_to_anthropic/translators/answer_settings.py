@@ -1,0 +1,45 @@
+"""What a request asks of its answer: its length, its form, how it is sampled. Read the same for every upstream."""
+
+from __future__ import annotations
+
+from msgspec import Raw
+
+from llm_to_anthropic.translators.checks import given
+from llm_to_anthropic.translators.losses import LossReport
+from llm_to_anthropic.wire.anthropic import MessagesRequest
+
+_JSON_PROMPT = "Answer with one JSON object that fits this JSON schema, and with nothing else:"
+
+
+def most_tokens(request: MessagesRequest, losses: LossReport, *limits: int | None) -> int | None:
+    """How many tokens to ask for, at the most: no more than any of the limits. None: nothing is asked."""
+    wanted, highest = request.max_tokens, min(filter(None, limits), default=0)
+    if wanted and highest and wanted > highest:
+        losses.mention("max_tokens", f"lowered to {highest}, the most that this model gives")
+        return highest
+    return wanted or None
+
+
+def wanted_schema(request: MessagesRequest, losses: LossReport) -> tuple[Raw, str] | None:
+    """The schema of structured output, and the path of the format that holds it; None where there is none."""
+    nested = request.output_config.format if request.output_config else None
+    wanted = nested or request.output_format
+    if wanted is None:
+        return None
+    path = "output_config.format" if nested else "output_format"
+    if wanted.type == "json_schema" and given(wanted.schema):
+        return wanted.schema, path
+    losses.lose(path, f"the format '{wanted.type}' is not known here; left out")
+    return None
+
+
+def schema_prompt(schema: Raw) -> str:
+    """Asks for structured output in words, of an upstream that has no field for a schema."""
+    return f"{_JSON_PROMPT}\n{bytes(schema).decode()}"
+
+
+def lose_sampling(request: MessagesRequest, losses: LossReport) -> None:
+    """A temperature or top_p for a model that chooses them itself; 1 is what it would choose."""
+    for name, value in (("temperature", request.temperature), ("top_p", request.top_p)):
+        if value not in (None, 1):
+            losses.lose(name, "this model chooses it itself; left out")
