@@ -17,7 +17,7 @@ from llm_to_anthropic.errors import ConfigError
 from llm_to_anthropic.providers.presets import PRESETS
 from llm_to_anthropic.providers.quirks import ChatQuirks, GeminiQuirks, ResponsesQuirks
 from llm_to_anthropic.routing import Router, usable
-from llm_to_anthropic.settings import Limits, Settings, Timeouts
+from llm_to_anthropic.settings import Limits, Retries, Settings, Timeouts
 
 ROOT = Path(__file__).resolve().parents[1]
 KEY = {"OPENAI_API_KEY": "test-key"}
@@ -534,9 +534,12 @@ def test_gemini_is_warned_of_no_more(place: Place) -> None:
 
 def test_timeouts_and_limits_are_read(place: Place) -> None:
     """Tables of numbers change their fields and leave the others."""
-    settings = place.toml("[timeouts]\nconnect_s = 1\ndrain_s = 0\n[limits]\nmax_headers = 7\n").load()
+    settings = place.toml(
+        "[timeouts]\nconnect_s = 1\ndrain_s = 0\n[limits]\nmax_headers = 7\n[retries]\nmax_retries = 0\n"
+    ).load()
     assert settings.timeouts == Timeouts(connect_s=1.0, drain_s=0.0)
     assert settings.limits == Limits(max_headers=7)
+    assert settings.retries == Retries(max_retries=0)
 
 
 def test_a_provider_has_time_limits_of_its_own(place: Place) -> None:
@@ -577,7 +580,7 @@ def test_reader_of_dotenv_files_comes_with_one(place: Place) -> None:
 
 
 def documented_keys() -> set[str]:
-    tables = (Timeouts, Limits, ChatQuirks, GeminiQuirks)
+    tables = (Timeouts, Limits, Retries, ChatQuirks, GeminiQuirks)
     names = {field.name for table in tables for field in msgspec.structs.fields(table)}
     return names | {"preset", "protocol", "base_url", "api_key", "project", "location", "models", "quirks", "providers"}
 
@@ -597,7 +600,7 @@ def test_example_file_is_valid_when_taken_at_its_word(place: Place) -> None:
     vendors = ("OPENAI_API_KEY", "GEMINI_API_KEY", "ANTHROPIC_API_KEY", "GROQ_KEY", "AZURE_OPENAI_API_KEY")
     keys = (*vendors, "TEAM_KEY", "AZURE_CLIENT_SECRET")
     settings = place.toml(uncommented()).load(dict.fromkeys(keys, "test-key"))
-    assert (settings.timeouts, settings.limits) == (Timeouts(), Limits())
+    assert (settings.timeouts, settings.limits, settings.retries) == (Timeouts(), Limits(), Retries())
     assert msgspec.convert(dict(settings.providers["local"].quirks), ChatQuirks) == ChatQuirks()
     assert msgspec.convert(dict(settings.providers["gemini"].quirks), GeminiQuirks) == GeminiQuirks()
     assert (settings.port, settings.big_model) == (8082, "gpt-4.1")

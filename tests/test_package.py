@@ -103,7 +103,7 @@ def test_no_committed_file_names_a_package_index() -> None:
 
 def test_environment_names_are_documented() -> None:
     """Every variable that the configuration reads is named in the README or in docs."""
-    tables = {"providers", "models", "timeouts", "limits"}
+    tables = {"providers", "models", "timeouts", "limits", "retries"}
     pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
     text = "\n".join(page.read_text() for page in pages)
     assert [name.upper() for name in Schema.__struct_fields__ if name not in tables and name.upper() not in text] == []

@@ -19,7 +19,7 @@ from llm_to_anthropic.config_sources import Report, Sources, read
 from llm_to_anthropic.config_tables import filled, overrides
 from llm_to_anthropic.errors import ConfigError
 from llm_to_anthropic.routing import DEFAULT_MODELS, PREFERRED_NAMES, usable
-from llm_to_anthropic.settings import Limits, Settings, Timeouts
+from llm_to_anthropic.settings import Limits, Retries, Settings, Timeouts
 
 
 def load(flags: Mapping[str, object], environ: Mapping[str, str], cwd: Path) -> Settings:
@@ -49,6 +49,7 @@ def _settings(schema: Schema, sources: Sources, report: Report) -> Settings:
     providers = builder.providers()
     timeouts = overrides(sources.place("timeouts"), schema.timeouts, Timeouts, report)
     limits = overrides(sources.place("limits"), schema.limits, Limits, report)
+    retries = overrides(sources.place("retries"), schema.retries, Retries, report)
     big, small = DEFAULT_MODELS[schema.preferred_provider]
     return Settings(
         host=schema.server_host.strip() or "0.0.0.0",  # noqa: S104  as users expect; access is checked
@@ -68,6 +69,7 @@ def _settings(schema: Schema, sources: Sources, report: Report) -> Settings:
         fetch_urls=schema.fetch_urls,
         timeouts=filled(Timeouts, timeouts),
         limits=filled(Limits, limits),
+        retries=filled(Retries, retries),
     )
 
 

@@ -85,6 +85,7 @@ class Schema(msgspec.Struct, frozen=True, kw_only=True):
     ] = {}
     timeouts: Annotated[dict[str, object], Meta(description="a table of seconds")] = {}
     limits: Annotated[dict[str, object], Meta(description="a table of numbers")] = {}
+    retries: Annotated[dict[str, object], Meta(description="a table of numbers")] = {}
 
 
 class _Unsound(Exception):

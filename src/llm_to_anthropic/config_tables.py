@@ -27,6 +27,8 @@ _MAY_BE_ZERO = frozenset(
         "max_queued",
         "max_running_per_key",
         "max_memory_bytes",
+        "max_retries",
+        "max_wait_s",
         "max_output",
         "max_stop",
         "max_tools",

@@ -44,6 +44,10 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     upstream_model: str = ""
     upstream_request_id: str = ""
     attempts: int = 0
+    fallback: bool = False
+    """Another target than the route's first was asked."""
+    failures: tuple[str, ...] = ()
+    """The attempts that were followed by another: `provider/model: status type`."""
     stream: bool = False
     ttft_ms: float | None = None
     usage: Usage | None = None

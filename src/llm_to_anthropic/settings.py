@@ -32,6 +32,15 @@ class Timeouts(CallTimeouts, frozen=True, kw_only=True):
     """After SIGTERM the server is not ready, but goes on accepting for so long: load balancers need time to notice."""
 
 
+class Retries(msgspec.Struct, frozen=True, kw_only=True):
+    """What is tried again, as long as nothing was sent to the client."""
+
+    max_retries: int = 2
+    """Of one target, with growing pauses; 0: none, the client is left to try again."""
+    max_wait_s: float = 20.0
+    """A Retry-After up to this is waited for; after a longer one the next target answers, or the client is told."""
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """What a client may send, and what one process takes on."""
 
@@ -93,6 +102,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     fetch_urls: bool = False
     """Images and documents by URL are fetched for upstreams that do not fetch them."""
     timeouts: Timeouts = Timeouts()
+    retries: Retries = Retries()
     limits: Limits = Limits()
     warnings: tuple[str, ...] = ()
     """Sentences to print at start: no key at all, open access, a world-readable key file."""

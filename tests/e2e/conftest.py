@@ -10,7 +10,7 @@ import pytest
 from llm_to_anthropic.http.server import running
 from llm_to_anthropic.providers.provider import Credential, Provider, Secret
 from llm_to_anthropic.scripted import Conversation, Script, ScriptedUpstream
-from llm_to_anthropic.settings import Settings
+from llm_to_anthropic.settings import Retries, Settings
 
 
 def settings_for(upstream: ScriptedUpstream) -> Settings:
@@ -22,7 +22,13 @@ def settings_for(upstream: ScriptedUpstream) -> Settings:
     claude = Provider(
         name="anthropic", protocol="anthropic", base_url=upstream.url, credential=key, models=("claude-sonnet-5-5",)
     )
-    return Settings(host="127.0.0.1", port=0, providers={"openai": openai, "anthropic": claude}, aliases={})
+    return Settings(
+        host="127.0.0.1",
+        port=0,
+        providers={"openai": openai, "anthropic": claude},
+        aliases={},
+        retries=Retries(max_retries=0),
+    )
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import pytest
 from llm_to_anthropic.exchange import Exchange
 from llm_to_anthropic.gateway.gateway import Gateway
 from llm_to_anthropic.providers.provider import Credential, Provider, Secret
-from llm_to_anthropic.scripted import ScriptedUpstream
-from llm_to_anthropic.settings import Settings, Timeouts
+from llm_to_anthropic.scripted import Script, ScriptedUpstream
+from llm_to_anthropic.settings import Retries, Settings, Timeouts
 from llm_to_anthropic.upstream import Upstream
 
 
@@ -41,23 +41,44 @@ def timeouts() -> Timeouts:
 
 
 @pytest.fixture
+def retries() -> Retries:
+    """What is tried again: nothing, unless a test is about that."""
+    return Retries(max_retries=0)
+
+
+@pytest.fixture
 def records() -> Records:
     return Records()
 
 
 @pytest.fixture
-async def gateway(upstream: ScriptedUpstream, timeouts: Timeouts, records: Records) -> AsyncIterator[Gateway]:
+async def gateway(
+    upstream: ScriptedUpstream, timeouts: Timeouts, retries: Retries, records: Records
+) -> AsyncIterator[Gateway]:
     settings = Settings(
         providers=providers(upstream.url),
         aliases={"claude-mine": ("anthropic/claude-real",)},
         big_model="gpt-4.1",
         small_model="gpt-4.1-mini",
         timeouts=timeouts,
+        retries=retries,
     )
     client = Upstream(timeouts, environ={})
     running = Gateway(settings, client, [records])
     yield running
     await running.close()
+
+
+@pytest.fixture
+def second_script() -> Script:
+    return Script()
+
+
+@pytest.fixture
+async def second(second_script: Script) -> AsyncIterator[ScriptedUpstream]:
+    """The upstream of the second target."""
+    async with ScriptedUpstream(second_script) as running:
+        yield running
 
 
 def with_timeouts(base: Timeouts, **changes: float) -> Timeouts:

@@ -8,7 +8,7 @@ import pytest
 
 from llm_to_anthropic.gateway.gateway import Gateway
 from llm_to_anthropic.scripted import Cut, Delay, Pause, Reset, Script, ScriptedUpstream, Stall, never, stream, whole
-from llm_to_anthropic.settings import Settings, Timeouts
+from llm_to_anthropic.settings import Retries, Settings, Timeouts
 from llm_to_anthropic.upstream import Upstream
 from tests.gateway.conftest import Records, providers, with_timeouts
 from tests.gateway.memory_reply import MemoryReply, ask, call
@@ -161,9 +161,9 @@ async def test_an_unknown_api_version_is_refused(gateway: Gateway, upstream: Scr
     assert upstream.requests == []
 
 
-async def test_an_upstream_that_is_not_there(timeouts: Timeouts, records: Records) -> None:
+async def test_an_upstream_that_is_not_there(timeouts: Timeouts, retries: Retries, records: Records) -> None:
     """A refused connection is a 502 in words, without a trace of key or code."""
-    settings = Settings(providers=providers("http://127.0.0.1:1"), aliases={}, timeouts=timeouts)
+    settings = Settings(providers=providers("http://127.0.0.1:1"), aliases={}, timeouts=timeouts, retries=retries)
     nowhere = Gateway(settings, Upstream(timeouts, environ={}), [records])
     reply = MemoryReply()
     await nowhere.messages(call(ask()), reply)

@@ -106,7 +106,7 @@ async def test_a_stream_keeps_its_bytes(
     assert exchange.stop_reason == "end_turn"
 
 
-@pytest.mark.parametrize("cut_at", range(len(START), len(STREAM) - len(STOP), 17))
+@pytest.mark.parametrize("cut_at", range(len(START + TEXT), len(STREAM) - len(STOP), 17))
 async def test_a_cut_stream_ends_in_an_error_event(gateway: Gateway, script: Script, cut_at: int) -> None:
     """Wherever Anthropic's stream breaks off, the client gets whole events and then an `error` event."""
     script.push(stream(STREAM[:cut_at], Cut()))
@@ -160,10 +160,10 @@ async def test_nothing_follows_the_end_of_a_message(
 async def test_an_error_event_is_on_record(gateway: Gateway, script: Script, records: Records) -> None:
     """A stream that Anthropic ends with an error passes as it is, and its record does not look well."""
     error = b"event: error\ndata: " + OVERLOADED + b"\n\n"
-    script.push(stream(START, error))
+    script.push(stream(START, TEXT, error))
     reply = MemoryReply()
     await gateway.messages(call(ask("claude-x", stream=True)), reply)
-    assert reply.body == START + error
+    assert reply.body == START + TEXT + error
     assert (records.exchanges[0].outcome, records.exchanges[0].error) == ("overloaded_error", "Overloaded")
 
 

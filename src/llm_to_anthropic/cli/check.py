@@ -17,7 +17,7 @@ from llm_to_anthropic.gateway.call import Call, Headers
 from llm_to_anthropic.gateway.gateway import Gateway
 from llm_to_anthropic.providers.provider import Provider
 from llm_to_anthropic.routing import LINE_MODELS, PREFERRED_NAMES, Router, usable
-from llm_to_anthropic.settings import Settings
+from llm_to_anthropic.settings import Retries, Settings
 from llm_to_anthropic.translators.registry import TRANSLATORS
 from llm_to_anthropic.upstream import Upstream
 
@@ -55,7 +55,7 @@ async def check_providers(settings: Settings) -> list[Finding]:
     """Tries all providers at once; in the order of the settings."""
     patience = {"first_event_s": PATIENCE_S, "reasoning_event_s": PATIENCE_S, "whole_s": PATIENCE_S}
     limits = msgspec.structs.replace(settings.timeouts, total_s=2 * PATIENCE_S, **patience)
-    settings = msgspec.structs.replace(settings, timeouts=limits)
+    settings = msgspec.structs.replace(settings, timeouts=limits, retries=Retries(max_retries=0))
     router = Router(settings)
     gateway = Gateway(settings, Upstream(settings.timeouts, environ=os.environ), ())
     try:

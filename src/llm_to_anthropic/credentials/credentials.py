@@ -28,16 +28,20 @@ class Credentials:
         clock: Clock = time.time,
     ) -> None:
         known = tuple(providers)
-        self._fixed = {provider.name: auth_headers(provider, []) for provider in known if _is_fixed(provider)}
-        """By provider: headers that are the same for all requests."""
+        self._fixed = {
+            provider.name: tuple(auth_headers(provider, [], key) for key in provider.credential.keys or (None,))
+            for provider in known
+            if _is_fixed(provider)
+        }
+        """By provider: headers that are the same for all requests, by each of its keys."""
         accounts = {provider.credential.login for provider in known}
         self._logins = {account: Login(_fetching(account), clock, warn) for account in accounts if account is not None}
 
-    def at_hand(self, provider: Provider, client_headers: Headers) -> Headers | None:
-        """The headers that authenticate a request; None where they have to be waited for."""
+    def at_hand(self, provider: Provider, client_headers: Headers, key: int = 0) -> Headers | None:
+        """The headers that authenticate a request, by the key at that position; None where they must be waited for."""
         fixed = self._fixed.get(provider.name)
         if fixed is not None:
-            return fixed
+            return fixed[key]
         account = provider.credential.login
         if account is not None:
             return self._logins[account].headers()

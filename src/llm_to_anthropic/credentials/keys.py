@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from llm_to_anthropic.providers.presets import AuthScheme, auth_scheme
-from llm_to_anthropic.providers.provider import Provider
+from llm_to_anthropic.providers.provider import Provider, Secret
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -17,18 +17,17 @@ _WEB_TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+")
 _CLIENT_HEADERS = (b"x-api-key", b"authorization")
 
 
-def auth_headers(provider: Provider, client_headers: Headers) -> Headers:
-    """The headers that authenticate a request at a provider. Names in lower case.
+def auth_headers(provider: Provider, client_headers: Headers, key: Secret | None = None) -> Headers:
+    """The headers that authenticate a request at a provider, by its first key unless another is given.
 
-    Without a key none are sent. A client's own key is passed on as it came to an upstream that speaks
-    Anthropic's protocol, and rewritten into the upstream's header for any other.
+    Names in lower case. Without a key none are sent. A client's own key is passed on as it came to an upstream that
+    speaks Anthropic's protocol, and rewritten into the upstream's header for any other.
     """
     credential = provider.credential
     if credential.client:
         return _forwarded(provider, client_headers)
-    if not credential.key:
-        return []
-    return [_header(auth_scheme(provider), credential.key.reveal())]
+    key = key or credential.key
+    return [_header(auth_scheme(provider), key.reveal())] if key else []
 
 
 def _forwarded(provider: Provider, client_headers: Headers) -> Headers:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import time
 
+import msgspec
+
 from llm_to_anthropic.errors import ApiError, UpstreamProtocolError
 from llm_to_anthropic.gateway.answer_headers import STREAM_HEADERS, forwarded, provenance
 from llm_to_anthropic.gateway.call import Reply
@@ -23,19 +25,45 @@ from llm_to_anthropic.writer import PING, error_event
 
 MAX_EVENT_BYTES = 8 * 1024 * 1024
 _END = re.compile(rb'(?:^|[\r\n])event: ?(?:message_stop|(?P<error>error))[ \r\n]|"type" ?: ?"message_stop"')
-_ERROR_FIRST = re.compile(rb"\s*event: ?error[ \r]*\n")
+_IDLE = frozenset({"message_start", "ping"})
+"""Events that come before the upstream has anything to say."""
+_PRELUDE = _IDLE | {"content_block_start"}
+"""Events that tell a client nothing yet, and come before many an error."""
 _DATA = re.compile(rb"^data: ?(.*)$", re.MULTILINE)
 _SSE = b"text/event-stream"
-_SAYING = (b"event: content_block", b"event:content_block", b'"content_block_', b"event: error", b"event:error")
-"""What only events hold that say something: message_start and pings do not."""
+
+
+class _Event(msgspec.Struct):
+    type: str = ""
+
+
+_EVENT = msgspec.json.Decoder(_Event)
+
+
+def _kind(data: bytes) -> str:
+    try:
+        return _EVENT.decode(data).type
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return ""
 
 
 class ByteRelay:
-    """One stream that passes through. `run()` raises ApiError only before anything was sent."""
+    """One stream that passes through. `run()` raises ApiError only before anything was sent.
+
+    Its prelude is held back: an error that follows keeps its status, and another target may still answer.
+    """
 
     def __init__(
-        self, upstream: UpstreamCall, reply: Reply, progress: Progress, timeouts: Timeouts, served_as: str | None
+        self,
+        upstream: UpstreamCall,
+        *,
+        reply: Reply,
+        progress: Progress,
+        timeouts: Timeouts,
+        silent_since: float,
+        served_as: str | None,
     ) -> None:
+        """`silent_since`, by `time.monotonic`: from when on the client has heard nothing."""
         self._upstream = upstream
         self._reply = reply
         self._progress = progress
@@ -44,11 +72,14 @@ class ByteRelay:
         """The client's name of the model, where the upstream knows another."""
         self._reader = UsageReader()
         self._held = b""
+        self._prelude = b""
         self._clock = time.monotonic
-        self._last_write = self._clock()
+        self._last_write = silent_since
         self._ended = False
         self._begun = False
         self.committed = False
+        self.failure: ApiError | None = None
+        """What ended a stream that had begun."""
 
     async def run(self, watch: DisconnectWatch) -> None:
         """The whole answer."""
@@ -70,6 +101,7 @@ class ByteRelay:
 
     async def fail(self, error: ApiError) -> None:
         """Ends a stream that has begun with an `error` event."""
+        self.failure = error
         self._progress.failed_by(error)
         await self._reply.write(error_event(error, self._progress.call.request_id))
 
@@ -79,24 +111,20 @@ class ByteRelay:
             await self._bridge_silence()
         upstream = self._upstream
         self._progress.upstream_request_id = upstream.header(b"request-id")
-        if upstream.status < 400 and upstream.header(b"content-type").startswith(_SSE):
+        if upstream.status >= 400:
+            raise await read_refusal(upstream)
+        self._progress.answering = True
+        if upstream.header(b"content-type").startswith(_SSE):
             return True
         body = await self._whole_body()
         if self.committed:
             raise told_error(body)
         watch.stop()
         self._progress.status = upstream.status
-        if upstream.status >= 400:
-            self._progress.failed("upstream_error", f"the upstream answered {upstream.status}")
         await self._reply.whole(upstream.status, forwarded(upstream.headers) + provenance(self._progress), body)
         return False
 
     async def _whole_body(self) -> bytes:
-        if self._upstream.status >= 400:
-            refusal = await read_refusal(self._upstream)
-            if isinstance(refusal, ApiError):
-                raise refusal
-            return refusal
         body = await self._upstream.read_all(MAX_ANSWER_BYTES)
         if not is_json_object(body):
             status = self._upstream.status
@@ -105,7 +133,7 @@ class ByteRelay:
 
     async def _pump(self) -> None:
         while True:
-            if self.committed and await self._upstream.pour(self._pass_on, self._timeouts.ping_s):
+            if self._begun and await self._upstream.pour(self._pass_on, self._timeouts.ping_s):
                 await self._reply.write(b"")
                 continue
             data = await self._upstream.read(self._quiet_s())
@@ -143,17 +171,30 @@ class ByteRelay:
         return data[:cut]
 
     async def _write(self, out: bytes) -> None:
-        self._progress.wrote()
+        if not self._begun:
+            self._begin(out)
         if not self.committed:
-            if _ERROR_FIRST.match(out):
-                raise told_error(b"".join(_DATA.findall(out)[:1]))
-            await self._commit()
-        out = self._look(out)
-        if not self._begun and any(map(out.__contains__, _SAYING)):
-            self._begun = True
-            self._upstream.begun()
-        await self._reply.write(out)
+            self._prelude += out
+            if not self._begun:
+                if not self._quiet_s():
+                    await self._bridge_silence()
+                return
+            out = await self._commit()
+        self._progress.wrote()
+        await self._reply.write(self._look(out))
         self._last_write = self._clock()
+
+    def _begin(self, out: bytes) -> None:
+        """Looks for something meaningful in the first events. Raises the error that they tell of, while it can."""
+        for data in _DATA.findall(out):
+            kind = _kind(data)
+            if kind == "error" and not self.committed:
+                raise told_error(data)
+            if kind not in _IDLE:
+                self._upstream.begun()
+            if kind not in _PRELUDE:
+                self._begun = True
+                return
 
     def _look(self, out: bytes) -> bytes:
         """Notes usage and end; puts the client's model name into message_start."""
@@ -169,19 +210,22 @@ class ByteRelay:
             if end["error"]:
                 told = told_error(b"".join(_DATA.findall(out, end.end())[:1]))
                 self._progress.failed(told.type, told.message)
+                self.failure = told
         return out
 
     async def _bridge_silence(self) -> None:
-        if not self.committed:
-            await self._commit()
-        await self._reply.write(PING)
+        prelude = b"" if self.committed else self._look(await self._commit())
+        await self._reply.write(prelude + PING)
         self._last_write = self._clock()
 
-    async def _commit(self) -> None:
+    async def _commit(self) -> bytes:
+        """Sends the head; what was held back until then is to follow."""
         self.committed = True
         self._progress.status = 200
         passed = [(name, value) for name, value in forwarded(self._upstream.headers) if name != b"content-type"]
         await self._reply.start(200, STREAM_HEADERS + passed + provenance(self._progress))
+        prelude, self._prelude = self._prelude, b""
+        return prelude
 
     def _quiet_s(self) -> float:
         """Seconds of silence that the client may still be left in."""

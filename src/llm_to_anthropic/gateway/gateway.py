@@ -10,13 +10,16 @@ from llm_to_anthropic.credentials import Credentials
 from llm_to_anthropic.errors import ApiError, UpstreamError, overloaded
 from llm_to_anthropic.exchange import Exchange
 from llm_to_anthropic.gateway.answer_headers import JSON_HEADERS
+from llm_to_anthropic.gateway.attempts import Alarm, Attempts
+from llm_to_anthropic.gateway.backoff import Pace
 from llm_to_anthropic.gateway.call import Call, Headers, Reply
 from llm_to_anthropic.gateway.client_request import client_request, decode_envelope
 from llm_to_anthropic.gateway.fetched_urls import with_fetched
+from llm_to_anthropic.gateway.lanes import Lane
 from llm_to_anthropic.gateway.passthrough import Passthrough
 from llm_to_anthropic.gateway.progress import CLIENT_GONE
 from llm_to_anthropic.gateway.recording import RecordingReply
-from llm_to_anthropic.gateway.relay import MAX_ERROR_BYTES, StreamRelay, UpstreamRefusal, header_map, whole_answer
+from llm_to_anthropic.gateway.relay import MAX_ERROR_BYTES, Send, StreamRelay, UpstreamRefusal, header_map, whole_answer
 from llm_to_anthropic.gateway.sending import Sender
 from llm_to_anthropic.gateway.work import Work
 from llm_to_anthropic.observers.observer import Observer
@@ -48,7 +51,10 @@ class Gateway:
         credentials: Credentials | None = None,
         *,
         fetcher: Fetcher | None = None,
+        pace: Pace | None = None,
+        alarm: Alarm = lambda _: None,
     ) -> None:
+        """`alarm` is told of keys that are refused."""
         self.settings = settings
         self._router = Router(settings)
         self._upstream = upstream
@@ -58,6 +64,7 @@ class Gateway:
         self.credentials = credentials or Credentials(settings.providers.values())
         self._sender = Sender(upstream, self.credentials)
         self._fetcher = fetcher
+        self._attempts = Attempts(settings, pace or Pace(), alarm)
         self._passthrough = Passthrough(settings, self._sender)
         self._messages_memory: Memory[Remembered] = Memory()
         self._frames_memory: Memory[object] = Memory()
@@ -124,7 +131,7 @@ class Gateway:
             self._running.discard(task)
             self.record(work.progress.exchange())
 
-    async def _messages(self, work: Work) -> None:
+    def _messages(self, work: Work) -> Awaitable[None]:
         progress = work.progress
         envelope = decode_envelope(work.call.body)
         progress.client_model = envelope.model
@@ -132,24 +139,31 @@ class Gateway:
         if progress.stream and not work.call.may_stream:
             raise overloaded("too hard pressed to begin a stream")
         route = self._router.resolve(envelope.model)
-        target = progress.target = route.targets[0]
-        if target.protocol == "anthropic":
-            await self._passthrough.messages(work, target)
-            return
-        request = client_request(work.call, route, stream=progress.stream)
-        target = progress.target = fitting_target(target, request.body)
-        await self._translated(work, request, target)
 
-    async def _translated(self, work: Work, request: ClientRequest, target: Target) -> None:
+        def attempt(work: Work, lane: Lane) -> Awaitable[None]:
+            if lane.target.protocol == "anthropic":
+                return self._passthrough.messages(work, lane)
+            request = client_request(work.call, route, stream=progress.stream)
+            target = progress.target = fitting_target(lane.target, request.body)
+            return self._translated(work, request, target, lane.key)
+
+        return self._attempts.run(work, route.targets, attempt)
+
+    async def _translated(self, work: Work, request: ClientRequest, target: Target, key: int) -> None:
         """Sends once, and once more where the upstream's refusal teaches what to leave out."""
         if self._fetcher is not None:
             request = await with_fetched(request, target, self._fetcher)
         learned = self._lessons(target)
+        begins: Begins = "event" if request.stream else "whole"
+
+        def send(encoded: UpstreamRequest) -> Awaitable[UpstreamCall]:
+            return self._send(work, target, key, encoded, begins)
+
         may_heal = True
         while True:
             translator = make_translator(request, target, learned)
             try:
-                await self._attempt(work, request, target, translator)
+                await self._attempt(work, request, translator, send)
             except UpstreamRefusal as refusal:
                 error = translator.decode_error(refusal.status, refusal.headers, refusal.body)
                 if not (may_heal and refusal.status in (400, 422) and translator.heal(error, refusal.body)):
@@ -158,7 +172,7 @@ class Gateway:
             else:
                 return
 
-    async def _attempt(self, work: Work, request: ClientRequest, target: Target, translator: Translator) -> None:
+    async def _attempt(self, work: Work, request: ClientRequest, translator: Translator, send: Send) -> None:
         encoded = translator.encode()
         progress = work.progress
         progress.losses = translator.losses
@@ -170,9 +184,6 @@ class Gateway:
         if self._transcript is not None:
             self._transcript.losses(work.call.request_id, translator.losses)
 
-        def send(request: UpstreamRequest) -> Awaitable[UpstreamCall]:
-            return self._send(work, target, request, "event" if progress.stream else "whole")
-
         upstream = await send(encoded)
         try:
             if request.stream:
@@ -183,6 +194,7 @@ class Gateway:
                     reply=work.reply,
                     progress=progress,
                     timeouts=self.settings.timeouts,
+                    silent_since=work.silent_since,
                 )
                 await work.relay.run(work.watch)
                 return
@@ -193,7 +205,9 @@ class Gateway:
             progress.usage = translator.usage
             progress.stop_reason = translator.stop_reason
 
-    def _send(self, work: Work, target: Target, request: UpstreamRequest, begins: Begins) -> Awaitable[UpstreamCall]:
+    def _send(
+        self, work: Work, target: Target, key: int, request: UpstreamRequest, begins: Begins
+    ) -> Awaitable[UpstreamCall]:
         def build(auth: Headers) -> OutgoingRequest:
             outgoing = _outgoing(request, target, work.call, auth, begins)
             if self._transcript is not None:
@@ -202,31 +216,32 @@ class Gateway:
                 )
             return outgoing
 
-        return self._sender.send(work, target.provider, build)
+        return self._sender.send(work, target.provider, build, key)
 
     async def _count_tokens(self, work: Work) -> None:
         call, progress = work.call, work.progress
         progress.client_model = decode_envelope(call.body).model
         route = self._router.resolve(progress.client_model)
-        target = progress.target = route.targets[0]
+        lane = self._attempts.steady(route.targets)
+        target = progress.target = lane.target
         count = None
         if target.protocol != "anthropic":
-            count = await self._upstream_count(work, client_request(call, route, stream=False), target)
-        elif await self._passthrough.count_tokens(work, target):
+            count = await self._upstream_count(work, client_request(call, route, stream=False), lane)
+        elif await self._passthrough.count_tokens(work, lane):
             return
         if count is None:
             count = await self._counter.count(decode_request(call.body, counting=True), target.model)
         await work.whole(200, JSON_HEADERS, b'{"input_tokens":%d}' % count)
 
-    async def _upstream_count(self, work: Work, request: ClientRequest, target: Target) -> int | None:
+    async def _upstream_count(self, work: Work, request: ClientRequest, lane: Lane) -> int | None:
         """What the upstream counts; None where it cannot, or not now: an estimate is better than an error."""
-        target = fitting_target(target, request.body)
+        target = fitting_target(lane.target, request.body)
         translator = make_translator(request, target, self._lessons(target))
         asked = translator.count_request()
         if asked is None:
             return None
         try:
-            upstream = await self._send(work, target, asked, "head")
+            upstream = await self._send(work, target, lane.key, asked, "head")
         except UpstreamError:
             return None
         try:

@@ -21,11 +21,12 @@ from llm_to_anthropic.gateway.batches import check_batch, local_results_url
 from llm_to_anthropic.gateway.byte_relay import ByteRelay
 from llm_to_anthropic.gateway.call import Call, Headers
 from llm_to_anthropic.gateway.client_request import API_VERSIONS
+from llm_to_anthropic.gateway.lanes import Lane
 from llm_to_anthropic.gateway.refusal import is_json_object, read_refusal
 from llm_to_anthropic.gateway.relay import MAX_ANSWER_BYTES
 from llm_to_anthropic.gateway.sending import Sender
 from llm_to_anthropic.gateway.work import Work
-from llm_to_anthropic.providers.provider import Provider, Target
+from llm_to_anthropic.providers.provider import Provider
 from llm_to_anthropic.providers.timeouts import Begins, CallTimeouts
 from llm_to_anthropic.routing import Router
 from llm_to_anthropic.settings import Settings
@@ -76,17 +77,26 @@ class Passthrough:
         self._settings = settings
         self._sender = sender
 
-    async def messages(self, work: Work, target: Target) -> None:
-        """POST /v1/messages."""
-        progress = work.progress
+    async def messages(self, work: Work, lane: Lane) -> None:
+        """POST /v1/messages, attempted by one lane."""
+        progress, target = work.progress, lane.target
         path, body = _path(work.call), _outgoing_body(work.call.body, progress.client_model, target.model)
         if target.provider.backend == "vertex":
             path, body = _vertex_path(target.model, stream=progress.stream), for_vertex(body)
         echo = progress.client_model if progress.client_model != target.model else None
         begins: Begins = "event" if progress.stream else "whole"
-        upstream = await self._send(work, target.provider, path, body, timeouts=target.timeouts, begins=begins)
+        upstream = await self._send(
+            work, target.provider, path, body, key=lane.key, timeouts=target.timeouts, begins=begins
+        )
         if progress.stream:
-            work.relay = relay = ByteRelay(upstream, work.reply, progress, self._settings.timeouts, echo)
+            work.relay = relay = ByteRelay(
+                upstream,
+                reply=work.reply,
+                progress=progress,
+                timeouts=self._settings.timeouts,
+                silent_since=work.silent_since,
+                served_as=echo,
+            )
             await relay.run(work.watch)
             return
         try:
@@ -94,13 +104,14 @@ class Passthrough:
         finally:
             upstream.close()
 
-    async def count_tokens(self, work: Work, target: Target) -> bool:
+    async def count_tokens(self, work: Work, lane: Lane) -> bool:
         """POST /v1/messages/count_tokens. False where the upstream cannot say now: then estimate."""
+        target = lane.target
         path, body = _path(work.call), _outgoing_body(work.call.body, work.progress.client_model, target.model)
         if target.provider.backend == "vertex":
             path, body = _VERTEX_COUNTING, for_vertex_counting(body)
         try:
-            upstream = await self._send(work, target.provider, path, body, timeouts=target.timeouts)
+            upstream = await self._send(work, target.provider, path, body, key=lane.key, timeouts=target.timeouts)
             return await _counted(work, upstream)
         except (UpstreamUnreachable, UpstreamTimeout, UpstreamProtocolError):
             return False
@@ -117,8 +128,8 @@ class Passthrough:
             await upstream.head()
             work.progress.upstream_request_id = upstream.header(b"request-id")
             if upstream.status >= 400:
-                await _refused(work, upstream)
-            elif call.path.startswith("/v1/messages/batches") and not call.path.endswith("/results"):
+                raise await read_refusal(upstream)
+            if call.path.startswith("/v1/messages/batches") and not call.path.endswith("/results"):
                 await _whole_batch(work, upstream, provider)
             else:
                 await _stream_through(work, upstream)
@@ -144,6 +155,7 @@ class Passthrough:
         path: str,
         body: bytes,
         *,
+        key: int = 0,
         timeouts: CallTimeouts | None = None,
         begins: Begins = "head",
     ) -> UpstreamCall:
@@ -160,7 +172,7 @@ class Passthrough:
                 begins=begins,
             )
 
-        return await self._sender.send(work, provider, build)
+        return await self._sender.send(work, provider, build, key)
 
 
 def _path(call: Call) -> str:
@@ -194,8 +206,8 @@ async def _whole_message(work: Work, upstream: UpstreamCall, echo: str | None) -
     await upstream.head()
     work.progress.upstream_request_id = upstream.header(b"request-id")
     if upstream.status >= 400:
-        await _refused(work, upstream)
-        return
+        raise await read_refusal(upstream)
+    work.progress.answering = True
     body = await upstream.read_all(MAX_ANSWER_BYTES)
     if not is_json_object(body):
         raise UpstreamProtocolError(
@@ -217,15 +229,6 @@ async def _counted(work: Work, upstream: UpstreamCall) -> bool:
     finally:
         upstream.close()
     return True
-
-
-async def _refused(work: Work, upstream: UpstreamCall) -> None:
-    """An error of the upstream: word for word in Anthropic's envelope, wrapped into it otherwise."""
-    error = await read_refusal(upstream)
-    if isinstance(error, ApiError):
-        raise error
-    work.progress.failed("upstream_error", f"the upstream answered {upstream.status}")
-    await _whole(work, upstream, error)
 
 
 async def _whole(work: Work, upstream: UpstreamCall, body: bytes) -> None:

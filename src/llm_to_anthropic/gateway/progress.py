@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from llm_to_anthropic.errors import ApiError, UpstreamTimeout
 from llm_to_anthropic.exchange import Exchange, Loss, Usage
 from llm_to_anthropic.gateway.call import Call, Headers
-from llm_to_anthropic.providers.provider import Target
+from llm_to_anthropic.providers.provider import Target, same_target
 
 CLIENT_GONE = 499
 
@@ -18,11 +18,14 @@ class Progress:
 
     __slots__ = (
         "answer_headers",
+        "answering",
         "attempts",
         "call",
         "client_model",
         "clock",
         "error",
+        "failures",
+        "fallback",
         "first_write",
         "losses",
         "outcome",
@@ -42,6 +45,12 @@ class Progress:
         self.stream = False
         self.target: Target | None = None
         self.attempts = 0
+        self.answering = False
+        """The upstream has begun a good answer."""
+        self.fallback = False
+        """Another target than the route's first was asked."""
+        self.failures: list[str] = []
+        """The attempts that were followed by another, and why."""
         self.status = 0
         self.outcome = "ok"
         self.error = ""
@@ -58,6 +67,19 @@ class Progress:
         """Notes the moment of the first meaningful byte to the client."""
         if self.first_write is None:
             self.first_write = self.clock()
+
+    def start_over(self, target: Target, error: ApiError) -> None:
+        """Another attempt follows; no trace of this one may get into its answer."""
+        failed = self.target
+        if failed is not None:
+            self.failures.append(f"{failed.provider.name}/{failed.model}: {error.status} {error.type}")
+            self.fallback = self.fallback or not same_target(failed, target)
+        self.target = target
+        self.answering = False
+        self.losses = ()
+        self.upstream_request_id = b""
+        self.answer_headers = []
+        self.usage = self.stop_reason = None
 
     def failed(self, outcome: str, error: str = "") -> None:
         self.outcome = outcome
@@ -84,6 +106,8 @@ class Progress:
             upstream_model=target.model if target else "",
             upstream_request_id=self.upstream_request_id.decode("latin-1"),
             attempts=self.attempts,
+            fallback=self.fallback,
+            failures=tuple(self.failures),
             stream=self.stream,
             ttft_ms=ttft,
             usage=self.usage,

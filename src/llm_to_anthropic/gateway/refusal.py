@@ -3,28 +3,44 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import msgspec
 
-from llm_to_anthropic.errors import STATUS_TYPES, ApiError, UpstreamError
+from llm_to_anthropic.errors import STATUS_TYPES, UpstreamError
 from llm_to_anthropic.gateway.answer_headers import forwarded
 from llm_to_anthropic.gateway.relay import MAX_ERROR_BYTES
+from llm_to_anthropic.translators.rate_limits import retry_after_s
 from llm_to_anthropic.upstream import UpstreamCall
 
 _MARKUP = re.compile(rb"\s*<")
 _TYPE_STATUS = {type_: status for status, type_ in reversed(STATUS_TYPES.items())}
 
 
-async def read_refusal(upstream: UpstreamCall) -> bytes | ApiError:
-    """The body of an error answer where it is Anthropic's envelope, else an error made of it."""
+class PassedError(UpstreamError):
+    """An error in Anthropic's own envelope, which its client gets word for word."""
+
+    def __init__(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
+        told = told_error(body)
+        super().__init__(status, told.message, type=told.type, headers=headers)
+        self._body = body
+
+    def envelope(self, request_id: str) -> bytes:  # noqa: ARG002  it holds the upstream's id
+        return self._body
+
+
+async def read_refusal(upstream: UpstreamCall) -> UpstreamError:
+    """An error answer: word for word where it is Anthropic's envelope, else an error made of it."""
     body = await upstream.read_all(MAX_ERROR_BYTES)
-    if _is_envelope(body):
-        return body
-    text = "" if _MARKUP.match(body) else body.decode("utf-8", "replace").strip()[:2000]
-    told = _foreign_words(body) or text or f"the upstream answered {upstream.status} without saying why"
     headers = {name.decode(): value.decode("latin-1") for name, value in forwarded(upstream.headers)}
     headers.pop("content-type", None)
+    if _is_envelope(body):
+        return PassedError(upstream.status, body, headers)
+    text = "" if _MARKUP.match(body) else body.decode("utf-8", "replace").strip()[:2000]
+    told = _foreign_words(body) or text or f"the upstream answered {upstream.status} without saying why"
     headers.pop("request-id", None)  # our envelope has our id, and the header is to say the same
+    if "retry-after" not in headers and (wait_s := retry_after_s({}, body.decode("utf-8", "replace"), 0.0)):
+        headers["retry-after"] = str(wait_s)
     return UpstreamError(upstream.status, told, headers=headers)
 
 
@@ -78,7 +94,7 @@ class _ToldEnvelope(msgspec.Struct):
     error: _Told
 
 
-def told_error(envelope: bytes) -> ApiError:
+def told_error(envelope: bytes) -> UpstreamError:
     """Anthropic's error envelope, from a body or an `error` event, as our error."""
     try:
         told = msgspec.json.decode(envelope, type=_ToldEnvelope).error

@@ -75,7 +75,9 @@ class StreamRelay:
         reply: Reply,
         progress: Progress,
         timeouts: Timeouts,
+        silent_since: float,
     ) -> None:
+        """`silent_since`, by `time.monotonic`: from when on the client has heard nothing."""
         self._translator = translator
         self._send = send
         self._upstream = upstream
@@ -84,12 +86,14 @@ class StreamRelay:
         self._progress = progress
         self._timeouts = timeouts
         self._clock = time.monotonic
-        self._last_write = self._clock()
+        self._last_write = silent_since
         self._jammed = False
         """The client's side has no room."""
         self._begun = False
         """Something meaningful has come of the present call."""
         self.committed = False
+        self.failure: ApiError | None = None
+        """What ended a stream that had begun."""
 
     async def run(self, watch: DisconnectWatch) -> None:
         """The whole answer, from the upstream's head to the end of ours."""
@@ -107,6 +111,7 @@ class StreamRelay:
 
     async def fail(self, error: ApiError) -> None:
         """Ends a stream that has begun with an `error` event."""
+        self.failure = error
         self._progress.failed_by(error)
         await self._reply.write(error_event(error, self._progress.call.request_id))
 
@@ -116,6 +121,7 @@ class StreamRelay:
         upstream = self._upstream
         self._progress.upstream_request_id = upstream.header(b"x-request-id")
         if upstream.status < 400:
+            self._progress.answering = True
             self._progress.answer_headers = _answer_headers(self._translator, upstream)
             return
         body = await upstream.read_all(MAX_ERROR_BYTES)
@@ -240,6 +246,7 @@ async def _read_answer(translator: Translator, upstream: UpstreamCall, progress:
         if upstream.status >= 400:
             body = await upstream.read_all(MAX_ERROR_BYTES)
             raise UpstreamRefusal(upstream.status, header_map(upstream), body)
+        progress.answering = True
         progress.answer_headers = _answer_headers(translator, upstream)
         await _feed(translator, upstream, timeouts)
         if translator.settled:

@@ -24,9 +24,12 @@ class Sender:
         self._upstream = upstream
         self._credentials = credentials
 
-    def send(self, work: Work, provider: Provider, build: Build) -> Awaitable[UpstreamCall]:
-        """The call under way. Raises ApiError where there are no credentials, or no connection."""
-        headers = self._credentials.at_hand(provider, work.call.headers)
+    def send(self, work: Work, provider: Provider, build: Build, key: int = 0) -> Awaitable[UpstreamCall]:
+        """The call under way, by the provider's key at that position.
+
+        Raises ApiError where there are no credentials, or no connection.
+        """
+        headers = self._credentials.at_hand(provider, work.call.headers, key)
         if headers is None or provider.credential.login is not None:
             return self._send_with_token(work, provider, build, headers)
         work.progress.attempts += 1

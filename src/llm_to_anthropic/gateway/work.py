@@ -17,13 +17,15 @@ from llm_to_anthropic.gateway.relay import StreamRelay
 class Work:
     """The request, the seam to answer it, and what is known so far."""
 
-    __slots__ = ("call", "progress", "relay", "reply", "watch")
+    __slots__ = ("call", "progress", "relay", "reply", "silent_since", "watch")
 
     def __init__(self, call: Call, reply: Reply, task: asyncio.Task[None]) -> None:
         self.call = call
         self.reply = reply
         self.progress = Progress(call)
         self.watch = DisconnectWatch(reply, task)
+        self.silent_since = self.progress.clock()
+        """From when on a streaming client has heard nothing, whatever was attempted meanwhile."""
         self.relay: StreamRelay | ByteRelay | None = None
 
     def whole(self, status: int, headers: Headers, body: bytes) -> Awaitable[None]:

@@ -135,11 +135,15 @@ def build_gateway(settings: Settings, environ: Mapping[str, str] | None = None) 
     transcript = Transcript() if settings.verbose else None
     credentials = Credentials(settings.providers.values(), warn=_warn_of_login)
     fetcher = Fetcher(variables) if settings.fetch_urls else None
-    return RealGateway(settings, upstream, [AccessLog()], transcript, credentials, fetcher=fetcher)
+    return RealGateway(settings, upstream, [AccessLog()], transcript, credentials, fetcher=fetcher, alarm=_sound)
 
 
 def _warn_of_login(failure: LoginFailure) -> None:
     structlog.get_logger().warning("login failed", problem=failure.problem, remedy=failure.remedy)
+
+
+def _sound(alarm: str) -> None:
+    structlog.get_logger().error("key refused", problem=alarm)
 
 
 def serve(settings: Settings, *, ready: Ready | None = None, build: Build = build_gateway) -> int:

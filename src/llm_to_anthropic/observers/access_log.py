@@ -36,6 +36,8 @@ class AccessLine(msgspec.Struct, omit_defaults=True, kw_only=True, tag_field="ev
     model: str = ""
     target: str = ""
     attempts: int = 0
+    fallback: bool = False
+    failures: list[str] | None = None
     stream: bool = False
     ttft_ms: float | None = None
     duration_ms: float
@@ -114,6 +116,9 @@ def access_line(exchange: Exchange) -> AccessLine:
         line.output_tokens = usage.output_tokens
         line.cache_read_tokens = usage.cache_read_input_tokens
         line.cache_creation_tokens = usage.cache_creation_input_tokens
+    if exchange.attempts > 1 or exchange.fallback:
+        line.fallback = exchange.fallback
+        line.failures = list(exchange.failures) or None
     if exchange.losses:
         line.losses = [loss.path for loss in exchange.losses]
     return line
@@ -166,8 +171,8 @@ def _plain(value: object) -> object:
 
 def known_secrets(settings: Settings) -> list[str]:
     """Every secret of the configuration."""
-    keys = [provider.credential.key for provider in settings.providers.values()]
-    known = [key.reveal() for key in keys if key]
+    keys = [key for provider in settings.providers.values() for key in provider.credential.keys]
+    known = [key.reveal() for key in keys]
     for client_key in settings.client_keys:
         known += (client_key.secret.reveal(), client_key.secret.reveal().removeprefix(HASHED))
     return known

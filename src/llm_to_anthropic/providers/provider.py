@@ -82,11 +82,18 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
     """Where the key comes from: a value, the client's own key passed on, or a login. None: no key is sent."""
 
     key: Secret | None = None
+    more_keys: tuple[Secret, ...] = ()
+    """Further keys of the same provider, used in turn with the first."""
     client: bool = False
     login: Account | None = None
     """Whose tokens are fetched, and renewed while the server runs."""
     variable: str = ""
     """The setting to name when the key misses or is refused, e.g. OPENAI_API_KEY."""
+
+    @property
+    def keys(self) -> tuple[Secret, ...]:
+        """All keys, the first of them first."""
+        return (self.key, *self.more_keys) if self.key else ()
 
 
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,6 +161,11 @@ def target_url(target: Target, path: str) -> str:
     if provider.query:
         url = f"{url}?{provider.query}".replace("{model}", quote(target.model, safe=""))
     return url
+
+
+def same_target(one: Target, other: Target) -> bool:
+    """Whether both are the same model of the same provider."""
+    return one is other or (one.model == other.model and one.provider.name == other.provider.name)
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,6 +11,10 @@ from email.utils import parsedate_to_datetime
 MAX_WAIT_S = 7 * 24 * 3600
 """A longer wait is no hint but a misreading."""
 
+_THIS_AGE = (1e9, 1e10)
+_UNIX_SCALES = (1, 1000)
+"""Some servers tell a Unix time in place of a wait, OpenRouter in milliseconds."""
+
 _SECONDS: Mapping[str, float] = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d)")
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h|d))+")
@@ -45,8 +49,9 @@ def retry_after_s(headers: Mapping[str, str], body: str, now: float) -> int | No
     """Whole seconds to wait, from the headers or else the words of the body."""
     for wait in (
         _milliseconds(headers.get("retry-after-ms", "")),
-        _seconds_or_date(headers.get("retry-after", ""), now),
-        _exhausted(headers),
+        _milliseconds(headers.get("x-ms-retry-after-ms", "")),
+        _until(headers.get("retry-after", ""), now),
+        _exhausted(headers, now),
         _in_words(body),
     ):
         if wait is not None and wait <= MAX_WAIT_S:
@@ -71,27 +76,31 @@ def _milliseconds(text: str) -> float | None:
     return number / 1000 if number else None
 
 
-def _seconds_or_date(text: str, now: float) -> float | None:
+def _until(text: str, now: float) -> float | None:
+    """Seconds until what is told as a number, a duration, a Unix time, an HTTP date or one of RFC 3339."""
     number = _number(text)
-    if number is not None or not text:
-        return number
-    try:
-        return parsedate_to_datetime(text).timestamp() - now
-    except (TypeError, ValueError, OverflowError):
-        return None
-
-
-def _exhausted(headers: Mapping[str, str]) -> float | None:
-    """The nearest reset among the limits of which nothing remains."""
-    waits = []
-    for name, value in headers.items():
-        prefix, _, what = name.partition("x-ratelimit-remaining-")
-        if prefix or not what or value.strip() != "0":
+    if number is not None:
+        scale = next((scale for scale in _UNIX_SCALES if _THIS_AGE[0] <= number / scale < _THIS_AGE[1]), None)
+        return number if scale is None else number / scale - now
+    span = duration_s(text)
+    if span is not None or not text:
+        return span
+    for parse in (parsedate_to_datetime, datetime.fromisoformat):
+        try:
+            return parse(text).timestamp() - now
+        except (TypeError, ValueError, OverflowError):
             continue
-        wait = duration_s(headers.get(f"x-ratelimit-reset-{what}", ""))
-        if wait is not None:
-            waits.append(wait)
-    return min(waits, default=None)
+    return None
+
+
+def _exhausted(headers: Mapping[str, str], now: float) -> float | None:
+    """The nearest reset among the limits of which nothing remains."""
+    waits = [
+        _until(headers.get(name.replace("remaining", "reset"), ""), now)
+        for name, value in headers.items()
+        if "ratelimit-" in name and "remaining" in name and value.strip() == "0"
+    ]
+    return min((wait for wait in waits if wait is not None), default=None)
 
 
 def _in_words(body: str) -> float | None:

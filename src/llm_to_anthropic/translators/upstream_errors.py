@@ -61,15 +61,14 @@ def key_refused(text: str, target: Target) -> str:
         told = f"upstream ({name}) refused the proxy's key (set {credential.variable} to a valid one)"
     else:
         told = f"upstream ({name}) refused the proxy's key (set a valid api_key for this provider)"
-    if credential.key and credential.key.reveal() in text:
+    if any(key.reveal() in text for key in credential.keys):
         return told
     return f"{told}: {text}" if _PLAIN_WORDS.fullmatch(text) and len(text) < MAX_TEXT else told
 
 
 def clean_text(text: str, target: Target) -> str:
     """What may be told of an upstream's words."""
-    key = target.provider.credential.key
-    if key:
+    for key in target.provider.credential.keys:
         text = text.replace(key.reveal(), "***")
     text = _ACCOUNT.sub("***", _KEY_LIKE.sub("***", text))
     return "" if is_web_page(text) else text[:MAX_TEXT]

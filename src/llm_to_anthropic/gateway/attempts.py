@@ -1,0 +1,181 @@
+"""The only retry loop: attempts at the targets of a route until one answers, before anything is sent to the client.
+
+It decides where and when; what an attempt is, it is given. After the commit point there is no second attempt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from llm_to_anthropic.errors import ApiError
+from llm_to_anthropic.gateway.backoff import Pace, delay_s
+from llm_to_anthropic.gateway.judgement import Judgement, exceeded_window, judge
+from llm_to_anthropic.gateway.lanes import Lane, Lanes
+from llm_to_anthropic.gateway.work import Work
+from llm_to_anthropic.providers.provider import Target, same_target
+from llm_to_anthropic.settings import Settings
+from llm_to_anthropic.translators.rate_limits import retry_after_s
+
+Attempt = Callable[[Work, Lane], Awaitable[None]]
+"""Asks one lane and answers the client. Raises ApiError only before anything was sent."""
+Alarm = Callable[[str], None]
+"""Told what a person has to mend."""
+
+MAX_CLIENT_WAIT_S = 60.0
+"""Anthropic's SDKs heed a Retry-After up to this, and retry sooner after a longer one."""
+
+
+class _Trouble:
+    """What a request has been through since its first failure."""
+
+    __slots__ = ("judgement", "left", "retries", "started", "told_to_wait", "wait_s")
+
+    def __init__(self, started: float, left: list[Target]) -> None:
+        self.started = started
+        self.left = left
+        """Targets that were not asked yet."""
+        self.retries = 0
+        """At the present target."""
+        self.judgement = Judgement()
+        self.wait_s: float | None = None
+        """What the last error asks for."""
+        self.told_to_wait = False
+        """It asks for more than can be waited here."""
+
+
+class Attempts:
+    """Runs attempts. One per server process: it knows what is broken and whose turn it is."""
+
+    def __init__(self, settings: Settings, pace: Pace, alarm: Alarm) -> None:
+        self._retries = settings.retries
+        self._timeouts = settings.timeouts
+        self._pace = pace
+        self._alarm = alarm
+        self._lanes = Lanes(pace.random)
+
+    async def run(self, work: Work, targets: Sequence[Target], attempt: Attempt) -> None:
+        """Answers the client from the first target that can. Raises the last attempt's ApiError where none can."""
+        started = self._pace.clock()
+        lane = self._lanes.first(targets, started)
+        lane.budget.request(started)
+        work.progress.target = lane.target
+        work.progress.fallback = not same_target(lane.target, targets[0])
+        trouble: _Trouble | None = None
+        while True:
+            generation = lane.circuit.generation
+            try:
+                await attempt(work, lane)
+            except ApiError as error:
+                trouble = trouble or _Trouble(started, _without(targets, lane.target))
+                self._learn(work, lane, generation, error, trouble)
+                following = await self._next(work, lane, error, trouble)
+                if following is None:
+                    self._advise(error, trouble)
+                    raise
+                lane = following
+            except BaseException:
+                lane.circuit.abandoned(generation)
+                raise
+            else:
+                self._note_end(work, lane, generation)
+                return
+
+    def steady(self, targets: Sequence[Target]) -> Lane:
+        """Where a request goes that is asked once and not worth more, such as a count."""
+        return self._lanes.steady(targets, self._pace.clock())
+
+    def _note_end(self, work: Work, lane: Lane, generation: int) -> None:
+        """The client has its answer; it may have ended in an `error` event."""
+        broken = work.relay.failure if work.relay is not None else None
+        if broken is not None and judge(broken).breaks:
+            lane.circuit.failed(generation, self._pace.clock())
+        elif broken is not None or not work.progress.attempts:
+            lane.circuit.abandoned(generation)
+        else:
+            lane.circuit.succeeded(generation, self._pace.clock())
+
+    def _learn(self, work: Work, lane: Lane, generation: int, error: ApiError, trouble: _Trouble) -> None:
+        now = self._pace.clock()
+        trouble.judgement = judge(error, answering=work.progress.answering and not work.progress.stream)
+        trouble.wait_s = retry_after_s(error.headers, "", self._pace.now())
+        trouble.told_to_wait = False
+        if trouble.judgement.breaks:
+            lane.circuit.failed(generation, now)
+        else:
+            lane.circuit.abandoned(generation)
+        if trouble.judgement.scope is not None and lane.cool(trouble.judgement.scope, now, trouble.wait_s):
+            self._alarm(lane.out_of_use(error.status))
+
+    async def _next(self, work: Work, lane: Lane, error: ApiError, trouble: _Trouble) -> Lane | None:
+        """Where to try next, once its time has come; None: nowhere."""
+        window = exceeded_window(error)
+        following: Lane | None = None
+        if window is not None:
+            trouble.left = _larger(trouble.left, lane.target.limits.context_window or window)
+            following = self._fall_back(trouble)
+        elif trouble.judgement.elsewhere and not (trouble.judgement.of_key and lane.clients_key):
+            following = await self._retry(lane, trouble, stream=work.progress.stream) or self._fall_back(trouble)
+        if following is not None:
+            work.progress.start_over(following.target, error)
+        return following
+
+    async def _retry(self, lane: Lane, trouble: _Trouble, *, stream: bool) -> Lane | None:
+        """The same target once more: by another key at once, by the same one after a pause."""
+        now = self._pace.clock()
+        if trouble.retries >= self._retries.max_retries or not lane.budget.left(now):
+            return None
+        other = self._lanes.open_one((lane.target,), now, but=lane)
+        pause_s = 0.0 if other is not None else self._pause_s(lane, trouble, now, stream=stream)
+        if pause_s is None:
+            return None
+        lane.budget.retry(now)
+        trouble.retries += 1
+        if other is not None:
+            return other
+        await self._pace.sleep(pause_s)
+        lane.circuit.force()
+        return lane
+
+    def _pause_s(self, lane: Lane, trouble: _Trouble, now: float, *, stream: bool) -> float | None:
+        """How long to wait before the same lane; None where that makes no sense, or would take too long.
+
+        A streaming client hears nothing meanwhile, so it must be over before it would be answered anyway.
+        """
+        if not trouble.judgement.again or (trouble.left and lane.circuit.open):
+            return None
+        limit_s = self._timeouts.commit_after_s if stream else self._timeouts.total_s
+        left_s = max(0.0, trouble.started + limit_s - now)
+        jitter_s = delay_s(trouble.retries, self._pace.random)
+        if trouble.wait_s is None:
+            return min(jitter_s, left_s)
+        if trouble.wait_s > min(self._retries.max_wait_s, left_s):
+            trouble.told_to_wait = True
+            return None
+        # Never sooner than asked for.
+        return max(trouble.wait_s, min(trouble.wait_s + jitter_s, left_s))
+
+    def _fall_back(self, trouble: _Trouble) -> Lane | None:
+        now = self._pace.clock()
+        lane = self._lanes.open_one(trouble.left, now)
+        if lane is not None:
+            lane.budget.request(now)
+            trouble.left = _without(trouble.left, lane.target)
+            trouble.retries = 0
+        return lane
+
+    def _advise(self, error: ApiError, trouble: _Trouble) -> None:
+        """Keeps clients from multiplying our retries by theirs, unless they can wait for what we could not."""
+        if not trouble.judgement.again or not self._retries.max_retries:
+            return
+        wait_s = trouble.wait_s
+        useful = trouble.told_to_wait and wait_s is not None and wait_s <= MAX_CLIENT_WAIT_S
+        error.headers["x-should-retry"] = "true" if useful else "false"
+
+
+def _without(targets: Sequence[Target], asked: Target) -> list[Target]:
+    return [target for target in targets if not same_target(target, asked)]
+
+
+def _larger(targets: Sequence[Target], window: int) -> list[Target]:
+    """The targets that are known to take more input tokens."""
+    return [target for target in targets if (target.limits.context_window or 0) > window]

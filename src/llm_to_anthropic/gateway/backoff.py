@@ -1,0 +1,93 @@
+"""When to try again: full jitter between attempts, and a budget that keeps retries a small part of the traffic.
+
+Pure but for the `Pace` that is given: no task, lock or sleep of its own.
+Source: Amazon Builders' Library, "Timeouts, retries, and backoff with jitter"; Envoy's retry budgets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+BASE_DELAY_S = 0.5
+MAX_DELAY_S = 8.0
+WINDOW_S = 10
+BUDGET_SHARE = 0.2
+"""Retries per request of the same upstream, within the window."""
+BUDGET_FLOOR = 3
+"""So many retries within the window are allowed however few the requests."""
+
+
+class Pace(msgspec.Struct, frozen=True, kw_only=True):
+    """Time and chance. Tests replace them and need not wait."""
+
+    clock: Callable[[], float] = time.monotonic
+    now: Callable[[], float] = time.time
+    """Unix time: upstreams tell dates."""
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    random: Callable[[], float] = random.random
+
+
+def delay_s(retry: int, chance: Callable[[], float]) -> float:
+    """Seconds before a retry, the first being 0: anything between nothing and the doubled bound, all alike likely."""
+    return chance() * min(MAX_DELAY_S, BASE_DELAY_S * 2.0**retry)
+
+
+class Window:
+    """How many things happened within the last 10 seconds, and how many of them were marked. By whole seconds."""
+
+    __slots__ = ("_marked", "_second", "_total")
+
+    def __init__(self) -> None:
+        self._total = [0] * WINDOW_S
+        self._marked = [0] * WINDOW_S
+        self._second = 0
+
+    def add(self, now: float, total: int, marked: int) -> None:
+        """Counts at `now`, seconds of any clock that does not go back."""
+        second = int(now)
+        if second != self._second:
+            self._forget(second)
+        slot = second % WINDOW_S
+        self._total[slot] += total
+        self._marked[slot] += marked
+
+    def counts(self, now: float) -> tuple[int, int]:
+        """(total, marked) of the window that ends at `now`."""
+        self._forget(int(now))
+        return sum(self._total), sum(self._marked)
+
+    def clear(self) -> None:
+        self._total = [0] * WINDOW_S
+        self._marked = [0] * WINDOW_S
+
+    def _forget(self, second: int) -> None:
+        for passed in range(self._second + 1, min(second, self._second + WINDOW_S) + 1):
+            self._total[passed % WINDOW_S] = self._marked[passed % WINDOW_S] = 0
+        self._second = max(self._second, second)
+
+
+class RetryBudget:
+    """Of one upstream: retries are at most a fifth of its requests within 10 seconds, or three."""
+
+    __slots__ = ("_window",)
+
+    def __init__(self) -> None:
+        self._window = Window()
+
+    def request(self, now: float) -> None:
+        """A request goes there for the first time."""
+        self._window.add(now, 1, 0)
+
+    def left(self, now: float) -> bool:
+        """Whether one more retry may go there."""
+        requests, retries = self._window.counts(now)
+        return retries < max(BUDGET_FLOOR, int(requests * BUDGET_SHARE))
+
+    def retry(self, now: float) -> None:
+        """A retry goes there."""
+        self._window.add(now, 0, 1)

@@ -1,0 +1,87 @@
+"""What an upstream's error means for the next attempt, and for whoever comes after. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+from llm_to_anthropic.errors import ApiError, Phase, UpstreamError, UpstreamProtocolError, UpstreamTimeout
+
+Scope = Literal["lane", "key", "key for good", "model"]
+"""What an error says to leave alone: a model by a key, all of a key, or the model by every key."""
+
+
+class Judgement(msgspec.Struct, frozen=True, kw_only=True):
+    """What to do about an error before anything was sent to the client."""
+
+    again: bool = False
+    """The same request may well succeed at the same place."""
+    elsewhere: bool = False
+    """Another key or target may answer it."""
+    breaks: bool = False
+    """It counts against the circuit."""
+    scope: Scope | None = None
+
+    @property
+    def of_key(self) -> bool:
+        """It is the key that is at fault."""
+        return self.scope in ("key", "key for good")
+
+
+REQUESTS_FAULT = Judgement()
+_FAILING = Judgement(again=True, elsewhere=True, breaks=True)
+_FAILED = Judgement(elsewhere=True, breaks=True)
+_NO_CREDIT = Judgement(elsewhere=True, scope="key")
+_BY_STATUS: Mapping[int, Judgement] = {
+    401: Judgement(elsewhere=True, scope="key for good"),
+    402: _NO_CREDIT,
+    403: Judgement(elsewhere=True, scope="key for good"),
+    404: Judgement(elsewhere=True, scope="model"),
+    408: _FAILING,
+    # A Messages request changes nothing: what it conflicts with is another one under way.
+    409: Judgement(again=True, elsewhere=True),
+    429: Judgement(again=True, elsewhere=True, scope="lane"),
+}
+_BY_PHASE: Mapping[Phase, Judgement] = {
+    "connect": _FAILING,
+    "tls": _FAILING,
+    # Whoever has waited for minutes does not want to wait for the same again.
+    "write": _FAILED,
+    "first_event": _FAILED,
+    "idle": _FAILED,
+    "total": Judgement(breaks=True),
+}
+_CREDIT_TEXT = re.compile(r"credit balance is too low", re.IGNORECASE)
+_TOO_LONG = re.compile(r"^(?:prompt is too long|input length and `max_tokens` exceed context limit)")
+_LIMIT = re.compile(r"> (\d{1,12})")
+
+
+def judge(error: ApiError, *, answering: bool = False) -> Judgement:
+    """`answering`: a whole answer had begun to arrive, so that the upstream has done the work, and counted it."""
+    if not isinstance(error, UpstreamError):
+        return REQUESTS_FAULT
+    judgement = _by_kind(error)
+    if judgement.again and (answering or error.headers.get("x-should-retry") == "false"):
+        return msgspec.structs.replace(judgement, again=False)
+    return judgement
+
+
+def _by_kind(error: UpstreamError) -> Judgement:
+    if isinstance(error, UpstreamTimeout):
+        return _BY_PHASE[error.phase]
+    if isinstance(error, UpstreamProtocolError) or error.status >= 500:
+        return _FAILING
+    if error.status == 400 and _CREDIT_TEXT.search(error.message):
+        return _NO_CREDIT  # Anthropic's status for it
+    return _BY_STATUS.get(error.status, REQUESTS_FAULT)
+
+
+def exceeded_window(error: ApiError) -> int | None:
+    """The context window, in tokens, that a request is too long for; None for any other error."""
+    if error.status != 400 or not _TOO_LONG.search(error.message):
+        return None
+    limit = _LIMIT.search(error.message)
+    return int(limit[1]) if limit else 0
