@@ -48,6 +48,7 @@ _ELSEWHERE = (
 )
 _CODE = re.compile(r"AADSTS(\d+)")
 _TRACE = re.compile(r"(?:Trace ID|Correlation ID|Timestamp):.*", re.DOTALL)
+_PLAIN = re.compile(r"[!-~]+")
 _MAX_TOLD = 300
 
 
@@ -72,16 +73,14 @@ def _of_application(account: EntraAccount) -> Token:
         "scope": f"{_resource(account)}/.default",
         **_proof(account),
     }
-    url = f"{account.authority}/{account.tenant}/oauth2/v2.0/token"
     try:
-        with session(near=is_near(url)) as web:
-            answer = web.post(url, data=form, timeout=TIMEOUT_S, allow_redirects=False)
+        status, body = _ask("POST", f"{account.authority}/{account.tenant}/oauth2/v2.0/token", data=form)
     except requests.RequestException:
         raise LoginFailure(
             "Microsoft Entra's token server cannot be reached",
             "look at the network, HTTPS_PROXY, NO_PROXY and AZURE_AUTHORITY_HOST",
         ) from None
-    return _token(answer, account, "Microsoft Entra refuses the credentials", _APPLICATION)
+    return _token(status, body, account, "Microsoft Entra refuses the credentials", _APPLICATION)
 
 
 def _proof(account: EntraAccount) -> dict[str, str]:
@@ -105,24 +104,40 @@ def _of_machine(account: EntraAccount) -> Token:
         query["client_id"] = account.client_id
     url = f"{account.metadata}/metadata/identity/oauth2/token"
     try:
-        with session(near=True) as web:
-            answer = web.get(url, params=query, headers={"Metadata": "true"}, timeout=TIMEOUT_S, allow_redirects=False)
+        status, body = _ask("GET", url, params=query, headers={"Metadata": "true"})
     except requests.RequestException:
         raise LoginFailure("this machine has no metadata server of Azure's", _ELSEWHERE) from None
-    return _token(answer, account, "this machine's metadata server gives no token", _NO_IDENTITY)
+    return _token(status, body, account, "this machine's metadata server gives no token", _NO_IDENTITY)
+
+
+def _ask(
+    method: str,
+    url: str,
+    *,
+    params: Mapping[str, str] | None = None,
+    data: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> tuple[int, bytes]:
+    with (
+        session(near=is_near(url)) as web,
+        web.request(
+            method, url, params=params, data=data, headers=headers, timeout=TIMEOUT_S, allow_redirects=False
+        ) as answer,
+    ):
+        return answer.status_code, answer.content
 
 
 def _resource(account: EntraAccount) -> str:
     return _RESOURCES.get(urlsplit(account.authority).hostname or "", _RESOURCE)
 
 
-def _token(response: requests.Response, account: EntraAccount, problem: str, remedy: str) -> Token:
+def _token(status: int, body: bytes, account: EntraAccount, problem: str, remedy: str) -> Token:
     try:
         # The metadata server writes its numbers as texts.
-        answer = msgspec.json.decode(response.content, type=_Answer, strict=False)
+        answer = msgspec.json.decode(body, type=_Answer, strict=False)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         answer = _Answer()
-    if response.status_code == 200 and answer.access_token.isascii() and answer.access_token:
+    if status == 200 and _PLAIN.fullmatch(answer.access_token):
         header = (b"authorization", b"Bearer " + answer.access_token.encode())
         return Token((header,), time.time() + answer.expires_in)
     told = _words(answer, account)
