@@ -26,7 +26,7 @@ help:
 	@echo "make docs         write the tables of losses into docs/translation.md"
 	@echo "make chaos        the real proxy behind a network that misbehaves (ARGS=--smoke: in seconds)"
 	@echo "make lock         compile requirements/ anew (needs uv)"
-	@echo "make conformance replay clients bench   measure against ../shared, where it is there"
+	@echo "make conformance replay clients bench   measure against ../shared, where it is there (VIA=responses: clients by that API)"
 
 # The demo needs no developer tools: it waits for the few packages of the core alone.
 demo: $(VENV)/.core
