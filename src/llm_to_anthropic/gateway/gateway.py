@@ -37,6 +37,8 @@ from llm_to_anthropic.upstream import Fetcher, OutgoingRequest, Upstream, Upstre
 
 MAX_LEARNED = 1024
 """Targets whose lessons are remembered; model names come from clients, so they need a bound."""
+_TEACHING = frozenset({400, 403, 404, 422})
+"""Statuses under which upstreams refuse a part of a request: 403 what an account may not use, 404 what they forgot."""
 
 
 class Gateway:
@@ -53,8 +55,9 @@ class Gateway:
         fetcher: Fetcher | None = None,
         pace: Pace | None = None,
         alarm: Alarm = lambda _: None,
+        note: Alarm = lambda _: None,
     ) -> None:
-        """`alarm` is told of keys that are refused."""
+        """`alarm` is told of keys that are refused, `note` of fields that are, and left out from then on."""
         self.settings = settings
         self._router = Router(settings)
         self._upstream = upstream
@@ -65,6 +68,7 @@ class Gateway:
         self._sender = Sender(upstream, self.credentials)
         self._fetcher = fetcher
         self._attempts = Attempts(settings, pace or Pace(), alarm)
+        self._note = note
         self._passthrough = Passthrough(settings, self._sender)
         self._messages_memory: Memory[Remembered] = Memory()
         self._frames_memory: Memory[object] = Memory()
@@ -166,11 +170,24 @@ class Gateway:
                 await self._attempt(work, request, translator, send)
             except UpstreamRefusal as refusal:
                 error = translator.decode_error(refusal.status, refusal.headers, refusal.body)
-                if not (may_heal and refusal.status in (400, 422) and translator.heal(error, refusal.body)):
+                if not (may_heal and self._heals(translator, refusal, error, target)):
                     raise error from None
                 may_heal = False
             else:
                 return
+
+    def _heals(self, translator: Translator, refusal: UpstreamRefusal, error: ApiError, target: Target) -> bool:
+        """Whether one more try makes sense. What was learned for all requests to come is told."""
+        learned = self._lessons(target).quirks
+        before = dict(learned)
+        if refusal.status not in _TEACHING or not translator.heal(error, refusal.body):
+            return False
+        for field, value in learned.items():
+            if field not in before or before[field] != value:
+                self._note(
+                    f"{target.provider.name} refused a field for {target.model}: {field} is {value!r} from now on"
+                )
+        return True
 
     async def _attempt(self, work: Work, request: ClientRequest, translator: Translator, send: Send) -> None:
         encoded = translator.encode()

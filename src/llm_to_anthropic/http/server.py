@@ -135,7 +135,9 @@ def build_gateway(settings: Settings, environ: Mapping[str, str] | None = None) 
     transcript = Transcript() if settings.verbose else None
     credentials = Credentials(settings.providers.values(), warn=_warn_of_login)
     fetcher = Fetcher(variables) if settings.fetch_urls else None
-    return RealGateway(settings, upstream, [AccessLog()], transcript, credentials, fetcher=fetcher, alarm=_sound)
+    return RealGateway(
+        settings, upstream, [AccessLog()], transcript, credentials, fetcher=fetcher, alarm=_sound, note=_note
+    )
 
 
 def _warn_of_login(failure: LoginFailure) -> None:
@@ -207,3 +209,7 @@ def _run(
     with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
         runner.run(serving())
     return 0
+
+
+def _note(lesson: str) -> None:
+    structlog.get_logger().warning("field refused", lesson=lesson)

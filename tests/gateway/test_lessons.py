@@ -1,0 +1,55 @@
+"""What an upstream refuses is left out from then on, and whoever runs the proxy is told."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from llm_to_anthropic.gateway.gateway import Gateway
+from llm_to_anthropic.scripted import Script, ScriptedUpstream, whole
+from llm_to_anthropic.settings import Retries, Settings, Timeouts
+from llm_to_anthropic.upstream import Upstream
+from tests.gateway.conftest import providers
+from tests.gateway.memory_reply import MemoryReply, ask, call
+
+ANSWER = {"choices": [{"message": {"role": "assistant", "content": "hello"}, "finish_reason": "stop"}]}
+
+
+@pytest.fixture
+def told() -> list[str]:
+    return []
+
+
+@pytest.fixture
+async def noting(
+    upstream: ScriptedUpstream, timeouts: Timeouts, retries: Retries, told: list[str]
+) -> AsyncIterator[Gateway]:
+    settings = Settings(providers=providers(upstream.url), aliases={}, timeouts=timeouts, retries=retries)
+    running = Gateway(settings, Upstream(timeouts, environ={}), [], note=told.append)
+    yield running
+    await running.close()
+
+
+def refusal(message: str) -> object:
+    return {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": None}}
+
+
+async def test_a_lesson_is_told_once(noting: Gateway, script: Script, told: list[str]) -> None:
+    """The first request teaches which field to leave out; later ones leave it out and say nothing."""
+    script.push(whole(refusal("Unrecognized request argument supplied: temperature"), status=400))
+    for _ in range(2):
+        script.push(whole(ANSWER))
+        await noting.messages(call(ask("openai/gpt-4.1", temperature=0.5)), MemoryReply())
+    assert told == ["openai refused a field for gpt-4.1: sampling is False from now on"]
+
+
+@pytest.mark.parametrize("status", [400, 403, 404])
+async def test_a_refusal_that_teaches_nothing_is_passed_on(
+    noting: Gateway, script: Script, upstream: ScriptedUpstream, told: list[str], status: int
+) -> None:
+    """It is not asked again, and nobody is told."""
+    script.push(whole(refusal("The image is no image."), status=status))
+    reply = MemoryReply()
+    await noting.messages(call(ask("openai/gpt-4.1")), reply)
+    assert (reply.status, len(upstream.requests), told) == (status, 1, [])
