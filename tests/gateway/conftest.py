@@ -29,6 +29,13 @@ def providers(url: str) -> Mapping[str, Provider]:
     credential = Credential(key=Secret("upstream-key"), variable="TEST_KEY")
     return {
         "openai": Provider(name="openai", protocol="openai_chat", base_url=url + "/v1", credential=credential),
+        "responses": Provider(
+            name="responses",
+            protocol="openai_responses",
+            base_url=url + "/v1",
+            credential=credential,
+            quirks=(("count_tokens", True),),
+        ),
         "gemini": Provider(name="gemini", protocol="gemini", base_url=url + "/v1beta", credential=credential),
         "anthropic": Provider(name="anthropic", protocol="anthropic", base_url=url, credential=credential),
     }

@@ -35,6 +35,10 @@ from llm_to_anthropic.translators.request import decode_request
 from llm_to_anthropic.translators.translator import ClientRequest, Learned, Translator, UpstreamRequest
 from llm_to_anthropic.upstream import Fetcher, OutgoingRequest, Upstream, UpstreamCall
 
+COUNT_WITHIN_S = 5.0
+"""How long a count of tokens is waited for; clients ask for it while a person waits."""
+_CANNOT_COUNT = frozenset({404, 405, 429})
+"""The server has no such endpoint, or no time."""
 MAX_LEARNED = 1024
 """Targets whose lessons are remembered; model names come from clients, so they need a bound."""
 _TEACHING = frozenset({400, 403, 404, 422})
@@ -258,17 +262,16 @@ class Gateway:
         if asked is None:
             return None
         try:
-            upstream = await self._send(work, target, lane.key, asked, "head")
-        except UpstreamError:
+            async with asyncio.timeout(min(COUNT_WITHIN_S, self.settings.timeouts.commit_after_s)):
+                upstream = await self._send(work, target, lane.key, asked, "head")
+                try:
+                    await upstream.head()
+                    body = await upstream.read_all(MAX_ERROR_BYTES)
+                finally:
+                    upstream.close()
+        except (UpstreamError, TimeoutError):
             return None
-        try:
-            await upstream.head()
-            body = await upstream.read_all(MAX_ERROR_BYTES)
-        except UpstreamError:
-            return None
-        finally:
-            upstream.close()
-        if upstream.status == 429 or upstream.status >= 500:
+        if upstream.status in _CANNOT_COUNT or upstream.status >= 500:
             return None
         if upstream.status >= 400:
             raise translator.decode_error(upstream.status, header_map(upstream), body)
