@@ -5,7 +5,6 @@ Holds the parts together: the encoded request, the framing of what comes back, t
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Mapping
 
@@ -16,11 +15,11 @@ from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.translators.answering import AnsweringTranslator
 from llm_to_anthropic.translators.carrier import Carrier
 from llm_to_anthropic.translators.estimate import estimate_tokens
-from llm_to_anthropic.translators.openai_errors import http_error, read_refusal
+from llm_to_anthropic.translators.openai_errors import http_error
 from llm_to_anthropic.translators.openai_responses_answer import ResponsesAnswer
 from llm_to_anthropic.translators.openai_responses_carrier import empty_carrier
 from llm_to_anthropic.translators.openai_responses_encoding import ResponsesEncoding
-from llm_to_anthropic.translators.openai_responses_healing import lesson
+from llm_to_anthropic.translators.openai_responses_healing import is_about_reasoning, lesson
 from llm_to_anthropic.translators.openai_responses_loose import UNREADABLE, decode_loosely, delta_loosely
 from llm_to_anthropic.translators.openai_responses_output import AnswerOptions
 from llm_to_anthropic.translators.openai_responses_request import encode_count, encode_known, encode_responses
@@ -34,13 +33,6 @@ PATH = "/responses"
 COUNT_PATH = f"{PATH}/input_tokens"
 
 _HEADERS = ((b"content-type", b"application/json"), (b"accept", b"text/event-stream, application/json"))
-_REASONING = re.compile(
-    r"invalid_encrypted_content|could not be (?:decrypted|verified|parsed)|without its required"
-    r"|\brs_\w+.{0,40}not found",
-    re.IGNORECASE,
-)
-"""What is said of reasoning in the history that the upstream cannot read, or misses something beside."""
-
 _DELTA = msgspec.json.Decoder(Delta)
 
 
@@ -109,7 +101,7 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
         """Learns from an upstream's 400 or 422 what to leave out; True if one retry makes sense."""
         if error.status != 400:
             return False
-        if self._encoding.replayed and _REASONING.search(_said(body)):
+        if self._encoding.replayed and is_about_reasoning(body):
             # The fault of one history, not of the model: nothing that other requests have to know.
             self._learned.unsigned.add(self._request.request_id)
             return True
@@ -186,8 +178,3 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
     def _no_answer(self, body: bytes) -> UpstreamError:
         told = http_error(502, {}, body, self._context(), self._now())
         return UpstreamProtocolError(f"upstream returned no output: {told.message}")
-
-
-def _said(body: bytes) -> str:
-    refusal = read_refusal(body)
-    return f"{refusal.code} {refusal.text}"

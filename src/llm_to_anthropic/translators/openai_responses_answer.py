@@ -284,7 +284,7 @@ class ResponsesAnswer:
 
     def _usage(self, answer: Response) -> Usage:
         reported = decode_loosely(answer.usage, ReportedUsage) if answer.usage else None
-        if reported is not None and not (reported.input_tokens or reported.output_tokens):
+        if reported is not None and reported.input_tokens is None:
             reported = None
         usage = message_usage(
             reported,

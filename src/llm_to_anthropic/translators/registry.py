@@ -8,9 +8,14 @@ from llm_to_anthropic.errors import ApiError
 from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.translators.gemini import GeminiTranslator
 from llm_to_anthropic.translators.openai_chat import OpenAIChatTranslator
+from llm_to_anthropic.translators.openai_responses import OpenAIResponsesTranslator
 from llm_to_anthropic.translators.translator import ClientRequest, Learned, Translator, TranslatorFactory
 
-TRANSLATORS: Mapping[str, TranslatorFactory] = {"openai_chat": OpenAIChatTranslator, "gemini": GeminiTranslator}
+TRANSLATORS: Mapping[str, TranslatorFactory] = {
+    "openai_chat": OpenAIChatTranslator,
+    "openai_responses": OpenAIResponsesTranslator,
+    "gemini": GeminiTranslator,
+}
 
 
 def make_translator(request: ClientRequest, target: Target, learned: Learned) -> Translator:
