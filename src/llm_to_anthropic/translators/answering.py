@@ -39,6 +39,9 @@ class AnswerState(Protocol):
 class AnsweringTranslator(ABC):
     """One request to one target, and its answer."""
 
+    settled = False
+    """The upstream has said that its answer is over, before its end; most say so at its end alone."""
+
     def __init__(
         self, request: ClientRequest, target: Target, learned: Learned, now: Callable[[], float] = time.time
     ) -> None:
@@ -83,7 +86,11 @@ class AnsweringTranslator(ABC):
         if self.ended or self.failure is not None:
             return b""
         try:
-            self._receive(data)
+            if self._form == "sse":  # as nearly always: this is the way of every event
+                for event in self._sse.feed(data):
+                    self._event(event)
+            else:
+                self._receive(data)
         except ApiError as error:
             self.failure = error
         return self._take()
@@ -97,11 +104,6 @@ class AnsweringTranslator(ABC):
         except ApiError as error:
             self.failure = error
         return self._take()
-
-    @property
-    def settled(self) -> bool:
-        """The upstream has said that its answer is over, before its end; most say so at its end alone."""
-        return False
 
     def answer_headers(self, headers: Mapping[str, str]) -> Mapping[str, str]:  # noqa: ARG002  most tell nothing
         """The headers of an upstream's 200 that a client may use, in Anthropic's names."""
@@ -151,12 +153,13 @@ class AnsweringTranslator(ABC):
         )
 
     def _take(self) -> bytes:
+        writer = self._writer
         if self._answer.ended and not self.ended:
             self.ended = True
             self.usage = self._answer.usage
-            self.stop_reason = self._writer.stop_reason
+            self.stop_reason = writer.stop_reason
         # Not isinstance: of an abstract class it costs a call into Python.
-        return self._writer.take() if type(self._writer) is StreamWriter else b""
+        return writer.take() if type(writer) is StreamWriter else b""
 
     def _receive(self, data: bytes) -> None:
         if self._form is None:

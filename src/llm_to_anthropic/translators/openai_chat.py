@@ -74,11 +74,6 @@ class OpenAIChatTranslator(AnsweringTranslator):
         """An upstream's HTTP error -> our error. `headers` have lower-case names."""
         return http_error(status, headers, body, self._context, self._now())
 
-    @property
-    def settled(self) -> bool:
-        """A finish reason has come: usage and [DONE] may follow."""
-        return self._answer.finished
-
     def answer_headers(self, headers: Mapping[str, str]) -> Mapping[str, str]:
         """The rate limits of OpenAI and those that spell them alike."""
         return rate_limit_headers(headers, self._now())
@@ -136,14 +131,17 @@ class OpenAIChatTranslator(AnsweringTranslator):
         raise self._without_choices(body)
 
     def _event(self, data: bytes) -> None:
-        if self._answer.ended:
+        answer = self._answer
+        if answer.ended:
             return
         try:
             chunk = _COMPLETION.decode(data)
         except _UNREADABLE:
             self._odd_event(data)
         else:
-            self._answer.receive(chunk)
+            answer.receive(chunk)
+        # After a finish reason only usage and [DONE] follow.
+        self.settled = answer.finished
 
     def _odd_event(self, event: bytes) -> None:
         if event.strip() == b"[DONE]":

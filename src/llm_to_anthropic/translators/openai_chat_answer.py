@@ -67,6 +67,8 @@ class ChatAnswer:
 
     def __init__(self, writer: MessageWriter, options: AnswerOptions) -> None:
         self.ended = False
+        self.finished = False
+        """The upstream has given a reason for its end."""
         self.usage: Usage | None = None
         self._writer = writer
         self._options = options
@@ -99,12 +101,13 @@ class ChatAnswer:
         for choice in chunk.choices or ():
             if choice.index or self.ended:
                 continue
-            if choice.delta is not None:
+            delta = choice.delta
+            if delta is not None:
                 self._any_delta = True
-                self._take(choice, choice.delta)
-            else:
+            elif not self._any_delta:
                 # Some servers repeat the whole message beside the deltas, or at their end.
-                self._take(choice, None if self._any_delta else choice.message)
+                delta = choice.message
+            self._take(choice, delta)
 
     def receive_whole(self, answer: Completion) -> None:
         """The whole answer. Raises UpstreamError for an error in it."""
@@ -124,14 +127,9 @@ class ChatAnswer:
             raise UpstreamProtocolError(f"upstream ({self._provider}) returned no choices")
         self._write_end()
 
-    @property
-    def finished(self) -> bool:
-        """The upstream has given a reason for its end."""
-        return self._finish is not None
-
     def end_of_stream(self) -> None:
         """The stream is over. Raises UpstreamProtocolError where it was cut off."""
-        if self._finish is None and not self.ended:
+        if not (self.finished or self.ended):
             raise UpstreamProtocolError(f"upstream ({self._provider}) stream ended before completion")
         self.end()
 
@@ -176,6 +174,7 @@ class ChatAnswer:
         if status := _FAILURES.get(reason.lower()):
             raise UpstreamError(status, f"upstream ({self._provider}) ended the answer with finish_reason '{reason}'")
         self._finish = reason
+        self.finished = True
         if isinstance(stop_reason, str) and stop_reason in self._options.stop_sequences:
             self._stop_sequence = stop_reason
 
@@ -203,8 +202,9 @@ class ChatAnswer:
             self._calls.settle()
         if self._filtered:
             self._filter(self._prefill.feed(text))
-        else:
-            self._write_text(text)
+            return
+        self._output_size += len(text) if text.isascii() else text_bytes(text)
+        self._writer.text(text)
 
     def _filter(self, text: str) -> None:
         if self._tags is not None:

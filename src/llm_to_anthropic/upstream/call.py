@@ -256,11 +256,19 @@ class UpstreamCall:
 
     def receive(self, data: bytes, size: int) -> None:
         """A slice of the body, which took `size` bytes on the way."""
-        if self._pour is None:
+        take = self._pour
+        if take is None:
             self._pieces.append(data)
             self.unread += size
+            return
+        self._active = self._loop.time()
+        try:
+            if take(data):
+                return
+        except Exception as error:
+            self._stop_flow(error)
         else:
-            self._pour_out(self._pour, data)
+            self._stop_flow()
 
     def wake(self) -> None:
         """Something came that a waiting reader wants to know."""
@@ -348,18 +356,16 @@ class UpstreamCall:
             self._waiter = None
             self._quiet_at = inf
 
-    def _pour_out(self, take: Pour, data: bytes) -> None:
-        self._active = self._loop.time()
-        waiter = self._waiter
-        try:
-            if take(data):
-                return
-        except Exception as error:
-            if waiter is not None and not waiter.done():
-                waiter.set_exception(error)
+    def _stop_flow(self, error: Exception | None = None) -> None:
+        """Whoever asked for the flow goes on, and hears of the error that stopped it."""
         self._pour = None
-        if waiter is not None and not waiter.done():
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            return
+        if error is None:
             waiter.set_result(True)
+        else:
+            waiter.set_exception(error)
 
     def _take(self) -> bytes:
         pieces = self._pieces
