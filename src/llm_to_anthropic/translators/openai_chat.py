@@ -21,9 +21,10 @@ from llm_to_anthropic.translators.openai_chat_request import ChatEncoding, encod
 from llm_to_anthropic.translators.openai_errors import http_error
 from llm_to_anthropic.translators.rate_limits import rate_limit_headers
 from llm_to_anthropic.translators.request import decode_request
+from llm_to_anthropic.translators.text_frames import TextFrames
 from llm_to_anthropic.translators.translator import UpstreamRequest
 from llm_to_anthropic.translators.upstream_errors import ErrorContext
-from llm_to_anthropic.wire.openai_chat import Completion
+from llm_to_anthropic.wire.openai_chat import Choice, Completion, Delta
 
 PATH = "/chat/completions"
 
@@ -116,6 +117,10 @@ class OpenAIChatTranslator(AnsweringTranslator):
     def _empty_carrier(self) -> Carrier:
         return Carrier(vendor="c", provider=self._target.provider.name, model=self._target.model)
 
+    def _await_answer(self) -> None:
+        super()._await_answer()
+        self._frames = TextFrames(_text_of)
+
     def _json(self, data: bytes) -> None:
         self._keep(data)
 
@@ -134,12 +139,15 @@ class OpenAIChatTranslator(AnsweringTranslator):
         answer = self._answer
         if answer.ended:
             return
+        if (text := self._frames.text(data)) and answer.receive_text(text):
+            return
         try:
             chunk = _COMPLETION.decode(data)
         except _UNREADABLE:
             self._odd_event(data)
         else:
             answer.receive(chunk)
+            self._frames.learn(data)
         # After a finish reason only usage and [DONE] follow.
         self.settled = answer.finished
 
@@ -168,3 +176,15 @@ class OpenAIChatTranslator(AnsweringTranslator):
     def _without_choices(self, body: bytes) -> UpstreamError:
         told = http_error(502, {}, body, self._context, self._now())
         return UpstreamProtocolError(f"upstream returned no choices: {told.message}")
+
+
+def _text_of(event: bytes) -> str | None:
+    """The text of a chunk that is nothing but text."""
+    try:
+        chunk = _COMPLETION.decode(event)
+    except _UNREADABLE:
+        return None
+    choice = chunk.choices[0] if chunk.choices else None
+    text = choice.delta.content if choice and choice.delta else None
+    plain = Completion(choices=[Choice(index=0, delta=Delta(content=text))], service_tier=chunk.service_tier)
+    return text if chunk == plain else None

@@ -109,6 +109,13 @@ class ChatAnswer:
                 delta = choice.message
             self._take(choice, delta)
 
+    def receive_text(self, text: bytes) -> bool:
+        """A chunk of nothing but text, as the inside of its JSON string; False where it has to be decoded."""
+        if self._filtered or self._calls.open or self._details.held or not self._writer.json_text(text):
+            return False
+        self._output_size += len(text)
+        return True
+
     def receive_whole(self, answer: Completion) -> None:
         """The whole answer. Raises UpstreamError for an error in it."""
         self._take_notes(answer)
@@ -196,7 +203,7 @@ class ChatAnswer:
         self._writer.thinking(text)
 
     def _content(self, text: str) -> None:
-        if self._details:
+        if self._details.held:
             self._writer.signature(self._details.take())
         if self._calls.open:
             self._calls.settle()
@@ -231,7 +238,7 @@ class ChatAnswer:
 
     def _before_calls(self) -> None:
         self._flush_text()
-        if self._details and not self.ended:
+        if self._details.held and not self.ended:
             self._writer.signature(self._details.take())
 
     def _flush_text(self) -> None:
@@ -255,7 +262,7 @@ class ChatAnswer:
             return
         self.ended = True
         stop_reason = self._stop_reason()
-        if self._details and (self._writer.calls or not self._output_size):
+        if self._details.held and (self._writer.calls or not self._output_size):
             self._writer.signature(self._details.take())
         self._calls.finish(cut=stop_reason == "max_tokens")
         self.usage = message_usage(

@@ -44,25 +44,22 @@ class ReasoningDetails:
     def __init__(self, carrier: Carrier) -> None:
         """`carrier`: the one without items, bound to the upstream."""
         self._carrier = carrier
-        self._details: list[dict[str, object]] = []
-
-    def __bool__(self) -> bool:
-        return bool(self._details)
+        self.held: list[dict[str, object]] = []
 
     def add(self, details: list[Raw]) -> None:
         for raw in details:
             detail = _read(raw)
             if detail and not self._continues(detail):
-                self._details.append(detail)
+                self.held.append(detail)
 
     def take(self) -> str:
         """The signature that carries them."""
-        items = [Raw(msgspec.json.encode(detail)) for detail in self._details]
-        self._details = []
+        items = [Raw(msgspec.json.encode(detail)) for detail in self.held]
+        self.held = []
         return encode_carrier(msgspec.structs.replace(self._carrier, items=items))
 
     def _continues(self, detail: dict[str, object]) -> bool:
-        last = self._details[-1] if self._details else {}
+        last = self.held[-1] if self.held else {}
         field = _TEXT_FIELDS.get(str(detail.get("type")), "")
         same = all(last.get(key) == detail.get(key) for key in ("type", "index"))
         if not field or not same or last.get("signature"):

@@ -60,6 +60,12 @@ class StreamWriter(MessageWriter):
         out.clear()
         return data
 
+    def json_text(self, inside: bytes) -> bool:
+        if self._open != "text" or self._half:
+            return False
+        self._out.append(b'%b"%b"}}\n\n' % (self._head, inside))
+        return True
+
     def _message_start(self) -> None:
         message = Message(id=self.message_id, model=self.model, content=[], usage=message_usage(Usage()))
         event = _encode({"type": "message_start", "message": message})

@@ -79,6 +79,10 @@ class MessageWriter(ABC):
         if text and (self._open == "text" or self._turn_of("text", text)):
             self._delta(text)
 
+    def json_text(self, inside: bytes) -> bool:  # noqa: ARG002  for streams
+        """More of the open text, as the inside of a JSON string; False, and nothing done, where it cannot go on so."""
+        return False
+
     def thinking(self, text: str) -> None:
         if text and (self._open == "thinking" or self._turn_of("thinking", text)):
             self._delta(text)
