@@ -88,11 +88,6 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
         """An upstream's HTTP error -> our error. `headers` have lower-case names."""
         return http_error(status, headers, body, self._context(), self._now())
 
-    @property
-    def settled(self) -> bool:
-        """The upstream has told its end: no more than an end mark follows."""
-        return self._answer.finished
-
     def answer_headers(self, headers: Mapping[str, str]) -> Mapping[str, str]:
         """The rate limits of OpenAI and those that spell them alike."""
         return rate_limit_headers(headers, self._now())
@@ -140,14 +135,17 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
         return empty_carrier(self._target)
 
     def _event(self, data: bytes) -> None:
-        if self._answer.ended:
+        answer = self._answer
+        if answer.ended:
             return
         try:
             delta = _DELTA.decode(data)
         except UNREADABLE:
             self._odd_event(data)
         else:
-            self._answer.receive(delta, data)
+            answer.receive(delta, data)
+        # Once the upstream has told its end, no more than an end mark follows.
+        self.settled = answer.finished
 
     def _odd_event(self, data: bytes) -> None:
         if data.strip() == b"[DONE]":
