@@ -31,12 +31,12 @@ from llm_to_anthropic.translators.tools import client_names
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
 from llm_to_anthropic.wire.anthropic import MessagesRequest
 from llm_to_anthropic.wire.openai_responses import (
-    CountRequest,
     FunctionTool,
     InputItem,
     JsonObjectFormat,
     JsonSchemaFormat,
     MessageItem,
+    Prompt,
     ResponsesRequest,
     StreamOptions,
     TextOptions,
@@ -122,19 +122,7 @@ class _Encoder:
         """The same prompt without what does not count: settings of the answer and of the account."""
         history = self._history()
         made, _ = self._prompt(history, self._items(history))
-        return msgspec.json.encode(
-            CountRequest(
-                model=made.model,
-                instructions=made.instructions,
-                input=made.input,
-                tools=made.tools,
-                tool_choice=made.tool_choice,
-                parallel_tool_calls=made.parallel_tool_calls,
-                reasoning=made.reasoning,
-                text=made.text,
-                truncation=made.truncation,
-            )
-        )
+        return msgspec.json.encode(Prompt(**{name: getattr(made, name) for name in Prompt.__struct_fields__}))
 
     def _check(self) -> None:
         request, client, hosted = self._request, self._client, self._quirks.hosted

@@ -126,8 +126,8 @@ class StreamOptions(msgspec.Struct):
     include_obfuscation: bool
 
 
-class ResponsesRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """`POST {base}/responses`. Whatever is None is not sent."""
+class Prompt(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What of a request makes input tokens; as it is, `POST {base}/responses/input_tokens`. None is not sent."""
 
     model: str
     instructions: str | None = None
@@ -135,11 +135,16 @@ class ResponsesRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     tools: list[RequestTool] | None = None
     tool_choice: Raw | None = None
     parallel_tool_calls: bool | None = None
-    max_tool_calls: int | None = None
     reasoning: Reasoning | None = None
     text: TextOptions | None = None
     truncation: str | None = None
+
+
+class ResponsesRequest(Prompt, kw_only=True, omit_defaults=True):
+    """`POST {base}/responses`."""
+
     max_output_tokens: int | None = None
+    max_tool_calls: int | None = None
     temperature: float | None = None
     top_p: float | None = None
     include: list[str] | None = None
@@ -149,17 +154,3 @@ class ResponsesRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     prompt_cache_key: str | None = None
     safety_identifier: str | None = None
     service_tier: str | None = None
-
-
-class CountRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """`POST {base}/responses/input_tokens`: what of a request makes input tokens."""
-
-    model: str
-    instructions: str | None = None
-    input: list[InputItem]
-    tools: list[RequestTool] | None = None
-    tool_choice: Raw | None = None
-    parallel_tool_calls: bool | None = None
-    reasoning: Reasoning | None = None
-    text: TextOptions | None = None
-    truncation: str | None = None
