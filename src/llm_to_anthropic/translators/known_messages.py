@@ -34,15 +34,26 @@ _CONVERSATION = msgspec.json.Decoder(_Conversation)
 Encoding = TypeVar("Encoding")
 
 
-class TurnRenderer(Protocol):
-    """Renders turns of one request, as it does for a request that is not remembered."""
+class MediaCount(Protocol):
+    """What a renderer made of content so far."""
 
-    media_bytes: int
-    """Base64 of images and files so far."""
+    @property
+    def media_bytes(self) -> int:
+        """Base64 of images and files."""
+        ...
 
     @property
     def documents(self) -> int:
-        """Documents so far: each is numbered, so that a message with one depends on its place."""
+        """Documents: each is numbered, so that a message with one depends on its place."""
+        ...
+
+
+class TurnRenderer(Protocol):
+    """Renders turns of one request, as it does for a request that is not remembered."""
+
+    @property
+    def parts(self) -> MediaCount:
+        """What was made of its content."""
         ...
 
     @property
@@ -182,7 +193,7 @@ def _render_turn(turn: Turn, content: TurnRenderer, losses: LossReport, searched
         inner = [placed.block for result in turn.results for placed in result.content]
         used |= {block.tool_name for block in inner if isinstance(block, ToolReferenceBlock)}
     rendered = [msgspec.json.encode(message) for message in content.render(turn)]
-    if losses.losses or content.documents:
+    if losses.losses or content.parts.documents:
         return UNFIT
     return Remembered(
         role=turn.role,
@@ -190,7 +201,7 @@ def _render_turn(turn: Turn, content: TurnRenderer, losses: LossReport, searched
         calls=tuple(call.id for call in calls),
         results=tuple(result.tool_use_id for result in results),
         used_tools=frozenset(used),
-        media_bytes=content.media_bytes,
+        media_bytes=content.parts.media_bytes,
         replayed=content.replayed,
     )
 

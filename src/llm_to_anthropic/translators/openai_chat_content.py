@@ -5,31 +5,21 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.providers.provider import Target
-from llm_to_anthropic.translators.as_text import attachment_texts, error_text, reference_text
+from llm_to_anthropic.providers.quirks import ChatQuirks
+from llm_to_anthropic.translators.as_text import error_text
 from llm_to_anthropic.translators.assistant_text import AssistantText, block_text
 from llm_to_anthropic.translators.carrier import decode_carrier
-from llm_to_anthropic.translators.documents import Documents
+from llm_to_anthropic.translators.content_parts import ContentParts, Takes
 from llm_to_anthropic.translators.losses import LossReport
-from llm_to_anthropic.translators.media_urls import UrlNotTaken, check_url
-from llm_to_anthropic.translators.pairing import Placed, Result, Turn
-from llm_to_anthropic.translators.request import block_type, dotted
+from llm_to_anthropic.translators.pairing import Result, Turn
 from llm_to_anthropic.translators.tools import call_arguments, upstream_id, upstream_name
 from llm_to_anthropic.wire.anthropic import (
-    Base64Source,
     CacheControl,
-    ContentSource,
     DocumentBlock,
-    FileSource,
-    ImageBlock,
-    SearchResultBlock,
     TextBlock,
-    TextSource,
     ThinkingBlock,
-    ToolReferenceBlock,
     ToolUseBlock,
-    UrlSource,
 )
 from llm_to_anthropic.wire.openai_chat import (
     ChatMessage,
@@ -49,22 +39,49 @@ _NO_REASONING = " "
 """Stands for reasoning that is not known any more: DeepSeek refuses an assistant message without the field."""
 
 
+class ChatParts(ContentParts[Part]):
+    """Parts of Chat Completions."""
+
+    def __init__(self, quirks: ChatQuirks, losses: LossReport, *, model: str) -> None:
+        takes = Takes(images=quirks.images, image_urls=quirks.image_urls, files=quirks.files, file_urls=False)
+        super().__init__(takes, losses, model=model)
+        self._keeps_marks = quirks.cache_control
+
+    def text(self, text: str, cache: CacheControl | None = None) -> TextPart:
+        """A text, with a cache breakpoint where the server takes one."""
+        if cache is None or not self._keeps_marks:
+            return TextPart(text)
+        mark = {"type": cache.type, "ttl": cache.ttl} if cache.ttl else {"type": cache.type}
+        return TextPart(text, Raw(msgspec.json.encode(mark)))
+
+    def text_of(self, part: Part) -> str | None:
+        """The text of a part; None: it is an image or a file."""
+        return part.text if isinstance(part, TextPart) else None
+
+    def image(self, url: str) -> Part:
+        """An image."""
+        return ImagePart(ImageUrl(url))
+
+    def file(self, name: str, url: str) -> Part:
+        """A PDF, in a `data:` URL."""
+        return FilePart(File(name, url))
+
+    def file_at(self, url: str) -> Part:
+        """Never asked for: the protocol has no files by address."""
+        raise TypeError(url)
+
+    def is_image(self, part: Part) -> bool:
+        """Whether a part that is no text is an image."""
+        return isinstance(part, ImagePart)
+
+
 class ChatContent:
     """Renders the turns of one request. Documents are numbered throughout it."""
 
     def __init__(self, target: Target, losses: LossReport, *, model: str) -> None:
-        self.media_bytes = 0
-        """Base64 of images and files, which is no text to be counted."""
+        self.parts = ChatParts(target.quirks, losses, model=model)
         self._provider = target.provider.name
         self._quirks = target.quirks
-        self._losses = losses
-        self._model = model
-        self._documents = Documents(losses, model=model)
-
-    @property
-    def documents(self) -> int:
-        """Documents so far: each is numbered."""
-        return self._documents.count
 
     @property
     def replayed(self) -> bool:
@@ -87,7 +104,7 @@ class ChatContent:
 
     def system_prompt(self, blocks: list[TextBlock]) -> Content:
         """Texts of a system prompt as one string, or as parts where cache breakpoints are to survive."""
-        return self._joined([self._text_part(block.text, block.cache_control) for block in blocks])
+        return self._joined([self.parts.text(block.text, block.cache_control) for block in blocks])
 
     def _system(self, turn: Turn, *, first: bool) -> list[ChatMessage]:
         blocks = [placed.block for placed in turn.blocks if isinstance(placed.block, TextBlock)]
@@ -103,7 +120,7 @@ class ChatContent:
         parts: list[Part] = []
         messages = [self._tool_message(result, parts) for result in turn.results]
         for placed in turn.blocks:
-            parts.extend(self._parts(placed))
+            parts.extend(self.parts.of(placed))
         if parts:
             messages.append(ChatMessage(role="user", content=self._joined(parts)))
         return messages
@@ -118,91 +135,16 @@ class ChatContent:
     def _tool_message(self, result: Result, attached: list[Part]) -> ChatMessage:
         """A result as text; its images and files are added to `attached`, for the user message that follows."""
         call_id = self._id(result.call.id)
-        texts: list[str] = []
-        for placed in result.content:
-            for part in self._parts(placed):
-                if isinstance(part, TextPart):
-                    texts.append(part.text)
-                    continue
-                kind = "Image" if isinstance(part, ImagePart) else "Document"
-                number = 1 + sum(not isinstance(each, TextPart) for each in attached)
-                note, lead = attachment_texts(kind, number, call_id)
-                texts.append(note)
-                attached += [TextPart(lead), part]
-        text = "\n".join(texts)
+        parts = [part for placed in result.content for part in self.parts.of(placed)]
+        text = "\n".join(self.parts.detach(parts, attached, call_id))
         if result.is_error:
             text = error_text(text)
         return ChatMessage(role="tool", tool_call_id=call_id, content=text or self._quirks.empty_tool_result)
-
-    def _parts(self, placed: Placed) -> list[Part]:
-        """One block of a user message or a tool result as parts."""
-        match placed.block:
-            case TextBlock(text=text, cache_control=cache):
-                return [self._text_part(text, cache)]
-            case ImageBlock() as image:
-                return [self._image(image, placed.path)]
-            case DocumentBlock() as document:
-                return self._document(document, placed.path)
-            case SearchResultBlock() as found:
-                return [TextPart(self._documents.search_result(found, placed.path))]
-            case ToolReferenceBlock(tool_name=name):
-                return [TextPart(reference_text(name))]
-            case block:
-                raise ClientError(f"{dotted(placed.path)}: {block_type(block)} blocks are not supported here")
 
     def _joined(self, parts: list[Part]) -> Content:
         """One string where all is text, as that is what every server takes; else parts."""
         texts = [part.text for part in parts if isinstance(part, TextPart) and part.cache_control is None]
         return "\n\n".join(texts) if len(texts) == len(parts) else parts
-
-    def _text_part(self, text: str, cache: CacheControl | None) -> TextPart:
-        if cache is None or not self._quirks.cache_control:
-            return TextPart(text)
-        mark = {"type": cache.type, "ttl": cache.ttl} if cache.ttl else {"type": cache.type}
-        return TextPart(text, Raw(msgspec.json.encode(mark)))
-
-    def _image(self, block: ImageBlock, path: str) -> Part:
-        if not self._quirks.images:
-            self._losses.lose(path, "the model takes no images; left out")
-            return TextPart("[an image was left out here: this model takes no images]")
-        match block.source:
-            case Base64Source(media_type=media_type, data=data):
-                self.media_bytes += len(data)
-                return ImagePart(ImageUrl(f"data:{media_type};base64,{data}"))
-            case UrlSource(url=url):
-                check_url(url, path)
-                if not self._quirks.image_urls and not url.startswith("data:"):
-                    raise UrlNotTaken(url, path, "image", f"model '{self._model}' takes no images by URL")
-                return ImagePart(ImageUrl(url))
-            case FileSource():
-                raise self._documents.no_files(path)
-
-    def _document(self, block: DocumentBlock, path: str) -> list[Part]:
-        self._documents.report_citations(block.citations, path)
-        match block.source:
-            case Base64Source() as source:
-                return self._pdf(block, source, path)
-            case TextSource(data=data):
-                return [TextPart(self._documents.text(block, data))]
-            case ContentSource() as source:
-                text, images = self._documents.content(block, source, path)
-                return [TextPart(text), *(part for image in images for part in self._parts(image))]
-            case UrlSource(url=url):
-                check_url(url, path)
-                raise UrlNotTaken(url, path, "document", f"model '{self._model}' takes no documents by URL")
-            case FileSource():
-                raise self._documents.no_files(path)
-
-    def _pdf(self, block: DocumentBlock, source: Base64Source, path: str) -> list[Part]:
-        self._documents.check_pdf(source.media_type, path)
-        if not self._quirks.files:
-            raise ClientError(
-                f"{dotted(path)}: document blocks (PDF) are not supported for model '{self._model}'; send their text"
-            )
-        self.media_bytes += len(source.data)
-        name = self._documents.pdf_name(block)
-        part = FilePart(File(name, f"data:application/pdf;base64,{source.data}"))
-        return [TextPart(f"Context of {name}: {block.context}"), part] if block.context else [part]
 
     def _assistant(self, turn: Turn) -> list[ChatMessage]:
         text = self._plain_text(turn) or self._assistant_text(turn)
@@ -219,19 +161,10 @@ class ChatContent:
         for placed in turn.blocks:
             block = placed.block
             if isinstance(block, DocumentBlock):
-                text.add(block, self._assistant_document(block, placed.path))
+                text.add(block, self.parts.of_assistant(block, placed.path))
             else:
                 text.add(block, block_text(block))
         return text.take()
-
-    def _assistant_document(self, block: DocumentBlock, path: str) -> str:
-        texts: list[str] = []
-        for part in self._document(block, path):
-            if isinstance(part, TextPart):
-                texts.append(part.text)
-            else:
-                self._losses.lose(path, "assistant messages take text only; left out")
-        return "\n".join(texts)
 
     def _call(self, block: ToolUseBlock, path: str) -> ToolCall:
         function = FunctionCall(upstream_name(block.name), call_arguments(block, path))

@@ -163,7 +163,7 @@ class _Encoder:
             single_call=bool(request.tool_choice and request.tool_choice.disable_parallel_tool_use),
             reasoning_off=is_off(request.thinking),
             thinking_asked=is_on(request.thinking),
-            input_bytes=max(len(body) - self._content.media_bytes, 0),
+            input_bytes=max(len(body) - self._content.parts.media_bytes, 0),
             reasoning_effort=chat.reasoning_effort,
             wants_nothing=request.max_tokens == 0,
             stream=bool(chat.stream),

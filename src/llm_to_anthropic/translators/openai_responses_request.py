@@ -168,7 +168,7 @@ class _Encoder:
             thinking=wanted_thinking(request.thinking),
             hosted=tools.hosted,
             blocked_domains=tools.blocked_domains,
-            input_bytes=max(len(body) - self._content.media_bytes, 0),
+            input_bytes=max(len(body) - self._content.parts.media_bytes, 0),
             reasoning_effort=made.reasoning.effort if made.reasoning else None,
             wants_nothing=request.max_tokens == 0,
             stream=bool(made.stream),
