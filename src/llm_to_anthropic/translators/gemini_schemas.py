@@ -11,11 +11,10 @@ from functools import lru_cache
 import msgspec
 from msgspec import Raw
 
-from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.translators.gemini_subset import subset
-from llm_to_anthropic.translators.schema_inlining import Inliner
+from llm_to_anthropic.translators.schema_inlining import MAX_INLINED, SPARINGLY, Inliner
 from llm_to_anthropic.translators.schema_merging import UNIONS, as_one_object
-from llm_to_anthropic.translators.schemas import Schema, is_schema, object_schema
+from llm_to_anthropic.translators.schemas import Schema, decoded_schema, is_schema, object_schema
 
 MAX_REMEMBERED_BYTES = 32 * 1024
 """Agents send the same tools each turn; longer schemas are written out anew each time."""
@@ -33,19 +32,24 @@ class GeminiSchema(msgspec.Struct, frozen=True, kw_only=True):
     """A choice at its root had to be merged into one object."""
     cut: bool = False
     """It is deeper, or refers to itself more often, than is written out."""
+    inlined: int = 0
+    """So many schemas that others referred to were written out."""
+    size: int = 0
+    """Bytes of the schema as it came."""
     original: Schema | None = None
     """Where values come back as text (legacy subset only): what `restore_values` needs."""
 
 
-def tool_schema(raw: Raw, path: str, *, json_schema: bool) -> GeminiSchema:
+def tool_schema(raw: Raw, path: str, *, json_schema: bool, sparing: bool = False) -> GeminiSchema:
     """The parameters of a tool: `parametersJsonSchema`, or `parameters` where `json_schema` is False.
 
-    `path` is for the error (`tools.0.input_schema`). Raises ClientError if it is no schema of objects.
+    `path` is for the error (`tools.0.input_schema`); `sparing`: other tools have taken the time for references.
+    Raises ClientError if it is no schema of objects.
     """
     data = bytes(raw)
     if len(data) > MAX_REMEMBERED_BYTES:
-        return _tool_schema(data, path, json_schema)
-    return _remembered_tool_schema(data, path, json_schema)
+        return _tool_schema(data, path, json_schema, sparing)
+    return _remembered_tool_schema(data, path, json_schema, sparing)
 
 
 def answer_schema(raw: Raw, path: str, *, json_schema: bool) -> GeminiSchema:
@@ -53,29 +57,31 @@ def answer_schema(raw: Raw, path: str, *, json_schema: bool) -> GeminiSchema:
 
     Raises ClientError if it is no schema.
     """
-    schema = msgspec.json.decode(raw)
-    if not is_schema(schema):
-        raise ClientError(f"{path}: Input should be a valid object")
-    inliner = Inliner(schema)
+    inliner = Inliner(decoded_schema(raw, path))
     plain = inliner.plain()
     encoded = msgspec.json.encode(plain if json_schema else subset(plain))
     return GeminiSchema(schema=Raw(encoded), cut=inliner.cut, original=None if json_schema else plain)
 
 
-def _tool_schema(data: bytes, path: str, json_schema: bool) -> GeminiSchema:  # noqa: FBT001  cached: by position
+def _tool_schema(data: bytes, path: str, json_schema: bool, sparing: bool) -> GeminiSchema:  # noqa: FBT001  cached
     schema = object_schema(Raw(data), path)
-    inliner = Inliner(schema)
+    inliner = Inliner(schema, most=SPARINGLY if sparing else MAX_INLINED)
     plain = inliner.plain()
     weakened = any(key in plain for key in _CHOICES_AT_ROOT)
     if weakened:
         plain = as_one_object(plain)
     plain = {**plain, "type": "object"}
     if not plain.get("properties") and not (json_schema and _takes_others(plain)):
-        return GeminiSchema(schema=None, weakened=weakened, cut=inliner.cut)
-    if json_schema:
-        return GeminiSchema(schema=Raw(msgspec.json.encode(plain)), weakened=weakened, cut=inliner.cut)
-    encoded = Raw(msgspec.json.encode(subset(plain)))
-    return GeminiSchema(schema=encoded, weakened=weakened, cut=inliner.cut, original=plain)
+        return GeminiSchema(schema=None, weakened=weakened, cut=inliner.cut, inlined=inliner.inlined, size=len(data))
+    encoded = Raw(msgspec.json.encode(plain if json_schema else subset(plain)))
+    return GeminiSchema(
+        schema=encoded,
+        weakened=weakened,
+        cut=inliner.cut,
+        original=None if json_schema else plain,
+        inlined=inliner.inlined,
+        size=len(data),
+    )
 
 
 _remembered_tool_schema = lru_cache(maxsize=512)(_tool_schema)

@@ -18,6 +18,7 @@ MAX_REPEATS = 5
 """A definition is written out so often within itself."""
 MAX_LEVELS = 60
 """Of the schema that comes out; Python and most readers of JSON stay far below their own limits."""
+SPARINGLY = 10
 MAX_INLINED = 1000
 """So many schemas are written out again; after that each definition only once more, where it was never yet."""
 MAX_INLINED_EVER = 20_000
@@ -85,12 +86,14 @@ _SOUND: Mapping[str, Callable[[object], bool]] = {
 class Inliner:
     """Writes out one schema document."""
 
-    def __init__(self, root: Schema) -> None:
+    def __init__(self, root: Schema, *, most: int = MAX_INLINED) -> None:
         self.cut = False
         """Something was too deep, or referred to itself, and was not written out to its end."""
         self._root = root
         self._anchors: dict[str, object] | None = None
-        self._inlined = 0
+        self.inlined = 0
+        """So many schemas that others referred to were written out."""
+        self._most = most
         self._written: set[int] = set()
 
     def plain(self) -> Schema:
@@ -104,7 +107,7 @@ class Inliner:
         if level > MAX_LEVELS:
             self.cut = True
             return {"description": f"Any value that fits: {_shown(node)}"}
-        self._inlined += 1 if chain else 0
+        self.inlined += 1 if chain else 0
         result: Schema = {}
         for key, value in node.items():
             if key not in _LEFT_OUT and _SOUND.get(key, _anything)(value):
@@ -168,9 +171,9 @@ class Inliner:
         return both(near, far)
 
     def _may_follow(self, target: object, chain: tuple[int, ...]) -> bool:
-        if len(chain) > MAX_LEVELS or self._inlined > MAX_INLINED_EVER:
+        if len(chain) > MAX_LEVELS or self.inlined > MAX_INLINED_EVER:
             return False
-        if self._inlined > MAX_INLINED:
+        if self.inlined > self._most:
             return id(target) not in self._written
         return chain.count(id(target)) < MAX_REPEATS
 

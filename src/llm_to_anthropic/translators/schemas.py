@@ -110,7 +110,10 @@ def close_schema(raw: Raw, *, optional: bool = True) -> Raw | None:
     Every object gets `additionalProperties: false` and requires all of its properties; those that were optional
     accept null as well. `optional=False`: a schema with optional properties is not closed.
     """
-    schema = msgspec.json.decode(raw)
+    try:
+        schema = msgspec.json.decode(raw)
+    except msgspec.ValidationError:  # a number beyond all floats, in a part that nobody looked into
+        return None
     if not is_schema(schema) or schema.get("type") != "object" or not _NOT_AT_ROOT.isdisjoint(schema):
         return None
     try:
@@ -132,11 +135,20 @@ def remove_optional_nulls(schema: object, value: object) -> object:
 
 def object_schema(raw: Raw, path: str) -> Schema:
     """A schema, decoded. Raises ClientError if it is none, or none of objects."""
-    schema = msgspec.json.decode(raw)
-    if not is_schema(schema):
-        raise ClientError(f"{path}: Input should be a valid object")
+    schema = decoded_schema(raw, path)
     if not _may_be_object(schema.get("type", "object")):
         raise ClientError(f"{path}.type: Input should be 'object'")
+    return schema
+
+
+def decoded_schema(raw: Raw, path: str) -> Schema:
+    """A schema, decoded. Raises ClientError if it is none, or holds a number beyond all floats."""
+    try:
+        schema = msgspec.json.decode(raw)
+    except msgspec.ValidationError as error:
+        raise ClientError(f"{path}: {str(error).split(' - at', maxsplit=1)[0]}") from error
+    if not is_schema(schema):
+        raise ClientError(f"{path}: Input should be a valid object")
     return schema
 
 
