@@ -359,3 +359,24 @@ def test_time_bounds_the_count() -> None:
     hurried.close()
     assert count == pytest.approx(400_000, rel=0.1)
     assert next(ticks) < 20
+
+
+async def _longest_pause(counter: TokenCounter, body: bytes) -> float:
+    """Seconds for which the event loop could do nothing else while a body was counted."""
+    counting = asyncio.create_task(counter.count_body(body))
+    longest, before = 0.0, time.perf_counter()
+    while not counting.done():
+        await asyncio.sleep(0.001)
+        now = time.perf_counter()
+        longest, before = max(longest, now - before), now
+    assert counting.result() > 1_000_000
+    return longest
+
+
+async def test_reading_32_mib_holds_up_nobody(cold: TokenCounter) -> None:
+    """While the largest body that is taken is read and counted, other requests wait some 40 ms at most."""
+    cold.load()
+    text = "Once upon a time there was a large file. " * (32 * 1024 * 1024 // 42)
+    body = msgspec.json.encode({"model": "claude", "messages": [{"role": "user", "content": text}]})
+    # Twice that, since the machine may have other things to do.
+    assert min([await _longest_pause(cold, body) for _ in range(3)]) < 0.08

@@ -6,7 +6,7 @@ import pytest
 from msgspec import Raw
 
 from llm_to_anthropic.errors import ClientError
-from llm_to_anthropic.translators.request import decode_blocks, decode_messages, decode_request
+from llm_to_anthropic.translators.request import decode_blocks, decode_fields, decode_messages, decode_request
 from llm_to_anthropic.wire.anthropic import OtherBlock, TextBlock, ToolUseBlock
 
 HEAD = b'{"model":"m","max_tokens":5,"messages":[{"role":"user","content":'
@@ -155,3 +155,12 @@ def test_a_malformed_block_is_refused_with_its_path(raw: bytes, message: str) ->
     with pytest.raises(ClientError) as caught:
         decode_blocks([Raw(raw)], "messages[0].content")
     assert caught.value.message == message
+
+
+def test_more_messages_than_anthropic_takes_are_refused() -> None:
+    """100 000 messages are the most, as at Anthropic; what comes beyond would only cost time."""
+    message = b'{"role":"user","content":"a"}'
+    body = b'{"model":"m","max_tokens":1,"messages":[%b]}'
+    assert len(decode_fields(body % b",".join([message] * 100_000)).messages) == 100_000
+    with pytest.raises(ClientError, match="at most 100000 messages"):
+        decode_fields(body % b",".join([message] * 100_001))

@@ -16,7 +16,7 @@ import msgspec
 
 from llm_to_anthropic.counting.families import Family, family_of
 from llm_to_anthropic.counting.prompt import Prompt
-from llm_to_anthropic.translators.request import decode_messages
+from llm_to_anthropic.translators.request import decode_messages, decode_request
 from llm_to_anthropic.wire.anthropic import MessagesRequest
 
 if TYPE_CHECKING:
@@ -64,6 +64,18 @@ class TokenCounter:
         if (self._encoding or self._broken) and _size(request) <= INLINE_BYTES:
             return self.count_now(request, model)
         return await asyncio.get_running_loop().run_in_executor(self._threads, self.count_now, request, model)
+
+    async def count_body(self, body: bytes, model: str = "") -> int:
+        """As `count`, of a request as it came: a large one is not even read on the event loop.
+
+        Raises ClientError.
+        """
+        if (self._encoding or self._broken) and len(body) <= INLINE_BYTES:
+            return self._count_body(body, model)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._count_body, body, model)
+
+    def _count_body(self, body: bytes, model: str) -> int:
+        return self.count_now(decode_request(body, counting=True), model)
 
     def count_now(self, request: MessagesRequest, model: str = "") -> int:
         """As `count`, in the calling thread."""

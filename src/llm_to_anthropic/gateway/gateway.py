@@ -31,7 +31,6 @@ from llm_to_anthropic.settings import Settings
 from llm_to_anthropic.translators.api_choice import fitting_target
 from llm_to_anthropic.translators.memory import Memory, Remembered
 from llm_to_anthropic.translators.registry import make_translator
-from llm_to_anthropic.translators.request import decode_request
 from llm_to_anthropic.translators.translator import ClientRequest, Learned, Translator, UpstreamRequest
 from llm_to_anthropic.upstream import Fetcher, OutgoingRequest, Upstream, UpstreamCall
 
@@ -251,7 +250,7 @@ class Gateway:
         elif await self._passthrough.count_tokens(work, lane):
             return
         if count is None:
-            count = await self._counter.count(decode_request(call.body, counting=True), target.model)
+            count = await self._counter.count_body(call.body, target.model)
         await work.whole(200, JSON_HEADERS, b'{"input_tokens":%d}' % count)
 
     async def _upstream_count(self, work: Work, request: ClientRequest, lane: Lane) -> int | None:

@@ -17,6 +17,8 @@ from llm_to_anthropic.wire.anthropic import Block, InputMessage, KnownBlock, Mes
 ROLES = frozenset({"user", "assistant", "system"})
 MAX_INTEGER = 2**53 - 1
 """Numbers above are not the same number to every reader of JSON."""
+MAX_MESSAGES = 100_000
+"""As at Anthropic."""
 
 _REQUEST = msgspec.json.Decoder(MessagesRequest)
 _MESSAGE = msgspec.json.Decoder(InputMessage)
@@ -73,6 +75,8 @@ def decode_fields(body: bytes, *, counting: bool = False) -> MessagesRequest:
         raise ClientError("The request body is nested too deeply.") from error
     if not request.messages:
         raise ClientError("messages: at least one message is required")
+    if len(request.messages) > MAX_MESSAGES:
+        raise ClientError(f"messages: at most {MAX_MESSAGES} messages are allowed")
     _check_numbers(request, counting=counting)
     return request
 
