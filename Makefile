@@ -94,10 +94,10 @@ ifneq ($(wildcard $(SHARED)/conformance/run.py),)
 export LLM_TO_ANTHROPIC_BIN := $(abspath $(BIN)/llm-to-anthropic)
 
 conformance: $(HARNESS)/.ready
-	$(HARNESS)/bin/python $(SHARED)/conformance/run.py llm_to_anthropic --upstream openai_chat anthropic gemini $(ARGS)
+	$(HARNESS)/bin/python $(SHARED)/conformance/run.py llm_to_anthropic $(ARGS)
 
 replay: $(HARNESS)/.ready
-	$(HARNESS)/bin/python $(SHARED)/conformance/replay.py --api openai_chat anthropic gemini $(ARGS)
+	$(HARNESS)/bin/python $(SHARED)/conformance/replay.py $(ARGS)
 
 clients: $(VENV)/.dev
 	./.ci/clients $(SHARED)/clients $(ARGS)

@@ -14,7 +14,7 @@ from llm_to_anthropic.settings import Retries, Settings
 
 
 def settings_for(upstream: ScriptedUpstream) -> Settings:
-    """OpenAI's and Anthropic's protocol, both served by the same scripted upstream."""
+    """OpenAI's and Anthropic's protocols, all served by the same scripted upstream."""
     key = Credential(key=Secret("test-key"), variable="OPENAI_API_KEY")
     openai = Provider(
         name="openai", protocol="openai_chat", base_url=f"{upstream.url}/v1", credential=key, models=("gpt-4.1",)
@@ -22,10 +22,18 @@ def settings_for(upstream: ScriptedUpstream) -> Settings:
     claude = Provider(
         name="anthropic", protocol="anthropic", base_url=upstream.url, credential=key, models=("claude-sonnet-5-5",)
     )
+    responses = Provider(
+        name="responses",
+        protocol="openai_responses",
+        base_url=f"{upstream.url}/v1",
+        credential=key,
+        models=("gpt-5.6-sol",),
+        quirks=(("count_tokens", True),),
+    )
     return Settings(
         host="127.0.0.1",
         port=0,
-        providers={"openai": openai, "anthropic": claude},
+        providers={"openai": openai, "responses": responses, "anthropic": claude},
         aliases={},
         retries=Retries(max_retries=0),
     )

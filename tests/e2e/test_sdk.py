@@ -4,12 +4,31 @@ from __future__ import annotations
 
 import anthropic
 import pytest
-from anthropic.types import Message, MessageParam, TextBlock, ToolParam, ToolUseBlock
+from anthropic.types import (
+    Message,
+    MessageParam,
+    TextBlock,
+    ThinkingBlock,
+    ThinkingConfigParam,
+    ToolParam,
+    ToolResultBlockParam,
+    ToolUseBlock,
+)
 
-from llm_to_anthropic.scripted import Cut, Line, Script, ScriptedUpstream, openai_chat, stream, whole
+from llm_to_anthropic.scripted import (
+    Cut,
+    Line,
+    Script,
+    ScriptedUpstream,
+    ToolCall,
+    openai_chat,
+    openai_responses,
+    stream,
+    whole,
+)
 from llm_to_anthropic.scripted import anthropic as anthropic_wire
 
-MODELS = ["openai/gpt-4.1", "anthropic/claude-sonnet-5-5"]
+MODELS = ["openai/gpt-4.1", "responses/gpt-5.6-sol", "anthropic/claude-sonnet-5-5"]
 HELLO: list[MessageParam] = [{"role": "user", "content": "Hello"}]
 WEATHER: list[MessageParam] = [{"role": "user", "content": "What is the weather in Lisbon?"}]
 TOOL: ToolParam = {
@@ -17,7 +36,7 @@ TOOL: ToolParam = {
     "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
 }
 
-each_protocol = pytest.mark.parametrize("model", MODELS, ids=["openai-chat", "anthropic"])
+each_protocol = pytest.mark.parametrize("model", MODELS, ids=["openai-chat", "openai-responses", "anthropic"])
 
 
 def text_of(message: Message) -> str:
@@ -75,6 +94,40 @@ async def test_tool_round_trip(client: anthropic.AsyncAnthropic, model: str) -> 
     assert text_of(await streamed(client, model, turns)) == "I asked get_weather and it says: 22 degrees"
 
 
+THINKING: ThinkingConfigParam = {"type": "adaptive"}
+
+
+async def test_thinking_and_tools_over_several_turns(
+    client: anthropic.AsyncAnthropic, script: Script, upstream: ScriptedUpstream
+) -> None:
+    """The model thinks, calls two tools in turn and answers; each turn brings its encrypted thoughts back."""
+    calls = [ToolCall("get_weather", f'{{"city":"{city}"}}', f"call_{city}") for city in ("Lisbon", "Porto")]
+    lines = [Line(reasoning=f"I need {call.id}. ", text="I look.", calls=(call,)) for call in calls]
+    lines.append(Line(reasoning="Now I know.", text="Sunny in both."))
+    script.push(*[stream(*openai_responses.events(line, "m", encrypted=True)) for line in lines])
+    turns = list(WEATHER)
+    for line in lines:
+        async with client.messages.stream(
+            model="responses/gpt-5.6-sol", max_tokens=2000, messages=turns, tools=[TOOL], thinking=THINKING
+        ) as events:
+            message = await events.get_final_message()
+        assert [block.thinking for block in message.content if isinstance(block, ThinkingBlock)] == [line.reasoning]
+        assert text_of(message) == line.text
+        used = [block for block in message.content if isinstance(block, ToolUseBlock)]
+        assert [(block.id, block.name) for block in used] == [(call.id, call.name) for call in line.calls]
+        assert message.stop_reason == ("tool_use" if used else "end_turn")
+        turns.append({"role": "assistant", "content": message.content})
+        if used:
+            result: ToolResultBlockParam = {"type": "tool_result", "tool_use_id": used[0].id, "content": "sunny"}
+            turns.append({"role": "user", "content": [result]})
+    sent = upstream.requests[2].json()["input"]
+    assert isinstance(sent, list)
+    turn = ["reasoning", "message", "function_call", "function_call_output"]
+    assert [item["type"] for item in sent] == ["message", *turn, *turn]
+    sealed = [f"sealed:{len(line.reasoning)}" for line in lines[:2]]
+    assert [item["encrypted_content"] for item in sent if item["type"] == "reasoning"] == sealed
+
+
 async def test_mapped_model(client: anthropic.AsyncAnthropic, upstream: ScriptedUpstream) -> None:
     """A Claude name is answered by the mapped model, under the name that the client sent."""
     message = await client.messages.create(model="claude-haiku-4-5-20251001", max_tokens=64, messages=HELLO)
@@ -101,6 +154,7 @@ async def test_upstream_error(
     """An upstream's refusal reaches the SDK as the exception of its kind, also for a stream."""
     refusals = {
         "openai/gpt-4.1": openai_chat.error("refused"),
+        "responses/gpt-5.6-sol": openai_responses.error("refused"),
         "anthropic/claude-sonnet-5-5": anthropic_wire.error("no"),
     }
     script.push(*[whole(refusals[model], status=status) for _ in range(3)])
@@ -123,8 +177,12 @@ async def test_rate_limit_says_when(client: anthropic.AsyncAnthropic, script: Sc
 async def test_cut_stream_raises(client: anthropic.AsyncAnthropic, script: Script, model: str) -> None:
     """A stream that the upstream cuts raises in the SDK; it never looks finished."""
     line = Line(text="This sentence is never going to end")
-    events = openai_chat.chunks(line, "m") if model.startswith("openai") else anthropic_wire.events(line, "m")
-    script.push(stream(*events[:5], Cut()))
+    events = {
+        "openai/gpt-4.1": openai_chat.chunks,
+        "responses/gpt-5.6-sol": openai_responses.events,
+        "anthropic/claude-sonnet-5-5": anthropic_wire.events,
+    }
+    script.push(stream(*events[model](line, "m")[:5], Cut()))
     with pytest.raises(anthropic.APIStatusError):
         await streamed(client, model, HELLO)
 

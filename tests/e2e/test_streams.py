@@ -21,6 +21,7 @@ from llm_to_anthropic.scripted import (
     anthropic,
     never,
     openai_chat,
+    openai_responses,
     stream,
 )
 from tests.e2e.raw import event_names, posted, request
@@ -28,12 +29,21 @@ from tests.running import running_proxy
 
 CANCEL_WITHIN_S = 0.25
 LINE = Line(text="one two three four five six")
-MODELS = {"openai-chat": "openai/gpt-4.1", "anthropic": "anthropic/claude-sonnet-5-5"}
+MODELS = {
+    "openai-chat": "openai/gpt-4.1",
+    "openai-responses": "responses/gpt-5.6-sol",
+    "anthropic": "anthropic/claude-sonnet-5-5",
+}
+EVENTS = {
+    "openai-chat": openai_chat.chunks,
+    "openai-responses": openai_responses.events,
+    "anthropic": anthropic.events,
+}
 each_protocol = pytest.mark.parametrize("protocol", list(MODELS))
 
 
 def events(protocol: str) -> list[bytes]:
-    return openai_chat.chunks(LINE, "m") if protocol == "openai-chat" else anthropic.events(LINE, "m")
+    return EVENTS[protocol](LINE, "m")
 
 
 async def gone(upstream_request: Request) -> None:
@@ -64,7 +74,7 @@ async def test_leaving_midway_cancels(base_url: str, upstream: ScriptedUpstream,
 
 @each_protocol
 @pytest.mark.parametrize("step", [Cut(), Reset()], ids=["fin", "rst"])
-@pytest.mark.parametrize("after", [4, 5, 7])
+@pytest.mark.parametrize("after", [5, 6, 8])
 async def test_broken_stream_ends_in_an_error(
     base_url: str, script: Script, protocol: str, step: Cut | Reset, after: int
 ) -> None:

@@ -9,6 +9,7 @@ import openai
 import pytest
 from anthropic.types import MessageParam, ToolParam
 from openai.types.chat import ChatCompletionToolParam
+from openai.types.responses import FunctionToolParam
 
 from llm_to_anthropic.scripted import ScriptedUpstream
 
@@ -128,3 +129,51 @@ async def test_count_agrees_with_usage(messages: anthropic.AsyncAnthropic) -> No
     count = await messages.messages.count_tokens(model="m", messages=asked)
     answer = await messages.messages.create(model="m", max_tokens=99, messages=asked)
     assert count.input_tokens == answer.usage.input_tokens
+
+
+RESPONSES_TOOL: FunctionToolParam = {"type": "function", "name": "get_weather", "parameters": SCHEMA, "strict": False}
+
+
+async def test_responses_stream_gives_the_whole_answer(chat: openai.AsyncOpenAI) -> None:
+    """A streamed Responses answer tells piece by piece what its last event and a whole answer tell at once."""
+    whole = await chat.responses.create(model="m", input="Hello")
+    async with chat.responses.stream(model="m", input="Hello") as stream:
+        events = [event async for event in stream]
+        final = await stream.get_final_response()
+    text = "".join(event.delta for event in events if event.type == "response.output_text.delta")
+    assert text == whole.output_text == final.output_text
+    assert final.usage == whole.usage
+
+
+async def test_responses_tool_round_trip(chat: openai.AsyncOpenAI) -> None:
+    """The model calls the tool that fits and tells its result."""
+    first = await chat.responses.create(model="m", input=QUESTION, tools=[RESPONSES_TOOL])
+    [call] = [item for item in first.output if item.type == "function_call"]
+    assert (call.name, call.arguments) == ("get_weather", '{"city":"Paris"}')
+    second = await chat.responses.create(
+        model="m",
+        input=[
+            {"type": "message", "role": "user", "content": QUESTION},
+            {"type": "function_call", "call_id": call.call_id, "name": call.name, "arguments": call.arguments},
+            {"type": "function_call_output", "call_id": call.call_id, "output": "22 degrees"},
+        ],
+    )
+    assert second.output_text == "I asked get_weather and it says: 22 degrees"
+
+
+async def test_responses_answer_follows_a_json_schema(chat: openai.AsyncOpenAI) -> None:
+    """A demanded JSON schema gets a value of that schema."""
+    answer = await chat.responses.create(
+        model="m",
+        input="Name the capital: Paris",
+        text={"format": {"type": "json_schema", "name": "city", "schema": SCHEMA}},
+    )
+    assert answer.output_text == '{"city":"Paris"}'
+
+
+async def test_responses_counts_tokens(chat: openai.AsyncOpenAI) -> None:
+    """A count is what the answer to the same request reports."""
+    counted = await chat.responses.input_tokens.count(model="m", input="Hello")
+    answer = await chat.responses.create(model="m", input="Hello")
+    assert answer.usage is not None
+    assert counted.input_tokens == answer.usage.input_tokens

@@ -1,6 +1,6 @@
 """A scripted upstream on loopback that speaks the real wire protocols: for `demo` and for tests.
 
-It owns a small HTTP server, scripts of answers, and the wire forms of OpenAI Chat Completions and
+It owns a small HTTP server, scripts of answers, and the wire forms of OpenAI Chat Completions, OpenAI Responses and
 Anthropic Messages. It imports nothing of the proxy, so that it can judge it.
 """
 

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import msgspec
 
-from llm_to_anthropic.scripted import anthropic, openai_chat
+from llm_to_anthropic.scripted import anthropic, openai_chat, openai_responses
 from llm_to_anthropic.scripted.answering import Question, Tool, answer_line
 from llm_to_anthropic.scripted.script import Answer, Delay, HeaderList, Request, Step, stream, whole
 
 MODELS = ("gpt-4.1", "gpt-4.1-mini")
+_TEXTS = ("text", "input_text", "output_text")
 
 
 class _Function(msgspec.Struct):
@@ -47,6 +48,24 @@ class _ChatRequest(msgspec.Struct):
     response_format: dict[str, object] | None = None
 
 
+class _Item(msgspec.Struct):
+    type: str = "message"
+    role: str = ""
+    content: str | list[dict[str, object]] | None = None
+    name: str = ""
+    output: str | list[dict[str, object]] = ""
+
+
+class _ResponsesRequest(msgspec.Struct):
+    model: str
+    input: str | list[_Item]
+    stream: bool | None = None
+    include: list[str] | None = None
+    tools: list[dict[str, object]] | None = None
+    tool_choice: str | dict[str, object] | None = None
+    text: dict[str, object] | None = None
+
+
 class _Message(msgspec.Struct):
     role: str
     content: str | list[dict[str, object]] | None = None
@@ -81,10 +100,16 @@ class Conversation:
             match route:
                 case ("POST", "/chat/completions"):
                     return self._chat(request)
+                case ("POST", "/responses"):
+                    return self._responses(request)
+                case ("POST", "/responses/input_tokens"):
+                    asked = msgspec.json.decode(request.body, type=_ResponsesRequest)
+                    return whole(openai_responses.input_tokens(_tokens(_items(asked), asked.tools)))
                 case ("POST", "/messages"):
                     return self._messages(request)
                 case ("POST", "/messages/count_tokens"):
-                    return whole({"input_tokens": _tokens(msgspec.json.decode(request.body, type=_MessagesRequest))})
+                    counted = msgspec.json.decode(request.body, type=_MessagesRequest)
+                    return whole({"input_tokens": _tokens(counted.messages, counted.tools)})
                 case ("GET", "/models"):
                     return whole(_models(request))
                 case _:
@@ -101,6 +126,16 @@ class Conversation:
         options = asked.stream_options
         include_usage = options is not None and bool(options.include_usage)
         return stream(*self._paced(openai_chat.chunks(line, asked.model, include_usage=include_usage)), headers=headers)
+
+    def _responses(self, request: Request) -> Answer:
+        asked = msgspec.json.decode(request.body, type=_ResponsesRequest)
+        line = answer_line(_responses_question(asked))
+        headers: HeaderList = (("x-request-id", f"req_scripted_{request.number}"), ("openai-version", "2020-10-01"))
+        encrypted = "reasoning.encrypted_content" in (asked.include or ())
+        if not asked.stream:
+            return whole(openai_responses.response(line, asked.model, encrypted=encrypted), headers=headers)
+        events = openai_responses.events(line, asked.model, encrypted=encrypted)
+        return stream(*self._paced(events), headers=headers)
 
     def _messages(self, request: Request) -> Answer:
         asked = msgspec.json.decode(request.body, type=_MessagesRequest)
@@ -129,10 +164,33 @@ def _chat_question(asked: _ChatRequest) -> Question:
         forced=_forced(asked.tool_choice),
         tool_result=_text(last.content) if last.role == "tool" else None,
         called=called[-1] if called else "",
-        schema=_schema(asked.response_format),
+        schema=_schema(asked.response_format, "json_schema"),
         turn=len(called) + 1,
-        input_tokens=_tokens(asked),
+        input_tokens=_tokens(asked.messages, asked.tools),
     )
+
+
+def _responses_question(asked: _ResponsesRequest) -> Question:
+    items = _items(asked)
+    spoken = [_text(item.content) for item in items if item.role == "user"]
+    called = [item.name for item in items if item.type == "function_call"]
+    last = items[-1] if items else _Item()
+    functions = [tool for tool in asked.tools or [] if tool.get("type") == "function"]
+    tools = [Tool(tool.name, tool.description, tool.parameters) for tool in msgspec.convert(functions, list[_Function])]
+    return Question(
+        text=spoken[-1] if spoken else "",
+        tools=() if asked.tool_choice == "none" else tuple(tools),
+        forced=_forced(asked.tool_choice),
+        tool_result=_text(last.output) if last.type == "function_call_output" else None,
+        called=called[-1] if called else "",
+        schema=_schema(asked.text, "format"),
+        turn=len(called) + 1,
+        input_tokens=_tokens(items, asked.tools),
+    )
+
+
+def _items(asked: _ResponsesRequest) -> list[_Item]:
+    return [_Item(role="user", content=asked.input)] if isinstance(asked.input, str) else asked.input
 
 
 def _messages_question(asked: _MessagesRequest) -> Question:
@@ -149,7 +207,7 @@ def _messages_question(asked: _MessagesRequest) -> Question:
         tool_result=results[-1] if results else None,
         called=called[-1] if called else "",
         turn=len(called) + 1,
-        input_tokens=_tokens(asked),
+        input_tokens=_tokens(asked.messages, asked.tools),
     )
 
 
@@ -159,8 +217,8 @@ def _forced(choice: str | dict[str, object] | None) -> bool:
     return choice == "required"
 
 
-def _schema(response_format: dict[str, object] | None) -> dict[str, object] | None:
-    inner = (response_format or {}).get("json_schema")
+def _schema(wanted: dict[str, object] | None, member: str) -> dict[str, object] | None:
+    inner = (wanted or {}).get(member)
     schema = inner.get("schema") if isinstance(inner, dict) else None
     return schema if isinstance(schema, dict) else None
 
@@ -173,13 +231,13 @@ def _text(content: object) -> str:
     """The last text that a person wrote; clients put reminders of their own before it."""
     if isinstance(content, str):
         return content
-    texts = [str(block["text"]) for block in _blocks(content) if block.get("type") == "text"]
+    texts = [str(block["text"]) for block in _blocks(content) if block.get("type") in _TEXTS]
     return next((text for text in reversed(texts) if not text.startswith("<system-reminder>")), "")
 
 
-def _tokens(asked: _ChatRequest | _MessagesRequest) -> int:
+def _tokens(said: object, tools: object) -> int:
     """About four bytes each, whichever form of answer was asked for."""
-    return len(msgspec.json.encode((asked.messages, asked.tools))) // 4
+    return len(msgspec.json.encode((said, tools))) // 4
 
 
 def _models(request: Request) -> dict[str, object]:
