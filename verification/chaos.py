@@ -20,12 +20,12 @@ from pathlib import Path
 
 import anthropic
 import msgspec
-from tests.running import RunningProxy, running_proxy
 
 from llm_to_anthropic.scripted import ScriptedUpstream
 from llm_to_anthropic.scripted.behaviours import LINE, PROTOCOLS, Behaviours
 from llm_to_anthropic.settings import Timeouts
 from llm_to_anthropic.translators.registry import TRANSLATORS
+from tests.running import RunningProxy, running_proxy
 from verification import toxics
 from verification.fault_proxy import FaultProxy
 from verification.judge import Verdict, by_the_sdk, on_the_wire

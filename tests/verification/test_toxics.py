@@ -7,12 +7,12 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
-from verification.fault_proxy import FaultProxy
-from verification.toxics import Toxic
 
 from llm_to_anthropic.scripted import ScriptedUpstream
 from tests.upstream.raw_server import Peer, RawServer
 from verification import toxics
+from verification.fault_proxy import FaultProxy
+from verification.toxics import Toxic
 
 ANSWER = bytes(range(97, 123)) * 40
 """What the server says to every line it gets."""
