@@ -62,7 +62,10 @@ def test_byte_by_byte_gives_the_same_events(end: bytes) -> None:
 
 
 @given(
-    st.lists(st.sampled_from([b"data: x", b"data", b": c", b"\n", b"\r", b"\r\n", b"a", b"\xff", b""]), max_size=30),
+    st.lists(
+        st.sampled_from([b"data: x", b"data", b": c", b"\n", b"\r", b"\r\n", b"a", b"\xff", b"\xef\xbb\xbf", b""]),
+        max_size=30,
+    ),
     st.data(),
 )
 def test_arbitrary_bytes_do_not_depend_on_slices(pieces: list[bytes], data: st.DataObject) -> None:

@@ -106,8 +106,9 @@ def _events(data: bytes) -> list[bytes]:
 
 def _data_of(event: bytes) -> bytes:
     lines = []
-    for line in event.removeprefix(_BOM).split(b"\n"):
-        field, _, value = line.partition(b":")
+    for line in event.split(b"\n"):
+        # It may stand at the beginning alone; looked for in each line, it is found wherever the stream was cut.
+        field, _, value = line.removeprefix(_BOM).partition(b":")
         if field == b"data":
             lines.append(value.removeprefix(b" "))
     return b"\n".join(lines)
