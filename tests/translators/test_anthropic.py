@@ -96,8 +96,11 @@ def test_usage_of_a_stream_is_added_up_from_start_and_delta() -> None:
     assert reader.stop_reason == "end_turn"
 
 
-def test_usage_reading_survives_anything() -> None:
-    """An answer that is no JSON leaves the record empty and raises nothing."""
+@pytest.mark.parametrize(
+    "data", [b"<html>", b'{"type":"\xff"}', b'{"usage":' + b"[" * 100_000], ids=["html", "ff", "deep"]
+)
+def test_usage_reading_survives_anything(data: bytes) -> None:
+    """An answer that is no JSON, no text or has no bottom leaves the record empty and raises nothing."""
     reader = UsageReader()
-    reader.read(b"<html>")
+    reader.read(data)
     assert reader.usage is None

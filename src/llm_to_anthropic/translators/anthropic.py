@@ -16,6 +16,7 @@ from msgspec import Raw
 
 from llm_to_anthropic.exchange import Usage
 from llm_to_anthropic.translators.carrier import is_carrier
+from llm_to_anthropic.translators.request import check_utf8
 
 _MODEL = re.compile(rb'"model"\s*:\s*("(?:[^"\\]|\\.)*")')
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]')
@@ -61,8 +62,9 @@ def for_vertex(body: bytes) -> bytes:
     """The same JSON object as Vertex AI takes it: without `model`, which its path names, and with `anthropic_version`.
 
     The one member stands in the other's place, so that every other byte is kept; where that cannot be
-    (a body that names a version already, or its model twice), the members keep their bytes.
+    (a body that names a version already, or its model twice), the members keep their bytes. Raises ClientError.
     """
+    check_utf8(body)
     match = _MODEL.search(body)
     if match is not None:
         edited = body[: match.start()] + _VERTEX_MEMBER + body[match.end() :]
@@ -73,7 +75,11 @@ def for_vertex(body: bytes) -> bytes:
 
 
 def for_vertex_counting(body: bytes) -> bytes:
-    """The same JSON object as Vertex AI's token counting takes it: with `model` and with `anthropic_version`."""
+    """The same JSON object as Vertex AI's token counting takes it: with `model` and with `anthropic_version`.
+
+    Raises ClientError.
+    """
+    check_utf8(body)
     return _with_version(body, drop_model=False)
 
 
@@ -115,10 +121,11 @@ def drop_carriers(body: bytes) -> bytes:
     """The same request without thinking blocks made by this proxy.
 
     An assistant message left empty goes too, and its neighbours of the same role become one message.
-    Members that are not touched keep their bytes.
+    Members that are not touched keep their bytes. Raises ClientError.
     """
     if _CARRIER_MARK not in body:
         return body
+    check_utf8(body)
     request = msgspec.json.decode(body, type=dict[str, Raw])
     try:
         messages = msgspec.json.decode(request["messages"], type=list[Raw])
@@ -239,7 +246,7 @@ class UsageReader:
         """A whole message or the data of one event; what it does not understand it leaves alone."""
         try:
             told = _TOLD.decode(data)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
             return
         message = told.message or told
         if message.usage is not None:

@@ -123,11 +123,7 @@ def check_text(body: bytes) -> None:
 
     msgspec checks this only for what it decodes, not for raw parts, which travel on as they came.
     """
-    if not body.isascii():
-        try:
-            body.decode()
-        except UnicodeDecodeError as error:
-            raise ClientError(f"The request body is not valid UTF-8 (byte {error.start}).") from error
+    check_utf8(body)
     if b"\\u" not in body or (b"\\ud" not in body and b"\\uD" not in body):
         return
     match = _SOUND.match(body)
@@ -135,6 +131,16 @@ def check_text(body: bytes) -> None:
     if end < len(body):
         shown = body[end : end + 6].decode("ascii", "replace")
         raise ClientError(f"The request body holds half of a surrogate pair ({shown}, byte {end}): it is no character.")
+
+
+def check_utf8(body: bytes) -> None:
+    """Raises ClientError unless the body is UTF-8 throughout."""
+    if body.isascii():
+        return
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        raise ClientError(f"The request body is not valid UTF-8 (byte {error.start}).") from error
 
 
 def dotted(path: str) -> str:
