@@ -170,7 +170,7 @@ async def test_other_paths_go_to_anthropic_beside_it(
 async def test_googles_errors_keep_status_and_words(gateway: Gateway, script: Script, wrapped: bool) -> None:
     """An error in Google's form becomes Anthropic's envelope, with Google's words alone."""
     error = {"error": {"code": 429, "message": "Quota exceeded for claude-x", "status": "RESOURCE_EXHAUSTED"}}
-    script.push(whole([error] if wrapped else error, status=429))
+    script.push(*[whole([error] if wrapped else error, status=429)] * 3)
     reply = MemoryReply()
     await gateway.messages(call({"model": "claude-x", "max_tokens": 9, "messages": [], "stream": wrapped}), reply)
     assert reply.status == 429
