@@ -5,14 +5,17 @@ PYTHON ?= python3
 SHARED ?= ../shared
 VENV := .venv
 BIN := $(VENV)/bin
+FUZZ := $(VENV)/fuzz
 HARNESS := $(VENV)/harness
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 UV := $(or $(wildcard $(BIN)/uv),uv)
 LOCK := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-header --quiet
 BUILD_REQUIRES := import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")
+# The newest has no wheel for the oldest Python that we support.
+FUZZ_REQUIRES := atheris==3.0.*
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test cover lint types format build image docs check lock chaos clean conformance replay clients bench
+.PHONY: help demo test cover lint types format build image docs check lock chaos fuzz clean conformance replay clients bench
 
 help:
 	@echo "make demo         see it work, without any key (ONCE=1: exit afterwards)"
@@ -25,6 +28,7 @@ help:
 	@echo "make image        run the image's steps without a container: build, seal, start, probe, stop"
 	@echo "make docs         write the tables of losses into docs/translation.md"
 	@echo "make chaos        the real proxy behind a network that misbehaves (ARGS=--smoke: in seconds)"
+	@echo "make fuzz         coverage-guided fuzzing, by default 30 s a target (SECONDS=60 ARGS='sse request')"
 	@echo "make lock         compile requirements/ anew (needs uv)"
 	@echo "make conformance replay clients bench   measure against ../shared, where it is there (VIA=responses: clients by that API)"
 
@@ -67,6 +71,10 @@ docs: $(VENV)/.dev
 chaos: $(VENV)/.dev
 	$(BIN)/python -m verification.chaos $(ARGS)
 
+fuzz: $(FUZZ)/.ready
+	PYTHONPATH=src:.:$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
+		$(FUZZ)/bin/python -m verification.fuzz.run --seconds $(or $(SECONDS),30) $(ARGS)
+
 check:
 	./.ci/run
 
@@ -75,6 +83,7 @@ lock:
 	$(LOCK) $(ARGS) pyproject.toml --extra vertex -o requirements/vertex.txt
 	$(LOCK) $(ARGS) pyproject.toml --extra dev -o requirements/dev.txt
 	$(PYTHON) -c '$(BUILD_REQUIRES)' | $(LOCK) $(ARGS) - -o requirements/build.txt
+	echo '$(FUZZ_REQUIRES)' | $(LOCK) $(ARGS) - -o requirements/fuzz.txt
 
 clean:
 	rm -rf $(VENV) dist .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
@@ -88,6 +97,12 @@ $(VENV)/.core: requirements/core.txt
 $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(VENV)/.core
 	$(PIP) install --require-hashes -r requirements/dev.txt
 	$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+# It sees the packages of the development environment, and only adds the fuzzer, which is large.
+$(FUZZ)/.ready: requirements/fuzz.txt $(VENV)/.dev
+	$(BIN)/python -m venv $(FUZZ)
+	$(FUZZ)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --only-binary :all: -r $<
 	@touch $@
 
 ifneq ($(wildcard $(SHARED)/conformance/run.py),)

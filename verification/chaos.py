@@ -201,7 +201,12 @@ class Chaos:
 
 def write_configuration(folder: Path, urls: Mapping[str, str]) -> Path:
     """The proxy's TOML file: one provider for each pair of toxic and protocol."""
-    lines = ["[timeouts]", *(f"{name} = {value}" for name, value in msgspec.structs.asdict(TIMEOUTS).items())]
+    lines = [
+        "[retries]",
+        "max_retries = 1",
+        "[timeouts]",
+        *(f"{name} = {value}" for name, value in msgspec.structs.asdict(TIMEOUTS).items()),
+    ]
     for name, url in urls.items():
         protocol = next(one for one in PROTOCOLS if name.startswith(one.replace("_", "-")))
         lines += [f"[providers.{name}]", f'protocol = "{protocol}"', f'base_url = "{url}"', 'api_key = "env:TEST_KEY"']

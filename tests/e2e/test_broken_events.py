@@ -13,7 +13,7 @@ from llm_to_anthropic.http.server import running
 from llm_to_anthropic.providers.provider import Credential, Protocol, Provider, Secret
 from llm_to_anthropic.scripted import Line, ScriptedUpstream, ToolCall
 from llm_to_anthropic.scripted.behaviours import PROTOCOLS, Behaviours
-from llm_to_anthropic.settings import Settings
+from llm_to_anthropic.settings import Retries, Settings
 from llm_to_anthropic.translators.registry import TRANSLATORS
 from verification.judge import Verdict, by_the_sdk
 
@@ -53,7 +53,7 @@ async def client(line: Line) -> AsyncIterator[anthropic.AsyncAnthropic]:
             name: Provider(name=name, protocol=name, base_url=upstream.url + BASE_PATHS[name], credential=key)
             for name in SPOKEN
         }
-        settings = Settings(host="127.0.0.1", port=0, providers=providers, aliases={})
+        settings = Settings(host="127.0.0.1", port=0, providers=providers, aliases={}, retries=Retries(max_retries=0))
         async with (
             running(settings) as url,
             anthropic.AsyncAnthropic(base_url=url, api_key="client-key", max_retries=0) as sdk,
