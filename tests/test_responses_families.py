@@ -76,6 +76,15 @@ def test_openais_models_reason_behind_any_server() -> None:
     assert quirks.hosted == ()
 
 
+def test_a_gateway_to_openai_runs_openais_tools() -> None:
+    """OpenAI's models at an unknown server bring its tools and counts along, but none of its account's fields."""
+    quirks = responses_quirks_for(a_provider("http://gateway.test/v1"), "openai/gpt-5.1")
+    assert quirks.hosted == ResponsesQuirks().hosted
+    assert (quirks.count_tokens, quirks.file_urls, quirks.max_tools) == (True, True, 128)
+    assert (quirks.safety_identifier, quirks.prompt_cache_key, quirks.obfuscation) == (False, False, False)
+    assert responses_quirks_for(a_provider("http://gateway.test/v1"), "openai/gpt-oss-20b").hosted == ()
+
+
 def test_configured_quirks_win() -> None:
     """What the configuration says of a quirk stands above every table."""
     assert responses_quirks_for(a_provider(efforts=("low",)), "gpt-5").efforts == ("low",)

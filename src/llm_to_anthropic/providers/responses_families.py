@@ -29,6 +29,20 @@ FAMILIES: tuple[Rule, ...] = (
     ("grok-[4-9]*", {"encrypted_content": True}),
 )
 
+_GATEWAY: Overrides = {
+    "hosted": ("web_search", "code_interpreter", "mcp"),
+    "file_urls": True,
+    "max_tools": 128,
+    "count_tokens": True,
+}
+BEHIND_GATEWAYS: tuple[Rule, ...] = (
+    ("gpt-[3-9]*", _GATEWAY),
+    ("chatgpt-*", _GATEWAY),
+    ("o[1-9]*", _GATEWAY),
+    ("codex-*", _GATEWAY),
+)
+"""OpenAI's models at a server that we do not know: it passes them on to OpenAI, whose tools they bring along."""
+
 
 def responses_quirks_for(provider: Provider, model: str) -> ResponsesQuirks:
     """The deviations that hold for a model at a provider: its server's, its family's, and the configured above all.
@@ -38,6 +52,8 @@ def responses_quirks_for(provider: Provider, model: str) -> ResponsesQuirks:
     preset = preset_of(provider)
     own = preset.responses if preset is not None else None
     merged = dict(COMPATIBLE_RESPONSES if own is None else own)
+    if preset is None:
+        merged.update(overrides_for(model, BEHIND_GATEWAYS))
     everywhere = overrides_for(model)
     merged.update({field: everywhere[field] for field in _OF_EVERY_API if field in everywhere})
     merged.update(overrides_for(model, FAMILIES))
