@@ -8,8 +8,21 @@ import msgspec
 import pytest
 
 from llm_to_anthropic.providers.quirks import ResponsesQuirks
+from llm_to_anthropic.translators.openai_responses import OpenAIResponsesTranslator
 from llm_to_anthropic.translators.openai_responses_healing import is_about_reasoning, lesson
-from tests.translators.responses_requests import MODEL, Json, encoding, lost, target, upstream
+from llm_to_anthropic.translators.translator import Learned
+from tests.translators.chat_requests import assistant, call, result, text, user
+from tests.translators.responses_requests import (
+    MODEL,
+    Json,
+    a_client,
+    carried,
+    encoding,
+    lost,
+    reasoning_item,
+    target,
+    upstream,
+)
 
 QUIRKS = target().responses
 
@@ -139,3 +152,49 @@ def test_what_is_the_proxys_own_is_left_out_in_silence() -> None:
     learned: Json = {"prompt_cache_key": False, "obfuscation": False, "store": False, "truncation": False}
     assert lost(encoding({}, MODEL, **learned)) == []
     assert upstream({}, MODEL, **learned).keys() == {"model", "input", "max_output_tokens", "include", "stream"}
+
+
+def translator(messages: Json, learned: Learned) -> OpenAIResponsesTranslator:
+    made = OpenAIResponsesTranslator(a_client({"messages": messages}), target(), learned)
+    made.encode()
+    return made
+
+
+def heal(made: OpenAIResponsesTranslator, body: bytes, status: int) -> bool:
+    return made.heal(made.decode_error(status, {}, body), body)
+
+
+REPLAYED = [
+    user(text("?")),
+    assistant(carried(reasoning_item()), call("t1")),
+    user(result("t1")),
+]
+GONE = refusal("Item with id 'rs_1' not found. Items are not persisted when `store` is set to false.", "input", "")
+
+
+@pytest.mark.parametrize("status", [400, 404])
+def test_refused_reasoning_is_left_out_of_this_request_alone(status: int) -> None:
+    """The same request is sent once more without it; nothing is learned for others, and a second refusal stands."""
+    learned = Learned()
+    assert heal(translator(REPLAYED, learned), GONE, status)
+    again = OpenAIResponsesTranslator(a_client({"messages": REPLAYED}), target(), learned)
+    assert b"rs_1" not in again.encode().body
+    assert learned.quirks == {}
+    assert not heal(again, GONE, status)
+    assert b"rs_1" in translator(REPLAYED, learned).encode().body
+
+
+def test_a_summary_that_the_account_may_not_have_is_not_asked_for_again() -> None:
+    """OpenAI refuses it with a 403 until an organisation is verified."""
+    learned = Learned()
+    body = refusal("Your organization must be verified to generate reasoning summaries.", "reasoning.summary", "")
+    assert heal(translator([user(text("?"))], learned), body, 403)
+    assert learned.quirks == {"summaries": False}
+
+
+@pytest.mark.parametrize("status", [401, 429, 500])
+def test_no_other_status_teaches(status: int) -> None:
+    """A wrong key, a rate limit and a failure say nothing of the request, whatever words they come with."""
+    learned = Learned()
+    assert not heal(translator([user(text("?"))], learned), unsupported("truncation"), status)
+    assert learned.quirks == {}

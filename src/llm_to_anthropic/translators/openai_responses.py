@@ -24,7 +24,7 @@ from llm_to_anthropic.translators.openai_responses_loose import UNREADABLE, deco
 from llm_to_anthropic.translators.openai_responses_output import AnswerOptions
 from llm_to_anthropic.translators.openai_responses_request import encode_count, encode_known, encode_responses
 from llm_to_anthropic.translators.rate_limits import rate_limit_headers
-from llm_to_anthropic.translators.request import decode_request
+from llm_to_anthropic.translators.request import decode_fields
 from llm_to_anthropic.translators.translator import ClientRequest, Learned, UpstreamRequest
 from llm_to_anthropic.translators.upstream_errors import ErrorContext, is_error
 from llm_to_anthropic.wire.openai_responses_answer import Delta, InputTokens, Response
@@ -33,6 +33,9 @@ PATH = "/responses"
 COUNT_PATH = f"{PATH}/input_tokens"
 
 _HEADERS = ((b"content-type", b"application/json"), (b"accept", b"text/event-stream, application/json"))
+_TEACHING = frozenset({400, 403, 404})
+"""Of our statuses: 403 what an account may not use, as summaries; 404 an item of the history that is not kept there."""
+_SHRINKING = frozenset({"efforts", "hosted"})
 _DELTA = msgspec.json.Decoder(Delta)
 
 
@@ -56,7 +59,7 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
         target = self._quirky_target()
         encoding = None if self._unsigned else encode_known(self._request, target, self._learned)
         if encoding is None:
-            request = decode_request(self._request.body)
+            request = decode_fields(self._request.body)
             encoding = encode_responses(request, self._request, target, unsigned=self._unsigned)
         self._encoding = encoding
         self.losses = list(encoding.losses)
@@ -73,7 +76,7 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
         target = self._quirky_target()
         if not target.responses.count_tokens:
             return None
-        request = decode_request(self._request.body, counting=True)
+        request = decode_fields(self._request.body, counting=True)
         body = encode_count(request, self._request, target)
         return UpstreamRequest(path=COUNT_PATH, headers=_HEADERS, body=body)
 
@@ -93,8 +96,8 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
         return rate_limit_headers(headers, self._now())
 
     def heal(self, error: ApiError, body: bytes) -> bool:
-        """Learns from an upstream's 400 or 422 what to leave out; True if one retry makes sense."""
-        if error.status != 400:
+        """Learns from an upstream's refusal what to leave out; True if one retry makes sense."""
+        if error.status not in _TEACHING:
             return False
         if self._encoding.replayed and is_about_reasoning(body):
             # The fault of one history, not of the model: nothing that other requests have to know.
@@ -105,8 +108,8 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
         if found is None:
             return False
         field, value = found
-        # What was learned once and did not help is not tried again; levels of effort only ever become fewer.
-        if field in self._learned.quirks and field != "efforts":
+        # What was learned once and did not help is not tried again; efforts and hosted tools only ever become fewer.
+        if field in self._learned.quirks and field not in _SHRINKING:
             return False
         self._learned.quirks[field] = value
         return True
