@@ -8,9 +8,9 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import Raw
 
 from llm_to_anthropic.errors import ClientError
+from llm_to_anthropic.translators.conversation import KEPT_BACK
 from llm_to_anthropic.translators.memory import Memory, cut_out
 from llm_to_anthropic.translators.openai_chat_request import ChatEncoding, encode_chat, encode_known
 from llm_to_anthropic.translators.request import decode_request
@@ -52,6 +52,51 @@ def test_a_conversation_that_grows_is_rendered_once() -> None:
     assert len(learned.frames.keys()) == 1
 
 
+def test_beginning_of_a_conversation_is_not_read_again() -> None:
+    """A turn that repeats a long conversation is known by its beginning, and only what follows is looked up."""
+    learned = Learned()
+    turns: list[Json] = []
+    for number in range(8):
+        turns += [{"role": "user", "content": f"ask {number}"}, {"role": "assistant", "content": f"say {number}"}]
+    encode([*turns, {"role": "user", "content": "on"}], learned)
+    ((scope, start),) = learned.conversations.keys()
+    known = learned.conversations.get(scope, start)
+    assert known is not None
+    assert known.count == len(turns) + 1 - KEPT_BACK
+    learned.messages = Memory()
+    assert encode([*turns, {"role": "user", "content": "else"}], learned) == encode(
+        [*turns, {"role": "user", "content": "else"}], None
+    )
+    assert len(learned.messages.keys()) == KEPT_BACK
+
+
+@pytest.mark.parametrize("change", range(9))
+def test_changed_beginning_is_read_anew(change: int) -> None:
+    """Whatever changes in what was sent before, the upstream is sent the conversation as it is now."""
+    learned = Learned()
+    turns: list[Json] = [{"role": ("user", "assistant")[number % 2], "content": "same"} for number in range(9)]
+    encode(turns, learned)
+    turns[change] = turns[change] | {"content": "changed"}
+    assert encode(turns, learned) == encode(turns, None)
+    assert encode(turns[: change // 2 * 2 + 1], learned) == encode(turns[: change // 2 * 2 + 1], None)
+
+
+def test_call_that_was_answered_in_the_beginning_cannot_come_again() -> None:
+    """An id that a remembered beginning used is noticed when a later message uses it again."""
+    learned = Learned()
+    round_trip: list[Json] = [
+        {"role": "user", "content": "go"},
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "toolu_1", "name": "read", "input": {}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "ok"}]},
+        {"role": "assistant", "content": "done"},
+    ]
+    turns = [*round_trip, *[{"role": ("user", "assistant")[n % 2], "content": "on"} for n in range(5)]]
+    encode(turns, learned)
+    assert learned.conversations.keys()
+    again = [*turns[:8], *round_trip[:3]]
+    assert encode(again, learned) == encode(again, None)
+
+
 def test_targets_do_not_share_what_they_remember() -> None:
     """A message rendered for one target is rendered anew for another, whose quirks differ."""
     memory: Memory[str] = Memory()
@@ -89,5 +134,5 @@ def test_part_is_cut_out_of_its_own_place(before: bytes) -> None:
         before,
         messages,
     )
-    outside = cut_out(body, Raw(messages))
+    outside = cut_out(body, messages)
     assert outside == b"%d:%b" % (body.index(messages), body.replace(messages, b""))

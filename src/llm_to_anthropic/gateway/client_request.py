@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import msgspec
+from msgspec import Raw
 
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.gateway.call import Call
 from llm_to_anthropic.providers.provider import Route
 from llm_to_anthropic.translators.request import decode_request
 from llm_to_anthropic.translators.translator import ClientRequest
-from llm_to_anthropic.wire.anthropic import Envelope
+from llm_to_anthropic.wire.anthropic import NO_RAW, Envelope
 
 API_VERSIONS = ("2023-06-01", "2026-10-21")
 """Dates of `anthropic-version` that exist; hand-written requests without one mean the first."""
@@ -29,10 +30,11 @@ def decode_envelope(body: bytes) -> Envelope:
     return envelope
 
 
-def client_request(call: Call, route: Route, *, stream: bool) -> ClientRequest:
-    """A call as its translator sees it."""
+def client_request(call: Call, route: Route, *, stream: bool, messages: Raw = NO_RAW) -> ClientRequest:
+    """A call as its translator sees it; `messages` as its envelope found them."""
     return ClientRequest(
         body=call.body,
+        messages=messages,
         model=route.requested,
         stream=stream,
         request_id=call.request_id,

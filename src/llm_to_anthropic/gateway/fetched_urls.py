@@ -14,6 +14,7 @@ from llm_to_anthropic.translators.registry import make_translator
 from llm_to_anthropic.translators.request import dotted
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
 from llm_to_anthropic.upstream import Fetched, Fetcher, NotFetched
+from llm_to_anthropic.wire.anthropic import NO_RAW
 
 MAX_URLS = 20
 """In one request: each may take its ten seconds."""
@@ -30,7 +31,7 @@ async def with_fetched(request: ClientRequest, target: Target, fetcher: Fetcher)
             raise ClientError(f"{dotted(refusal.path)}.source.url: more than {MAX_URLS} URLs are not fetched at once")
         fetched += 1
         file = await _fetch(refusal, fetcher)
-        request = msgspec.structs.replace(request, body=_put(request.body, refusal.url, file))
+        request = msgspec.structs.replace(request, body=_put(request.body, refusal.url, file), messages=NO_RAW)
     return request
 
 

@@ -29,6 +29,7 @@ from llm_to_anthropic.providers.timeouts import Begins
 from llm_to_anthropic.routing import ModelEntry, Router
 from llm_to_anthropic.settings import Settings
 from llm_to_anthropic.translators.api_choice import fitting_target
+from llm_to_anthropic.translators.conversation import Conversation
 from llm_to_anthropic.translators.memory import Memory, Remembered
 from llm_to_anthropic.translators.registry import make_translator
 from llm_to_anthropic.translators.translator import ClientRequest, Learned, Translator, UpstreamRequest
@@ -74,6 +75,7 @@ class Gateway:
         self._note = note
         self._passthrough = Passthrough(settings, self._sender)
         self._messages_memory: Memory[Remembered] = Memory()
+        self._conversations_memory: Memory[Conversation] = Memory()
         self._frames_memory: Memory[object] = Memory()
         self._learned: dict[tuple[str, str, str], Learned] = {}
         self._running: set[asyncio.Task[None]] = set()
@@ -150,7 +152,7 @@ class Gateway:
         def attempt(work: Work, lane: Lane) -> Awaitable[None]:
             if lane.target.protocol == "anthropic":
                 return self._passthrough.messages(work, lane)
-            request = client_request(work.call, route, stream=progress.stream)
+            request = client_request(work.call, route, stream=progress.stream, messages=envelope.messages)
             target = progress.target = fitting_target(lane.target, request.body)
             return self._translated(work, request, target, lane.key)
 
@@ -285,7 +287,11 @@ class Gateway:
         if learned is None:
             if len(self._learned) >= MAX_LEARNED:
                 self._learned.clear()
-            learned = self._learned[key] = Learned(messages=self._messages_memory, frames=self._frames_memory)
+            learned = self._learned[key] = Learned(
+                messages=self._messages_memory,
+                conversations=self._conversations_memory,
+                frames=self._frames_memory,
+            )
         return learned
 
 

@@ -13,15 +13,15 @@ import msgspec
 from msgspec import Raw
 
 from llm_to_anthropic.errors import ClientError
+from llm_to_anthropic.translators.conversation import KEPT_BACK, NOTHING_YET, Conversation, beginning_of
 from llm_to_anthropic.translators.history import TurnReader, drop_empty
 from llm_to_anthropic.translators.losses import LossReport
-from llm_to_anthropic.translators.memory import UNFIT, Memory, Remembered, cut_out, fit_together
+from llm_to_anthropic.translators.memory import UNFIT, Remembered, cut_out
 from llm_to_anthropic.translators.pairing import Pairing, Placed, Turn
 from llm_to_anthropic.translators.request import check_text, decode_message
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
 from llm_to_anthropic.wire.anthropic import ToolReferenceBlock, ToolResultBlock, ToolUseBlock
 
-_NOTHING: frozenset[str] = frozenset()
 _RAW_LIST = msgspec.json.Decoder(list[Raw])
 
 
@@ -66,15 +66,6 @@ class TurnRenderer(Protocol):
         ...
 
 
-class KnownMessages(msgspec.Struct, frozen=True, kw_only=True):
-    """The messages of a request, rendered; none depends on its place."""
-
-    rendered: bytes
-    used_tools: frozenset[str]
-    media_bytes: int
-    replayed: bool
-
-
 class Frame(msgspec.Struct, Generic[Encoding], frozen=True):
     """All of an encoding but its messages: what stands before and after them."""
 
@@ -106,19 +97,18 @@ def fill_frame(
     `scope` tells apart what is rendered differently: protocol, target, and what was learned of it. `new_frame` makes
     the frame of a conversation that uses the tools of these names. Raises ClientError (400) as it does.
     """
-    body = client.body
-    check_text(body)
     try:
-        part = _CONVERSATION.decode(body).messages
-        messages = _RAW_LIST.decode(part)
+        messages = bytes(client.messages or _CONVERSATION.decode(client.body).messages)
     except (msgspec.DecodeError, RecursionError):
+        check_text(client.body)
         return None
+    outside = cut_out(client.body, messages)
+    _check_part(outside, client)
     scope = (client.api_version, scope)
-    known = render_known(messages, learned.messages, scope, client, new_renderer)
+    known = _Reading(learned, scope, client, new_renderer).read(messages)
     if known is None:
         return None
     frame_scope = (scope, client.session_id, client.strict, client.stream, known.used_tools)
-    outside = cut_out(body, part)
     found = learned.frames.get(frame_scope, outside)
     frame: Frame[Encoding]
     if isinstance(found, Frame):
@@ -126,62 +116,78 @@ def fill_frame(
     else:
         frame = new_frame(known.used_tools)
         learned.frames.put(frame_scope, outside, frame, len(frame.head) + len(frame.tail))
-    whole = b"".join((frame.head, known.rendered, frame.tail))
+    whole = b"".join((frame.head, b",".join(known.rendered), frame.tail))
     return Filled(whole, max(len(whole) - known.media_bytes, 0), known.replayed, frame.encoding)
 
 
-def render_known(
-    messages: list[Raw],
-    memory: Memory[Remembered],
-    scope: Hashable,
-    client: ClientRequest,
-    new_renderer: Callable[[LossReport], TurnRenderer],
-) -> KnownMessages | None:
-    """All messages rendered, or None where the general way has to see the request."""
-    if not messages:
-        return None
-    known: list[Remembered] = []
-    rendered: list[bytes] = []
-    used_tools = _NOTHING
-    media_bytes = 0
-    for index, raw in enumerate(messages):
-        data = bytes(raw)
-        found = memory.get(scope, data)
-        if found is None:
-            found = _render_alone(raw, index, client, new_renderer)
-            memory.put(scope, data, found, len(found.rendered))
-        if not found.fit:
+class _Reading:
+    """One request's messages, as far as they are known and beyond."""
+
+    def __init__(
+        self,
+        learned: Learned,
+        scope: Hashable,
+        client: ClientRequest,
+        new_renderer: Callable[[LossReport], TurnRenderer],
+    ) -> None:
+        self._learned = learned
+        self._scope = scope
+        self._client = client
+        self._new_renderer = new_renderer
+
+    def read(self, part: bytes) -> Conversation | None:
+        """All messages of the part rendered, or None where the general way has to see the request."""
+        conversations, session = self._learned.conversations, (self._scope, self._client.session_id)
+        start = conversations.get(session, beginning_of(part)) or NOTHING_YET
+        rest = start.rest_of(part)
+        if rest is None:
+            start, rest = NOTHING_YET, part
+        _check_part(rest, self._client)
+        try:
+            messages = _RAW_LIST.decode(rest)
+        except (msgspec.DecodeError, RecursionError):
             return None
-        known.append(found)
-        if found.rendered:
-            rendered.append(found.rendered)
-        if found.used_tools:
-            used_tools |= found.used_tools
-        media_bytes += found.media_bytes
-    if not rendered or not fit_together(known):
-        return None
-    return KnownMessages(
-        rendered=b",".join(rendered),
-        used_tools=used_tools,
-        media_bytes=media_bytes,
-        replayed=any(each.replayed for each in known),
-    )
+        known = kept = start
+        for number, raw in enumerate(messages):
+            if number == len(messages) - KEPT_BACK:
+                kept = known
+            grown = known.followed_by(self._message(raw, start.count + number))
+            if grown is None:
+                return None
+            known = grown
+        if kept.count > start.count:
+            conversations.replace(session, beginning_of(part), *kept.ending_before(part, messages[-KEPT_BACK:]))
+        return known if known.complete else None
+
+    def _message(self, raw: Raw, index: int) -> Remembered:
+        data = bytes(raw)
+        found = self._learned.messages.get(self._scope, data)
+        if found is None:
+            found = self._render_alone(raw, index)
+            self._learned.messages.put(self._scope, data, found, len(found.rendered))
+        return found
+
+    def _render_alone(self, raw: Raw, index: int) -> Remembered:
+        losses = LossReport(strict=False)
+        content = self._new_renderer(losses)
+        try:
+            reader = TurnReader(losses, model=self._client.model, api_version=self._client.api_version)
+            turn = reader.read(index, decode_message(raw, index))
+            drop_empty(turn, losses, silently=False)
+            if reader.compacted or reader.changes or reader.effort:
+                return UNFIT
+            return _render_turn(turn, content, losses, reader.searched)
+        except ClientError:
+            return UNFIT  # the general way says what is wrong, and where
 
 
-def _render_alone(
-    raw: Raw, index: int, client: ClientRequest, new_renderer: Callable[[LossReport], TurnRenderer]
-) -> Remembered:
-    losses = LossReport(strict=False)
-    content = new_renderer(losses)
+def _check_part(part: bytes, client: ClientRequest) -> None:
+    """Raises ClientError unless the part is sound text; what is remembered was checked when it was new."""
     try:
-        reader = TurnReader(losses, model=client.model, api_version=client.api_version)
-        turn = reader.read(index, decode_message(raw, index))
-        drop_empty(turn, losses, silently=False)
-        if reader.compacted or reader.changes or reader.effort:
-            return UNFIT
-        return _render_turn(turn, content, losses, reader.searched)
+        check_text(part)
     except ClientError:
-        return UNFIT  # the general way says what is wrong, and where
+        check_text(client.body)  # which tells the place in the whole
+        raise
 
 
 def _render_turn(turn: Turn, content: TurnRenderer, losses: LossReport, searched: set[str]) -> Remembered:

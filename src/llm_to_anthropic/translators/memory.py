@@ -8,11 +8,10 @@ Bounded in bytes; what was used last stays longest.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from typing import Generic, Literal, TypeVar
 
 import msgspec
-from msgspec import Raw
 
 MAX_BYTES = 24 * 1024 * 1024
 MAX_ENTRY_BYTES = 1024 * 1024
@@ -70,10 +69,17 @@ class Memory(Generic[Value]):
 
     def put(self, scope: Hashable, data: bytes, value: Value, size: int) -> None:
         """Remembers a value of `size` bytes, and forgets the least used ones where there is no room."""
+        if (scope, data) not in self._entries:
+            self.replace(scope, data, value, size)
+
+    def replace(self, scope: Hashable, data: bytes, value: Value, size: int) -> None:
+        """The same, in place of what was remembered of these bytes."""
         size += len(data) + ENTRY_BYTES
         key = (scope, data)
-        if size > MAX_ENTRY_BYTES or key in self._entries:
+        if size > MAX_ENTRY_BYTES:
             return
+        if (former := self._entries.pop(key, None)) is not None:
+            self.used_bytes -= former[1]
         self._entries[key] = (value, size)
         self.used_bytes += size
         while self.used_bytes > self._max_bytes:
@@ -81,27 +87,10 @@ class Memory(Generic[Value]):
             self.used_bytes -= freed
 
 
-def fit_together(messages: Sequence[Remembered]) -> bool:
-    """Whether these messages follow each other so that none has to be mended or moved.
-
-    Each call is answered by the next message, all results in the order of the calls, and no id comes twice.
-    """
-    asked: tuple[str, ...] = ()
-    ids: list[str] = []
-    for message in messages:
-        if message.results != asked or (asked and message.role != "user"):
-            return False
-        asked = message.calls
-        if asked:
-            ids.extend(asked)
-    return not asked and len(ids) == len(set(ids)) and messages[-1].role != "assistant"
-
-
-def cut_out(body: bytes, part: Raw) -> bytes:
+def cut_out(body: bytes, part: bytes) -> bytes:
     """A body without one of its parts, and the place where that stood: together with the part it is the whole."""
-    data = bytes(part)
-    start = data[:_PROBE_BYTES]
+    start = part[:_PROBE_BYTES]
     place = body.find(start)
-    while not body.startswith(data, place):
+    while not body.startswith(part, place):
         place = body.find(start, place + 1)
-    return b"%d:%b%b" % (place, body[:place], body[place + len(data) :])
+    return b"%d:%b%b" % (place, body[:place], body[place + len(part) :])

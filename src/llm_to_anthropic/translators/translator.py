@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
+from msgspec import Raw
 
 from llm_to_anthropic.errors import ApiError
 from llm_to_anthropic.exchange import Loss, Usage
 from llm_to_anthropic.providers.provider import Target
+from llm_to_anthropic.translators.conversation import Conversation
 from llm_to_anthropic.translators.memory import Memory, Remembered
+from llm_to_anthropic.wire.anthropic import NO_RAW
 
 
 class UpstreamRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +29,8 @@ class ClientRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A client's `POST /v1/messages` as a translator sees it."""
 
     body: bytes
+    messages: Raw = NO_RAW
+    """Those of the body, where they were found in it already."""
     model: str
     """The model name that the client sent."""
     stream: bool
@@ -50,6 +55,8 @@ class Learned(msgspec.Struct):
     """Ids of requests that are sent once more, without the signatures in their history that the upstream refused."""
     messages: Memory[Remembered] = msgspec.field(default_factory=Memory)
     """Messages rendered before, of all targets."""
+    conversations: Memory[Conversation] = msgspec.field(default_factory=Memory)
+    """Conversations as far as they were rendered before."""
     frames: Memory[object] = msgspec.field(default_factory=Memory)
     """What surrounded them; each translator knows its own kind."""
 

@@ -242,6 +242,8 @@ class Envelope(msgspec.Struct):
 
     model: str
     stream: bool | None = None
+    messages: Raw = NO_RAW
+    """Found in the same pass; a second one costs as much as the first."""
 
 
 class CacheCreation(msgspec.Struct):
