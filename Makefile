@@ -15,7 +15,7 @@ BUILD_REQUIRES := import tomllib; print(*tomllib.load(open("pyproject.toml", "rb
 FUZZ_REQUIRES := atheris==3.0.*
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test cover lint types format build image docs check lock chaos fuzz clean conformance replay clients bench
+.PHONY: help demo test cover lint types format build image docs check lock chaos fuzz clean bench-translators conformance replay clients bench
 
 help:
 	@echo "make demo         see it work, without any key (ONCE=1: exit afterwards)"
@@ -29,6 +29,7 @@ help:
 	@echo "make docs         write the tables of losses into docs/translation.md"
 	@echo "make chaos        the real proxy behind a network that misbehaves (ARGS=--smoke: in seconds)"
 	@echo "make fuzz         coverage-guided fuzzing, by default 30 s a target (SECONDS=60 ARGS='sse request')"
+	@echo "make bench-translators   what an event of each upstream protocol costs, beside Chat Completions"
 	@echo "make lock         compile requirements/ anew (needs uv)"
 	@echo "make conformance replay clients bench   measure against ../shared, where it is there (VIA=responses: clients by that API)"
 
@@ -77,6 +78,9 @@ fuzz: $(FUZZ)/.ready
 
 check:
 	./.ci/run
+
+bench-translators: $(VENV)/.dev
+	$(BIN)/python benchmarks/translators.py $(ARGS)
 
 lock:
 	$(LOCK) $(ARGS) pyproject.toml -o requirements/core.txt
