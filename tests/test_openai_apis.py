@@ -18,7 +18,6 @@ from llm_to_anthropic.providers.provider import Credential, Provider, ProviderPr
 from llm_to_anthropic.routing import Router
 from llm_to_anthropic.settings import Settings
 from llm_to_anthropic.translators.api_choice import fitting_target
-from llm_to_anthropic.translators.registry import TRANSLATORS
 
 SHARED = (Path(__file__).resolve().parents[1] / "../shared").resolve()
 CHAT: Final = "openai_chat"
@@ -61,7 +60,6 @@ _NAME = re.compile(r"\b(?:gpt-\d(?!\.x)[\w.-]*\w|o[134](?:-[a-z][\w-]*)?|chatgpt
 
 AZURE = '[providers.azure]\npreset = "azure-openai"\napi_key = "env:AZ"\nbase_url = "https://acme.openai.azure.com/openai/v1"\n'
 LOCAL = '[providers.local]\nprotocol = "{}"\nbase_url = "http://127.0.0.1:9/v1"\n'
-responses_are_spoken = pytest.mark.skipif(RESPONSES not in TRANSLATORS, reason="no translator to Responses yet")
 
 
 def target_of(settings: Settings, provider: str, model: str) -> Target:
@@ -80,7 +78,6 @@ def expected(best: str, setting: str, *, knows_both: bool) -> str:
     return best if knows_both else CHAT
 
 
-@responses_are_spoken
 @pytest.mark.parametrize("setting", ["auto", "chat", "responses"])
 @pytest.mark.parametrize(
     ("base_url", "knows_both"),
@@ -103,7 +100,6 @@ def test_each_model_is_reached_by_the_api_that_serves_it_best(
     assert reached == {model: expected(best, setting, knows_both=knows_both) for model, best, _ in MODELS}
 
 
-@responses_are_spoken
 @pytest.mark.parametrize(("setting", "api"), [("auto", RESPONSES), ("chat", CHAT), ("responses", RESPONSES)])
 def test_setting_holds_for_azure_too(tmp_path: Path, setting: str, api: str) -> None:
     """OPENAI_API means every account that is known to have both APIs."""
@@ -124,7 +120,6 @@ def test_setting_leaves_other_vendors_alone(tmp_path: Path) -> None:
     assert target_of(settings, "groq", "openai/gpt-oss-120b").protocol == CHAT
 
 
-@responses_are_spoken
 def test_gateway_may_be_said_to_have_both(tmp_path: Path) -> None:
     """`protocol = "openai"` has a server of one's own reached as OpenAI itself is."""
     settings = load(tmp_path, LOCAL.format("openai"))
@@ -218,7 +213,6 @@ def test_recorded_models_were_answered_by_the_api_that_they_get() -> None:
     assert [(model, api) for model, api in served if served_by(model).alone and served_by(model).api != api] == []
 
 
-@responses_are_spoken
 def test_account_of_both_apis_takes_the_quirks_of_both(tmp_path: Path) -> None:
     """Overrides of either API are accepted where both are spoken, and each reaches the targets that know it."""
     quirks = "[providers.local.quirks]\ntools_need_no_reasoning = true\nsummaries = false\nmax_tools = 7\n"

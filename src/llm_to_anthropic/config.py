@@ -34,12 +34,11 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str], cwd: Path) -> 
     report = Report()
     sources = read(flags, environ, cwd, report)
     schema = validate(sources, report)
-    settings = _without_missing_protocols(_settings(schema, sources, report))
+    settings = _settings(schema, sources, report)
     _check_preferred(settings, sources, report)
     if report.problems:
         raise ConfigError(report.problems)
     _warn_of_keys(settings, report)
-    _warn_of_missing_protocols(settings, report)
     _warn_of_access(settings, report)
     return msgspec.structs.replace(settings, warnings=tuple(report.warnings))
 
@@ -94,30 +93,6 @@ def _warn_of_keys(settings: Settings, report: Report) -> None:
             f"the preferred provider {preferred.name} has no key, so haiku, sonnet, opus and fable are refused: "
             f"set {preferred.credential.variable}, or PREFERRED_PROVIDER to another."
         )
-
-
-def _warn_of_missing_protocols(settings: Settings, report: Report) -> None:
-    # The translators are no part of reading a configuration; only their names matter here.
-    from llm_to_anthropic.translators.registry import TRANSLATORS  # noqa: PLC0415
-
-    for provider in filter(usable, settings.providers.values()):
-        if provider.protocol not in {"anthropic", "openai", *TRANSLATORS}:
-            report.warn(
-                f"provider {provider.name} speaks {provider.protocol}, which this version does not translate to "
-                "yet: requests to it are refused."
-            )
-
-
-def _without_missing_protocols(settings: Settings) -> Settings:
-    from llm_to_anthropic.translators.registry import TRANSLATORS  # noqa: PLC0415
-
-    if "openai_responses" in TRANSLATORS:
-        return settings
-    providers = {
-        name: msgspec.structs.replace(provider, protocol="openai_chat") if provider.protocol == "openai" else provider
-        for name, provider in settings.providers.items()
-    }
-    return msgspec.structs.replace(settings, providers=providers)
 
 
 def _warn_of_access(settings: Settings, report: Report) -> None:

@@ -18,7 +18,6 @@ from llm_to_anthropic.gateway.gateway import Gateway
 from llm_to_anthropic.providers.provider import Provider
 from llm_to_anthropic.routing import LINE_MODELS, PREFERRED_NAMES, Router, usable
 from llm_to_anthropic.settings import Retries, Settings
-from llm_to_anthropic.translators.registry import TRANSLATORS
 from llm_to_anthropic.upstream import Upstream
 
 PATIENCE_S = 30.0
@@ -90,8 +89,6 @@ def _not_tried(provider: Provider) -> str:
         return f"not configured: set {provider.credential.variable}"
     if provider.credential.client:
         return "takes each client's own key, so there is none to try here"
-    if provider.protocol not in {"anthropic", "openai", *TRANSLATORS}:
-        return f"configured, but this version cannot translate to its protocol ({provider.protocol}) yet"
     return ""
 
 

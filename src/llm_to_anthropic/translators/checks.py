@@ -42,6 +42,11 @@ def given(raw: Raw) -> bool:
     return bool(raw) and bytes(raw) != b"null"
 
 
+def names_mcp_servers(request: MessagesRequest) -> bool:
+    """Whether the request brings MCP servers."""
+    return given(request.mcp_servers) and bool(bytes(request.mcp_servers).strip(b"[] \t\r\n"))
+
+
 def check_supported(
     request: MessagesRequest, *, model: str, api_version: str, strict: bool, runs_mcp: bool = False
 ) -> None:
@@ -50,7 +55,7 @@ def check_supported(
     `runs_mcp`: the upstream calls MCP servers itself.
     """
     _check_state(request, model)
-    if not runs_mcp and given(request.mcp_servers) and bytes(request.mcp_servers).strip(b"[] \t\r\n"):
+    if not runs_mcp and names_mcp_servers(request):
         raise ClientError(f"mcp_servers is not supported for model '{model}' on this provider")
     if strict:
         _check_version(request, api_version)

@@ -84,6 +84,11 @@ def responses_tools(
     return _Declaration(request, losses, quirks).declare(history, model)
 
 
+def run_upstream(quirks: ResponsesQuirks) -> tuple[str, ...]:
+    """Beginnings of the types of Anthropic's tools that the server runs itself."""
+    return tuple(prefix for prefix, (_, type) in _RUN_BY.items() if type in quirks.hosted)
+
+
 class _Declaration:
     """The tools of one request in the making."""
 
@@ -95,7 +100,7 @@ class _Declaration:
 
     def declare(self, history: History, model: str) -> ResponsesTools:
         request, quirks, losses, done = self._request, self._quirks, self._losses, self._done
-        prefixes = tuple(prefix for prefix, (_, type) in _RUN_BY.items() if type in quirks.hosted)
+        prefixes = run_upstream(quirks)
         done.declared = request_tools(
             request, history, losses, model=model, max_tools=quirks.max_tools, run_upstream=prefixes
         )
