@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from llm_to_anthropic.config_sources import Report, Sources, expand
@@ -27,53 +28,63 @@ class KeyReader:
         self._report = report
 
     def setting(self, field: str, variable: str) -> Credential:
-        """The key of a setting like openai_api_key: itself, but a reference in the TOML file."""
+        """The keys of a setting like openai_api_key: themselves, but references in the TOML file."""
         given = self._sources.fields.get(field)
         if given is None:
             return Credential(variable=variable)
         if given.from_file:
-            return self.reference(given.place, str(given.value), variable)
-        return self._credential(self._clean(given.place, str(given.value)), variable)
+            kept = [str(one) for one in given.value] if isinstance(given.value, list) else str(given.value)
+            return self.reference(given.place, kept, variable)
+        return self._credential(given.place, str(given.value), variable)
 
     def variable(self, name: str) -> Credential:
-        """The key in an environment variable, if it is set."""
-        key = self._clean(f"environment: {name}", self._sources.variables.get(name, ""))
-        return self._credential(key, name)
+        """The keys in an environment variable, if it is set."""
+        return self._credential(f"environment: {name}", self._sources.variables.get(name, ""), name)
 
-    def reference(self, place: str, text: str, variable: str) -> Credential:
-        """`env:NAME`, `file:PATH` or `client`; anything else might be a key, and is not repeated."""
+    def reference(self, place: str, kept: str | Sequence[str], variable: str) -> Credential:
+        """`env:NAME`, `file:PATH` or `client`, or a list of the first two.
+
+        Anything else might be a key, and is not repeated.
+        """
+        if isinstance(kept, str):
+            return self._referred(place, kept, variable)
+        read = [self._referred(f"{place}[{number}]", text, variable) for number, text in enumerate(kept)]
+        if any(credential.client for credential in read):
+            self._report.problem(place, 'must not have "client" in a list: a client has one key of its own.')
+        keys = [key for credential in read for key in credential.keys]
+        return _credential(keys, ", ".join(dict.fromkeys(credential.variable for credential in read)))
+
+    def _referred(self, place: str, text: str, variable: str) -> Credential:
         kind, _, rest = text.strip().partition(":")
         match kind, rest.strip():
             case "client", "":
                 return Credential(client=True, variable=variable)
             case "env", name if name:
-                return self._credential(self._from_variable(place, name), name)
+                return self._credential(place, self._from_variable(place, name), name)
             case "file", path if path:
-                return self._credential(self._from_file(place, path), place)
+                return self._credential(place, self._from_file(place, path), place)
             case _:
                 self._report.problem(place, f"must be {REFERENCES}: a key itself does not belong in this file.")
                 return Credential(variable=variable or place)
 
     def client_keys(self, entries: tuple[str, ...]) -> tuple[ClientKey, ...]:
         """PROXY_API_KEYS: keys or their hashes, in the TOML file references to keys, each as `NAME=` if it has one."""
-        read = [self._client_key(entry) for entry in entries]
-        return tuple(key for key in read if key is not None)
+        return tuple(key for entry in entries for key in self._client_keys(entry))
 
-    def _client_key(self, entry: str) -> ClientKey | None:
+    def _client_keys(self, entry: str) -> Iterator[ClientKey]:
         place = self._sources.place("proxy_api_keys")
         given = self._sources.fields.get("proxy_api_keys")
         named = _NAMED.fullmatch(entry)
         name, text = (named[1], named[2].strip()) if named else ("", entry)
         if given is not None and given.from_file and not text.startswith(HASHED):
-            secret = self.reference(place, text, "").key
+            credential = self.reference(place, text, "")
         else:
-            secret = self._credential(self._clean(place, text), "").key
-        if secret is None:
-            return None
-        if secret.reveal().startswith(HASHED) and not _HASH.fullmatch(secret.reveal()):
-            self._report.problem(place, "holds a hash that is not sha256: and 64 hexadecimal digits.")
-            return None
-        return ClientKey(secret=secret, name=name)
+            credential = self._credential(place, text, "")
+        for secret in credential.keys:
+            if secret.reveal().startswith(HASHED) and not _HASH.fullmatch(secret.reveal()):
+                self._report.problem(place, "holds a hash that is not sha256: and 64 hexadecimal digits.")
+            else:
+                yield ClientKey(secret=secret, name=name)
 
     def _from_variable(self, place: str, name: str) -> str:
         key = self._sources.variables.get(name, "")
@@ -81,7 +92,7 @@ class KeyReader:
             # What is no variable's name may be the key itself.
             shown = name if _VARIABLE.fullmatch(name) else "the variable that it names"
             self._report.problem(place, f"takes its key from the environment, but {shown} is not set.")
-        return self._clean(place, key)
+        return key
 
     def _from_file(self, place: str, name: str) -> str:
         path = self._sources.folder / expand(Path(name), self._sources.home)
@@ -98,7 +109,7 @@ class KeyReader:
             self._report.problem(place, "names an empty file.")
         if os.name == "posix" and mode & stat.S_IROTH:
             self._report.warn(f"{place} names a file that every user of this machine can read; chmod 600 mends it.")
-        return self._clean(place, key)
+        return key
 
     def _clean(self, place: str, key: str) -> str:
         key = key.strip()
@@ -107,5 +118,11 @@ class KeyReader:
             return ""
         return key
 
-    def _credential(self, key: str, variable: str) -> Credential:
-        return Credential(key=Secret(key) if key else None, variable=variable)
+    def _credential(self, place: str, text: str, variable: str) -> Credential:
+        """The keys of a text, which commas separate."""
+        return _credential([Secret(key) for part in text.split(",") if (key := self._clean(place, part))], variable)
+
+
+def _credential(keys: Iterable[Secret], variable: str) -> Credential:
+    first, *more = dict.fromkeys(keys) or [None]
+    return Credential(key=first, more_keys=tuple(key for key in more if key), variable=variable)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from llm_to_anthropic.config_google import GoogleReader, Placed
 from llm_to_anthropic.config_keys import KeyReader
@@ -164,10 +164,10 @@ class ProviderBuilder:
         credential = self._keys.setting(f"{name}_api_key", variable)
         return self._openai.login() if self._signs_in(credential, address) else credential
 
-    def _reference(self, name: str, text: str, variable: str, address: Address) -> Credential:
+    def _reference(self, name: str, kept: str | Sequence[str], variable: str, address: Address) -> Credential:
         place = f"{self._place(name)}.api_key"
-        if text.strip() != ENTRA:
-            return self._keys.reference(place, text, variable)
+        if not isinstance(kept, str) or kept.strip() != ENTRA:
+            return self._keys.reference(place, kept, variable)
         if address.base_url and address.backend != "azure":
             self._report.problem(place, f'is "{ENTRA}", which is for Azure OpenAI alone.')
         return self._openai.login()

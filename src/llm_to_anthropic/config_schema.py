@@ -25,6 +25,7 @@ _FLAGS: Mapping[str, bool] = {
 CommaList = Annotated[tuple[str, ...], Meta(description="a list of texts")]
 Flag = Annotated[bool, Meta(description="true or false")]
 Text = Annotated[str, Meta(description="text")]
+TextOrList = Annotated[str | tuple[str, ...], Meta(description="text or a list of texts")]
 
 
 Table = Mapping[str, object]
@@ -36,7 +37,7 @@ class ProviderTable(msgspec.Struct, frozen=True, kw_only=True):
     preset: Text = ""
     protocol: ProviderProtocol | None = None
     base_url: Text = ""
-    api_key: Text = ""
+    api_key: TextOrList = ""
     project: Text = ""
     location: Text = ""
     models: Annotated[tuple[str, ...], Meta(description="a list of model names")] = ()
@@ -47,9 +48,9 @@ class ProviderTable(msgspec.Struct, frozen=True, kw_only=True):
 class Schema(msgspec.Struct, frozen=True, kw_only=True):
     """All that can be configured. The names are those of the environment, in lower case."""
 
-    openai_api_key: Text = ""
-    gemini_api_key: Text = ""
-    anthropic_api_key: Text = ""
+    openai_api_key: TextOrList = ""
+    gemini_api_key: TextOrList = ""
+    anthropic_api_key: TextOrList = ""
     openai_base_url: Text = ""
     gemini_base_url: Text = ""
     anthropic_base_url: Text = ""

@@ -74,11 +74,17 @@ async def routed(
         await gateway.close()
 
 
-def alone(pace: FakePace, *names: str, settings: Settings | None = None) -> tuple[Attempts, tuple[Target, ...]]:
+def alone(
+    pace: FakePace,
+    *names: str,
+    settings: Settings | None = None,
+    model: str = "mine",
+    alarm: Alarm = lambda _: None,
+) -> tuple[Attempts, tuple[Target, ...]]:
     """The retry loop by itself, and the targets `provider/model` to run it on."""
     targets = {name: provider(name.partition("/")[0], "http://127.0.0.1:1") for name in names}
     settings = settings or Settings(providers={one.name: one for one in targets.values()}, aliases={"mine": names})
-    return Attempts(settings, pace.pace(), lambda _: None), Router(settings).resolve("mine").targets
+    return Attempts(settings, pace.pace(), alarm), Router(settings).resolve(model).targets
 
 
 def work(*, stream: bool = False) -> Work:

@@ -123,6 +123,25 @@ async def test_another_target_may_do_better(
     assert (await answered(routes)).status == 200
 
 
+class TestUntakable:
+    """A fallback that cannot take the request at all."""
+
+    @pytest.fixture
+    def pair(self) -> tuple[Protocol, Protocol]:
+        return "anthropic", "openai_chat"
+
+    async def test_the_first_targets_error_is_told(
+        self, routes: Gateway, script: Script, second: ScriptedUpstream
+    ) -> None:
+        """A request that only the first target takes is not wrong because that one is down."""
+        script.push(bad("anthropic", 529, "first failed"))
+        reply = MemoryReply()
+        await routes.messages(call(ask("mine", top_k=5), headers={"x-proxy-strict": "true"}), reply)
+        assert reply.status == 529
+        assert b"first failed" in reply.body
+        assert second.requests == []
+
+
 @pytest.mark.parametrize("status", [400, 413, 422])
 async def test_a_wrong_request_is_not_sent_elsewhere(
     routes: Gateway, script: Script, second: ScriptedUpstream, status: int

@@ -70,6 +70,26 @@ def test_a_request_is_one_json_line(log: io.StringIO) -> None:
     assert expected.items() <= line.items()
 
 
+def test_attempts_that_failed_are_told(log: io.StringIO) -> None:
+    """The line of a request that was answered elsewhere says so, and what went wrong before."""
+    AccessLog().record(
+        Exchange(
+            request_id="r",
+            method="POST",
+            path="/",
+            status=200,
+            outcome="ok",
+            duration_ms=1,
+            attempts=2,
+            fallback=True,
+            failures=("one/m: 529 overloaded_error",),
+        )
+    )
+    (line,) = _lines(log)
+    assert (line["level"], line["attempts"], line["fallback"]) == ("info", 2, True)
+    assert line["failures"] == ["one/m: 529 overloaded_error"]
+
+
 def test_a_failed_request_stands_out(log: io.StringIO) -> None:
     """A request that failed is logged as a warning with its reason."""
     AccessLog().record(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from llm_to_anthropic.errors import ApiError
+from llm_to_anthropic.errors import ApiError, ClientError
 from llm_to_anthropic.gateway.backoff import Pace, delay_s
 from llm_to_anthropic.gateway.judgement import Judgement, exceeded_window, judge
 from llm_to_anthropic.gateway.lanes import Lane, Lanes
@@ -28,10 +28,12 @@ MAX_CLIENT_WAIT_S = 60.0
 class _Trouble:
     """What a request has been through since its first failure."""
 
-    __slots__ = ("judgement", "left", "retries", "started", "told_to_wait", "wait_s")
+    __slots__ = ("error", "judgement", "left", "retries", "started", "told_to_wait", "wait_s")
 
-    def __init__(self, started: float, left: list[Target]) -> None:
+    def __init__(self, started: float, left: list[Target], error: ApiError) -> None:
         self.started = started
+        self.error = error
+        """The last one of an upstream."""
         self.left = left
         """Targets that were not asked yet."""
         self.retries = 0
@@ -66,12 +68,11 @@ class Attempts:
             try:
                 await attempt(work, lane)
             except ApiError as error:
-                trouble = trouble or _Trouble(started, _without(targets, lane.target))
+                trouble = trouble or _Trouble(started, _without(targets, lane.target), error)
                 self._learn(work, lane, generation, error, trouble)
                 following = await self._next(work, lane, error, trouble)
                 if following is None:
-                    self._advise(error, trouble)
-                    raise
+                    raise self._told(trouble) from None
                 lane = following
             except BaseException:
                 lane.circuit.abandoned(generation)
@@ -87,30 +88,42 @@ class Attempts:
     def _note_end(self, work: Work, lane: Lane, generation: int) -> None:
         """The client has its answer; it may have ended in an `error` event."""
         broken = work.relay.failure if work.relay is not None else None
-        if broken is not None and judge(broken).breaks:
-            lane.circuit.failed(generation, self._pace.clock())
-        elif broken is not None or not work.progress.attempts:
-            lane.circuit.abandoned(generation)
-        else:
+        if broken is not None:
+            self._weigh(lane, generation, broken, judge(broken))
+        elif work.progress.attempts:
             lane.circuit.succeeded(generation, self._pace.clock())
+        else:
+            lane.circuit.abandoned(generation)
 
-    def _learn(self, work: Work, lane: Lane, generation: int, error: ApiError, trouble: _Trouble) -> None:
+    def _weigh(self, lane: Lane, generation: int, error: ApiError, judgement: Judgement) -> float | None:
+        """What an error means for whoever comes after. Gives the seconds that the upstream asks for."""
+        wait_s = retry_after_s(error.headers, "", self._pace.now())
         now = self._pace.clock()
-        trouble.judgement = judge(error, answering=work.progress.answering and not work.progress.stream)
-        trouble.wait_s = retry_after_s(error.headers, "", self._pace.now())
-        trouble.told_to_wait = False
-        if trouble.judgement.breaks:
+        if judgement.breaks:
             lane.circuit.failed(generation, now)
         else:
             lane.circuit.abandoned(generation)
-        if trouble.judgement.scope is not None and lane.cool(trouble.judgement.scope, now, trouble.wait_s):
+        if judgement.scope is not None and lane.cool(judgement.scope, now, wait_s):
             self._alarm(lane.out_of_use(error.status))
+        return wait_s
+
+    def _learn(self, work: Work, lane: Lane, generation: int, error: ApiError, trouble: _Trouble) -> None:
+        if isinstance(error, ClientError) and trouble.error is not error:
+            # What one target cannot be asked at all is no news to a client that another one has failed.
+            lane.circuit.abandoned(generation)
+            return
+        trouble.error = error
+        trouble.judgement = judge(error, answering=work.progress.answering and not work.progress.stream)
+        trouble.wait_s = self._weigh(lane, generation, error, trouble.judgement)
+        trouble.told_to_wait = False
 
     async def _next(self, work: Work, lane: Lane, error: ApiError, trouble: _Trouble) -> Lane | None:
         """Where to try next, once its time has come; None: nowhere."""
         window = exceeded_window(error)
         following: Lane | None = None
-        if window is not None:
+        if error is not trouble.error:
+            following = self._fall_back(trouble)
+        elif window is not None:
             trouble.left = _larger(trouble.left, lane.target.limits.context_window or window)
             following = self._fall_back(trouble)
         elif trouble.judgement.elsewhere and not (trouble.judgement.of_key and lane.clients_key):
@@ -120,11 +133,11 @@ class Attempts:
         return following
 
     async def _retry(self, lane: Lane, trouble: _Trouble, *, stream: bool) -> Lane | None:
-        """The same target once more: by another key at once, by the same one after a pause."""
+        """The same target once more: by another key at once where the key was the matter, else after a pause."""
         now = self._pace.clock()
         if trouble.retries >= self._retries.max_retries or not lane.budget.left(now):
             return None
-        other = self._lanes.open_one((lane.target,), now, but=lane)
+        other = self._lanes.open_one((lane.target,), now, but=lane) if trouble.judgement.scope else None
         pause_s = 0.0 if other is not None else self._pause_s(lane, trouble, now, stream=stream)
         if pause_s is None:
             return None
@@ -163,13 +176,13 @@ class Attempts:
             trouble.retries = 0
         return lane
 
-    def _advise(self, error: ApiError, trouble: _Trouble) -> None:
-        """Keeps clients from multiplying our retries by theirs, unless they can wait for what we could not."""
-        if not trouble.judgement.again or not self._retries.max_retries:
-            return
-        wait_s = trouble.wait_s
-        useful = trouble.told_to_wait and wait_s is not None and wait_s <= MAX_CLIENT_WAIT_S
-        error.headers["x-should-retry"] = "true" if useful else "false"
+    def _told(self, trouble: _Trouble) -> ApiError:
+        """The error for the client; keeps it from multiplying our retries, unless it can wait for what we could not."""
+        if trouble.judgement.again and self._retries.max_retries:
+            wait_s = trouble.wait_s
+            useful = trouble.told_to_wait and wait_s is not None and wait_s <= MAX_CLIENT_WAIT_S
+            trouble.error.headers["x-should-retry"] = "true" if useful else "false"
+        return trouble.error
 
 
 def _without(targets: Sequence[Target], asked: Target) -> list[Target]:

@@ -1,0 +1,73 @@
+"""Several keys of one provider, wherever they are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from llm_to_anthropic import config
+from llm_to_anthropic.config_sources import FILE_NAME
+from llm_to_anthropic.errors import ConfigError
+from llm_to_anthropic.settings import Settings
+
+ENVIRON = {"A": "key-a", "B": "key-b", "BOTH": "key-a,key-b"}
+
+
+def load(folder: Path, toml: str, environ: Mapping[str, str]) -> Settings:
+    (folder / FILE_NAME).write_text(toml)
+    return config.load({}, environ, folder)
+
+
+def keys(settings: Settings, provider: str = "openai") -> list[str]:
+    return [key.reveal() for key in settings.providers[provider].credential.keys]
+
+
+@pytest.mark.parametrize(
+    ("toml", "environ"),
+    [
+        pytest.param("", {"OPENAI_API_KEY": "key-a,key-b"}, id="variable"),
+        pytest.param("", {"OPENAI_API_KEY": " key-a , key-b, ,key-a"}, id="variable with blanks"),
+        pytest.param('openai_api_key = ["env:A", "env:B"]', ENVIRON, id="setting in the file"),
+        pytest.param('[providers.openai]\napi_key = ["env:A", "env:B"]', ENVIRON, id="provider"),
+        pytest.param('[providers.openai]\napi_key = "env:BOTH"', ENVIRON, id="provider, one variable"),
+        pytest.param('[providers.openai]\napi_key = ["env:BOTH", "env:A"]', ENVIRON, id="both, and one again"),
+        pytest.param('[providers.openai]\napi_key = "file:keys"', {}, id="file"),
+    ],
+)
+def test_several_keys_are_read(tmp_path: Path, toml: str, environ: Mapping[str, str]) -> None:
+    """A list or commas give a provider several keys, in their order and each once."""
+    (tmp_path / "keys").write_text("key-a,key-b\n")
+    (tmp_path / "keys").chmod(0o600)
+    assert keys(load(tmp_path, toml, environ)) == ["key-a", "key-b"]
+
+
+def test_errors_name_every_variable(tmp_path: Path) -> None:
+    """Whoever has to set a key anew learns where all of them are kept."""
+    settings = load(tmp_path, '[providers.groq]\napi_key = ["env:A", "env:B"]', ENVIRON)
+    assert settings.providers["groq"].credential.variable == "A, B"
+
+
+@pytest.mark.parametrize(
+    ("toml", "told"),
+    [
+        ('[providers.groq]\napi_key = ["env:A", "client"]', 'must not have "client" in a list'),
+        ('[providers.groq]\napi_key = ["env:A", "my-secret"]', "providers.groq.api_key[1] must be"),
+        ('[providers.groq]\napi_key = ["env:A", "env:MISSING"]', "but MISSING is not set"),
+        ('[providers.groq]\napi_key = ["env:A", 5]', "must be text or a list of texts"),
+        ("openai_api_key = [5]", "must be text or a list of texts"),
+    ],
+)
+def test_a_wrong_list_is_refused(tmp_path: Path, toml: str, told: str) -> None:
+    """What is wrong is told with its place, and no text that might be a key is repeated."""
+    with pytest.raises(ConfigError) as refused:
+        load(tmp_path, toml, ENVIRON)
+    assert told in str(refused.value)
+    assert "my-secret" not in str(refused.value)
+
+
+def test_client_keys_may_be_several_in_one_variable(tmp_path: Path) -> None:
+    """A variable that a client key refers to may hold several, as PROXY_API_KEYS itself may."""
+    settings = load(tmp_path, 'proxy_api_keys = ["env:BOTH"]', {**ENVIRON, "OPENAI_API_KEY": "key"})
+    assert [key.secret.reveal() for key in settings.client_keys] == ["key-a", "key-b"]
