@@ -44,6 +44,7 @@ _NOT_FORWARDED = frozenset(
     {
         b"authorization",
         b"x-api-key",
+        b"api-key",
         b"cookie",
         b"host",
         b"content-length",
@@ -63,10 +64,12 @@ _NOT_FORWARDED = frozenset(
         b"origin",
         b"referer",
         b"x-real-ip",
+        b"x-client-ip",
+        b"true-client-ip",
         b"x-proxy-strict",
     }
 )
-_NOT_FORWARDED_PREFIXES = (b"x-forwarded-", b"x-goog-", b"sec-", b"cf-")
+_NOT_FORWARDED_PREFIXES = (b"x-forwarded-", b"x-goog-", b"sec-", b"cf-", b"x-amzn-", b"x-auth-request-", b"x-envoy-")
 _VERTEX_COUNTING = "/models/count-tokens:rawPredict"
 
 
@@ -195,6 +198,10 @@ def _headers(call: Call, provider: Provider) -> Headers:
         for name, value in call.headers
         if name not in _NOT_FORWARDED and not name.startswith(_NOT_FORWARDED_PREFIXES)
     ]
+    if (hops := call.found.get(b"connection", b"keep-alive").lower()) not in (b"keep-alive", b"close"):
+        # Headers that it names are meant for us alone (RFC 9110, section 7.6.1).
+        named = {name.strip() for name in hops.split(b",")}
+        headers = [header for header in headers if header[0] not in named]
     if provider.backend == "vertex":
         return [header for header in headers if header[0] != b"anthropic-version"]  # the body names Vertex AI's own
     if not any(name == b"anthropic-version" for name, _ in headers):
