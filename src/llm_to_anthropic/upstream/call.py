@@ -81,6 +81,7 @@ class UpstreamCall:
         "_quiet_at",
         "_quiet_s",
         "_redial",
+        "_redirects",
         "_soonest",
         "_stale",
         "_timeouts",
@@ -100,6 +101,7 @@ class UpstreamCall:
         *,
         decode: bool,
         begins: Begins = "head",
+        redirects: bool = False,
     ) -> None:
         self.status = 0
         self.headers: Headers = []
@@ -116,6 +118,7 @@ class UpstreamCall:
         self._loop = loop
         self._redial = redial
         self._decode = decode
+        self._redirects = redirects
         self._coding = b""
         self._decoder: ContentDecoder | None = None
         self._line: Line | None = None
@@ -151,6 +154,12 @@ class UpstreamCall:
                 await self._redial(self)
             elif not await self._wait(quiet_s):
                 return False
+        if 300 <= self.status < 400 and self.status != 304 and not self._redirects:
+            self.close()
+            raise UpstreamProtocolError(
+                f"{self._peer} answered {self.status}, a redirect. None is followed, since the key would go along: "
+                "correct the base URL."
+            )
         return True
 
     async def read(self, quiet_s: float | None = None) -> bytes | None:

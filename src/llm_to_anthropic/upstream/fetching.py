@@ -115,7 +115,7 @@ class Fetcher:
             await attach(connection, sock, self._trust.context(), origin.host)
         except OSError as error:
             raise NotFetched(f"could not be fetched: {handshake_text(origin, error)}") from error
-        call = UpstreamCall(origin.name, CallTimeouts(), loop, _never_again, decode=True)
+        call = UpstreamCall(origin.name, CallTimeouts(), loop, _never_again, decode=True, redirects=True)
         head = encode_head(
             OutgoingRequest(method="GET", url=url, headers=_HEADERS), request_line(target, origin.host_header, [])
         )
