@@ -221,3 +221,8 @@ def test_secret_in_the_file_is_a_reference(place: Place) -> None:
         config.load({}, {"AZURE_CLIENT_ID": "app", "AZURE_TENANT_ID": "t"}, place.folder)
     assert "hush" not in str(refused.value)
     assert f"{FILE_NAME}: azure_client_secret must be" in refused.value.problems[0]
+
+
+def test_deployment_of_the_address_is_the_model_there(place: Place) -> None:
+    """An address that names its deployment need not be told its models."""
+    assert place.azure(f"{HOST}/openai/deployments/prod{VERSION}").models == ("prod",)

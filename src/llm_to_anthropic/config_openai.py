@@ -35,6 +35,8 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     protocol: ProviderProtocol
     query: str = ""
     backend: Backend = "dev"
+    deployment: str = ""
+    """The only model there, where the address names it."""
 
 
 class OpenAIReader:
@@ -99,7 +101,8 @@ class OpenAIReader:
         if (protocol or _APIS.get(self._schema.openai_api)) == "openai_responses":
             return Address(base_url=f"{resource}/openai", query=query, protocol="openai_responses", backend="azure")
         base_url = f"{resource}/openai{deployment or '/deployments/{model}'}"
-        return Address(base_url=base_url, query=query, protocol="openai_chat", backend="azure")
+        name = deployment.rpartition("/")[2]
+        return Address(base_url=base_url, query=query, protocol="openai_chat", backend="azure", deployment=name)
 
     def _check_deployment(self, place: str, query: str, protocol: ProviderProtocol | None) -> None:
         if not query:

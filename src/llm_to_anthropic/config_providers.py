@@ -100,7 +100,7 @@ class ProviderBuilder:
             base_url=address.base_url,
             query=address.query,
             credential=credential,
-            models=table.models if table else (),
+            models=(table.models if table else ()) or ((address.deployment,) if address.deployment else ()),
             quirks=self._quirks(name, table, address.protocol),
             timeouts=self._timeouts(name, table),
             preset=preset_name,

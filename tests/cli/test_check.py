@@ -115,3 +115,29 @@ def test_model_to_try(models: tuple[str, ...], small_model: str, tried: str) -> 
     )
     settings = Settings(providers={"openai": preferred, "vendor": provider}, aliases={}, small_model=small_model)
     assert model_to_try(Router(settings), provider) == tried
+
+
+ANSWERED = {
+    "id": "resp_1",
+    "object": "response",
+    "status": "completed",
+    "output": [{"id": "msg_1", "type": "message", "content": [{"type": "output_text", "text": "ok"}]}],
+    "usage": {"input_tokens": 3, "output_tokens": 1},
+}
+
+
+async def test_responses_target_is_tried_by_its_api(tmp_path: Path) -> None:
+    """A provider that speaks OpenAI Responses is asked there."""
+    async with ScriptedUpstream(Script(otherwise=lambda _: whole(ANSWERED))) as upstream:
+        result = await check(upstream, tmp_path, OPENAI_API="responses", SMALL_MODEL="gpt-5-mini")
+    assert (result.code, [request.path for request in upstream.requests]) == (0, ["/v1/responses"])
+    assert "openai: ok, gpt-5-mini answered in " in result.out
+
+
+async def test_server_without_responses_is_told_how_to_do_without(tmp_path: Path) -> None:
+    """Where a server has no Responses API, the setting that does without it is named."""
+    answer = whole({"detail": "Not Found"}, status=404)
+    async with ScriptedUpstream(Script(otherwise=lambda _: answer)) as upstream:
+        result = await check(upstream, tmp_path, OPENAI_API="responses")
+    assert result.code == 1
+    assert "set OPENAI_API=chat" in result.out

@@ -114,3 +114,28 @@ async def test_missing_file_is_wrong_usage(tmp_path: Path) -> None:
     result = await run_command("translate", "nowhere.json", "--to", "openai/gpt-4.1", cwd=tmp_path)
     assert result.code == 2
     assert "nowhere.json" in result.err
+
+
+SEARCH = {"tools": [{"type": "web_search_20250305", "name": "web_search"}]}
+
+
+@pytest.mark.parametrize(
+    ("model", "more", "path"),
+    [("gpt-5", {}, "/responses"), ("gpt-4.1", {}, "/chat/completions"), ("gpt-4.1", SEARCH, "/responses")],
+    ids=["by-model", "by-model-too", "by-tools"],
+)
+async def test_shows_which_of_openais_apis_is_asked(
+    tmp_path: Path, model: str, more: dict[str, object], path: str
+) -> None:
+    """The address tells by which API a model and a request are served."""
+    result = await translate(tmp_path, REQUEST | more, "--to", f"openai/{model}")
+    assert result.code == 0, result.err
+    assert result.out.startswith(f"POST https://api.openai.com/v1{path}\n")
+
+
+async def test_shows_azures_address_in_full(tmp_path: Path) -> None:
+    """Deployment and version stand in the printed address."""
+    env = {"OPENAI_BASE_URL": "https://acme.openai.azure.com/openai?api-version=2024-10-21"}
+    result = await translate(tmp_path, REQUEST, "--to", "openai/prod", env=env)
+    path = "/openai/deployments/prod/chat/completions?api-version=2024-10-21"
+    assert result.out.startswith(f"POST https://acme.openai.azure.com{path}\n")

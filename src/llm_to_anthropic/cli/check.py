@@ -15,7 +15,7 @@ from llm_to_anthropic import config
 from llm_to_anthropic.errors import ApiError
 from llm_to_anthropic.gateway.call import Call, Headers
 from llm_to_anthropic.gateway.gateway import Gateway
-from llm_to_anthropic.providers.provider import Provider
+from llm_to_anthropic.providers.provider import Provider, Target
 from llm_to_anthropic.routing import LINE_MODELS, PREFERRED_NAMES, Router, usable
 from llm_to_anthropic.settings import Retries, Settings
 from llm_to_anthropic.upstream import Upstream
@@ -80,7 +80,7 @@ async def _check(gateway: Gateway, router: Router, provider: Provider) -> Findin
     if reply.status == 200:
         elapsed_ms = (time.monotonic() - started) * 1000
         return Finding(provider=provider.name, ok=True, text=f"ok, {model} answered in {elapsed_ms:.0f} ms")
-    remedy = _remedy(provider, model, reply)
+    remedy = _remedy(router.resolve(f"{provider.name}/{model}").targets[0], reply)
     return Finding(provider=provider.name, ok=False, text=f"{model}: {reply.error.message}", remedy=remedy)
 
 
@@ -107,7 +107,8 @@ def model_to_try(router: Router, provider: Provider) -> str:
     return next(small, offered[0] if offered else "")
 
 
-def _remedy(provider: Provider, model: str, reply: _CapturedReply) -> str:
+def _remedy(target: Target, reply: _CapturedReply) -> str:
+    provider, model = target.provider, target.model
     of_cloud = _CLOUD_REMEDIES.get(provider.backend, _no_remedy)(provider, model, reply.status)
     if of_cloud:
         return of_cloud
@@ -120,6 +121,8 @@ def _remedy(provider: Provider, model: str, reply: _CapturedReply) -> str:
             return f"look at {key}: the key is refused, or may not use {model}"
         case 402:
             return f"the account behind {key} has no credit left, or a spending limit was reached"
+        case 404 if target.protocol == "openai_responses":
+            return f"look at the model's name; or this server has no Responses API: set {_chat_setting(provider)}"
         case 404:
             return f"set SMALL_MODEL and BIG_MODEL, or models in {table}, to models that exist; or look at {base_url}"
         case 429:
@@ -130,6 +133,13 @@ def _remedy(provider: Provider, model: str, reply: _CapturedReply) -> str:
             return "the provider has trouble of its own: try again later"
         case _:
             return f"look at {base_url} (now {provider.base_url}) and at the model's name"
+
+
+def _chat_setting(provider: Provider) -> str:
+    """What has a provider reached by Chat Completions."""
+    return (
+        "OPENAI_API=chat" if provider.name == "openai" else f'protocol = "openai_chat" in [providers.{provider.name}]'
+    )
 
 
 def _vertex_remedy(provider: Provider, model: str, status: int) -> str:
