@@ -53,6 +53,7 @@ def unsupported(param: str) -> bytes:
         (unsupported("service_tier"), ("service_tier", False)),
         (unsupported("truncation"), ("truncation", False)),
         (unsupported("store"), ("store", False)),
+        (unsupported("stream"), ("streams", False)),
         (refusal("Unknown parameter: 'tools[0].strict'.", "tools[0].strict"), ("strict", False)),
         (
             refusal("Unknown parameter: 'tools[0].filters.blocked_domains'.", "tools[0].filters.blocked_domains"),

@@ -29,6 +29,13 @@ def test_every_request_stands_for_itself() -> None:
     assert not {"previous_response_id", "conversation", "background", "user", "metadata"} & made.keys()
 
 
+def test_a_model_that_does_not_stream_answers_at_once() -> None:
+    """It is asked for no events, whatever the client wants."""
+    made = upstream({"stream": True}, "o1-pro")
+    assert not {"stream", "stream_options"} & made.keys()
+    assert not encoding({"stream": True}, "o1-pro").stream
+
+
 def test_nothing_is_sent_that_was_not_asked_for() -> None:
     """A plain request has no temperature, tools, instructions, reasoning or format."""
     absent = {"temperature", "top_p", "tools", "tool_choice", "instructions", "reasoning", "text", "service_tier"}

@@ -28,6 +28,8 @@ class Complaint(msgspec.Struct, frozen=True):
 
     text: str
     """All of it, as it came."""
+    param: str
+    """The field that it names in a place of its own; mostly there is none."""
     names: tuple[str, ...]
     """Words that may be fields, those first that stand in a place of their own (`param`)."""
 
@@ -59,7 +61,7 @@ def read_complaint(body: bytes) -> Complaint:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         param = ""
     said = read_refusal(body).text or text
-    return Complaint(text, (*_NAMED.findall(param), *_NAMED.findall(said)))
+    return Complaint(text, param, (*_NAMED.findall(param), *_NAMED.findall(said)))
 
 
 def fewer_efforts(complaint: Complaint, efforts: tuple[str, ...], sent: str | None) -> tuple[str, ...]:

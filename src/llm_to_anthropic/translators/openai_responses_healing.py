@@ -59,6 +59,8 @@ def lesson(body: bytes, quirks: ResponsesQuirks, sent_effort: str | None) -> tup
         return ("max_output", complaint.most) if complaint.most != quirks.max_output else None
     if not complaint.refuses:
         return None
+    if complaint.param == "stream" and quirks.streams:
+        return "streams", False
     if "effort" in names and quirks.efforts:
         return "efforts", fewer_efforts(complaint, quirks.efforts, sent_effort)
     if (found := _switch(names, quirks)) is not None:

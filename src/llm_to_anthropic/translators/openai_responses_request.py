@@ -235,8 +235,9 @@ class _Encoder:
         }
         made.include = [name for name, wanted in included.items() if wanted] or None
         # Streamed to whole answers too: a long silence of reasoning would not outlive every proxy on the way.
-        made.stream = True
-        made.stream_options = StreamOptions(include_obfuscation=False) if self._quirks.obfuscation else None
+        if self._quirks.streams:
+            made.stream = True
+            made.stream_options = StreamOptions(include_obfuscation=False) if self._quirks.obfuscation else None
 
     def _set_account(self, made: ResponsesRequest) -> None:
         """Fields about the account rather than the answer."""
