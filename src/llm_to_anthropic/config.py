@@ -37,10 +37,10 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str], cwd: Path) -> 
     settings = _settings(schema, sources, report)
     _check_preferred(settings, sources, report)
     if report.problems:
-        raise ConfigError(report.problems)
+        raise ConfigError(report.problems, tuple(report.files))
     _warn_of_keys(settings, report)
     _warn_of_access(settings, report)
-    return msgspec.structs.replace(settings, warnings=tuple(report.warnings))
+    return msgspec.structs.replace(settings, files=tuple(report.files), warnings=tuple(report.warnings))
 
 
 def _settings(schema: Schema, sources: Sources, report: Report) -> Settings:

@@ -96,6 +96,7 @@ class KeyReader:
 
     def _from_file(self, place: str, name: str) -> str:
         path = self._sources.folder / expand(Path(name), self._sources.home)
+        self._report.files.append(str(path))
         try:
             key = path.read_text(encoding="utf-8").strip()
             mode = path.stat().st_mode

@@ -63,11 +63,12 @@ _SHORTEST_GUESS = 8
 
 
 class Report:
-    """The problems and warnings that reading a configuration brought up, one sentence each."""
+    """What reading a configuration brought up: problems and warnings, one sentence each, and the files it took."""
 
     def __init__(self) -> None:
         self.problems: list[str] = []
         self.warnings: list[str] = []
+        self.files: list[str] = []
 
     def problem(self, place: str, text: str) -> None:
         self.problems.append(f"{place} {text}")
@@ -212,6 +213,7 @@ def _from_file(path: Path, report: Report) -> dict[str, Given]:
 
 
 def _read_text(path: Path, report: Report) -> str | None:
+    report.files.append(str(path))
     try:
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:

@@ -45,11 +45,12 @@ class ProxyError(Exception):
 
 
 class ConfigError(ProxyError):
-    """Settings that miss or contradict; `problems` holds one complete sentence each."""
+    """Settings that miss or contradict; `problems` holds one complete sentence each, `files` what was read."""
 
-    def __init__(self, problems: list[str]) -> None:
+    def __init__(self, problems: list[str], files: tuple[str, ...] = ()) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
+        self.files = files
 
 
 class ApiError(ProxyError):

@@ -104,5 +104,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     timeouts: Timeouts = Timeouts()
     retries: Retries = Retries()
     limits: Limits = Limits()
+    files: tuple[str, ...] = ()
+    """What all this was read from, keys' files included: when one changes, it is read anew."""
     warnings: tuple[str, ...] = ()
     """Sentences to print at start: no key at all, open access, a world-readable key file."""

@@ -42,9 +42,9 @@ class Held:
         await reply.end()
 
 
-async def load(server: Front) -> dict[str, object]:
+async def load(server: Front, headers: dict[str, str] | None = None) -> dict[str, object]:
     """What the readiness answer tells of the load."""
-    told: dict[str, object] = (await server.request("GET", "/health/ready")).json()["load"]
+    told: dict[str, object] = (await server.request("GET", "/health/ready", headers)).json()["load"]
     return told
 
 
@@ -55,10 +55,10 @@ async def took(answering: Awaitable[Response]) -> float:
     return time.perf_counter() - began
 
 
-async def until_load(server: Front, **wanted: object) -> None:
+async def until_load(server: Front, headers: dict[str, str] | None = None, **wanted: object) -> None:
     """Asks until the load is as wanted."""
     async with asyncio.timeout(5):
-        while not wanted.items() <= (await load(server)).items():
+        while not wanted.items() <= (await load(server, headers)).items():
             pass
 
 
@@ -184,10 +184,10 @@ async def test_a_flood_of_one_key_does_not_hold_up_another() -> None:
     flood, quiet = ({"x-api-key": key.secret.reveal()} for key in keys)
     async with front(FakeGateway(answer), limits=Limits(max_running=4), client_keys=keys) as server:
         flooding = [asyncio.create_task(server.post(flood)) for _ in range(500)]
-        await until_load(server, running=4, queued=64, refused=432)
+        await until_load(server, quiet, running=4, queued=64, refused=432)
         flooded.set()
         waits = [await took(server.post(quiet)) - ANSWER_S for _ in range(6)]
-        assert (await load(server))["queued"] != 0, "the flood was over too soon to tell anything"
+        assert (await load(server, quiet))["queued"] != 0, "the flood was over too soon to tell anything"
         assert {(await each).status for each in flooding} == {200, 529}
     assert max(waits) < 0.1
 
@@ -285,3 +285,12 @@ async def test_what_a_client_does_not_read_stays_small() -> None:
             before = unread.written
             await asyncio.sleep(0.1)
         assert 16 * 1024 <= unread.written <= 256 * 1024
+
+
+async def test_how_busy_it_is_is_nobody_elses_business() -> None:
+    """Anybody may ask whether the server is ready; the load is told to those who have a key."""
+    keys = (ClientKey(secret=Secret("client-key")),)
+    async with front(client_keys=keys) as server:
+        told = [await server.request("GET", "/health/ready", headers) for headers in ({}, {"x-api-key": "client-key"})]
+    assert ["load" in each.json() for each in told] == [False, True]
+    assert [each.status for each in told] == [200, 200]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import click
@@ -18,7 +19,8 @@ from llm_to_anthropic.settings import Settings
 
 def run_proxy(flags: Mapping[str, object]) -> int:
     """Serves until told to stop; the exit code. Raises ConfigError."""
-    settings = config.load(flags, os.environ, Path.cwd())
+    load = partial(config.load, flags, os.environ, Path.cwd())
+    settings = load()
     for warning in settings.warnings:
         click.echo(f"{click.style('warning:', fg='yellow')} {warning}", err=True)
 
@@ -27,7 +29,7 @@ def run_proxy(flags: Mapping[str, object]) -> int:
     def announce(url: str) -> None:
         click.echo(startup_text(settings, url), err=True)
 
-    return server.serve(settings, ready=announce)
+    return server.serve(settings, ready=announce, load=load)
 
 
 def startup_text(settings: Settings, base_url: str) -> str:

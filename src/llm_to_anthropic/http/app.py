@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from starlette.exceptions import HTTPException
@@ -38,6 +39,9 @@ class App:
     def __init__(self, settings: Settings, gateway: Gateway, standing: Standing) -> None:
         self.gateway = gateway
         self.standing = standing
+        self._inside = 0
+        """Requests that the gateway has, or will have."""
+        self._left: asyncio.Event | None = None
         self._access = Access(settings)
         self._failures = Failures(gateway)
         self._max_body_bytes = settings.limits.max_body_bytes
@@ -45,7 +49,7 @@ class App:
             "/v1/messages": gateway.messages,
             "/v1/messages/count_tokens": gateway.count_tokens,
         }
-        routes = health_routes(gateway, standing) + model_routes(gateway) + telemetry_routes()
+        routes = health_routes(gateway, standing, self._access) + model_routes(gateway) + telemetry_routes()
         self._router = Router(routes, redirect_slashes=False, default=self._elsewhere)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,12 +85,25 @@ class App:
         standing = self.standing
         if not standing.keeps_connections:
             cycle.keep_alive = False
-        if not standing.admission.enter():
-            await self._wait_for_place(cycle)
+        self._inside += 1
         try:
-            await self._run(cycle, answer)
+            if not standing.admission.enter():
+                await self._wait_for_place(cycle)
+            try:
+                await self._run(cycle, answer)
+            finally:
+                standing.admission.leave(cycle.place_key)
         finally:
-            standing.admission.leave(cycle.place_key)
+            self._inside -= 1
+            if self._left is not None and not self._inside:
+                self._left.set()
+
+    async def retire(self) -> None:
+        """After the last request came: closes the gateway once all are answered."""
+        if self._inside:
+            self._left = asyncio.Event()
+            await self._left.wait()
+        await self.gateway.close()
 
     async def _run(self, cycle: Cycle, answer: Answer) -> None:
         scope, found = cycle.scope, cycle.found

@@ -24,6 +24,10 @@ class Crowd:
         self._turned_away = 0
         self._by_host: dict[str, int] = {}
 
+    def adopt(self, limits: Limits) -> None:
+        """Takes other limits; nobody is sent away for them."""
+        self._limits = limits
+
     @property
     def overrun(self) -> bool:
         """There is no room even for a refusal."""
@@ -54,7 +58,9 @@ class Crowd:
             self._turned_away -= 1
             return
         self._admitted -= 1
-        if host := self._host(client):
+        # Whoever came while addresses were not limited was not counted.
+        host = client[0] if client else ""
+        if self._by_host.get(host):
             self._by_host[host] -= 1
             if not self._by_host[host]:
                 del self._by_host[host]

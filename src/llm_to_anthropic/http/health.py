@@ -8,6 +8,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from llm_to_anthropic import __version__
+from llm_to_anthropic.errors import ClientError
+from llm_to_anthropic.http.access import Access
 from llm_to_anthropic.http.interface import Gateway
 from llm_to_anthropic.http.standing import Standing
 
@@ -17,7 +19,7 @@ OPEN_PATHS = frozenset(("/", "/api/hello", "/health", "/health/ready"))
 NOT_CACHED = {"cache-control": "no-store"}
 
 
-def health_routes(gateway: Gateway, standing: Standing) -> list[Route]:
+def health_routes(gateway: Gateway, standing: Standing, access: Access) -> list[Route]:
     """The open routes. A server that is on its way out is alive, but not ready.
 
     One that refuses for overload is ready: where all are, a load balancer without any would answer for them.
@@ -26,12 +28,14 @@ def health_routes(gateway: Gateway, standing: Standing) -> list[Route]:
     async def health(_request: Request) -> Response:
         return _json(200, {"status": "ok"})
 
-    async def ready(_request: Request) -> Response:
+    async def ready(request: Request) -> Response:
         if standing.draining:
             return _json(503, {"status": "draining"})
         able, details = gateway.ready()
-        status = "ready" if able else "not ready"
-        return _json(200 if able else 503, {"status": status, **details, "load": standing.load()})
+        told = {"status": "ready" if able else "not ready", **details}
+        if _may_know(access, request):
+            told |= standing.told()
+        return _json(200 if able else 503, told)
 
     async def hello(_request: Request) -> Response:
         return _json(200, {"name": "llm-to-anthropic", "version": __version__})
@@ -43,6 +47,15 @@ def health_routes(gateway: Gateway, standing: Standing) -> list[Route]:
         Route("/", hello, methods=["GET"]),
         Route("/api/hello", hello, methods=["GET"]),
     ]
+
+
+def _may_know(access: Access, request: Request) -> bool:
+    """Anybody may ask whether the server is ready; how busy it is, is for those who may use it."""
+    try:
+        access.authenticate(request.scope, dict(request.scope["headers"]))
+    except ClientError:
+        return False
+    return True
 
 
 def _json(status: int, body: dict[str, object]) -> Response:

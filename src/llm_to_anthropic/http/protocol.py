@@ -19,9 +19,7 @@ from uvicorn.server import ServerState
 from llm_to_anthropic.errors import ApiError, ClientError
 from llm_to_anthropic.exchange import Exchange
 from llm_to_anthropic.gateway.call import Headers
-from llm_to_anthropic.http.app import App
 from llm_to_anthropic.http.body import has_body
-from llm_to_anthropic.http.crowd import Crowd
 from llm_to_anthropic.http.deadline import Deadline
 from llm_to_anthropic.http.framing import (
     check_authority,
@@ -31,7 +29,7 @@ from llm_to_anthropic.http.framing import (
     split_target,
 )
 from llm_to_anthropic.http.front_cycle import FrontCycle, status_line
-from llm_to_anthropic.settings import Settings
+from llm_to_anthropic.http.live import Live
 
 STALL_LOOKS = 30
 """So often within `write_s` it is looked whether a client that has no room takes anything at all."""
@@ -49,11 +47,11 @@ ASGI = {"version": "3.0", "spec_version": "2.3"}
 
 
 class ServerConfig(Config):
-    """uvicorn's configuration for one app, with the limits that our protocol reads."""
+    """uvicorn's configuration, with what our protocol reads."""
 
-    def __init__(self, app: App, settings: Settings) -> None:
+    def __init__(self, live: Live) -> None:
         super().__init__(
-            app,
+            live.app,
             http=FrontProtocol,
             ws="none",
             lifespan="off",
@@ -65,12 +63,7 @@ class ServerConfig(Config):
             server_header=False,
             backlog=BACKLOG,
         )
-        self.front = app
-        self.limits = settings.limits
-        self.crowd = Crowd(settings.limits)
-        self.header_s = settings.timeouts.header_s
-        self.body_s = settings.timeouts.body_s
-        self.write_s = settings.timeouts.write_s
+        self.live = live
 
 
 class FrontProtocol(asyncio.Protocol):
@@ -88,12 +81,14 @@ class FrontProtocol(asyncio.Protocol):
     ) -> None:
         self.server_state = server_state
         self._loop = _loop or asyncio.get_running_loop()
-        self._app = config.front
-        self._limits = config.limits
-        self._crowd = config.crowd
-        self._header_s = config.header_s
-        self._body_s = config.body_s
-        self._write_s = config.write_s
+        # A connection keeps the limits that it began with; each of its requests has the application of its time.
+        settings = config.live.settings
+        self._live = config.live
+        self._limits = settings.limits
+        self._crowd = config.live.standing.crowd
+        self._header_s = settings.timeouts.header_s
+        self._body_s = settings.timeouts.body_s
+        self._write_s = settings.timeouts.write_s
         self._connections: set[FrontProtocol] = server_state.connections  # type: ignore[assignment]
         self._tasks = server_state.tasks
         self._parser = make_parser(self)
@@ -184,7 +179,7 @@ class FrontProtocol(asyncio.Protocol):
         self._check_head()
         scope = self._scope()
         keep_alive = self._parser.should_keep_alive() and scope["http_version"] != "1.0"
-        cycle = FrontCycle(self._app.standing.request_ids.next(), scope, self, keep_alive=keep_alive)
+        cycle = FrontCycle(self._live.standing.request_ids.next(), scope, self, keep_alive=keep_alive)
         if b"transfer-encoding" in cycle.found:
             check_coding(scope)
         self._upgrade = b"upgrade" in cycle.found and self._parser.should_upgrade() and has_body(cycle.found)
@@ -255,7 +250,7 @@ class FrontProtocol(asyncio.Protocol):
 
     async def _serve(self, cycle: FrontCycle) -> None:
         try:
-            await self._app.serve(cycle)
+            await self._live.app.serve(cycle)
         finally:
             self._tasks.discard(cycle.task)
             if not (cycle.ended or cycle.disconnected):
@@ -371,10 +366,10 @@ class FrontProtocol(asyncio.Protocol):
             # Another answer is under way on this connection: a refusal would be taken for a part of it.
             self.transport.close()
             return
-        request_id = self._app.standing.request_ids.next()
+        request_id = self._live.standing.request_ids.next()
         self.transport.write(_refusal(error, request_id))
         if cycle is None:
-            self._app.gateway.record(_exchange(error, request_id))
+            self._live.app.gateway.record(_exchange(error, request_id))
         else:
             # The application is waiting for the rest of the body; it records the request.
             cycle.refused = error

@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import gc
 import os
+import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from socket import socket
 from types import FrameType
@@ -19,12 +20,15 @@ import uvicorn
 from llm_to_anthropic.credentials import Credentials, LoginFailure
 from llm_to_anthropic.gateway.gateway import Gateway as RealGateway
 from llm_to_anthropic.http.address import base_url
-from llm_to_anthropic.http.app import App, create_app
 from llm_to_anthropic.http.interface import Gateway
 from llm_to_anthropic.http.listening import CannotListen, listen, listen_per_worker, port_of
+from llm_to_anthropic.http.live import Live
 from llm_to_anthropic.http.protocol import ServerConfig
+from llm_to_anthropic.http.reloading import Load, Reloader, current, has_terminal, takes_hangups
+from llm_to_anthropic.http.standing import Standing
 from llm_to_anthropic.http.workers import run_workers
-from llm_to_anthropic.observers.access_log import AccessLog
+from llm_to_anthropic.observers.access_log import AccessLog, flush_log, learn_secrets
+from llm_to_anthropic.observers.observer import Observer
 from llm_to_anthropic.observers.transcript import Transcript
 from llm_to_anthropic.settings import Settings
 from llm_to_anthropic.upstream import Fetcher, Upstream
@@ -44,20 +48,32 @@ LAST_WRITES_S = 0.1
 
 
 class FrontServer(uvicorn.Server):
-    """uvicorn's server with a drain that ends streams in words, and exit code 0 after it."""
+    """uvicorn's server with a drain that ends streams in words, exit code 0 after it, and reloads.
 
-    def __init__(self, app: App, settings: Settings, *, ready: Callable[[], None], signals: bool) -> None:
-        super().__init__(ServerConfig(app, settings))
-        self._app = app
-        self._timeouts = settings.timeouts
+    `on_hangup` is called on SIGHUP, where signals are this server's to take.
+    """
+
+    def __init__(
+        self,
+        live: Live,
+        *,
+        ready: Callable[[], None],
+        signals: bool,
+        reloader: Reloader | None = None,
+        on_hangup: Callable[[FrontServer], None] | None = None,
+    ) -> None:
+        super().__init__(ServerConfig(live))
+        self._live = live
         self._ready = ready
         self._signals = signals
+        self._reloader = reloader
+        self._on_hangup = on_hangup
         self._wake = asyncio.Event()
         self._wake_soon: Callable[[], object] = self._wake.set
 
     def stop(self) -> None:
         """Begins the drain. Must be called in the loop's thread."""
-        self._app.standing.draining = True
+        self._live.standing.draining = True
         self.should_exit = True
         self._wake.set()
 
@@ -69,6 +85,8 @@ class FrontServer(uvicorn.Server):
             return
         loop = asyncio.get_running_loop()
         self._wake_soon = lambda: loop.call_soon_threadsafe(self._wake.set)
+        if self._on_hangup is not None:
+            loop.add_signal_handler(signal.SIGHUP, self._on_hangup, self)
         with super().capture_signals():
             try:
                 yield
@@ -78,7 +96,7 @@ class FrontServer(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Called by a signal; a second SIGINT ends everything at once."""
         super().handle_exit(sig, frame)
-        self._app.standing.draining = True
+        self._live.standing.draining = True
         self._wake_soon()
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
@@ -87,7 +105,9 @@ class FrontServer(uvicorn.Server):
         # What lives now lives as long as the process: the collector need not look at it again.
         gc.collect()
         gc.freeze()
-        self._app.standing.pressure.start()
+        self._live.standing.pressure.start()
+        if self._reloader is not None:
+            self._reloader.start()
         self._ready()
 
     async def main_loop(self) -> None:
@@ -97,18 +117,20 @@ class FrontServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
         """Stops accepting, lets running requests finish for `drain_s`, then has the others ended."""
-        await self._wait_idle(self._timeouts.pre_stop_s, until_idle=False)
+        if self._reloader is not None:
+            self._reloader.stop()
+        timeouts, standing = self._live.settings.timeouts, self._live.standing
+        await self._wait_idle(timeouts.pre_stop_s, until_idle=False)
         for server in self.servers:
             server.close()
         for one in sockets or []:
             one.close()
         for connection in list(self.server_state.connections):
             connection.shutdown()
-        await self._wait_idle(self._timeouts.drain_s)
-        standing = self._app.standing
+        await self._wait_idle(timeouts.drain_s)
         standing.pressure.stop()
         standing.admission.close("shutting down")
-        await self._app.gateway.close()
+        await self._live.close()
         await self._wait_idle(FAREWELL_S)
         for task in list(self.server_state.tasks):
             task.cancel()
@@ -125,10 +147,13 @@ class FrontServer(uvicorn.Server):
             await asyncio.sleep(POLL_S)
 
 
-def build_gateway(settings: Settings, environ: Mapping[str, str] | None = None) -> RealGateway:
+def build_gateway(
+    settings: Settings, environ: Mapping[str, str] | None = None, observers: Sequence[Observer] = ()
+) -> RealGateway:
     """The gateway with everything behind it. Call it in the process that serves.
 
-    `environ` names web proxies and trusted certificates; by default this process's environment.
+    `environ` names web proxies and trusted certificates; by default this process's environment. `observers` are told
+    of every request beside the access log.
     """
     variables = os.environ if environ is None else environ
     upstream = Upstream(settings.timeouts, environ=variables)
@@ -136,7 +161,14 @@ def build_gateway(settings: Settings, environ: Mapping[str, str] | None = None) 
     credentials = Credentials(settings.providers.values(), warn=_warn_of_login)
     fetcher = Fetcher(variables) if settings.fetch_urls else None
     return RealGateway(
-        settings, upstream, [AccessLog()], transcript, credentials, fetcher=fetcher, alarm=_sound, note=_note
+        settings,
+        upstream,
+        [AccessLog(), *observers],
+        transcript,
+        credentials,
+        fetcher=fetcher,
+        alarm=_sound,
+        note=_note,
     )
 
 
@@ -148,10 +180,13 @@ def _sound(alarm: str) -> None:
     structlog.get_logger().error("key refused", problem=alarm)
 
 
-def serve(settings: Settings, *, ready: Ready | None = None, build: Build = build_gateway) -> int:
+def serve(
+    settings: Settings, *, ready: Ready | None = None, build: Build | None = None, load: Load | None = None
+) -> int:
     """Serves until SIGTERM or SIGINT; the exit code: 0 after a drain, 1 where the port cannot be had.
 
-    `build` makes the gateway, in each process that serves.
+    `build` makes the gateway, in each process that serves. `load` reads the configuration anew; with it the server
+    does so when a file of it changes, and on SIGHUP.
     """
     try:
         sockets = listen_per_worker(settings.host, settings.port, settings.workers)
@@ -164,7 +199,7 @@ def serve(settings: Settings, *, ready: Ready | None = None, build: Build = buil
         if ready is not None:
             ready(url)
 
-    run = partial(_run, settings, build)
+    run = partial(_run, settings, build, load, hangups=takes_hangups())
     if settings.workers > 1:
         return run_workers(sockets, run, announce)
     return run(sockets[0], announce)
@@ -174,9 +209,10 @@ def serve(settings: Settings, *, ready: Ready | None = None, build: Build = buil
 async def running(settings: Settings, gateway: Gateway | None = None) -> AsyncIterator[str]:
     """The server in this event loop, for as long as the context lasts; gives its base URL. Port 0 takes any."""
     sockets = listen(settings.host, settings.port)
-    app = create_app(settings, gateway or build_gateway(settings))
+    standing = Standing(settings)
+    live = Live(settings, gateway or build_gateway(settings, observers=[standing.counters]), standing)
     started = asyncio.Event()
-    server = FrontServer(app, settings, ready=started.set, signals=False)
+    server = FrontServer(live, ready=started.set, signals=False)
     serving = asyncio.create_task(server.serve(sockets))
     try:
         await started.wait()
@@ -188,18 +224,28 @@ async def running(settings: Settings, gateway: Gateway | None = None) -> AsyncIt
 
 def _run(
     settings: Settings,
-    build: Build,
+    build: Build | None,
+    load: Load | None,
     sockets: list[socket],
     ready: Callable[[], None],
     *,
+    hangups: bool,
     orphaned: int | None = None,
 ) -> int:
     """One process's server, from its loop's start to its end.
 
-    `orphaned` is the read end of a pipe that closes when the parent process is gone.
+    `hangups`: SIGHUP is a wish to reload. `orphaned` is the read end of a pipe that closes when the parent is gone.
     """
-    app = create_app(settings, build(settings))
-    server = FrontServer(app, settings, ready=ready, signals=True)
+    if orphaned is not None:
+        settings = current(load, settings)
+    standing = Standing(settings)
+    build = build or partial(build_gateway, observers=[standing.counters])
+    live = Live(settings, build(settings), standing)
+    reloader = None if load is None else Reloader(load, partial(_adopt, live, build), settings)
+    on_hangup = None
+    if reloader is not None and hangups:
+        on_hangup = partial(_hang_up, reloader, terminal=has_terminal())
+    server = FrontServer(live, ready=ready, signals=True, reloader=reloader, on_hangup=on_hangup)
 
     async def serving() -> None:
         if orphaned is not None:
@@ -208,8 +254,22 @@ def _run(
 
     with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
         runner.run(serving())
+    flush_log()
     return 0
 
 
 def _note(lesson: str) -> None:
     structlog.get_logger().warning("field refused", lesson=lesson)
+
+
+def _adopt(live: Live, build: Build, settings: Settings) -> None:
+    learn_secrets(settings)
+    live.replace(settings, build(settings))
+
+
+def _hang_up(reloader: Reloader, server: FrontServer, *, terminal: bool) -> None:
+    """SIGHUP is a wish to reload, unless it came because the terminal was closed."""
+    if terminal and not has_terminal():
+        server.stop()
+    elif not server.should_exit:
+        reloader.reload()

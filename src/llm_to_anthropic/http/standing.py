@@ -7,7 +7,9 @@ import structlog
 from llm_to_anthropic.gateway import memory_gauge
 from llm_to_anthropic.gateway.admission import Admission
 from llm_to_anthropic.gateway.pressure import REASONS, Load, Pressure
+from llm_to_anthropic.http.crowd import Crowd
 from llm_to_anthropic.http.request_ids import RequestIds
+from llm_to_anthropic.observers.counters import Counters
 from llm_to_anthropic.settings import Settings
 
 _log = structlog.get_logger()
@@ -25,6 +27,9 @@ class Standing:
             give_back=memory_gauge.give_back,
             on_change=self._pressed,
         )
+        self.crowd = Crowd(settings.limits)
+        self.counters = Counters()
+        """An observer of every gateway."""
         self.draining = False
         """Set once the server is asked to stop: it answers on, but is no longer ready."""
         self.may_stream = True
@@ -39,16 +44,12 @@ class Standing:
         """Takes the limits of another configuration."""
         self.admission.adopt(settings.limits, settings.timeouts.queue_s)
         self.pressure.limit_bytes = _memory_limit(settings)
+        self.crowd.adopt(settings.limits)
 
-    def load(self) -> dict[str, object]:
+    def told(self) -> dict[str, object]:
         """What the readiness answer tells of it."""
-        admission = self.admission
-        return {
-            "state": self.pressure.load,
-            "running": admission.running,
-            "queued": admission.queued,
-            "refused": admission.refused,
-        }
+        load = {"state": self.pressure.load, "refused": self.admission.refused, **_places(self.admission)}
+        return {"load": load, "outcomes": self.counters.outcomes, "timeouts": self.counters.timeouts}
 
     def _pressed(self, load: Load) -> None:
         self.may_stream = load == "ok"

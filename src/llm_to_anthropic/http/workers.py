@@ -19,12 +19,15 @@ from typing import NoReturn, Protocol
 import structlog
 
 from llm_to_anthropic.http.listening import close_all
+from llm_to_anthropic.http.reloading import has_terminal, takes_hangups
 
 TOO_SOON_S = 5.0
 """A worker that dies within this time after its start would do so again."""
 START_POLL_S = 0.05
 """A worker's end is looked for so often while the workers start."""
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+HANGUP = signal.SIGHUP
+"""Passed on to the workers, which read the configuration anew."""
 
 _log = structlog.get_logger()
 
@@ -52,6 +55,7 @@ class Workers:
         self._started: dict[int, tuple[int, float]] = {}
         """Process id -> which worker it is, and when it was started."""
         self._stopping = False
+        self._terminal = has_terminal()
         self._failed = False
         # Children notice by its end that the parent was killed.
         self._orphaned, self._lifeline = os.pipe()
@@ -59,6 +63,8 @@ class Workers:
 
     def run(self, ready: Callable[[], None]) -> int:
         before = {number: signal.signal(number, self._stop) for number in STOP_SIGNALS}
+        if takes_hangups():
+            before[HANGUP] = signal.signal(HANGUP, self._hang_up)
         try:
             for index in range(len(self._sockets)):
                 self._start(index)
@@ -76,12 +82,12 @@ class Workers:
 
     def _start(self, index: int) -> None:
         # A signal between the fork and the child's own handlers would be taken for the parent's.
-        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        signal.pthread_sigmask(signal.SIG_BLOCK, (*STOP_SIGNALS, HANGUP))
         pid = os.fork()
         if pid == 0:
             self._be_worker(index)
         self._started[pid] = (index, time.monotonic())
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOP_SIGNALS, HANGUP))
 
     def _be_worker(self, index: int) -> NoReturn:
         code = 1
@@ -89,7 +95,8 @@ class Workers:
             os.setpgid(0, 0)  # Ctrl-C in a terminal is the parent's to pass on
             for number in STOP_SIGNALS:
                 signal.signal(number, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+            signal.signal(HANGUP, signal.SIG_IGN)  # until the server takes it: what it reads by then is new
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOP_SIGNALS, HANGUP))
             os.close(self._lifeline)
             own = self._sockets[index]
             for sockets in self._sockets:
@@ -122,6 +129,15 @@ class Workers:
         for pid in list(self._started):
             with suppress(ProcessLookupError):
                 os.kill(pid, passed_on)
+
+    def _hang_up(self, _number: int, _frame: FrameType | None = None) -> None:
+        """Passes a wish to reload on, unless it came because the terminal was closed."""
+        if self._terminal and not has_terminal():
+            self._stop(signal.SIGTERM)
+            return
+        for pid in list(self._started):
+            with suppress(ProcessLookupError):
+                os.kill(pid, HANGUP)
 
     def _reap(self, pid: int, status: int) -> None:
         index, since = self._started.pop(pid, (-1, 0.0))

@@ -58,10 +58,9 @@ class AccessLog:
     """Writes one line per Exchange. Made after `configure_logging`."""
 
     def __init__(self) -> None:
-        factory = structlog.get_config()["logger_factory"]
         # This is the one line that every request costs: as JSON it need not pass through structlog's chain.
-        direct = isinstance(factory, SinkLoggers) and factory.sink.json
-        self._sink: LogSink | None = factory.sink if direct else None
+        sink = _sink()
+        self._sink = sink if sink is not None and sink.json else None
         self._logger: FilteringBoundLogger = structlog.get_logger()
         self._second = 0
         self._shown = ""
@@ -143,6 +142,23 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
     )
     # uvicorn and asyncio speak through the standard library: only what needs attention, in the same form.
     logging.basicConfig(level=logging.WARNING, handlers=[_Bridge(structlog.get_logger())], force=True)
+
+
+def learn_secrets(settings: Settings) -> None:
+    """Has the keys of another configuration taken out of log lines too."""
+    if (sink := _sink()) is not None:
+        sink.learn(known_secrets(settings))
+
+
+def flush_log() -> None:
+    """Writes down what has gathered: for a process that ends without Python's own farewell."""
+    if (sink := _sink()) is not None:
+        sink.flush()
+
+
+def _sink() -> LogSink | None:
+    factory = structlog.get_config()["logger_factory"]
+    return factory.sink if isinstance(factory, SinkLoggers) else None
 
 
 def _renderers(*, coloured: bool) -> list[Processor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+from collections.abc import Iterable
 from typing import TextIO
 
 from llm_to_anthropic.observers.redaction import Redactor
@@ -21,6 +22,10 @@ class LogSink:
         self._redactor = redactor
         self._lines: list[str] = []
         atexit.register(self.flush)
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Has more secrets taken out."""
+        self._redactor = self._redactor.knowing(secrets)
 
     def write(self, line: str) -> None:
         """One line, without its line end."""

@@ -27,6 +27,10 @@ class Redactor:
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._secrets = tuple(sorted({s for s in secrets if len(s) >= _MIN_SECRET}, key=len, reverse=True))
 
+    def knowing(self, secrets: Iterable[str]) -> Redactor:
+        """One that knows these as well."""
+        return Redactor((*self._secrets, *secrets))
+
     def clean(self, text: str) -> str:
         """The text without secrets."""
         for secret in self._secrets:
