@@ -28,7 +28,7 @@ from tests.e2e.raw import event_names, posted, request
 from tests.running import running_proxy
 
 CANCEL_WITHIN_S = 0.25
-LINE = Line(text="one two three four five six")
+LINE = Line(text="one two three four five six seven eight")
 MODELS = {
     "openai-chat": "openai/gpt-4.1",
     "openai-responses": "responses/gpt-5.6-sol",
