@@ -85,6 +85,16 @@ async def test_passing_trouble_is_tried_three_times(
     assert reply.headers[b"x-should-retry"] == b"false"
 
 
+async def test_client_may_try_again_where_we_did_not(
+    single: Gateway, script: Script, upstream: ScriptedUpstream
+) -> None:
+    """Once an upstream has had its share of retries a failure is told at once, and clients are not kept from theirs."""
+    script.push(*[bad("openai_chat", 503)] * 5)
+    first, second, third = [await answered(single) for _ in range(3)]
+    assert len(upstream.requests) == 3 + 2 + 1
+    assert [reply.headers.get(b"x-should-retry") for reply in (first, second, third)] == [b"false", b"false", None]
+
+
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 413, 422])
 async def test_what_stays_wrong_is_tried_once(
     single: Gateway, script: Script, upstream: ScriptedUpstream, pace: FakePace, status: int

@@ -28,7 +28,7 @@ MAX_CLIENT_WAIT_S = 60.0
 class _Trouble:
     """What a request has been through since its first failure."""
 
-    __slots__ = ("error", "judgement", "left", "retries", "started", "told_to_wait", "wait_s")
+    __slots__ = ("error", "judgement", "left", "retries", "spared", "started", "told_to_wait", "wait_s")
 
     def __init__(self, started: float, left: list[Target], error: ApiError) -> None:
         self.started = started
@@ -43,6 +43,8 @@ class _Trouble:
         """What the last error asks for."""
         self.told_to_wait = False
         """It asks for more than can be waited here."""
+        self.spared = False
+        """Retries were due, but the upstream has had its share of them."""
 
 
 class Attempts:
@@ -115,7 +117,7 @@ class Attempts:
         trouble.error = error
         trouble.judgement = judge(error, answering=work.progress.answering and not work.progress.stream)
         trouble.wait_s = self._weigh(lane, generation, error, trouble.judgement)
-        trouble.told_to_wait = False
+        trouble.told_to_wait = trouble.spared = False
 
     async def _next(self, work: Work, lane: Lane, error: ApiError, trouble: _Trouble) -> Lane | None:
         """Where to try next, once its time has come; None: nowhere."""
@@ -135,7 +137,10 @@ class Attempts:
     async def _retry(self, lane: Lane, trouble: _Trouble, *, stream: bool) -> Lane | None:
         """The same target once more: by another key at once where the key was the matter, else after a pause."""
         now = self._pace.clock()
-        if trouble.retries >= self._retries.max_retries or not lane.budget.left(now):
+        if trouble.retries >= self._retries.max_retries:
+            return None
+        if not lane.budget.left(now):
+            trouble.spared = not trouble.retries
             return None
         other = self._lanes.open_one((lane.target,), now, but=lane) if trouble.judgement.scope else None
         pause_s = 0.0 if other is not None else self._pause_s(lane, trouble, now, stream=stream)
@@ -177,8 +182,11 @@ class Attempts:
         return lane
 
     def _told(self, trouble: _Trouble) -> ApiError:
-        """The error for the client; keeps it from multiplying our retries, unless it can wait for what we could not."""
-        if trouble.judgement.again and self._retries.max_retries:
+        """The error for the client; keeps it from multiplying our retries, unless it can wait for what we could not.
+
+        Where we made none there is nothing to multiply.
+        """
+        if trouble.judgement.again and self._retries.max_retries and not trouble.spared:
             wait_s = trouble.wait_s
             useful = trouble.told_to_wait and wait_s is not None and wait_s <= MAX_CLIENT_WAIT_S
             trouble.error.headers["x-should-retry"] = "true" if useful else "false"
