@@ -19,6 +19,8 @@ STREAM_HEADERS: Headers = [
 MAX_LOSSES_BYTES = 4096
 """A header longer than this is refused by common reverse proxies; the rest is told as a count."""
 
+MAX_ID_BYTES = 128
+
 _FORWARDED = frozenset(
     {
         b"request-id",
@@ -40,7 +42,7 @@ def provenance(progress: Progress) -> Headers:
         headers += _target_headers(progress.target.provider.name, progress.target.model)
     if progress.attempts:
         headers.append((b"x-upstream-attempts", b"%d" % progress.attempts))
-    if progress.upstream_request_id:
+    if _is_id(progress.upstream_request_id):
         headers.append((b"x-upstream-request-id", progress.upstream_request_id))
     if progress.losses:
         headers.append((b"x-proxy-losses", header_value(_joined([loss.path for loss in progress.losses]))))
@@ -54,7 +56,16 @@ def _target_headers(provider: str, model: str) -> tuple[tuple[bytes, bytes], ...
 
 def forwarded(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
     """Those headers of an Anthropic upstream that its client may see: an allow-list."""
-    return [(name, value) for name, value in headers if name in _FORWARDED or name.startswith(b"anthropic-")]
+    return [
+        (name, value)
+        for name, value in headers
+        if (name in _FORWARDED or name.startswith(b"anthropic-")) and (name != b"request-id" or _is_id(value))
+    ]
+
+
+def _is_id(value: bytes) -> bool:
+    """Whether it is an id and not prose, in which a broken server may repeat what it was sent."""
+    return 0 < len(value) <= MAX_ID_BYTES and b" " not in value
 
 
 def header_value(text: str) -> bytes:

@@ -16,7 +16,7 @@ from llm_to_anthropic.gateway.answer_headers import STREAM_HEADERS, forwarded, p
 from llm_to_anthropic.gateway.call import Reply
 from llm_to_anthropic.gateway.disconnect import DisconnectWatch
 from llm_to_anthropic.gateway.progress import Progress
-from llm_to_anthropic.gateway.refusal import is_json_object, read_refusal, told_error
+from llm_to_anthropic.gateway.refusal import is_json_object, read_refusal, told_error, without_keys
 from llm_to_anthropic.gateway.relay import MAX_ANSWER_BYTES
 from llm_to_anthropic.settings import Timeouts
 from llm_to_anthropic.translators.anthropic import UsageReader, replace_served_model
@@ -112,7 +112,7 @@ class ByteRelay:
         upstream = self._upstream
         self._progress.upstream_request_id = upstream.header(b"request-id")
         if upstream.status >= 400:
-            raise await read_refusal(upstream)
+            raise await read_refusal(upstream, self._progress.target)
         self._progress.answering = True
         if upstream.header(b"content-type").startswith(_SSE):
             return True
@@ -189,7 +189,7 @@ class ByteRelay:
         for data in _DATA.findall(out):
             kind = _kind(data)
             if kind == "error" and not self.committed:
-                raise told_error(data)
+                raise told_error(without_keys(data, self._progress.target))
             if kind not in _IDLE:
                 self._upstream.begun()
             if kind not in _PRELUDE:
@@ -208,7 +208,9 @@ class ByteRelay:
         if (b"message_stop" in out or b"error" in out) and (end := _END.search(out)):
             self._ended = True
             if end["error"]:
-                told = told_error(b"".join(_DATA.findall(out, end.end())[:1]))
+                said = b"".join(_DATA.findall(out, end.end())[:1])
+                told = told_error(without_keys(said, self._progress.target))
+                out = without_keys(out, self._progress.target)
                 self._progress.failed(told.type, told.message)
                 self.failure = told
         return out

@@ -131,7 +131,7 @@ class Passthrough:
             await upstream.head()
             work.progress.upstream_request_id = upstream.header(b"request-id")
             if upstream.status >= 400:
-                raise await read_refusal(upstream)
+                raise await read_refusal(upstream, provider)
             if call.path.startswith("/v1/messages/batches") and not call.path.endswith("/results"):
                 await _whole_batch(work, upstream, provider)
             else:
@@ -213,7 +213,7 @@ async def _whole_message(work: Work, upstream: UpstreamCall, echo: str | None) -
     await upstream.head()
     work.progress.upstream_request_id = upstream.header(b"request-id")
     if upstream.status >= 400:
-        raise await read_refusal(upstream)
+        raise await read_refusal(upstream, work.progress.target)
     work.progress.answering = True
     body = await upstream.read_all(MAX_ANSWER_BYTES)
     if not is_json_object(body):

@@ -10,6 +10,7 @@ import msgspec
 from llm_to_anthropic.errors import STATUS_TYPES, UpstreamError
 from llm_to_anthropic.gateway.answer_headers import forwarded
 from llm_to_anthropic.gateway.relay import MAX_ERROR_BYTES
+from llm_to_anthropic.providers.provider import Provider, Target
 from llm_to_anthropic.translators.rate_limits import retry_after_s
 from llm_to_anthropic.upstream import UpstreamCall
 
@@ -29,9 +30,17 @@ class PassedError(UpstreamError):
         return self._body
 
 
-async def read_refusal(upstream: UpstreamCall) -> UpstreamError:
+def without_keys(said: bytes, target: Target | Provider | None) -> bytes:
+    """An upstream's words about an error; some gateways repeat the key in theirs, which is no client's business."""
+    provider = target.provider if isinstance(target, Target) else target
+    for key in provider.credential.keys if provider is not None else ():
+        said = said.replace(key.reveal().encode(), b"***")
+    return said
+
+
+async def read_refusal(upstream: UpstreamCall, target: Target | Provider | None) -> UpstreamError:
     """An error answer: word for word where it is Anthropic's envelope, else an error made of it."""
-    body = await upstream.read_all(MAX_ERROR_BYTES)
+    body = without_keys(await upstream.read_all(MAX_ERROR_BYTES), target)
     headers = {name.decode(): value.decode("latin-1") for name, value in forwarded(upstream.headers)}
     headers.pop("content-type", None)
     if _is_envelope(body):

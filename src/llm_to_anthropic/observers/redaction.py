@@ -15,7 +15,7 @@ _SHAPES = re.compile(
     r"|ya29\.[A-Za-z0-9_\-.]{6,}"
     r"|(?<=[Bb]earer )[A-Za-z0-9_\-.~+/=]{4,}"
     r"|(?<=[Bb]asic )[A-Za-z0-9+/=]{6,}"
-    r"|(?<=[?&]key=)[^&\s\"']+"
+    r"|(?<=[?&_\s\"']key=)[^&\s\"']+"
 )
 _MIN_SECRET = 6
 """Shorter values are no secrets worth the name, and taking them out would riddle every text."""
