@@ -32,11 +32,13 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> str:
         "3. A tool round trip",
         'get_weather({"city":"Lisbon"})',
         "final text   I asked get_weather and it says: 22 degrees and sunny",
-        "from openai/gpt-4.1",
+        "from openai/gpt-4.1 ",
+        "4. Another model, by OpenAI Responses",
+        "from openai/gpt-5-mini ",
     ],
 )
 def test_demo_shows_each_step(once: str, shown: str) -> None:
-    """The demonstration shows a whole message, a stream and a tool round trip, and who answered."""
+    """The demonstration shows a whole message, a stream, a tool round trip, both APIs, and who answered."""
     assert shown in once
 
 

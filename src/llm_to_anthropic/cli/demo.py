@@ -24,8 +24,9 @@ from llm_to_anthropic.settings import Settings
 from llm_to_anthropic.upstream import Upstream
 
 DEFAULT_PORT = 8082
-BIG_MODEL, SMALL_MODEL = "gpt-4.1", "gpt-4.1-mini"
-MODEL = "claude-sonnet-5-5"
+BIG_MODEL, SMALL_MODEL = "gpt-4.1", "gpt-5-mini"
+"""One for each of OpenAI's APIs."""
+MODEL, OTHER_MODEL = "claude-sonnet-5-5", "claude-haiku-5-5"
 PACE_S = 0.01
 PATIENCE_S = 30.0
 
@@ -59,7 +60,7 @@ async def _demo(*, once: bool, port: int | None) -> int:
         gateway = Gateway(settings, Upstream(settings.timeouts, environ={}), [log])
         async with server.running(settings, gateway) as base_url:
             click.echo(f"The proxy runs at {click.style(base_url, bold=True)},")
-            click.echo(f"in front of a scripted upstream that speaks OpenAI's protocol at {upstream.url}/v1.\n")
+            click.echo(f"in front of a scripted upstream that speaks OpenAI's protocols at {upstream.url}/v1.\n")
             await _show(base_url)
             if not once:
                 log.on = True
@@ -86,8 +87,9 @@ async def _show(base_url: str) -> None:
     try:
         async with asyncio.timeout(PATIENCE_S):
             await _show_whole(client)
-            await _show_stream(client)
+            await _show_stream(client, "2. A streamed message", MODEL)
             await _show_tool(client)
+            await _show_stream(client, "4. Another model, by OpenAI Responses", OTHER_MODEL)
     except (OSError, EOFError) as error:  # TimeoutError is an OSError
         raise DemoFailed(f"the proxy did not answer properly: {error!r}") from error
     finally:
@@ -98,7 +100,7 @@ def demo_settings(upstream_url: str, port: int) -> Settings:
     """Settings of a server whose only provider is the scripted upstream. Nothing of the environment is in them."""
     provider = Provider(
         name="openai",
-        protocol="openai_chat",
+        protocol="openai",
         base_url=f"{upstream_url}/v1",
         credential=Credential(),
         models=(BIG_MODEL, SMALL_MODEL),
@@ -136,9 +138,10 @@ async def _show_whole(client: Client) -> None:
     click.echo(f"   usage        {message.usage.input_tokens} tokens in, {message.usage.output_tokens} out\n")
 
 
-async def _show_stream(client: Client) -> None:
-    _title("2. A streamed message")
-    seen = await _post(client, {"stream": True, "messages": [{"role": "user", "content": "Tell me how you travel."}]})
+async def _show_stream(client: Client, title: str, model: str) -> None:
+    _title(title)
+    asked = {"role": "user", "content": "Tell me how you travel."}
+    seen = await _post(client, {"model": model, "stream": True, "messages": [asked]})
     names: list[str] = []
     async for name, data in seen.events():
         _show_event(name, data, after=names[-1] if names else "")
@@ -212,11 +215,12 @@ async def _ask(client: Client, fields: dict[str, object]) -> _Message:
 
 
 async def _post(client: Client, fields: dict[str, object]) -> Seen:
+    request = {"model": MODEL, "max_tokens": 1024, **fields}
     started = time.monotonic()
-    seen = await client.post("/v1/messages", {"model": MODEL, "max_tokens": 1024, **fields})
+    seen = await client.post("/v1/messages", request)
     elapsed_ms = (time.monotonic() - started) * 1000
     target = f"{seen.headers.get('x-upstream-provider')}/{seen.headers.get('x-upstream-model')}"
-    click.echo(f"   POST /v1/messages ({MODEL}) -> {seen.status} from {target} after {elapsed_ms:.0f} ms")
+    click.echo(f"   POST /v1/messages ({request['model']}) -> {seen.status} from {target} after {elapsed_ms:.0f} ms")
     if seen.status != 200:
         raise DemoFailed(f"the proxy answered {seen.status}: {(await seen.body()).decode('utf-8', 'replace')}")
     return seen
