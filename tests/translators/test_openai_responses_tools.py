@@ -118,7 +118,7 @@ def test_more_tools_than_the_upstream_takes_are_refused() -> None:
     with pytest.raises(ClientError, match="at most 128 tools are supported for model 'claude-x'; got 150"):
         tools(*(tool(f"t{n}") for n in range(150)))
     assert len(tools(*(tool(f"t{n}", defer_loading=n > 99) for n in range(150)))) == 100
-    assert len(tools(*(tool(f"t{n}") for n in range(150)), base_url=LOCAL)) == 150
+    assert len(tools(*(tool(f"t{n}") for n in range(150)), model="qwen3", base_url=LOCAL)) == 150
 
 
 def test_a_tool_search_is_not_needed() -> None:
