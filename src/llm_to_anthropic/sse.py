@@ -32,10 +32,8 @@ class SseDecoder:
             if not kept and not self._after_cr and _is_one_event(data, cr):
                 return [data[6:cr]]
             data = self._with_plain_line_ends(data)
-        elif not kept and data.find(b"\n") == len(data) - 2 > 6 and data[:6] == b"data: " and data[-1:] == b"\n":
+        elif not kept and data[-2:] == b"\n\n" and (event := _single_event(data)):
             # One plain event in one read: the usual case, at a fraction of the cost.
-            return [data[6:-2]]
-        elif not kept and data[:7] == b"event: " and data[-2:] == b"\n\n" and (event := _named_event(data[:-2])):
             return [event]
         if kept:
             if b"\n\n" not in data and not (data[:1] == b"\n" and kept[-1][-1:] == b"\n"):
@@ -86,22 +84,29 @@ def _is_one_event(data: bytes, cr: int) -> bool:
     return cr == len(data) - 4 > 6 and data[:6] == b"data: " and data[cr:] == b"\r\n\r\n" and data.find(b"\n") > cr
 
 
-def _named_event(event: bytes) -> bytes:
-    """The data of an event of a name and one line of data, as OpenAI's Responses API sends; of others nothing."""
-    start = event.find(b"\n") + 7
-    if event[:7] != b"event: " or event[start - 6 : start] != b"data: " or event.find(b"\n", start) >= 0:
-        return b""
-    return event[start:]
+def _single_event(data: bytes) -> bytes:
+    """The data of one event of one line of data, which may have a name before it; of anything else nothing."""
+    if data[:6] == b"data: ":
+        return data[6:-2] if data.find(b"\n") == len(data) - 2 else b""
+    return _named_data(data[:-2])
 
 
 def _events(data: bytes) -> list[bytes]:
     events = []
     for event in data.split(b"\n\n"):
         plain = event[:6] == b"data: " and event.find(b"\n") < 0
-        found = event[6:] if plain else _named_event(event) or _data_of(event)
+        found = event[6:] if plain else _named_data(event) or _data_of(event)
         if found:
             events.append(found)
     return events
+
+
+def _named_data(event: bytes) -> bytes:
+    """The data of an event of a name and one line of data, as OpenAI's Responses API sends; of others nothing."""
+    start = event.find(b"\n") + 7
+    if event[:7] != b"event: " or event[start - 6 : start] != b"data: " or event.find(b"\n", start) >= 0:
+        return b""
+    return event[start:]
 
 
 def _data_of(event: bytes) -> bytes:

@@ -95,12 +95,14 @@ class Message(Item):
         self._cited = False
 
     def delta(self, delta: Delta) -> None:
-        if (delta.content_index or 0) > self._part:
-            self._next_part(delta.content_index or 0)
+        part, text = delta.content_index, delta.delta or ""
+        if part and part > self._part:
+            self._next_part(part)
         if delta.type == "response.output_text.delta":
-            self._write(delta.delta or "")
+            self._pieces.append(text)
+            self.output.text(text)
         elif delta.type == "response.refusal.delta":
-            self._refuse(delta.delta or "")
+            self._refuse(text)
 
     def part(self, part: PartEvent) -> None:
         if (part.content_index or 0) > self._part:
