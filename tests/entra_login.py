@@ -31,11 +31,11 @@ def refusal(number: int, words: str) -> Answer:
     return whole(body, status=401)
 
 
-def account(server: ScriptedUpstream | None = None, **fields: str) -> EntraAccount:
-    """An application with a secret, whose tokens come from a server of the test."""
+def account(server: ScriptedUpstream | None = None, *, token_file: str = "") -> EntraAccount:
+    """An application with a secret or a token file, whose tokens come from a server of the test."""
     url = server.url if server else "http://127.0.0.1:1"
-    secret = None if "token_file" in fields else Secret(SECRET)
-    return EntraAccount(tenant="acme.test", client_id="app", secret=secret, authority=url, **fields)
+    secret = None if token_file else Secret(SECRET)
+    return EntraAccount(tenant="acme.test", client_id="app", secret=secret, authority=url, token_file=token_file)
 
 
 def machine(server: ScriptedUpstream, client_id: str = "") -> EntraAccount:

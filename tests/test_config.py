@@ -156,6 +156,8 @@ def test_every_variable_is_accepted(place: Place) -> None:
         "AZURE_FEDERATED_TOKEN_FILE": "token",
         "AZURE_AUTHORITY_HOST": "login.acme.test",
         "AZURE_POD_IDENTITY_AUTHORITY_HOST": "http://localhost:1",
+        "IDENTITY_ENDPOINT": "http://localhost:1/token",
+        "IDENTITY_HEADER": "test-header",
     }
     assert set(values) == set(ENV_NAMES)
     settings = place.load(values)
@@ -600,7 +602,7 @@ def test_example_file_changes_nothing_as_it_is(place: Place) -> None:
 def test_example_file_is_valid_when_taken_at_its_word(place: Place) -> None:
     """With every comment sign taken away the example loads, and its numbers are the defaults."""
     vendors = ("OPENAI_API_KEY", "GEMINI_API_KEY", "ANTHROPIC_API_KEY", "GROQ_KEY", "AZURE_OPENAI_API_KEY")
-    keys = (*vendors, "TEAM_KEY", "AZURE_CLIENT_SECRET")
+    keys = (*vendors, "TEAM_KEY", "AZURE_CLIENT_SECRET", "IDENTITY_HEADER")
     settings = place.toml(uncommented()).load(dict.fromkeys(keys, "test-key"))
     assert (settings.timeouts, settings.limits, settings.retries) == (Timeouts(), Limits(), Retries())
     assert msgspec.convert(dict(settings.providers["local"].quirks), ChatQuirks) == ChatQuirks()

@@ -183,8 +183,12 @@ def test_identity_is_not_for_others(place: Place) -> None:
             {"AZURE_AUTHORITY_HOST": "login.microsoftonline.us/", "AZURE_POD_IDENTITY_AUTHORITY_HOST": "http://m.test"},
             EntraAccount(authority="https://login.microsoftonline.us", metadata="http://m.test"),
         ),
+        (
+            {"IDENTITY_ENDPOINT": "http://localhost:42356/msi/token", "IDENTITY_HEADER": "test-header"},
+            EntraAccount(endpoint="http://localhost:42356/msi/token", endpoint_key=Secret("test-header")),
+        ),
     ],
-    ids=["machine", "user-assigned", "workload-identity", "other-hosts"],
+    ids=["machine", "user-assigned", "workload-identity", "other-hosts", "container-apps"],
 )
 def test_entra_asks_for_an_identity(place: Place, environ: dict[str, str], account: EntraAccount) -> None:
     """`api_key = "entra"` takes whichever identity the settings describe; without any, the machine's own."""

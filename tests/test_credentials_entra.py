@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable
@@ -11,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from llm_to_anthropic.credentials import Credentials
+from llm_to_anthropic.credentials.entra import fetch_token
 from llm_to_anthropic.credentials.login import LoginFailure
 from llm_to_anthropic.gateway.gateway import Gateway
-from llm_to_anthropic.providers.provider import EntraAccount, Provider
+from llm_to_anthropic.providers.provider import EntraAccount, Provider, Secret
 from llm_to_anthropic.scripted import Script, ScriptedUpstream, whole
 from llm_to_anthropic.scripted.script import Answer
 from llm_to_anthropic.settings import Settings, Timeouts
@@ -129,6 +131,19 @@ async def test_machine_signs_in_as_itself(client_id: str) -> None:
     query = "api-version=2018-02-01&resource=https%3A%2F%2Fcognitiveservices.azure.com"
     wanted = f"{query}&client_id={client_id}" if client_id else query
     assert (request.method, request.path, request.query) == ("GET", "/metadata/identity/oauth2/token", wanted)
+
+
+async def test_app_signs_in_as_itself() -> None:
+    """In App Service and Container Apps the platform's endpoint gives the token, and says when it ends."""
+    ends = int(time.time()) + 600
+    answer = whole({"access_token": "app-token", "expires_on": str(ends), "token_type": "Bearer"})
+    async with ScriptedUpstream(Script(otherwise=lambda _: answer)) as server:
+        app = EntraAccount(endpoint=f"{server.url}/msi/token", endpoint_key=Secret(SECRET))
+        token = await asyncio.to_thread(fetch_token, app)
+    assert (list(token.headers), token.ends_at) == (bearer("app-token"), ends)
+    (request,) = server.requests
+    assert (request.path, request.headers["x-identity-header"]) == ("/msi/token", SECRET)
+    assert request.query.startswith("api-version=2019-08-01&resource=")
 
 
 async def test_token_is_renewed_five_minutes_ahead(entra: ScriptedUpstream) -> None:

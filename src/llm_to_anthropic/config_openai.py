@@ -77,7 +77,12 @@ class OpenAIReader:
         if secret or token_file:
             self._check_application(secret, tenant, client_id)
         account = EntraAccount(
-            tenant=tenant, client_id=client_id, secret=secret, token_file=token_file, **self._servers()
+            tenant=tenant,
+            client_id=client_id,
+            secret=secret,
+            token_file=token_file,
+            endpoint_key=self._keys.setting("identity_header", "IDENTITY_HEADER").key,
+            **self._servers(),
         )
         return Credential(login=account, variable="AZURE_CLIENT_ID")
 
@@ -123,6 +128,7 @@ class OpenAIReader:
         given = {
             "authority": ("azure_authority_host", self._schema.azure_authority_host.strip()),
             "metadata": ("azure_pod_identity_authority_host", self._schema.azure_pod_identity_authority_host.strip()),
+            "endpoint": ("identity_endpoint", self._schema.identity_endpoint.strip()),
         }
         return {
             field: checked_url(self._sources.place(setting), text if "://" in text else f"https://{text}", self._report)

@@ -80,6 +80,8 @@ class Schema(msgspec.Struct, frozen=True, kw_only=True):
     azure_federated_token_file: Text = ""
     azure_authority_host: Text = ""
     azure_pod_identity_authority_host: Text = ""
+    identity_endpoint: Text = ""
+    identity_header: Text = ""
     providers: Annotated[dict[str, ProviderTable], Meta(description="a table of providers")] = {}
     models: Annotated[
         dict[str, Annotated[tuple[str, ...], Meta(min_length=1)]], Meta(description="a table of model names")

@@ -47,6 +47,8 @@ ENV_NAMES: tuple[str, ...] = (
     "AZURE_FEDERATED_TOKEN_FILE",
     "AZURE_AUTHORITY_HOST",
     "AZURE_POD_IDENTITY_AUTHORITY_HOST",
+    "IDENTITY_ENDPOINT",
+    "IDENTITY_HEADER",
 )
 """Variables that are read. In lower case they are keys of the TOML file too."""
 

@@ -55,6 +55,8 @@ _MAX_TOLD = 300
 class _Answer(msgspec.Struct):
     access_token: str = ""
     expires_in: float = 3600.0
+    expires_on: float = 0.0
+    """Seconds since 1970; said in place of `expires_in` or beside it."""
     error: str = ""
     error_description: str = ""
 
@@ -99,12 +101,16 @@ def _proof(account: EntraAccount) -> dict[str, str]:
 
 
 def _of_machine(account: EntraAccount) -> Token:
-    query = {"api-version": "2018-02-01", "resource": _resource(account)}
+    url, version = f"{account.metadata}/metadata/identity/oauth2/token", "2018-02-01"
+    headers = {"Metadata": "true"}
+    if account.endpoint and account.endpoint_key:
+        url, version = account.endpoint, "2019-08-01"
+        headers = {"X-IDENTITY-HEADER": account.endpoint_key.reveal()}
+    query = {"api-version": version, "resource": _resource(account)}
     if account.client_id:
         query["client_id"] = account.client_id
-    url = f"{account.metadata}/metadata/identity/oauth2/token"
     try:
-        status, body = _ask("GET", url, params=query, headers={"Metadata": "true"})
+        status, body = _ask("GET", url, params=query, headers=headers)
     except requests.RequestException:
         raise LoginFailure("this machine has no metadata server of Azure's", _ELSEWHERE) from None
     return _token(status, body, account, "this machine's metadata server gives no token", _NO_IDENTITY)
@@ -139,7 +145,7 @@ def _token(status: int, body: bytes, account: EntraAccount, problem: str, remedy
         answer = _Answer()
     if status == 200 and _PLAIN.fullmatch(answer.access_token):
         header = (b"authorization", b"Bearer " + answer.access_token.encode())
-        return Token((header,), time.time() + answer.expires_in)
+        return Token((header,), answer.expires_on or time.time() + answer.expires_in)
     told = _words(answer, account)
     code = _CODE.search(answer.error_description)
     raise LoginFailure(f"{problem}{told and ': '}{told}", _REMEDIES.get(code[1], remedy) if code else remedy)

@@ -73,6 +73,10 @@ class EntraAccount(msgspec.Struct, frozen=True, kw_only=True):
     authority: str = "https://login.microsoftonline.com"
     metadata: str = "http://169.254.169.254"
     """The metadata server of a machine with a managed identity."""
+    endpoint: str = ""
+    """In place of the metadata server: where App Service and Container Apps give the identity's tokens."""
+    endpoint_key: Secret | None = None
+    """What the endpoint asks for."""
 
 
 Account = GoogleAccount | EntraAccount
