@@ -108,11 +108,15 @@ class UpstreamError(ApiError):
     """The upstream answered with an error."""
 
 
-class UpstreamUnreachable(UpstreamError):
-    """No connection to the upstream: name, refusal, TLS."""
+NOT_RETRIED: Mapping[str, str] = {"x-should-retry": "false"}
+"""Headers of an error that stays until a person mends something: neither we nor the SDKs need try again."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(502, message)
+
+class UpstreamUnreachable(UpstreamError):
+    """No connection to the upstream: name, refusal, TLS. `lasting`: a setting is wrong."""
+
+    def __init__(self, message: str, *, lasting: bool = False) -> None:
+        super().__init__(502, message, headers=NOT_RETRIED if lasting else None)
 
 
 Phase = Literal["connect", "tls", "write", "first_event", "idle", "total"]
@@ -127,10 +131,13 @@ class UpstreamTimeout(UpstreamError):
 
 
 class UpstreamProtocolError(UpstreamError):
-    """The upstream broke its protocol: not its JSON, a malformed answer, a stream that stops midway."""
+    """The upstream broke its protocol: not its JSON, a malformed answer, a stream that stops midway.
 
-    def __init__(self, message: str) -> None:
-        super().__init__(502, message)
+    `lasting`: a setting is wrong.
+    """
+
+    def __init__(self, message: str, *, lasting: bool = False) -> None:
+        super().__init__(502, message, headers=NOT_RETRIED if lasting else None)
 
 
 def _clean(text: str) -> str:

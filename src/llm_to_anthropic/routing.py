@@ -13,7 +13,7 @@ from typing import Literal
 
 import msgspec
 
-from llm_to_anthropic.errors import ApiError, ClientError
+from llm_to_anthropic.errors import NOT_RETRIED, ApiError, ClientError
 from llm_to_anthropic.providers.catalog import limits_for
 from llm_to_anthropic.providers.gemini_families import gemini_quirks_for
 from llm_to_anthropic.providers.openai_apis import served_by
@@ -278,8 +278,7 @@ class Router:
             f"no key for provider {provider.name}: set {provider.credential.variable} where the proxy runs "
             "and start it again",
             type="api_error",
-            # Nothing changes until someone sets the key: the SDKs need not try again.
-            headers={"x-should-retry": "false"},
+            headers=NOT_RETRIED,
         )
 
 

@@ -13,7 +13,11 @@ from llm_to_anthropic.errors import UpstreamError
 from llm_to_anthropic.gateway.breaker import Circuit
 from llm_to_anthropic.gateway.lanes import Lane
 from llm_to_anthropic.gateway.work import Work
-from tests.gateway.pacing import FakePace, alone, work
+from llm_to_anthropic.scripted import Script, ScriptedUpstream, never
+from tests.gateway.answers import good
+from tests.gateway.conftest import Records
+from tests.gateway.memory_reply import MemoryReply, ask, call
+from tests.gateway.pacing import FakePace, alone, impatient, provider, routed, work
 
 
 def circuit(chance: float = 0.0) -> Circuit:
@@ -243,6 +247,22 @@ async def test_a_dead_primary_costs_five_requests() -> None:
     for _ in range(10):
         await attempts.run(work(), route, upstreams.attempt)
     assert upstreams.asked == ["one"] * 10
+
+
+async def test_a_silent_primary_costs_five_waits(
+    upstream: ScriptedUpstream, second: ScriptedUpstream, script: Script, second_script: Script, records: Records
+) -> None:
+    """After five requests that waited in vain the others go to the second target at once."""
+    targets = {"m": provider("one", upstream.url), "n": provider("two", second.url)}
+    script.push(*[never()] * 5)
+    second_script.push(*[good("openai_chat", streamed=True)] * 20)
+    limits = impatient(first_event_s=0.05, reasoning_event_s=0.05)
+    async with routed(targets, FakePace(), records, timeouts=limits) as gateway:
+        for _ in range(20):
+            await gateway.messages(call(ask("mine", stream=True)), MemoryReply())
+    assert [exchange.status for exchange in records.exchanges] == [200] * 20
+    assert [exchange.attempts for exchange in records.exchanges] == [2] * 5 + [1] * 15
+    assert len(upstream.requests) == 5
 
 
 async def test_the_last_route_is_never_ejected() -> None:

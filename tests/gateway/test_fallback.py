@@ -9,7 +9,19 @@ import pytest
 
 from llm_to_anthropic.gateway.gateway import Gateway
 from llm_to_anthropic.providers.provider import Protocol
-from llm_to_anthropic.scripted import Cut, Delay, Pause, Reset, Script, ScriptedUpstream, Stall, stream
+from llm_to_anthropic.scripted import (
+    Cut,
+    Delay,
+    Pause,
+    Reset,
+    Script,
+    ScriptedUpstream,
+    Stall,
+    never,
+    openai_chat,
+    stream,
+    whole,
+)
 from llm_to_anthropic.scripted import anthropic as anthropic_wire
 from llm_to_anthropic.settings import Retries, Timeouts
 from tests.gateway.answers import PROTOCOLS, bad, good
@@ -262,6 +274,26 @@ class TestSilence:
         reply = MemoryReply()
         answering = asyncio.ensure_future(routes.messages(call(ask("mine", stream=True)), reply))
         await reply.until(b"message_start", within_s=0.9)
+        reply.disconnect()
+        await answering
+
+
+class TestSlowFailure:
+    """A first target that fails only after a while."""
+
+    @pytest.fixture
+    def limits(self) -> Timeouts:
+        return impatient(commit_after_s=0.8, ping_s=0.8)
+
+    async def test_silence_counts_from_the_request(
+        self, routes: Gateway, script: Script, second_script: Script
+    ) -> None:
+        """However many attempts are made meanwhile, the client hears something after `commit_after_s`."""
+        script.push(whole(openai_chat.error("no"), status=503, before_head=(Delay(0.6),)))
+        second_script.push(never())
+        reply = MemoryReply()
+        answering = asyncio.ensure_future(routes.messages(call(ask("mine", stream=True)), reply))
+        await reply.until(b"event: ping", within_s=1.3)
         reply.disconnect()
         await answering
 

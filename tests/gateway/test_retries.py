@@ -174,6 +174,24 @@ async def test_a_stream_that_breaks_before_it_says_anything_is_asked_for_again(s
     assert reply.events()[-1] == "message_stop"
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(whole(b"<html>Welcome!</html>"), id="web page"),
+        pytest.param(whole(b"Hello there."), id="plain text"),
+    ],
+)
+async def test_a_wrong_address_is_told_at_once(
+    single: Gateway, script: Script, upstream: ScriptedUpstream, answer: Answer
+) -> None:
+    """What is no API will be none in a second: nobody tries again until the setting is mended."""
+    script.push(answer)
+    reply = await answered(single, streamed=True)
+    assert (reply.status, reply.headers[b"x-should-retry"]) == (502, b"false")
+    assert b"base URL" in reply.body
+    assert len(upstream.requests) == 1
+
+
 async def test_every_attempt_carries_the_same_id(single: Gateway, script: Script, upstream: ScriptedUpstream) -> None:
     """An upstream that knows the id of a request sees that the attempts are one."""
     script.push(bad("openai_chat", 503), bad("openai_chat", 503), good("openai_chat", streamed=False))

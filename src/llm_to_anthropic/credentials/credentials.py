@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from llm_to_anthropic.credentials.keys import auth_headers
 from llm_to_anthropic.credentials.login import Clock, Headers, Login, LoginFailure, Token
-from llm_to_anthropic.errors import UpstreamError
+from llm_to_anthropic.errors import NOT_RETRIED, UpstreamError
 from llm_to_anthropic.providers.provider import Account, EntraAccount, GoogleAccount, Provider
 
 if TYPE_CHECKING:
@@ -58,8 +58,7 @@ class Credentials:
             raise UpstreamError(
                 500,
                 f"no token for provider {provider.name}: {failure}",
-                # A person has to mend it: the SDKs need not try again.
-                headers={"x-should-retry": "false"},
+                headers=NOT_RETRIED,
             ) from failure
 
     async def refused(self, provider: Provider, sent: Headers) -> bool:

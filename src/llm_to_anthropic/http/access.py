@@ -18,7 +18,7 @@ from functools import lru_cache
 
 from starlette.types import Scope
 
-from llm_to_anthropic.errors import ClientError
+from llm_to_anthropic.errors import NOT_RETRIED, ClientError
 from llm_to_anthropic.gateway.call import Headers
 from llm_to_anthropic.settings import HASHED, ClientKey, Settings
 
@@ -42,7 +42,6 @@ PREFIX = 8
 """Bytes of a digest by which keys are looked up."""
 
 NO_HEADERS: Headers = []
-NOT_RETRIED = {"x-should-retry": "false"}
 
 _HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{0,5})?")
 

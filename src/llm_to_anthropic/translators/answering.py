@@ -186,7 +186,9 @@ class AnsweringTranslator(ABC):
         if any(field.startswith(text) for field in _SSE_FIELDS):
             return None
         what = "a web page" if text[:1] == b"<" else "neither JSON nor an event stream"
-        raise UpstreamProtocolError(f"upstream ({self._name}) answered with {what}; is its base URL right?")
+        raise UpstreamProtocolError(
+            f"upstream ({self._name}) answered with {what}; is its base URL right?", lasting=True
+        )
 
     def _keep(self, data: bytes) -> None:
         self._whole.append(data)

@@ -48,7 +48,8 @@ async def open_connection(
             else:
                 await _start_tls(origin, protocol, tunnel, context)
     except OSError as error:
-        raise UpstreamUnreachable(handshake_text(origin, error)) from error
+        lasting = isinstance(error, ssl.SSLCertVerificationError)
+        raise UpstreamUnreachable(handshake_text(origin, error), lasting=lasting) from error
 
 
 @contextlib.asynccontextmanager
@@ -118,7 +119,8 @@ async def _dial(host: str, port: int, remedy: str) -> socket.socket:
     allowed = [each for each in addresses if not is_forbidden(str(each[1][0]))]
     if not allowed:
         raise UpstreamUnreachable(
-            f"{host} is a link-local address, where clouds keep a machine's credentials and no model is. {remedy}."
+            f"{host} is a link-local address, where clouds keep a machine's credentials and no model is. {remedy}.",
+            lasting=True,
         )
     try:
         return await first_to_connect(allowed)

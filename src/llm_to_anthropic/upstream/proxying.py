@@ -124,10 +124,13 @@ def _parse_proxy(variable: str, url: str) -> Proxy:
         parts = urlsplit(url if "://" in url else "http://" + url)
         host, port = parts.hostname, parts.port
     except ValueError:
-        raise UpstreamUnreachable(f"{variable} is not a valid URL: write it as http://host:port.") from None
+        raise UpstreamUnreachable(
+            f"{variable} is not a valid URL: write it as http://host:port.", lasting=True
+        ) from None
     if parts.scheme != "http" or not host:
         raise UpstreamUnreachable(
-            f"{variable} names no http:// proxy, the only kind that can be used: write it as http://host:port."
+            f"{variable} names no http:// proxy, the only kind that can be used: write it as http://host:port.",
+            lasting=True,
         )
     return Proxy(host=host, port=port or 80, authorization=_basic(parts.username, parts.password), variable=variable)
 

@@ -68,12 +68,17 @@ def parse_origin(prefix: str) -> Origin:
         host, port = parts.hostname, parts.port
         host = _ascii_host(host or "")
     except ValueError:
-        raise UpstreamUnreachable("The upstream's base URL is not a valid URL: check host and port.") from None
+        raise UpstreamUnreachable(
+            "The upstream's base URL is not a valid URL: check host and port.", lasting=True
+        ) from None
     if parts.scheme not in _DEFAULT_PORTS or not host:
-        raise UpstreamUnreachable("The upstream's base URL must start with http:// or https:// and name a host.")
+        raise UpstreamUnreachable(
+            "The upstream's base URL must start with http:// or https:// and name a host.", lasting=True
+        )
     if "@" in parts.netloc:
         raise UpstreamUnreachable(
-            f"The base URL of {host} holds a user name or password: take it out and set the provider's key instead."
+            f"The base URL of {host} holds a user name or password: take it out and set the provider's key instead.",
+            lasting=True,
         )
     return Origin(scheme=parts.scheme, host=host, port=port or _DEFAULT_PORTS[parts.scheme])
 
@@ -95,7 +100,7 @@ def encode_head(request: OutgoingRequest, line: bytes) -> bytes:
         headers = [pair for pair in headers if pair[0].lower() not in _OURS]
         fields = b"".join([b"\r\n%b: %b" % pair for pair in headers])
     if fields.count(b"\n") != len(headers) or fields.count(b"\r") != len(headers) or b"\0" in fields:
-        raise UpstreamUnreachable(_bad_header(headers))
+        raise UpstreamUnreachable(_bad_header(headers), lasting=True)
     identity = b"" if b"\naccept-encoding:" in lower else b"\r\naccept-encoding: identity"
     size = len(request.body)
     length = b"\r\ncontent-length: %d" % size if size or request.method in _WITH_BODY else b""

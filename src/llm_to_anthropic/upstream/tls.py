@@ -30,7 +30,8 @@ class Trust:
         except OSError as error:
             raise UpstreamUnreachable(
                 f"No upstream can be trusted: the certificates that SSL_CERT_FILE ({self._file}) or "
-                f"SSL_CERT_DIR ({self._directory}) names cannot be read ({error.strerror or error})."
+                f"SSL_CERT_DIR ({self._directory}) names cannot be read ({error.strerror or error}).",
+                lasting=True,
             ) from error
         context.set_alpn_protocols(["http/1.1"])
         return context
