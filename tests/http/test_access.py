@@ -221,6 +221,7 @@ async def test_any_host_is_fine_once_a_key_is_needed() -> None:
         pytest.param({"origin": "http://localhost:1"}, id="other_port"),
         pytest.param({"origin": PAGE + ".evil.example"}, id="longer_than_allowed"),
         pytest.param({"sec-fetch-site": "cross-site"}, id="cross_site_without_origin"),
+        pytest.param({"sec-fetch-site": "same-site"}, id="other_port_without_origin"),
     ],
 )
 @pytest.mark.parametrize("method", ["POST", "OPTIONS", "GET"])
