@@ -171,6 +171,11 @@ def test_citation_after_its_text() -> None:
     assert streamed(*alone, request=SEARCH)["content"] == []
 
 
+def test_citation_of_nothing() -> None:
+    """A part without a text has nothing that could be cited."""
+    assert collected(whole(message("", annotations=[citation()])), request=SEARCH)["content"] == []
+
+
 def test_citation_of_a_text_that_was_streamed_without() -> None:
     """Annotations that only the whole item tells are not lost."""
     item = message(LINKED, annotations=[LINK])

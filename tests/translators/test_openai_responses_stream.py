@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from tests.messages import Event, grammar_problems, parse_events, rebuild
 from tests.translators.responses_answers import (
     DONE,
+    OFF,
     ON,
     added,
     arguments,
     call,
+    citation,
     completed,
     created,
     done,
@@ -297,6 +299,39 @@ def test_items_that_overlap_make_the_same_message(chance: random.Random) -> None
         mixed.append(chance.choice([frames for frames in streams if frames]).pop(0))
     said, expected = streamed(*first, *mixed, completed(*OUTPUT), request=ON), streamed(*stream_of(*OUTPUT), request=ON)
     assert blocks(said) == blocks(expected)
+
+
+ODD: list[Any] = [None, 0, -1, 1.5, "", "x", [], {}, [None], ["a"], {"a": 1}, True, "0", 10**30, "\ud83d"]
+SEARCHED = {
+    "type": "web_search_call",
+    "id": "ws_1",
+    "status": "completed",
+    "action": {"type": "search", "query": "x", "sources": [{"url": "https://a.test"}]},
+}
+CITED = message("It is. ([a](https://a.test))", annotations=[citation("https://a.test", start=7, end=28)])
+RAN = {"type": "code_interpreter_call", "id": "ci_1", "code": "1", "container_id": "c", "outputs": [{"logs": "1"}]}
+
+
+def mangled(value: Any, chance: random.Random) -> Any:
+    """The value with some of its parts left out or replaced by something odd."""
+    if chance.random() < 0.03:
+        return chance.choice(ODD)
+    if isinstance(value, dict):
+        return {key: mangled(inner, chance) for key, inner in value.items() if chance.random() > 0.02}
+    return [mangled(inner, chance) for inner in value] if isinstance(value, list) else value
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.randoms(use_true_random=False), st.sampled_from([ON, OFF, {}]))
+def test_odd_values_break_nothing(chance: random.Random, request: Any) -> None:
+    """Whatever stands where something else belongs, the client gets a legal message or a failure in words."""
+    stream = b"".join(stream_of(*OUTPUT, SEARCHED, CITED, RAN))
+    told = [json.loads(line[6:]) for line in stream.split(b"\n") if line.startswith(b"data: ")]
+    made = translator(request)
+    data = b"".join(b"data: " + json.dumps(mangled(one, chance)).encode() + b"\n\n" for one in told)
+    events = parse_events(feed(made, [data]))
+    assert grammar_problems(events, complete=made.ended) == []
+    assert made.ended == (made.failure is None)
 
 
 def test_every_abrupt_end_is_a_failure() -> None:

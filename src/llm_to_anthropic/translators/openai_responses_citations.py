@@ -44,7 +44,7 @@ def cited_pieces(text: str, annotations: list[Annotation], seal: str) -> list[Pi
         if end > begin:
             pieces.append((text[begin:end], [found]))
             begin = end
-        else:
+        elif pieces:
             pieces[-1][1].append(found)
     if begin < len(text):
         pieces.append((text[begin:], []))
