@@ -22,7 +22,7 @@ LINES = {
     "thinking": Line(reasoning="I think a while", text="and say it"),
     "calls": Line(text="Let me see.", calls=(ToolCall("look", '{"at":"this"}'), ToolCall("find", "{}", "call_2"))),
 }
-FAULTS = ("cut_after", "rst_after", "bad_json_after", "bad_chunk_after", "err_after")
+FAULTS = ("end_after", "cut_after", "rst_after", "bad_json_after", "bad_chunk_after", "err_after")
 BASE_PATHS = {"openai_chat": "/v1", "openai_responses": "/v1", "gemini": "/v1beta", "anthropic": ""}
 SPOKEN: list[Protocol] = [
     name for name in get_args(Protocol) if name in PROTOCOLS and (name in TRANSLATORS or name == "anthropic")

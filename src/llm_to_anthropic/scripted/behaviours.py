@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from llm_to_anthropic.scripted import anthropic, gemini, openai_chat
+from llm_to_anthropic.scripted import anthropic, gemini, openai_chat, openai_responses
 from llm_to_anthropic.scripted.line import Line, ToolCall
 from llm_to_anthropic.scripted.script import Answer, Cut, Delay, HeaderList, Request, Reset, Stall, Step, never, whole
 
@@ -60,6 +60,15 @@ PROTOCOLS: Mapping[str, Protocol] = {
             openai_chat.error(_NO_QUOTA, type="insufficient_quota", code="insufficient_quota")
         ),
         broken_event=b'data: {"choices":[{"index":0,"delta":{"content":"bro\n\n',
+    ),
+    "openai_responses": Protocol(
+        path=re.compile(r"/responses$"),
+        whole=openai_responses.response,
+        events=openai_responses.events,
+        failure=openai_responses.error(_FAILED, type="server_error"),
+        failure_event=openai_responses.failure(_FAILED, "m")[1],
+        quota_event=b"".join(openai_responses.failure(_NO_QUOTA, "m", code="insufficient_quota")),
+        broken_event=b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","delta":"bro\n\n',
     ),
     "anthropic": Protocol(
         path=re.compile(r"/messages$"),
@@ -185,6 +194,13 @@ def _ends_after(step: Cut | Reset | Stall) -> Behaviour:
     return lambda asked: asked.answer(*asked.split()[0], step)
 
 
+def _end_after(asked: Asked) -> Answer:
+    """Ends in the best of order, as if nothing were missing."""
+    before = asked.split()[0]
+    kind = _SSE if asked.streamed else _JSON
+    return Answer(headers=kind, body=tuple(before), framing="chunked")
+
+
 def _err_after(asked: Asked) -> Answer:
     if not asked.streamed:
         return whole(asked.protocol.failure, status=500)
@@ -230,6 +246,7 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
     "slow_ttft": _slow_ttft,
     "slow_chunk": _slow_chunk,
     "never": lambda _: never(),
+    "end_after": _end_after,
     "cut_after": _ends_after(Cut()),
     "rst_after": _ends_after(Reset()),
     "stall_after": _ends_after(Stall()),
