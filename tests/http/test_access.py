@@ -75,6 +75,14 @@ async def test_without_a_valid_key_nothing_is_served(headers: dict[str, str], pa
     assert (record.status, server.gateway.calls) == (401, [])
 
 
+async def test_key_whose_hash_begins_alike_opens_nothing() -> None:
+    """Keys are found by the first bytes of their hash, and told apart by all of it."""
+    alike = ClientKey(secret=Secret("sha256:" + HASH[:-1] + ("0" if HASH[-1] != "0" else "1")))
+    async with front(client_keys=(alike,)) as server:
+        answer = await server.post({"x-api-key": "hashed-key"})
+    assert answer.error == (401, "authentication_error")
+
+
 async def test_key_of_which_only_the_hash_is_known_opens_the_door() -> None:
     """A configuration that holds no key serves whoever has the key, and the log calls them by its name."""
     async with front(client_keys=(*KEYS, HASHED_KEY)) as server:

@@ -225,6 +225,15 @@ async def test_chunked_33_mib_are_cut_at_the_limit() -> None:
     assert answer.error == (413, "request_too_large")
 
 
+async def test_chunked_body_that_comes_at_once_is_counted_too() -> None:
+    """A body in chunks that is over the limit is refused though all of it is there already."""
+    async with front(limits=Limits(max_body_bytes=10)) as server:
+        answer = await server.raw(
+            POST + HOST + b"Transfer-Encoding: chunked\r\n\r\nb\r\n" + b" " * 11 + b"\r\n0\r\n\r\n"
+        )
+    assert answer.error == (413, "request_too_large")
+
+
 async def test_body_of_exactly_the_limit_is_taken() -> None:
     """The limit itself is allowed, by length and chunked."""
     async with front(limits=Limits(max_body_bytes=100_000)) as server:
