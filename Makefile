@@ -15,7 +15,8 @@ BUILD_REQUIRES := import tomllib; print(*tomllib.load(open("pyproject.toml", "rb
 FUZZ_REQUIRES := atheris==3.0.*
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test cover lint types format build image docs check lock chaos fuzz clean bench-translators conformance replay clients bench
+.PHONY: help demo test cover lint types format build image docs check lock clean bench-translators conformance replay clients bench
+.PHONY: chaos fuzz soak mutants sbom
 
 help:
 	@echo "make demo         see it work, without any key (ONCE=1: exit afterwards)"
@@ -30,6 +31,9 @@ help:
 	@echo "make chaos        the real proxy behind a network that misbehaves (ARGS=--smoke: in seconds)"
 	@echo "make fuzz         coverage-guided fuzzing, by default 30 s a target (SECONDS=60 ARGS='sse request')"
 	@echo "make bench-translators   what an event of each upstream protocol costs, beside Chat Completions"
+	@echo "make soak         ten minutes of load with faults and outages; does memory grow? (SECONDS=60)"
+	@echo "make mutants      switch off each guard in turn: does its test notice? (ARGS='breaker key')"
+	@echo "make sbom         write dist/sbom.cdx.json (CycloneDX), check the licences of what is installed"
 	@echo "make lock         compile requirements/ anew (needs uv)"
 	@echo "make conformance replay clients bench   measure against ../shared, where it is there (VIA=responses: clients by that API)"
 
@@ -75,6 +79,15 @@ chaos: $(VENV)/.dev
 fuzz: $(FUZZ)/.ready
 	PYTHONPATH=src:.:$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
 		$(FUZZ)/bin/python -m verification.fuzz.run --seconds $(or $(SECONDS),30) $(ARGS)
+
+soak: $(VENV)/.dev
+	$(BIN)/python -m verification.soak --seconds $(or $(SECONDS),600) $(ARGS)
+
+sbom: $(VENV)/.dev
+	$(BIN)/python -m verification.sbom $(ARGS)
+
+mutants: $(VENV)/.dev
+	$(BIN)/python -m verification.mutants $(ARGS)
 
 check:
 	./.ci/run

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -24,14 +26,23 @@ WANTED = re.compile(r"^([a-z0-9][a-z0-9._-]*)(?:\[[a-z0-9,_-]+\])?==", re.MULTIL
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """The names in a freshly built wheel."""
-    out = tmp_path_factory.mktemp("wheel")
+def build_wheel(root: Path, out: Path) -> Path:
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(out)]
-    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)  # noqa: S603  our own command
+    subprocess.run(build, cwd=root, check=True, capture_output=True)  # noqa: S603  our own command
     (file,) = out.glob("*.whl")
-    with zipfile.ZipFile(file) as archive:
+    return file
+
+
+@pytest.fixture(scope="module")
+def wheel_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A freshly built wheel."""
+    return build_wheel(ROOT, tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def wheel(wheel_file: Path) -> list[str]:
+    """The names in it."""
+    with zipfile.ZipFile(wheel_file) as archive:
         return archive.namelist()
 
 
@@ -67,6 +78,18 @@ def test_wheel_contains_nothing_else(wheel: list[str]) -> None:
     assert not [name for name in wheel if name.endswith(".pth")]
 
 
+def test_wheel_is_the_same_wherever_it_is_built(wheel_file: Path, tmp_path: Path) -> None:
+    """Another folder, other times and rights of files give the same bytes: a wheel can be checked by its source."""
+    other = tmp_path / "elsewhere"
+    shutil.copytree(ROOT / "src", other / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE", ".gitignore"):
+        shutil.copy(ROOT / name, other)
+    for file in other.rglob("*.py"):
+        os.utime(file, (1_600_000_000, 1_600_000_000))
+        file.chmod(0o600)
+    assert build_wheel(other, tmp_path / "out").read_bytes() == wheel_file.read_bytes()
+
+
 def test_version_is_one() -> None:
     """The installed version is the one that the package tells."""
     assert version("llm-to-anthropic") == llm_to_anthropic.__version__
@@ -78,7 +101,7 @@ def test_core_dependencies_are_few() -> None:
     assert len(locked) + 1 <= MAX_DISTRIBUTIONS
 
 
-@pytest.mark.parametrize("name", ["core", "vertex", "dev"])
+@pytest.mark.parametrize("name", ["core", "vertex", "dev", "fuzz"])
 def test_requirements_are_hashed(name: str) -> None:
     """Every locked distribution has hashes, since pip is told to demand them."""
     entries = re.split(r"\n(?=\S)", (ROOT / f"requirements/{name}.txt").read_text().strip())
