@@ -80,6 +80,19 @@ async def test_headers_are_clean_in_both_directions(
     assert b"set-cookie" not in reply.headers
 
 
+@pytest.mark.parametrize(
+    "name", ["x-api-key", "authorization", "api-key", "x-goog-api-key", "cookie", "proxy-authorization"]
+)
+async def test_credentials_of_the_client_stay_here(
+    gateway: Gateway, script: Script, upstream: ScriptedUpstream, name: str
+) -> None:
+    """In whichever header a client sends its key, Anthropic does not see it, beside ours or in its place."""
+    script.push(whole({"type": "message"}))
+    await gateway.messages(call(ask("claude-x"), headers={name: "the-clients-own"}), MemoryReply())
+    sent = [value for _, value in upstream.requests[0].header_list]
+    assert not [value for value in sent if "the-clients-own" in value]
+
+
 async def test_repeated_beta_headers_stay_as_they_came(
     gateway: Gateway, script: Script, upstream: ScriptedUpstream
 ) -> None:
