@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -11,8 +10,9 @@ import msgspec
 from llm_to_anthropic.providers.quirks import ChatQuirks
 from llm_to_anthropic.translators.openai_chat import OpenAIChatTranslator
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
-from tests.messages import Event, grammar_problems, parse_events, rebuild
+from tests.messages import Event
 from tests.translators.chat_requests import HI, target
+from tests.translators.reading import failed_answer, streamed_message, whole_message
 
 Json = Any
 
@@ -70,39 +70,16 @@ def whole(finish: str | None = "stop", **message: Json) -> bytes:
     return json.dumps(answer).encode()
 
 
-def feed(made: OpenAIChatTranslator, slices: Iterable[bytes]) -> bytes:
-    """Everything that the client gets of an answer, to its end."""
-    return b"".join([made.receive_data(piece) for piece in slices]) + made.receive_eof()
-
-
 def streamed(*slices: bytes, request: Json | None = None, quirks: ChatQuirks | None = None) -> Event:
     """The message of a streamed answer, whose events must be legal."""
-    made = translator(request, quirks)
-    events = parse_events(feed(made, slices))
-    assert made.failure is None, made.failure.message
-    assert made.ended
-    assert grammar_problems(events) == []
-    return rebuild(events)
+    return streamed_message(translator(request, quirks), slices)
 
 
 def collected(*slices: bytes, request: Json | None = None, quirks: ChatQuirks | None = None) -> Event:
     """The whole message of an answer, for a client that does not stream."""
-    made = translator(request, quirks, stream=False)
-    assert feed(made, slices) == b""
-    assert made.failure is None, made.failure.message
-    message: Event = json.loads(made.message())
-    return message
+    return whole_message(translator(request, quirks, stream=False), slices)
 
 
 def failure(*slices: bytes, request: Json | None = None) -> tuple[int, str, str]:
     """(status, type, message) of an answer that fails, streamed and whole."""
-    made, other = translator(request), translator(request, stream=False)
-    events = parse_events(feed(made, slices))
-    assert feed(other, slices) == b""
-    assert made.failure is not None
-    assert other.failure is not None
-    assert not made.ended
-    assert grammar_problems(events, complete=False) == []
-    assert "message_stop" not in [event["type"] for event in events]
-    assert made.failure.message == other.failure.message
-    return made.failure.status, made.failure.type, made.failure.message
+    return failed_answer(translator(request), translator(request, stream=False), slices)

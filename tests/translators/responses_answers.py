@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -13,7 +12,8 @@ from llm_to_anthropic.providers.quirks import ChatQuirks, ResponsesQuirks
 from llm_to_anthropic.translators.carrier import decode_carrier
 from llm_to_anthropic.translators.openai_responses import OpenAIResponsesTranslator
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
-from tests.messages import Event, grammar_problems, parse_events, rebuild
+from tests.messages import Event
+from tests.translators.reading import failed_answer, streamed_message, whole_message
 
 Json = Any
 
@@ -213,28 +213,14 @@ def stream_of(*output: Json, **members: Json) -> list[bytes]:
     return [created(), *(item_events(index, item) for index, item in enumerate(output)), completed(*output, **members)]
 
 
-def feed(made: OpenAIResponsesTranslator, slices: Iterable[bytes]) -> bytes:
-    """Everything that the client gets of an answer, to its end."""
-    return b"".join([made.receive_data(piece) for piece in slices]) + made.receive_eof()
-
-
 def streamed(*slices: bytes, request: Json | None = None, quirks: ResponsesQuirks | None = None) -> Event:
     """The message of a streamed answer, whose events must be legal."""
-    made = translator(request, quirks)
-    events = parse_events(feed(made, slices))
-    assert made.failure is None, made.failure.message
-    assert made.ended
-    assert grammar_problems(events) == []
-    return rebuild(events)
+    return streamed_message(translator(request, quirks), slices)
 
 
 def collected(*slices: bytes, request: Json | None = None, quirks: ResponsesQuirks | None = None) -> Event:
     """The whole message of an answer, for a client that does not stream."""
-    made = translator(request, quirks, stream=False)
-    assert feed(made, slices) == b""
-    assert made.failure is None, made.failure.message
-    message: Event = json.loads(made.message())
-    return message
+    return whole_message(translator(request, quirks, stream=False), slices)
 
 
 def both(*output: Json, request: Json | None = None, **members: Json) -> Event:
@@ -247,16 +233,7 @@ def both(*output: Json, request: Json | None = None, **members: Json) -> Event:
 
 def failure(*slices: bytes, request: Json | None = None) -> tuple[int, str, str]:
     """(status, type, message) of an answer that fails, streamed and whole."""
-    made, other = translator(request), translator(request, stream=False)
-    events = parse_events(feed(made, slices))
-    assert feed(other, slices) == b""
-    assert made.failure is not None
-    assert other.failure is not None
-    assert not made.ended
-    assert grammar_problems(events, complete=False) == []
-    assert "message_stop" not in [event["type"] for event in events]
-    assert made.failure.message == other.failure.message
-    return made.failure.status, made.failure.type, made.failure.message
+    return failed_answer(translator(request), translator(request, stream=False), slices)
 
 
 def _comparable(message: Event) -> Json:

@@ -13,39 +13,16 @@ from typing import Any
 import pytest
 
 from llm_to_anthropic.errors import STATUS_TYPES
-from llm_to_anthropic.translators.gemini import GeminiTranslator
 from tests.messages import grammar_problems, parse_events, rebuild, sdk_message, slicings
 from tests.translators.gemini_answers import CODE, FETCH, SEARCH, feed, translator, without_nulls
+from tests.translators.reading import outcome
+from tests.translators.recordings import answer, recorded
 
-RECORDINGS = (Path(__file__).resolve().parents[2] / "../shared/traffic/gemini").resolve()
 REQUESTS: dict[str, Any] = {"plain": {}, "search": SEARCH, "fetch": FETCH, "code": CODE}
 
 
-def recorded(*, failed: bool = False) -> list[Any]:
-    found = []
-    for path in sorted(RECORDINGS.glob("*.json")):
-        exchange = json.loads(path.read_bytes())
-        counted = "countTokens" in ((exchange["request"] or {}).get("path") or "")
-        if (exchange["response"]["status"] >= 400) == failed and not counted:
-            found.append(pytest.param(path, id=path.stem))
-    skip = pytest.mark.skip(reason=f"no recordings at {RECORDINGS.name}")
-    return found or [pytest.param(None, id="no recordings", marks=skip)]
-
-
-def answer(path: Path) -> bytes:
-    response = json.loads(path.read_bytes())["response"]
-    if "sse" in response:
-        return str(response["sse"]).encode()
-    body = response["body"]
-    return body.encode() if isinstance(body, str) else json.dumps(body, ensure_ascii=False).encode()
-
-
-def outcome(made: GeminiTranslator) -> tuple[str | None, str]:
-    return made.stop_reason, made.failure.message if made.failure else ""
-
-
 @pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
-@pytest.mark.parametrize("path", recorded())
+@pytest.mark.parametrize("path", recorded("gemini"))
 def test_slices_do_not_matter(path: Path, request_: Any) -> None:
     """Fed whole, byte by byte and at random splits, an answer gives the same bytes."""
     data = answer(path)
@@ -58,7 +35,7 @@ def test_slices_do_not_matter(path: Path, request_: Any) -> None:
 
 
 @pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
-@pytest.mark.parametrize("path", recorded())
+@pytest.mark.parametrize("path", recorded("gemini"))
 def test_answer_is_a_legal_message_or_a_failure(path: Path, request_: Any) -> None:
     """Each answer ends as a message that the official SDK reads alike, streamed and whole, or has failed."""
     data = answer(path)
@@ -78,7 +55,7 @@ def test_answer_is_a_legal_message_or_a_failure(path: Path, request_: Any) -> No
     assert rebuild(parsed)["stop_reason"] == collected["stop_reason"]
 
 
-@pytest.mark.parametrize("path", recorded())
+@pytest.mark.parametrize("path", recorded("gemini"))
 def test_every_prefix_is_legal(path: Path) -> None:
     """Wherever an answer breaks off, what was written so far obeys the grammar and no ending is made up."""
     data = answer(path)
@@ -90,7 +67,7 @@ def test_every_prefix_is_legal(path: Path) -> None:
         assert made.ended or made.failure is not None or made.follow_up() is not None
 
 
-@pytest.mark.parametrize("path", recorded(failed=True))
+@pytest.mark.parametrize("path", recorded("gemini", failed=True))
 def test_error_is_an_error_of_anthropic(path: Path) -> None:
     """Each recorded error gets a status and a type that Anthropic's clients know, and tells what Google said."""
     response = json.loads(path.read_bytes())["response"]

@@ -19,12 +19,12 @@ from tests.translators.chat_answers import (
     data,
     delta,
     failure,
-    feed,
     streamed,
     translator,
     usage,
     whole,
 )
+from tests.translators.reading import feed
 
 LIVE = ChatQuirks(tool_args="live")
 TOOL = {"tools": [{"name": "look", "input_schema": {"type": "object"}}]}

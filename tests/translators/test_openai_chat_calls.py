@@ -9,7 +9,8 @@ import pytest
 
 from llm_to_anthropic.providers.quirks import ChatQuirks
 from tests.messages import Event, parse_events, rebuild
-from tests.translators.chat_answers import call, collected, delta, feed, streamed, translator, usage, whole
+from tests.translators.chat_answers import call, collected, delta, streamed, translator, usage, whole
+from tests.translators.reading import feed
 
 LIVE = ChatQuirks(tool_args="live")
 TOOL = {"tools": [{"name": "look", "input_schema": {"type": "object"}}]}

@@ -13,13 +13,13 @@ import pytest
 
 from llm_to_anthropic.errors import STATUS_TYPES
 from llm_to_anthropic.providers.quirks import ChatQuirks
-from llm_to_anthropic.translators.openai_chat import OpenAIChatTranslator
 from tests.messages import grammar_problems, parse_events, rebuild, sdk_message, slicings
-from tests.translators.chat_answers import feed, translator
+from tests.translators.chat_answers import translator
+from tests.translators.reading import feed, outcome
+from tests.translators.recordings import answer, headers, recorded
 
 Exchange = dict[str, Any]
 
-RECORDINGS = (Path(__file__).resolve().parents[2] / "../shared/traffic/openai_chat").resolve()
 QUIRKS = {
     "buffer": ChatQuirks(),
     "live": ChatQuirks(tool_args="live"),
@@ -27,30 +27,8 @@ QUIRKS = {
 }
 
 
-def recorded(*, stream: bool | None = None, failed: bool = False) -> list[Any]:
-    found = []
-    for path in sorted(RECORDINGS.glob("*.json")):
-        response = json.loads(path.read_bytes())["response"]
-        if (response["status"] >= 400) == failed and stream in (None, "sse" in response):
-            found.append(pytest.param(path, id=path.stem))
-    skip = pytest.mark.skip(reason=f"no recordings at {RECORDINGS.name}")
-    return found or [pytest.param(None, id="no recordings", marks=skip)]
-
-
-def answer(path: Path) -> bytes:
-    response = json.loads(path.read_bytes())["response"]
-    if "sse" in response:
-        return str(response["sse"]).encode()
-    body = response["body"]
-    return body.encode() if isinstance(body, str) else json.dumps(body).encode()
-
-
-def outcome(made: OpenAIChatTranslator) -> tuple[str | None, str]:
-    return made.stop_reason, made.failure.message if made.failure else ""
-
-
 @pytest.mark.parametrize("quirks", QUIRKS.values(), ids=QUIRKS)
-@pytest.mark.parametrize("path", recorded())
+@pytest.mark.parametrize("path", recorded("openai_chat"))
 def test_slices_do_not_matter(path: Path, quirks: ChatQuirks) -> None:
     """Fed whole, byte by byte and at random splits, an answer gives the same bytes."""
     data = answer(path)
@@ -62,7 +40,7 @@ def test_slices_do_not_matter(path: Path, quirks: ChatQuirks) -> None:
     assert results["random"] == results["whole"]
 
 
-@pytest.mark.parametrize("path", recorded())
+@pytest.mark.parametrize("path", recorded("openai_chat"))
 def test_answer_is_a_legal_message_or_a_failure(path: Path) -> None:
     """Each answer ends as a message that the official SDK reads alike, streamed and whole, or has failed."""
     data = answer(path)
@@ -90,7 +68,7 @@ def visible(message: Exchange) -> list[object]:
     return [message["stop_reason"], *blocks]
 
 
-@pytest.mark.parametrize("path", recorded(stream=True))
+@pytest.mark.parametrize("path", recorded("openai_chat", stream=True))
 def test_every_beginning_of_a_stream_is_legal(path: Path) -> None:
     """Wherever a stream breaks off, there is a failure or the message was complete: never a made-up ending."""
     data = answer(path)
@@ -104,12 +82,11 @@ def test_every_beginning_of_a_stream_is_legal(path: Path) -> None:
             assert rebuild(events)["stop_reason"] == made.stop_reason
 
 
-@pytest.mark.parametrize("path", recorded(failed=True))
+@pytest.mark.parametrize("path", recorded("openai_chat", failed=True))
 def test_error_is_one_of_anthropics(path: Path) -> None:
     """Each HTTP error has a status and type of Anthropic's and a sentence without markup."""
-    response = json.loads(path.read_bytes())["response"]
-    headers = {name.lower(): value for name, value in (response.get("headers") or {}).items()}
-    error = translator().decode_error(response["status"], headers, answer(path))
+    status = json.loads(path.read_bytes())["response"]["status"]
+    error = translator().decode_error(status, headers(path), answer(path))
     assert error.type == STATUS_TYPES.get(error.status, "api_error")
     assert "<html" not in error.message.lower()
     assert "****" not in error.message

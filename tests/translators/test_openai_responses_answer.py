@@ -9,6 +9,7 @@ import pytest
 
 from llm_to_anthropic.providers.quirks import ResponsesQuirks
 from tests.messages import Event, parse_events, sdk_message
+from tests.translators.reading import feed
 from tests.translators.responses_answers import (
     ON,
     added,
@@ -20,7 +21,6 @@ from tests.translators.responses_answers import (
     created,
     event,
     failure,
-    feed,
     incomplete,
     message,
     reasoning,

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from tests.messages import parse_events, rebuild
+from tests.translators.reading import feed
 from tests.translators.responses_answers import (
     DONE,
     Json,
@@ -19,7 +20,6 @@ from tests.translators.responses_answers import (
     event,
     failed,
     failure,
-    feed,
     message,
     response,
     streamed,

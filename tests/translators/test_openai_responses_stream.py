@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.messages import Event, grammar_problems, parse_events, rebuild
+from tests.translators.reading import feed
 from tests.translators.responses_answers import (
     DONE,
     OFF,
@@ -23,7 +24,6 @@ from tests.translators.responses_answers import (
     created,
     done,
     event,
-    feed,
     item_events,
     message,
     reasoning,

@@ -210,6 +210,14 @@ class AnsweringTranslator(ABC):
             self._last_event(event)
         self._answer.end_of_stream()
 
+    def _events_of_lines(self, data: bytes, error: ValueError) -> None:
+        """What is no JSON as it stands: events with one line break between them where two belong, or nothing."""
+        lines = data.split(b"\n")
+        if len(lines) == 1:
+            raise UpstreamProtocolError(f"upstream ({self._name}) sent an event that is no JSON") from error
+        for line in lines:
+            self._event(line)
+
     def _last_event(self, event: bytes) -> None:
         """An event whose blank line never came: whole, or cut off with the stream."""
         try:

@@ -158,12 +158,7 @@ class OpenAIChatTranslator(AnsweringTranslator):
         try:
             chunk = read_loosely(event)
         except ValueError as error:
-            lines = event.split(b"\n")
-            if len(lines) == 1:
-                raise UpstreamProtocolError(f"upstream ({self._name}) sent a chunk that is no JSON") from error
-            # Events with one line break between them where two belong.
-            for line in lines:
-                self._event(line)
+            self._events_of_lines(event, error)
         else:
             self._answer.receive(chunk)
 

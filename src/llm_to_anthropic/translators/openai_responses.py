@@ -156,12 +156,7 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
         try:
             delta = delta_loosely(data)
         except ValueError as error:
-            lines = data.split(b"\n")
-            if len(lines) == 1:
-                raise UpstreamProtocolError(f"upstream ({self._name}) sent an event that is no JSON") from error
-            # Events with one line break between them where two belong.
-            for line in lines:
-                self._event(line)
+            self._events_of_lines(data, error)
         else:
             if delta is not None:
                 self._answer.receive(delta, data)
