@@ -66,16 +66,16 @@ async def run_command(*arguments: str, cwd: Path, env: Mapping[str, str] | None 
 
 @contextlib.asynccontextmanager
 async def running_proxy(
-    *arguments: str, cwd: Path, env: Mapping[str, str] | None = None
+    *arguments: str, cwd: Path, env: Mapping[str, str] | None = None, port: int = 0
 ) -> AsyncIterator[RunningProxy]:
-    """Starts the proxy on a free port of loopback and waits until it says where it is."""
+    """Starts the proxy on a port of loopback, by default a free one, and waits until it says where it is."""
     process = await asyncio.create_subprocess_exec(
         *COMMAND,
         *arguments,
         "--host",
         "127.0.0.1",
         "--port",
-        "0",
+        str(port),
         cwd=cwd,
         env=clean_environment(cwd, env or {}),
         stderr=asyncio.subprocess.PIPE,
