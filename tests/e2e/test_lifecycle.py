@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from llm_to_anthropic.gateway.gateway import Gateway
 from llm_to_anthropic.http.server import running
-from llm_to_anthropic.scripted import Script, ScriptedUpstream, openai_chat, stream
+from llm_to_anthropic.scripted import Line, Pause, Script, ScriptedUpstream, openai_chat, stream
 from llm_to_anthropic.settings import Settings, Timeouts
 from llm_to_anthropic.upstream import Upstream
 from tests.e2e.conftest import settings_for
-from tests.e2e.raw import request
+from tests.e2e.raw import event_names, posted, request
 from tests.gateway.conftest import Records
+from tests.running import RunningProxy, running_proxy
 
 KiB = 1 << 10
 MiB = 1 << 20
+STREAMS = 50
 BIG_CHUNK = openai_chat.event({"choices": [{"index": 0, "delta": {"content": "x" * 64 * KiB}, "finish_reason": None}]})
 
 
@@ -62,3 +67,161 @@ async def test_a_client_that_stops_reading_costs_the_upstream_nothing(
             assert sent.bytes_sent < 32 * MiB, "the upstream's writes were not held back"
     [exchange] = records.exchanges
     assert (exchange.outcome, exchange.status) == ("client_stalled", 200)
+
+
+class Streaming:
+    """Many streams through a proxy in its own process, all of them in the middle."""
+
+    def __init__(self, proxy: RunningProxy, readers: list[asyncio.StreamReader], go_on: asyncio.Event) -> None:
+        self.proxy = proxy
+        self.go_on = go_on
+        self._readers = readers
+
+    async def last_events(self) -> Counter[str]:
+        """How the streams ended, once all have."""
+        async with asyncio.timeout(10):
+            answers = await asyncio.gather(*(reader.read() for reader in self._readers))
+        return Counter(event_names(answer)[-1] if answer else "nothing" for answer in answers)
+
+    async def exit_code(self) -> int:
+        return await asyncio.wait_for(self.proxy.process.wait(), 10)
+
+    def outcomes(self) -> Counter[str]:
+        """By the log, which is complete once the process has ended."""
+        lines = [msgspec.json.decode(line) for line in self.proxy.err.splitlines() if line.startswith("{")]
+        return Counter(line["outcome"] for line in lines if line["event"] == "request")
+
+
+@asynccontextmanager
+async def streaming(
+    folder: Path, *arguments: str, timeouts: str = "", count: int = STREAMS
+) -> AsyncIterator[Streaming]:
+    """Begins the streams, each after its first words."""
+    go_on = asyncio.Event()
+    pieces = openai_chat.chunks(Line(text="one two three four five six"), "gpt-4.1")
+    script = Script(otherwise=lambda _: stream(*pieces[:4], Pause(go_on), *pieces[4:]))
+    (folder / "llm-to-anthropic.toml").write_text(f"[timeouts]\n{timeouts}\n")
+    async with AsyncExitStack() as stack:
+        upstream = await stack.enter_async_context(ScriptedUpstream(script))
+        env = {"OPENAI_API_KEY": "test-key", "OPENAI_BASE_URL": f"{upstream.url}/v1"}
+        proxy = await stack.enter_async_context(running_proxy(*arguments, cwd=folder, env=env))
+        readers = []
+        for _ in range(count):
+            reader, _ = await stack.enter_async_context(posted(proxy.url, request(stream=True)))
+            readers.append(reader)
+        for reader in readers:
+            await asyncio.wait_for(reader.readuntil(b"text_delta"), 10)
+        yield Streaming(proxy, readers, go_on)
+        go_on.set()
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_a_drain_loses_no_stream(tmp_path: Path, workers: str) -> None:
+    """50 streams run when SIGTERM comes: all reach message_stop, all are in the log, and the exit code is 0."""
+    async with streaming(tmp_path, "--workers", workers) as streams:
+        streams.proxy.process.send_signal(signal.SIGTERM)
+        await until_refused(streams.proxy.url)
+        streams.go_on.set()
+        assert await streams.last_events() == {"message_stop": STREAMS}
+        assert await streams.exit_code() == 0
+    assert streams.outcomes() == {"ok": STREAMS}
+
+
+async def test_a_drain_that_takes_too_long_ends_in_words(tmp_path: Path) -> None:
+    """Streams that outlast drain_s get an `error` event each, none ends without a word, and the exit code is 0."""
+    async with streaming(tmp_path, timeouts="drain_s = 0.3") as streams:
+        streams.proxy.process.send_signal(signal.SIGTERM)
+        assert await streams.last_events() == {"error": STREAMS}
+        assert await streams.exit_code() == 0
+    assert streams.outcomes() == {"overloaded_error": STREAMS}
+
+
+async def test_a_second_interrupt_waits_for_nothing(tmp_path: Path) -> None:
+    """Ctrl-C once more ends the streams at once, in words too."""
+    async with streaming(tmp_path, timeouts="drain_s = 60.0", count=5) as streams:
+        streams.proxy.process.send_signal(signal.SIGINT)
+        await until_refused(streams.proxy.url)
+        began = time.perf_counter()
+        streams.proxy.process.send_signal(signal.SIGINT)
+        assert await streams.last_events() == {"error": 5}
+        assert await streams.exit_code() == 0
+        assert time.perf_counter() - began < 2
+
+
+async def until_refused(url: str) -> None:
+    """Asks until the server takes no connection."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection(host, int(port))
+            except ConnectionError:
+                return
+            writer.close()
+
+
+def used_bytes(pid: int, field: str = "VmRSS") -> int:
+    """Memory of another process: what it uses now, or with VmHWM what it has used at most."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(int(line.split()[1]) * KiB for line in status.splitlines() if line.startswith(field))
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux to tell the memory of a process")
+async def test_a_slow_client_costs_no_memory(tmp_path: Path) -> None:
+    """A client that reads slowly from an upstream with 100 MiB to say costs the proxy less than 2 MiB."""
+    script = Script([stream(*[BIG_CHUNK] * 1600)] * 2)
+    async with ScriptedUpstream(script) as upstream:
+        env = {"OPENAI_API_KEY": "test-key", "OPENAI_BASE_URL": f"{upstream.url}/v1"}
+        async with running_proxy(cwd=tmp_path, env=env) as proxy:
+            with socket.socket() as first, socket.socket() as slow:
+                await read_slowly(proxy.url, first, 0.2)  # what every first request loads
+                first.close()
+                before = used_bytes(proxy.process.pid)
+                await read_slowly(proxy.url, slow, 1.0)
+                grown = used_bytes(proxy.process.pid) - before
+                assert upstream.requests[1].bytes_sent < 32 * MiB
+    assert grown < 2 * MiB
+
+
+async def read_slowly(url: str, sock: socket.socket, for_s: float) -> None:
+    """Reads 20 KB/s of a stream."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * KiB)
+    sock.setblocking(False)
+    host, _, port = url.removeprefix("http://").partition(":")
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(sock, (host, int(port)))
+    sock.send(encoded(request(stream=True)))
+    until_s = loop.time() + for_s
+    while loop.time() < until_s:
+        await loop.sock_recv(sock, KiB)
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux to tell the memory of a process")
+async def test_large_requests_are_refused_before_they_are_too_much(tmp_path: Path) -> None:
+    """20 requests of 20 MiB at once, for a proxy with 300 MiB: some are answered, some refused, and it stays below."""
+    limit = 300 * MiB
+    (tmp_path / "llm-to-anthropic.toml").write_text(f"[limits]\nmax_memory_bytes = {limit}\n")
+    big = request(stream=False) | {"messages": [{"role": "user", "content": "x" * 20 * MiB}]}
+    data = encoded(big)
+    async with ScriptedUpstream() as upstream:
+        env = {"OPENAI_API_KEY": "test-key", "OPENAI_BASE_URL": f"{upstream.url}/v1"}
+        async with running_proxy(cwd=tmp_path, env=env) as proxy:
+            statuses = Counter(await asyncio.gather(*(status_of(proxy.url, data) for _ in range(20))))
+            peak = used_bytes(proxy.process.pid, "VmHWM")
+            began = time.perf_counter()
+            while await status_of(proxy.url, encoded(request(stream=True))) != 200:
+                assert time.perf_counter() - began < 5
+    assert statuses.keys() == {200, 529}
+    assert peak < limit
+
+
+async def status_of(url: str, data: bytes) -> int:
+    """The status of an answer; a server that refuses a request does not read all of it."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        writer.write(data)
+        return int((await asyncio.wait_for(reader.readline(), 20)).split()[1])
+    finally:
+        writer.transport.abort()

