@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from llm_to_anthropic.credentials import Credentials
 from llm_to_anthropic.credentials.entra import fetch_token
 from llm_to_anthropic.credentials.login import LoginFailure
 from llm_to_anthropic.gateway.gateway import Gateway
@@ -22,6 +21,7 @@ from llm_to_anthropic.settings import Settings, Timeouts
 from llm_to_anthropic.upstream import Upstream
 from tests.entra_login import LASTS_S, SECRET, account, azure, form, machine, machine_token, numbered_tokens, refusal
 from tests.gateway.memory_reply import MemoryReply, ask, call
+from tests.logins import MovedClock, credentials
 from tests.running import exchange, run_command, running_proxy
 
 ANSWER = {"id": "c", "choices": [{"index": 0, "message": {"content": "hi"}, "finish_reason": "stop"}]}
@@ -29,30 +29,11 @@ DENIED = {"error": {"code": "401", "message": "Access denied due to invalid subs
 ROLE = "Cognitive Services OpenAI User"
 
 
-class Clock:
-    """The real time, moved by the test."""
-
-    def __init__(self) -> None:
-        self.moved_s = 0.0
-
-    def __call__(self) -> float:
-        return time.time() + self.moved_s
-
-
 @pytest.fixture
 async def entra() -> AsyncIterator[ScriptedUpstream]:
     """Gives token-0, token-1, ..."""
     async with ScriptedUpstream(Script(otherwise=numbered_tokens)) as server:
         yield server
-
-
-@asynccontextmanager
-async def credentials(provider: Provider, clock: Callable[[], float] = time.time) -> AsyncIterator[Credentials]:
-    open_ones = Credentials([provider], clock=clock)
-    try:
-        yield open_ones
-    finally:
-        open_ones.close()
 
 
 async def headers_of(login: EntraAccount) -> list[tuple[bytes, bytes]]:
@@ -112,7 +93,7 @@ async def test_platforms_token_is_read_at_each_renewal(tmp_path: Path, entra: Sc
     """A platform that writes its token anew is heeded, without a new start."""
     file = tmp_path / "token"
     file.write_text("one")
-    clock = Clock()
+    clock = MovedClock()
     provider = azure("http://127.0.0.1:9", account(entra, token_file=str(file)))
     async with credentials(provider, clock) as own:
         assert await own.headers(provider, []) == bearer("token-0")
@@ -148,7 +129,7 @@ async def test_app_signs_in_as_itself() -> None:
 
 async def test_token_is_renewed_five_minutes_ahead(entra: ScriptedUpstream) -> None:
     """The next token is fetched while the old one is still good."""
-    clock = Clock()
+    clock = MovedClock()
     provider = azure("http://127.0.0.1:9", account(entra))
     async with credentials(provider, clock) as own:
         assert await own.headers(provider, []) == bearer("token-0")

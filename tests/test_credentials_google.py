@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,7 +11,6 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from llm_to_anthropic.credentials import Credentials
 from llm_to_anthropic.errors import UpstreamError
 from llm_to_anthropic.gateway.gateway import Gateway
 from llm_to_anthropic.providers.provider import Provider
@@ -31,6 +29,7 @@ from tests.google_login import (
     service_account,
     token,
 )
+from tests.logins import MovedClock, credentials
 from tests.running import clean_environment, exchange, run_command, running_proxy
 
 MESSAGE = b'{"type":"message","model":"claude-x","content":[],"stop_reason":"end_turn","usage":{"input_tokens":3}}'
@@ -40,16 +39,6 @@ STREAM = (
 )
 UNAUTHENTICATED = b'{"error":{"code":401,"message":"Invalid credentials","status":"UNAUTHENTICATED"}}'
 LOGIN = "gcloud auth application-default login"
-
-
-class Clock:
-    """The real time, moved by the test."""
-
-    def __init__(self) -> None:
-        self.moved_s = 0.0
-
-    def __call__(self) -> float:
-        return time.time() + self.moved_s
 
 
 @pytest.fixture
@@ -62,15 +51,6 @@ async def token_server() -> AsyncIterator[ScriptedUpstream]:
 @pytest.fixture
 def account(tmp_path: Path, token_server: ScriptedUpstream) -> Path:
     return service_account(tmp_path, token_server)
-
-
-@asynccontextmanager
-async def credentials(provider: Provider, clock: Callable[[], float] = time.time) -> AsyncIterator[Credentials]:
-    open_ones = Credentials([provider], clock=clock)
-    try:
-        yield open_ones
-    finally:
-        open_ones.close()
 
 
 @asynccontextmanager
@@ -124,7 +104,7 @@ async def test_fifty_requests_sign_in_once(tmp_path: Path) -> None:
 
 async def test_token_is_renewed_five_minutes_ahead(account: Path, token_server: ScriptedUpstream) -> None:
     """Less than five minutes before its end a token is renewed, while requests go on with it."""
-    clock = Clock()
+    clock = MovedClock()
     provider = claude_on_vertex("http://127.0.0.1:9", account)
     async with credentials(provider, clock) as own:
         first = await own.headers(provider, [])
@@ -269,7 +249,7 @@ async def test_unreachable_token_server_is_told(tmp_path: Path, token_server: Sc
 
 async def test_mended_file_is_read_again(tmp_path: Path, token_server: ScriptedUpstream) -> None:
     """Once the file is there the login succeeds, without a new start."""
-    clock = Clock()
+    clock = MovedClock()
     provider = claude_on_vertex("http://127.0.0.1:9", tmp_path / "account.json")
     async with credentials(provider, clock) as own:
         assert await own.failure(provider) is not None
