@@ -268,4 +268,4 @@ def _default_url(preset: Preset | None, protocol: ProviderProtocol) -> str:
 
 def _backend(base_url: str) -> Backend:
     preset = find_preset("", base_url)
-    return preset.backend if preset else "dev"
+    return "vertex" if preset is not None and preset.backend == "vertex" else "dev"
