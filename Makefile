@@ -16,7 +16,7 @@ FUZZ_REQUIRES := atheris==3.0.*
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test cover lint types format build image docs check lock clean bench-translators conformance replay clients bench
-.PHONY: chaos fuzz soak mutants sbom
+.PHONY: chaos fuzz soak mutants sbom gate
 
 help:
 	@echo "make demo         see it work, without any key (ONCE=1: exit afterwards)"
@@ -35,7 +35,9 @@ help:
 	@echo "make mutants      switch off each guard in turn: does its test notice? (ARGS='breaker key')"
 	@echo "make sbom         write dist/sbom.cdx.json (CycloneDX), check the licences of what is installed"
 	@echo "make lock         compile requirements/ anew (needs uv)"
-	@echo "make conformance replay clients bench   measure against ../shared, where it is there (VIA=responses: clients by that API)"
+	@echo "make bench        measure beside nginx and peers, write docs/performance.md (ARGS=--quick: a minute)"
+	@echo "make gate         has a request or an event become dearer? (ARGS=--update: new figures)"
+	@echo "make conformance replay clients   measure against ../shared, where it is there (VIA=responses: clients by that API)"
 
 # The demo needs no developer tools: it waits for the few packages of the core alone.
 demo: $(VENV)/.core
@@ -89,6 +91,12 @@ sbom: $(VENV)/.dev
 mutants: $(VENV)/.dev
 	$(BIN)/python -m verification.mutants $(ARGS)
 
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.run $(ARGS)
+
+gate: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.gate $(ARGS)
+
 check:
 	./.ci/run
 
@@ -134,14 +142,11 @@ replay: $(HARNESS)/.ready
 clients: $(VENV)/.dev
 	./.ci/clients $(SHARED)/clients $(ARGS)
 
-bench: $(VENV)/.dev
-	$(BIN)/python $(SHARED)/bench/compare.py $(ARGS)
-
 $(HARNESS)/.ready: $(VENV)/.dev
 	$(BIN)/python -m venv $(HARNESS)
 	$(HARNESS)/bin/pip install --quiet --disable-pip-version-check -r $(SHARED)/conformance/requirements.txt -r $(SHARED)/conformance/replay_requirements.txt
 	@touch $@
 else
-conformance replay clients bench:
+conformance replay clients:
 	@echo "$@: skipped, $(SHARED) is not beside this checkout"
 endif
