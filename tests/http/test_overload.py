@@ -220,6 +220,7 @@ async def test_without_memory_nothing_is_let_in() -> None:
         answer = await server.post()
         assert answer.error == (529, "overloaded_error")
         assert "limits.max_memory_bytes" in answer.json()["error"]["message"]
+        assert (await server.request("GET", "/v1/models")).status == 529
         assert (await server.request("GET", "/health")).status == 200
     assert not server.gateway.calls
 

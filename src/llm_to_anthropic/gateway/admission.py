@@ -56,6 +56,11 @@ class Admission:
         self._closed = ""
         self._set_room()
 
+    def check_open(self) -> None:
+        """Raises ApiError (529) where nobody is let in, for what needs no place."""
+        if self._closed:
+            raise self._overloaded(self._closed)
+
     def enter(self) -> bool:
         """Takes a place where one is free and nothing more is to be asked; else `wait` for it."""
         if self.running >= self._room:
@@ -68,8 +73,7 @@ class Admission:
 
         Raises ApiError: 529 where the line is full or too slow, 429 where the key has all places that it may have.
         """
-        if self._closed:
-            raise self._overloaded(self._closed)
+        self.check_open()
         # Where there is room, those in line wait for places of their own keys.
         if key not in self._lines and self._may_run(key):
             self._take(key)
@@ -90,7 +94,7 @@ class Admission:
 
     def leave(self, key: bytes = b"") -> None:
         """Gives a place back. The key is that of `wait`, if that gave the place."""
-        if self._held.get(key):
+        if key and self._held.get(key):
             self._held[key] -= 1
             if not self._held[key]:
                 del self._held[key]

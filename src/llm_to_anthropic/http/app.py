@@ -165,6 +165,7 @@ class App:
             return
         if path not in OPEN_PATHS:
             cycle.keys, cycle.client_key = self._access.authenticate(scope, found)
+            self.standing.admission.check_open()
         if path in self._direct:
             raise wrong_method(scope, ["POST"])
         scope["app"] = self  # so that the router raises a 405 instead of answering in plain text

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import deque
+from contextlib import suppress
 
 import httptools
 from starlette.types import Scope
@@ -395,7 +396,8 @@ class FrontProtocol(asyncio.Protocol):
 def _limit_unsent(transport: asyncio.Transport) -> None:
     sock = transport.get_extra_info("socket")
     if sock is not None and hasattr(socket, "TCP_NOTSENT_LOWAT"):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+        with suppress(OSError):  # where the client is gone again already
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
 
 
 def _address(transport: asyncio.Transport, end: str) -> tuple[str, int] | None:
