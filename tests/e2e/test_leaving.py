@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -22,6 +20,7 @@ from llm_to_anthropic.upstream import Upstream
 from tests.e2e.conftest import settings_for
 from tests.e2e.raw import posted, request
 from tests.gateway.conftest import Records
+from tests.upstream.raw_server import deaf_port
 
 WITHIN_S = 0.25
 LINE = Line(text="one two three four five six")
@@ -95,28 +94,12 @@ async def test_in_the_line(upstream: ScriptedUpstream, script: Script, *, stream
     assert len(upstream.requests) == 1
 
 
-@asynccontextmanager
-async def deaf_port() -> AsyncIterator[int]:
-    """A port of loopback on which connecting neither succeeds nor fails: nobody accepts, and the line is full."""
-    with contextlib.ExitStack() as stack:
-        server = stack.enter_context(socket.socket())
-        server.bind(("127.0.0.1", 0))
-        server.listen(0)
-        port = server.getsockname()[1]
-        for _ in range(4):
-            waiting = stack.enter_context(socket.socket())
-            waiting.setblocking(False)
-            with contextlib.suppress(BlockingIOError):
-                waiting.connect(("127.0.0.1", port))
-        yield port
-
-
 @each_mode
 @each_protocol
 async def test_while_connecting(upstream: ScriptedUpstream, protocol: str, *, streaming: bool) -> None:
     """Leaving before there is a connection ends the attempt to make one."""
     settings = settings_for(upstream)
-    async with deaf_port() as port:
+    with deaf_port() as port:
         moved = {
             name: msgspec.structs.replace(provider, base_url=f"http://127.0.0.1:{port}")
             for name, provider in settings.providers.items()

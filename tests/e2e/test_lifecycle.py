@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import os
 import signal
 import socket
+import termios
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -22,7 +25,7 @@ from llm_to_anthropic.upstream import Upstream
 from tests.e2e.conftest import settings_for
 from tests.e2e.raw import event_names, posted, request
 from tests.gateway.conftest import Records
-from tests.running import RunningProxy, running_proxy
+from tests.running import COMMAND, RunningProxy, clean_environment, running_proxy
 
 KiB = 1 << 10
 MiB = 1 << 20
@@ -146,6 +149,36 @@ async def test_a_second_interrupt_waits_for_nothing(tmp_path: Path) -> None:
         assert await streams.last_events() == {"error": 5}
         assert await streams.exit_code() == 0
         assert time.perf_counter() - began < 2
+
+
+async def test_a_closed_terminal_ends_the_server(tmp_path: Path) -> None:
+    """SIGHUP reloads, but not where it came because the terminal of the server was closed: then it stops."""
+    terminal, side = os.openpty()
+
+    def take_terminal() -> None:
+        os.setsid()
+        fcntl.ioctl(side, termios.TIOCSCTTY, 0)
+
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND,
+        *("--host", "127.0.0.1", "--port", "0"),
+        cwd=tmp_path,
+        env=clean_environment(tmp_path, {"OPENAI_API_KEY": "test-key"}),
+        stderr=asyncio.subprocess.PIPE,
+        preexec_fn=take_terminal,
+    )
+    os.close(side)
+    assert process.stderr is not None
+    try:
+        await asyncio.wait_for(process.stderr.readuntil(b"ANTHROPIC_AUTH_TOKEN"), 20)
+        process.send_signal(signal.SIGHUP)
+        await asyncio.wait_for(process.stderr.readuntil(b"the configuration was reloaded"), 10)
+        os.close(terminal)
+        assert await asyncio.wait_for(process.wait(), 10) == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
 
 
 async def until_refused(url: str) -> None:

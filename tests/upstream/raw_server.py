@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from types import TracebackType
 
 from llm_to_anthropic.upstream import OutgoingRequest
@@ -127,6 +128,22 @@ class RawServer:
                 await peer.writer.wait_closed()
             except (OSError, asyncio.CancelledError):
                 peer.writer.transport.abort()
+
+
+@contextlib.contextmanager
+def deaf_port() -> Iterator[int]:
+    """A port of loopback on which connecting neither succeeds nor fails: nobody accepts, and the line is full."""
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(socket.socket())
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        port = server.getsockname()[1]
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                waiting.connect(("127.0.0.1", port))
+        yield port
 
 
 def content_length(head: bytes) -> int:

@@ -10,8 +10,8 @@ import pytest
 
 from llm_to_anthropic.errors import UpstreamProtocolError, UpstreamTimeout
 from llm_to_anthropic.settings import Timeouts
-from llm_to_anthropic.upstream import Upstream, UpstreamCall
-from tests.upstream.raw_server import OK, Peer, RawServer, content_length
+from llm_to_anthropic.upstream import OutgoingRequest, Upstream, UpstreamCall
+from tests.upstream.raw_server import OK, Peer, RawServer, content_length, deaf_port
 
 STREAM = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 EVENT = b"2\r\nhi\r\n"
@@ -77,6 +77,18 @@ async def test_each_limit_ends_with_its_own_error(phase: str, make_upstream: Cal
     assert caught.value.phase == phase
     limit = 0.2 if phase == "total" else 0.1
     assert limit * 0.9 <= took < limit + 0.25 + (0.5 if phase == "write" else 0)
+
+
+async def test_connecting_has_a_limit(make_upstream: Callable[..., Upstream]) -> None:
+    """An address that neither accepts nor refuses is given up in time, and the error names the phase."""
+    client = make_upstream(Timeouts(connect_s=0.2))
+    with deaf_port() as port:
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(UpstreamTimeout, match=r"within 0\.2 s \(timeouts\.connect_s\)") as caught:
+            await client.send(OutgoingRequest(method="GET", url=f"http://127.0.0.1:{port}/", headers=[]))
+        took = asyncio.get_running_loop().time() - began
+    assert caught.value.phase == "connect"
+    assert 0.18 <= took < 0.2 + 0.25
 
 
 async def test_a_stream_of_pings_does_not_begin(make_upstream: Callable[..., Upstream]) -> None:

@@ -26,8 +26,6 @@ TOO_SOON_S = 5.0
 START_POLL_S = 0.05
 """A worker's end is looked for so often while the workers start."""
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-HANGUP = signal.SIGHUP
-"""Passed on to the workers, which read the configuration anew."""
 
 _log = structlog.get_logger()
 
@@ -64,7 +62,7 @@ class Workers:
     def run(self, ready: Callable[[], None]) -> int:
         before = {number: signal.signal(number, self._stop) for number in STOP_SIGNALS}
         if takes_hangups():
-            before[HANGUP] = signal.signal(HANGUP, self._hang_up)
+            before[signal.SIGHUP] = signal.signal(signal.SIGHUP, self._hang_up)
         try:
             for index in range(len(self._sockets)):
                 self._start(index)
@@ -82,12 +80,12 @@ class Workers:
 
     def _start(self, index: int) -> None:
         # A signal between the fork and the child's own handlers would be taken for the parent's.
-        signal.pthread_sigmask(signal.SIG_BLOCK, (*STOP_SIGNALS, HANGUP))
+        signal.pthread_sigmask(signal.SIG_BLOCK, (*STOP_SIGNALS, signal.SIGHUP))
         pid = os.fork()
         if pid == 0:
             self._be_worker(index)
         self._started[pid] = (index, time.monotonic())
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOP_SIGNALS, HANGUP))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOP_SIGNALS, signal.SIGHUP))
 
     def _be_worker(self, index: int) -> NoReturn:
         code = 1
@@ -95,8 +93,8 @@ class Workers:
             os.setpgid(0, 0)  # Ctrl-C in a terminal is the parent's to pass on
             for number in STOP_SIGNALS:
                 signal.signal(number, signal.SIG_DFL)
-            signal.signal(HANGUP, signal.SIG_IGN)  # until the server takes it: what it reads by then is new
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOP_SIGNALS, HANGUP))
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the server takes it: what it reads by then is new
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOP_SIGNALS, signal.SIGHUP))
             os.close(self._lifeline)
             own = self._sockets[index]
             for sockets in self._sockets:
@@ -137,7 +135,7 @@ class Workers:
             return
         for pid in list(self._started):
             with suppress(ProcessLookupError):
-                os.kill(pid, HANGUP)
+                os.kill(pid, signal.SIGHUP)
 
     def _reap(self, pid: int, status: int) -> None:
         index, since = self._started.pop(pid, (-1, 0.0))
