@@ -303,11 +303,11 @@ def _this_task() -> asyncio.Task[None]:
 
 
 def _outgoing(encoded: UpstreamRequest, target: Target, call: Call, auth: Headers, begins: Begins) -> OutgoingRequest:
-    headers: Headers = [(b"x-client-request-id", call.request_id.encode()), *encoded.headers, *auth]
     return OutgoingRequest(
         method=encoded.method,
         url=target_url(target, encoded.path),
-        headers=headers,
+        headers=(*encoded.headers, *auth),
+        request_id=call.request_id,
         body=encoded.body,
         timeouts=target.timeouts,
         begins=begins,

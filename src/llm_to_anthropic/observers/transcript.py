@@ -21,7 +21,7 @@ class Transcript:
         self._logger: FilteringBoundLogger = logger or structlog.get_logger()
 
     def upstream_request(
-        self, request_id: str, method: str, url: str, headers: list[tuple[bytes, bytes]], body: bytes
+        self, request_id: str, method: str, url: str, headers: Iterable[tuple[bytes, bytes]], body: bytes
     ) -> None:
         """What is about to be sent upstream."""
         shown = {name.decode("latin-1"): _header(name, value) for name, value in headers}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -20,7 +21,10 @@ class OutgoingRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     method: str
     url: str
-    headers: list[tuple[bytes, bytes]]
+    headers: list[tuple[bytes, bytes]] | tuple[tuple[bytes, bytes], ...]
+    """A tuple: the same for many requests, so that it is checked and written once."""
+    request_id: str = ""
+    """Letters and digits; goes out as x-client-request-id."""
     body: bytes = b""
     timeouts: CallTimeouts | None = None
     """None: the client's."""
@@ -94,6 +98,20 @@ def encode_head(request: OutgoingRequest, line: bytes) -> bytes:
     Raises UpstreamUnreachable where a header holds what would end it.
     """
     headers = request.headers
+    fields = _standing_fields(headers) if isinstance(headers, tuple) else _fields(headers)
+    size = len(request.body)
+    length = b"\r\ncontent-length: %d" % size if size or request.method in _WITH_BODY else b""
+    own = b"\r\nx-client-request-id: " + request.request_id.encode() if request.request_id else b""
+    return b"%b%b%b%b%b\r\n\r\n" % (request.method.encode("ascii"), line, own, fields, length)
+
+
+@lru_cache(maxsize=256)
+def _standing_fields(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    return _fields(list(headers))
+
+
+def _fields(headers: list[tuple[bytes, bytes]]) -> bytes:
+    """Header lines, each behind a line break. Raises UpstreamUnreachable."""
     fields = b"".join([b"\r\n%b: %b" % pair for pair in headers])
     lower = fields.lower()
     if _names_ours(lower):
@@ -101,10 +119,7 @@ def encode_head(request: OutgoingRequest, line: bytes) -> bytes:
         fields = b"".join([b"\r\n%b: %b" % pair for pair in headers])
     if fields.count(b"\n") != len(headers) or fields.count(b"\r") != len(headers) or b"\0" in fields:
         raise UpstreamUnreachable(_bad_header(headers), lasting=True)
-    identity = b"" if b"\naccept-encoding:" in lower else b"\r\naccept-encoding: identity"
-    size = len(request.body)
-    length = b"\r\ncontent-length: %d" % size if size or request.method in _WITH_BODY else b""
-    return b"".join((request.method.encode("ascii"), line, fields, identity, length, b"\r\n\r\n"))
+    return fields if b"\naccept-encoding:" in lower else fields + b"\r\naccept-encoding: identity"
 
 
 def _names_ours(fields: bytes) -> bool:
