@@ -49,29 +49,36 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
             return None
         return b"[" + part[size + 1 :]
 
-    def followed_by(self, message: Remembered) -> Conversation | None:
-        """With one more message; None where that has to be mended or moved first.
+    def followed_by(self, messages: Sequence[Remembered]) -> Conversation | None:
+        """With more messages; None where one has to be mended or moved first.
 
         Each call is answered by the next message, all results in the order of the calls, and no id comes twice.
         """
-        asked = self.asked
-        if not message.fit or message.results != asked or (asked and message.role != "user"):
-            return None
-        ids = self.ids
-        if message.calls:
-            ids = ids.union(message.calls)
-            if len(ids) != len(self.ids) + len(message.calls):
+        asked, ids = self.asked, self.ids
+        used_tools, media_bytes, replayed = self.used_tools, self.media_bytes, self.replayed
+        for message in messages:
+            if not message.fit or message.results != asked or (asked and message.role != "user"):
                 return None
+            asked = message.calls
+            if asked:
+                size = len(ids) + len(asked)
+                ids = ids.union(asked)
+                if len(ids) != size:
+                    return None
+            if message.used_tools:
+                used_tools |= message.used_tools
+            media_bytes += message.media_bytes
+            replayed = replayed or message.replayed
         return Conversation(
             raw=self.raw,
-            count=self.count + 1,
-            rendered=(*self.rendered, message.rendered) if message.rendered else self.rendered,
-            asked=message.calls,
+            count=self.count + len(messages),
+            rendered=(*self.rendered, *[message.rendered for message in messages if message.rendered]),
+            asked=asked,
             ids=ids,
-            last_role=message.role,
-            used_tools=self.used_tools | message.used_tools if message.used_tools else self.used_tools,
-            media_bytes=self.media_bytes + message.media_bytes,
-            replayed=self.replayed or message.replayed,
+            last_role=messages[-1].role if messages else self.last_role,
+            used_tools=used_tools,
+            media_bytes=media_bytes,
+            replayed=replayed,
         )
 
     def ending_before(self, part: bytes, last: Sequence[Raw]) -> tuple[Conversation, int]:

@@ -147,14 +147,11 @@ class _Reading:
             messages = _RAW_LIST.decode(rest)
         except (msgspec.DecodeError, RecursionError):
             return None
-        known = kept = start
-        for number, raw in enumerate(messages):
-            if number == len(messages) - KEPT_BACK:
-                kept = known
-            grown = known.followed_by(self._message(raw, start.count + number))
-            if grown is None:
-                return None
-            known = grown
+        found = [self._message(raw, start.count + number) for number, raw in enumerate(messages)]
+        kept = start.followed_by(found[:-KEPT_BACK]) if len(found) > KEPT_BACK else start
+        known = kept and kept.followed_by(found[-KEPT_BACK:])
+        if kept is None or known is None:
+            return None
         if kept.count > start.count:
             conversations.replace(session, beginning_of(part), *kept.ending_before(part, messages[-KEPT_BACK:]))
         return known if known.complete else None
