@@ -57,7 +57,10 @@ def test_beginning_of_a_conversation_is_not_read_again() -> None:
     learned = Learned()
     turns: list[Json] = []
     for number in range(8):
-        turns += [{"role": "user", "content": f"ask {number}"}, {"role": "assistant", "content": f"say {number}"}]
+        turns += [
+            {"role": "user", "content": f"ask {number}" * 60},
+            {"role": "assistant", "content": f"say {number}" * 60},
+        ]
     encode([*turns, {"role": "user", "content": "on"}], learned)
     ((scope, start),) = learned.conversations.keys()
     known = learned.conversations.get(scope, start)
@@ -74,7 +77,7 @@ def test_beginning_of_a_conversation_is_not_read_again() -> None:
 def test_changed_beginning_is_read_anew(change: int) -> None:
     """Whatever changes in what was sent before, the upstream is sent the conversation as it is now."""
     learned = Learned()
-    turns: list[Json] = [{"role": ("user", "assistant")[number % 2], "content": "same"} for number in range(9)]
+    turns: list[Json] = [{"role": ("user", "assistant")[number % 2], "content": "same" * 200} for number in range(9)]
     encode(turns, learned)
     turns[change] = turns[change] | {"content": "changed"}
     assert encode(turns, learned) == encode(turns, None)
@@ -90,7 +93,7 @@ def test_call_that_was_answered_in_the_beginning_cannot_come_again() -> None:
         {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "ok"}]},
         {"role": "assistant", "content": "done"},
     ]
-    turns = [*round_trip, *[{"role": ("user", "assistant")[n % 2], "content": "on"} for n in range(5)]]
+    turns = [*round_trip, *[{"role": ("user", "assistant")[n % 2], "content": "on" * 600} for n in range(5)]]
     encode(turns, learned)
     assert learned.conversations.keys()
     again = [*turns[:8], *round_trip[:3]]

@@ -15,6 +15,8 @@ from llm_to_anthropic.translators.memory import Remembered
 
 KEPT_BACK = 3
 """Clients move cache marks along the last messages, so these may look different next time."""
+SHORT_BYTES = 4096
+"""Below this a conversation is read as soon as it is recognised."""
 _NAME_BYTES = 256
 
 
@@ -43,8 +45,6 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     def rest_of(self, part: bytes) -> bytes | None:
         """The messages of a request that follow these, as a JSON list; None: it does not begin like this."""
         size = len(self.raw)
-        if not self.count:
-            return part
         if not part.startswith(self.raw) or part[size : size + 1] != b",":
             return None
         return b"[" + part[size + 1 :]

@@ -13,7 +13,13 @@ import msgspec
 from msgspec import Raw
 
 from llm_to_anthropic.errors import ClientError
-from llm_to_anthropic.translators.conversation import KEPT_BACK, NOTHING_YET, Conversation, beginning_of
+from llm_to_anthropic.translators.conversation import (
+    KEPT_BACK,
+    NOTHING_YET,
+    SHORT_BYTES,
+    Conversation,
+    beginning_of,
+)
 from llm_to_anthropic.translators.history import TurnReader, drop_empty
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.memory import UNFIT, Remembered, cut_out
@@ -103,9 +109,8 @@ def fill_frame(
         check_text(client.body)
         return None
     outside = cut_out(client.body, messages)
-    _check_part(outside, client)
-    scope = (client.api_version, scope)
-    known = _Reading(learned, scope, client, new_renderer).read(messages)
+    scope = learned.messages.scope((client.api_version, scope))
+    known = _Reading(learned, scope, client, new_renderer).read(messages, outside)
     if known is None:
         return None
     frame_scope = (scope, client.session_id, client.strict, client.stream, known.used_tools)
@@ -126,7 +131,7 @@ class _Reading:
     def __init__(
         self,
         learned: Learned,
-        scope: Hashable,
+        scope: int,
         client: ClientRequest,
         new_renderer: Callable[[LossReport], TurnRenderer],
     ) -> None:
@@ -135,14 +140,17 @@ class _Reading:
         self._client = client
         self._new_renderer = new_renderer
 
-    def read(self, part: bytes) -> Conversation | None:
-        """All messages of the part rendered, or None where the general way has to see the request."""
-        conversations, session = self._learned.conversations, (self._scope, self._client.session_id)
-        start = conversations.get(session, beginning_of(part)) or NOTHING_YET
-        rest = start.rest_of(part)
-        if rest is None:
-            start, rest = NOTHING_YET, part
-        _check_part(rest, self._client)
+    def read(self, part: bytes, outside: bytes) -> Conversation | None:
+        """All messages of the part rendered, or None where the general way has to see the request.
+
+        Raises ClientError (400) for a request whose text is not sound; what is remembered was checked when it was new.
+        """
+        start, rest = self._beginning(part) if len(part) > SHORT_BYTES else (NOTHING_YET, part)
+        if start.count:
+            _check_part(outside, self._client)
+            _check_part(rest, self._client)
+        else:
+            check_text(self._client.body)
         try:
             messages = _RAW_LIST.decode(rest)
         except (msgspec.DecodeError, RecursionError):
@@ -152,9 +160,17 @@ class _Reading:
         known = kept and kept.followed_by(found[-KEPT_BACK:])
         if kept is None or known is None:
             return None
-        if kept.count > start.count:
-            conversations.replace(session, beginning_of(part), *kept.ending_before(part, messages[-KEPT_BACK:]))
+        if kept.count > start.count and len(part) > SHORT_BYTES:
+            ended, size = kept.ending_before(part, messages[-KEPT_BACK:])
+            self._learned.conversations.put((self._scope, self._client.session_id), beginning_of(part), ended, size)
         return known if known.complete else None
+
+    def _beginning(self, part: bytes) -> tuple[Conversation, bytes]:
+        """The conversation that the part goes on with, and what follows it."""
+        session = (self._scope, self._client.session_id)
+        known = self._learned.conversations.get(session, beginning_of(part))
+        rest = known.rest_of(part) if known else None
+        return (NOTHING_YET, part) if known is None or rest is None else (known, rest)
 
     def _message(self, raw: Raw, index: int) -> Remembered:
         data = bytes(raw)
@@ -179,7 +195,7 @@ class _Reading:
 
 
 def _check_part(part: bytes, client: ClientRequest) -> None:
-    """Raises ClientError unless the part is sound text; what is remembered was checked when it was new."""
+    """Raises ClientError unless the part is sound text."""
     try:
         check_text(part)
     except ClientError:

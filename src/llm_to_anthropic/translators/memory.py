@@ -7,14 +7,15 @@ Bounded in bytes; what was used last stays longest.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Hashable
+from itertools import count
 from typing import Generic, Literal, TypeVar
 
 import msgspec
 
 MAX_BYTES = 24 * 1024 * 1024
 MAX_ENTRY_BYTES = 1024 * 1024
+MAX_SCOPES = 4096
 ENTRY_BYTES = 500
 """What an entry takes beside its bytes, roughly."""
 
@@ -47,44 +48,69 @@ Value = TypeVar("Value")
 
 
 class Memory(Generic[Value]):
-    """Values by scope and bytes. The scope tells targets, and what was learned of them, apart."""
+    """Values by scope and bytes. The scope tells targets, and what was learned of them, apart.
+
+    Two generations: what is asked for stays young; once the young ones fill half the room, the old ones are forgotten
+    and the young ones are old. To ask costs one look-up, where an order of use would have to be kept.
+    """
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
-        self.used_bytes = 0
-        self._entries: OrderedDict[tuple[Hashable, bytes], tuple[Value, int]] = OrderedDict()
+        self._young: dict[tuple[Hashable, bytes], tuple[Value, int]] = {}
+        self._old: dict[tuple[Hashable, bytes], tuple[Value, int]] = {}
+        self._young_bytes = 0
+        self._old_bytes = 0
+        self._scopes: dict[Hashable, int] = {}
+        self._numbers = count()
         self._max_bytes = max_bytes
 
+    @property
+    def used_bytes(self) -> int:
+        return self._young_bytes + self._old_bytes
+
+    def scope(self, named: Hashable) -> int:
+        """A number that stands for a scope, and is found faster."""
+        number = self._scopes.get(named)
+        if number is None:
+            if len(self._scopes) >= MAX_SCOPES:
+                self._scopes.clear()  # their entries are never asked for again, and forgotten in time
+            number = self._scopes[named] = next(self._numbers)
+        return number
+
     def keys(self) -> list[tuple[Hashable, bytes]]:
-        """Scope and bytes of what is remembered, the least recently used first."""
-        return list(self._entries)
+        """Scope and bytes of what is remembered."""
+        return [*self._old, *self._young]
 
     def get(self, scope: Hashable, data: bytes) -> Value | None:
         """What is remembered of these bytes."""
         key = (scope, data)
-        found = self._entries.get(key)
+        found = self._young.get(key)
+        if found is not None:
+            return found[0]
+        found = self._old.pop(key, None)
         if found is None:
             return None
-        self._entries.move_to_end(key)
+        self._old_bytes -= found[1]
+        self._add(key, found)
         return found[0]
 
     def put(self, scope: Hashable, data: bytes, value: Value, size: int) -> None:
-        """Remembers a value of `size` bytes, and forgets the least used ones where there is no room."""
-        if (scope, data) not in self._entries:
-            self.replace(scope, data, value, size)
-
-    def replace(self, scope: Hashable, data: bytes, value: Value, size: int) -> None:
-        """The same, in place of what was remembered of these bytes."""
+        """Remembers a value of `size` bytes in place of a former one, and forgets others where there is no room."""
         size += len(data) + ENTRY_BYTES
         key = (scope, data)
         if size > MAX_ENTRY_BYTES:
             return
-        if (former := self._entries.pop(key, None)) is not None:
-            self.used_bytes -= former[1]
-        self._entries[key] = (value, size)
-        self.used_bytes += size
-        while self.used_bytes > self._max_bytes:
-            _, (_, freed) = self._entries.popitem(last=False)
-            self.used_bytes -= freed
+        if (former := self._young.pop(key, None)) is not None:
+            self._young_bytes -= former[1]
+        elif (former := self._old.pop(key, None)) is not None:
+            self._old_bytes -= former[1]
+        self._add(key, (value, size))
+
+    def _add(self, key: tuple[Hashable, bytes], entry: tuple[Value, int]) -> None:
+        if (self._young_bytes + entry[1]) * 2 > self._max_bytes:
+            self._old, self._old_bytes = self._young, self._young_bytes
+            self._young, self._young_bytes = {}, 0
+        self._young[key] = entry
+        self._young_bytes += entry[1]
 
 
 def cut_out(body: bytes, part: bytes) -> bytes:
