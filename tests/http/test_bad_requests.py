@@ -318,6 +318,14 @@ async def test_wish_for_another_protocol_is_ignored() -> None:
             assert (await client.response()).status == 200
 
 
+async def test_many_wishes_at_once_are_ignored_one_by_one() -> None:
+    """A thousand requests in one read that all wish for another protocol are a thousand requests."""
+    wish = b"GET /health HTTP/1.1\r\n" + HOST + b"Connection: upgrade\r\nUpgrade: h2c\r\n\r\n"
+    async with front() as server, server.connect() as client:
+        await client.send(wish * 1000)
+        assert [(await client.response()).status for _ in range(1000)] == [200] * 1000
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -149,19 +149,27 @@ class FrontProtocol(asyncio.Protocol):
         del self._parser
 
     def data_received(self, data: bytes) -> None:
+        while data := self._receive(data):
+            pass  # one read may hold any number of wishes for another protocol
+
+    def _receive(self, data: bytes) -> bytes:
+        """Parses; gives what stands behind a wish for another protocol, and is HTTP/1.1 to us."""
         if self._linger_timer is not None:
-            return
+            return b""
         self._head_bytes = self._head_bytes + len(data) if self._in_head else len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as wish:
             # No other protocol is spoken here; HTTP/1.1 allows to ignore the wish.
-            self._stay(data[wish.args[0] :])
-            return
+            self._stay()
+            rest = data[wish.args[0] :]
         except httptools.HttpParserError as error:
             self._refuse(_reason(error))
-            return
+            return b""
+        else:
+            rest = b""
         self._limit_wait()
+        return rest
 
     def on_message_begin(self) -> None:
         self._in_head = True
@@ -200,11 +208,9 @@ class FrontProtocol(asyncio.Protocol):
         if self._cycle is not None and not self._upgrade:
             self._cycle.complete()
 
-    def _stay(self, rest: bytes) -> None:
-        """Goes on in HTTP/1.1 with what the parser took for another protocol."""
+    def _stay(self) -> None:
+        """Has a body read that the parser took for another protocol."""
         if not self._upgrade:
-            if rest:
-                self.data_received(rest)
             return
         self._upgrade = False
         cycle = self._cycle
@@ -212,7 +218,6 @@ class FrontProtocol(asyncio.Protocol):
             # The parser lets go of the body: another one reads it, and this connection ends with its answer.
             cycle.keep_alive = False
             self._parser = make_body_parser(cycle, cycle.found)
-            self.data_received(rest)
 
     def answered(self, cycle: FrontCycle) -> None:
         """The running request has its whole answer: the next one's turn, or the client's."""
