@@ -176,3 +176,11 @@ def test_valid_requests_are_encoded_or_refused_in_words(request_body: Json) -> N
 def test_any_answer_keeps_the_grammar(protocol: Protocol, data: st.DataObject) -> None:
     """Whatever an upstream answers, the client gets legal events, a message or an error, however it was cut."""
     targets.answer(protocol, data.draw(damaged_answers(protocol)))
+
+
+@pytest.mark.parametrize("name", list(targets.TARGETS))
+def test_fuzz_targets_take_their_seeds(name: str) -> None:
+    """What `make fuzz` begins with breaks no promise."""
+    target = targets.TARGETS[name]
+    for seed in target.seeds:
+        target.run(seed)

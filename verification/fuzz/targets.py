@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 from collections.abc import Callable, Mapping
@@ -24,6 +25,7 @@ from llm_to_anthropic.translators.anthropic import (
     replace_served_model,
 )
 from llm_to_anthropic.translators.rate_limits import rate_limit_headers, retry_after_s
+from verification.fuzz import http
 from verification.fuzz.translating import QUESTION, SPOKEN, feed, translator
 
 NOW = 1_700_000_000.0
@@ -95,6 +97,18 @@ def request(data: bytes) -> None:
         json.loads(made.encode().body)
 
 
+def http_client(data: bytes) -> None:
+    """Whatever a client sends, however cut, it gets HTTP and no internal error, and nothing of it runs on."""
+    http.from_client([data])
+    http.from_client(slices(data))
+
+
+def http_upstream(data: bytes) -> None:
+    """Whatever an upstream sends, however cut, is an answer, or an error in words."""
+    http.from_upstream([data])
+    http.from_upstream(slices(data))
+
+
 def retry_after(data: bytes) -> None:
     """Whatever the headers say about waiting, it is a number of seconds from now on, or nothing."""
     value = data.decode("latin-1")
@@ -152,6 +166,21 @@ _REQUESTS = (
     b'{"role":"assistant","content":"a"}],"model":"n","anthropic_version":"x","max_tokens":1}',
 )
 
+_POST = b"POST /v1/messages HTTP/1.1\r\nHost: localhost\r\n"
+_FROM_CLIENTS = (
+    _POST + b"Content-Length: 2\r\n\r\n{}GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    _POST + b"Transfer-Encoding: chunked\r\nContent-Type: application/json\r\n\r\n2;a=b\r\n{}\r\n0\r\nx: y\r\n\r\n",
+    _POST + b"Expect: 100-continue\r\nConnection: upgrade\r\nUpgrade: h2c\r\nContent-Length: 2\r\n\r\n{}",
+    b"OPTIONS * HTTP/1.0\r\nOrigin: null\r\nConnection: keep-alive\r\n\r\n",
+)
+_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+_FROM_UPSTREAMS = (
+    _ANSWER + b"Content-Length: 2\r\n\r\n{}",
+    _ANSWER + b"Transfer-Encoding: chunked\r\n\r\n1;a\r\n{\r\n1\r\n}\r\n0\r\nx: y\r\n\r\n",
+    b"HTTP/1.1 103 Early Hints\r\n\r\n" + _ANSWER + b"\r\n{}",
+    _ANSWER + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"{}", mtime=0),
+)
+
 TARGETS: Mapping[str, FuzzTarget] = {
     "sse": FuzzTarget(
         sse, (b"data: a\n\n", b"event: b\r\ndata: c\r\ndata:d\r\n\r\n: e\r\rdata\n\n\xef\xbb\xbfdata: f")
@@ -159,6 +188,8 @@ TARGETS: Mapping[str, FuzzTarget] = {
     **{f"answer_{name}": FuzzTarget(partial(answer, name), _answers(name)) for name in SPOKEN},
     **{f"error_{name}": FuzzTarget(partial(error, name), _answers(name)[1:3]) for name in SPOKEN},
     "request": FuzzTarget(request, _REQUESTS),
+    "http_client": FuzzTarget(http_client, _FROM_CLIENTS),
+    "http_upstream": FuzzTarget(http_upstream, _FROM_UPSTREAMS),
     "retry_after": FuzzTarget(retry_after, WAITS),
     "passthrough": FuzzTarget(passthrough, (*_REQUESTS, *_answers("anthropic"))),
 }
