@@ -129,3 +129,27 @@ async def test_bomb_of_a_client_is_refused_unopened() -> None:
     assert answer.error == (400, "invalid_request_error")
     assert took < 1.0
     assert peak < 8 * MIB
+
+
+REPEATED = {"word": "a", "keys": "sk-", "quotes": '\\"'}
+
+
+@pytest.mark.parametrize("said", REPEATED.values(), ids=REPEATED)
+@pytest.mark.parametrize("protocol", MODELS)
+async def test_error_of_a_mebibyte_is_told_at_once(protocol: str, said: str) -> None:
+    """Upstreams repeat what they were sent, an image for instance: reading their errors holds nobody up."""
+    text = said * (MIB // len(said) - 100)
+    body = b'{"error":{"message":"' + text.encode() + b'","type":"invalid_request_error","code":400}}'
+    for status in (b"400 Bad Request", b"401 Unauthorized"):
+        answer = b"HTTP/1.1 " + status + b"\r\n" + JSON + LENGTH % len(body) + b"\r\n" + body
+
+        async def script(peer: Peer, answer: bytes = answer) -> None:
+            await peer.request()
+            await peer.send(answer)
+
+        async with RawServer(script) as server, proxied(server.url) as proxy:
+            began = time.perf_counter()
+            told = await proxy.request("POST", "/v1/messages", {}, json.dumps(ask(protocol)).encode())
+            took = time.perf_counter() - began
+        assert told.status in (400, 401, 502)
+        assert took < 1.0

@@ -19,7 +19,7 @@ from llm_to_anthropic.translators.carrier import is_carrier
 from llm_to_anthropic.translators.request import check_utf8
 
 _MODEL = re.compile(rb'"model"\s*:\s*("(?:[^"\\]|\\.)*")')
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]')
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\Z)|[{}\[\]]')
 VERTEX_VERSION = "vertex-2023-10-16"
 """The one value of `anthropic_version` that Vertex AI knows (platform.claude.com, Claude on Vertex AI)."""
 _VERTEX_MEMBER = b'"anthropic_version":"' + VERTEX_VERSION.encode() + b'"'

@@ -28,7 +28,7 @@ Vendor = Literal["o", "g", "c"]
 """OpenAI Responses, Gemini, and servers that speak Chat Completions."""
 
 _FORM = re.compile(r"px1\.([ogc])\.([A-Za-z0-9_-]+)")
-_QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_QUOTED = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\Z)', re.DOTALL)
 
 
 class Carrier(msgspec.Struct, frozen=True, kw_only=True):

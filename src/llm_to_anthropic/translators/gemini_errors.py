@@ -16,6 +16,7 @@ from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.translators.overflow import overflow_message
 from llm_to_anthropic.translators.rate_limits import retry_after_s
 from llm_to_anthropic.translators.upstream_errors import (
+    MAX_READ,
     ErrorContext,
     clean_text,
     is_web_page,
@@ -79,7 +80,7 @@ def embedded_error(error: bytes, context: ErrorContext) -> UpstreamError:
 
 def read_refusal(body: bytes) -> Refusal:
     """What an error body says; one of a stream may stand in an array. A web page says nothing."""
-    everything = body.decode("utf-8", "replace").strip()
+    everything = body[:MAX_READ].decode("utf-8", "replace").strip()
     value = read_json(body)
     if isinstance(value, list) and value:
         value = value[0]
@@ -87,10 +88,10 @@ def read_refusal(body: bytes) -> Refusal:
         return Refusal(text="" if value is not None or is_web_page(everything) else everything)
     error = value.get("error")
     if not isinstance(error, dict):
-        return Refusal(text=error if isinstance(error, str) else "", everything=everything)
+        return Refusal(text=error[:MAX_READ] if isinstance(error, str) else "", everything=everything)
     text, name, code = error.get("message"), error.get("status"), error.get("code")
     return Refusal(
-        text=text if isinstance(text, str) and not _TEMPLATE.fullmatch(text) else "",
+        text=text[:MAX_READ] if isinstance(text, str) and not _TEMPLATE.fullmatch(text) else "",
         name=name if isinstance(name, str) else "",
         code=code if isinstance(code, int) and 400 <= code < 600 else None,
         everything=everything,

@@ -15,6 +15,7 @@ from llm_to_anthropic.errors import UpstreamError
 from llm_to_anthropic.translators.overflow import overflow_message
 from llm_to_anthropic.translators.rate_limits import rate_limit_headers, retry_after_s
 from llm_to_anthropic.translators.upstream_errors import (
+    MAX_READ,
     ErrorContext,
     clean_text,
     is_web_page,
@@ -103,7 +104,7 @@ def http_error(
     refusal = read_refusal(body)
     status, message = _judge(status, refusal, context)
     found = rate_limit_headers(headers, now)
-    retry_after = retry_after_s(headers, body.decode("utf-8", "replace"), now)
+    retry_after = retry_after_s(headers, body[:MAX_READ].decode("utf-8", "replace"), now)
     if retry_after is not None and status in (429, 500, 502, 504, 529):
         found["retry-after"] = str(retry_after)
     return upstream_error(status, message, found)
@@ -123,8 +124,9 @@ def read_refusal(body: bytes) -> Refusal:
     """What an error body says: JSON in any vendor's form, or plain text. A web page says nothing."""
     value = read_json(body)
     if value is not None:
-        return _read_value(value)
-    text = body.decode("utf-8", "replace").strip()
+        refusal = _read_value(value)
+        return msgspec.structs.replace(refusal, text=refusal.text[:MAX_READ])
+    text = body[:MAX_READ].decode("utf-8", "replace").strip()
     return Refusal(text="" if is_web_page(text) else text)
 
 

@@ -16,7 +16,7 @@ _UNIX_SCALES = (1, 1000)
 """Some servers tell a Unix time in place of a wait, OpenRouter in milliseconds."""
 
 _SECONDS: Mapping[str, float] = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d)")
+_PART = re.compile(r"(?<!\d)(\d++(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d)")
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h|d))+")
 _IN_TEXT = re.compile(
     r"(?:try again|retry) (?:in|after) (?P<words>\d+(?:\.\d+)?) ?sec"

@@ -15,11 +15,17 @@ from llm_to_anthropic.errors import UpstreamError
 from llm_to_anthropic.providers.provider import Target
 
 MAX_TEXT = 2000
+MAX_READ = 64 * 1024
+"""Longer texts are not looked at to their end."""
 
 _HTML = re.compile(r"<\s*(?:!doctype|html|head|body)\b", re.IGNORECASE)
+# Upstreams repeat what clients sent, a whole image for instance: these look at each character once.
 _KEY_LIKE = re.compile(
-    r"\b(?:sk|pk|gsk|xai|key|AIza)[-_]?[\w*.-]*[\d*][\w*.-]{6,}|\bya29\.[\w.-]+|(?<=Bearer )\S+|[\w-]*\*{3,}[\w*-]*"
+    r"(?P<word>\b(?:sk|pk|gsk|xai|key|AIza)[\w*.-]++)|\bya29\.[\w.-]++|(?<=Bearer )\S++"
+    r"|(?<![\w-])[\w-]*+\*{3,}+[\w*-]*+"
 )
+_LONG_NUMBER = re.compile(r"[\d*][\w*.-]{6,}")
+"""What makes a key of a word that begins like one."""
 _ACCOUNT = re.compile(r"\b(?:org|proj)[-_][A-Za-z0-9]{8,}")
 """Ids of the organisation and project that pay: none of a client's business."""
 _PLAIN_WORDS = re.compile(r"[A-Za-z']{1,20}(?:[ ,.;:!]+[A-Za-z']{1,20})*[ ,.;:!]*")
@@ -63,15 +69,20 @@ def key_refused(text: str, target: Target) -> str:
         told = f"upstream ({name}) refused the proxy's key (set a valid api_key for this provider)"
     if any(key.reveal() in text for key in credential.keys):
         return told
-    return f"{told}: {text}" if _PLAIN_WORDS.fullmatch(text) and len(text) < MAX_TEXT else told
+    return f"{told}: {text}" if len(text) < MAX_TEXT and _PLAIN_WORDS.fullmatch(text) else told
 
 
 def clean_text(text: str, target: Target) -> str:
     """What may be told of an upstream's words."""
     for key in target.provider.credential.keys:
         text = text.replace(key.reveal(), "***")
-    text = _ACCOUNT.sub("***", _KEY_LIKE.sub("***", text))
+    text = _ACCOUNT.sub("***", _KEY_LIKE.sub(_masked, text[:MAX_READ]))
     return "" if is_web_page(text) else text[:MAX_TEXT]
+
+
+def _masked(found: re.Match[str]) -> str:
+    word = found["word"]
+    return word if word and not _LONG_NUMBER.search(word) else "***"
 
 
 def is_web_page(text: str) -> bool:
