@@ -8,7 +8,7 @@ import time
 
 import msgspec
 
-from llm_to_anthropic.gateway.call import Call, Headers
+from llm_to_anthropic.gateway.call import Call, Headers, WhenLeft
 
 
 class MemoryReply:
@@ -22,7 +22,7 @@ class MemoryReply:
         self.body = b""
         self.ended = False
         self.progressed = asyncio.Event()
-        self._gone = asyncio.Event()
+        self._when_left: WhenLeft | None = None
 
     async def whole(self, status: int, headers: Headers, body: bytes) -> None:
         await self.start(status, headers)
@@ -52,12 +52,12 @@ class MemoryReply:
         self.ended = True
         self.progressed.set()
 
-    async def wait_disconnect(self) -> str:
-        await self._gone.wait()
-        return "client_disconnected"
+    def when_left(self, call: WhenLeft | None) -> None:
+        self._when_left = call
 
     def disconnect(self) -> None:
-        self._gone.set()
+        if self._when_left is not None:
+            self._when_left("client_disconnected")
 
     async def until(self, part: bytes, *, within_s: float = 5.0) -> None:
         """Waits until a part has been written. Raises TimeoutError."""

@@ -11,7 +11,7 @@ from llm_to_anthropic.errors import ApiError
 from llm_to_anthropic.gateway.admission import Admission
 from llm_to_anthropic.settings import Limits
 
-Leave = Callable[[], None]
+Leave = Callable[[str], None]
 
 
 def admission(running: int, queued: int = 64, *, per_key: int = 0, queue_s: float = 60.0) -> Admission:
@@ -177,7 +177,7 @@ async def test_a_client_that_leaves_gives_up_its_turn() -> None:
     left: list[Leave] = []
     turn = asyncio.create_task(places.wait(b"a", left.append))
     await asyncio.sleep(0)
-    left[0]()
+    left[0]("client_disconnected")
     assert not await turn
     assert (places.running, places.queued) == (1, 0)
     places.leave()

@@ -28,6 +28,13 @@ async def answer_ok(call: Call, reply: Reply) -> None:
     await reply.whole(200, [], b'{"type":"message"}')
 
 
+async def left(reply: Reply) -> str:
+    """Returns once the client has left, with what that is called."""
+    outcome: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    reply.when_left(outcome.set_result)
+    return await outcome
+
+
 class FakeGateway:
     """Keeps the calls and records that come, and answers with `answer`."""
 

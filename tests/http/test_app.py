@@ -8,7 +8,7 @@ import re
 import pytest
 
 from llm_to_anthropic.gateway.call import Call, Reply
-from tests.http.fake import FakeGateway, front
+from tests.http.fake import FakeGateway, front, left
 
 
 async def test_messages_reach_the_gateway_as_a_call() -> None:
@@ -189,13 +189,13 @@ async def test_stream_arrives_as_it_is_written() -> None:
 
 
 async def test_disconnect_is_told_to_the_gateway() -> None:
-    """`wait_disconnect` returns soon after the client has left."""
+    """It is told soon after the client has left."""
     gateway = FakeGateway()
 
     async def wait(call: Call, reply: Reply) -> None:
         await reply.start(200, [(b"content-type", b"text/event-stream")])
         await reply.write(b"x")
-        await reply.wait_disconnect()
+        await left(reply)
         gateway.closed.set()
 
     gateway.answer = wait

@@ -9,7 +9,7 @@ import pytest
 from llm_to_anthropic.exchange import Exchange
 from llm_to_anthropic.gateway.call import Call, Reply
 from llm_to_anthropic.settings import Limits, Timeouts
-from tests.http.fake import FakeGateway, Front, front
+from tests.http.fake import FakeGateway, Front, front, left
 
 POST = b"POST /v1/messages HTTP/1.1\r\n"
 HOST = b"Host: 127.0.0.1\r\n"
@@ -360,7 +360,7 @@ async def test_garbage_after_a_running_request_writes_nothing_into_its_answer() 
     """An answer under way is never mixed with the refusal of what follows it."""
 
     async def wait(call: Call, reply: Reply) -> None:
-        await reply.wait_disconnect()
+        await left(reply)
 
     async with front(FakeGateway(wait)) as server, server.connect() as client:
         await client.send(server.encode("POST", "/v1/messages", body=b"{}"))

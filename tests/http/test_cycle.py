@@ -9,7 +9,7 @@ from starlette.types import Message, Scope
 
 from llm_to_anthropic.gateway.call import Call, Reply
 from llm_to_anthropic.http.app import create_app
-from tests.http.fake import FakeGateway, settings
+from tests.http.fake import FakeGateway, left, settings
 
 
 def scope(method: str, path: str) -> Scope:
@@ -63,7 +63,7 @@ async def test_stream_over_asgi() -> None:
     async def stream(_call: Call, reply: Reply) -> None:
         await reply.start(200, [(b"content-type", b"text/event-stream")])
         await reply.write(b"one")
-        await reply.wait_disconnect()
+        await left(reply)
         await reply.end()
 
     start, first, last = await served(FakeGateway(stream), "POST", "/v1/messages")

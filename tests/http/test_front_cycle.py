@@ -11,7 +11,7 @@ import pytest
 
 from llm_to_anthropic.gateway.call import Call, Headers, Reply
 from llm_to_anthropic.settings import Limits
-from tests.http.fake import FakeGateway, front
+from tests.http.fake import FakeGateway, front, left
 
 HEAD = b"POST /v1/messages%s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}"
 EVENT_STREAM: Headers = [(b"content-type", b"text/event-stream")]
@@ -52,7 +52,7 @@ async def test_client_that_leaves_with_pipelined_requests_is_noticed() -> None:
 
     async def wait(call: Call, reply: Reply) -> None:
         running.set()
-        await reply.wait_disconnect()
+        await left(reply)
         gateway.closed.set()
 
     gateway.answer = wait

@@ -16,7 +16,7 @@ from llm_to_anthropic.gateway.call import Call, Headers, Reply
 from llm_to_anthropic.gateway.pressure import FULL_SHARE, PRESSED_SHARE
 from llm_to_anthropic.providers.provider import Secret
 from llm_to_anthropic.settings import ClientKey, Limits, Timeouts
-from tests.http.fake import FakeGateway, Front, RawClient, Response, front
+from tests.http.fake import FakeGateway, Front, RawClient, Response, front, left
 
 EVENT_STREAM: Headers = [(b"content-type", b"text/event-stream")]
 EVENTS = [b"event: %d\n\n" % number for number in range(20)]
@@ -237,7 +237,7 @@ class Unread:
     async def answer(self, _call: Call, reply: Reply) -> None:
         await reply.start(200, EVENT_STREAM)
         writing = asyncio.create_task(self._write(reply))
-        self.outcome.set_result(await reply.wait_disconnect())
+        self.outcome.set_result(await left(reply))
         writing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await writing

@@ -13,7 +13,7 @@ import msgspec
 
 from llm_to_anthropic import config
 from llm_to_anthropic.errors import ApiError
-from llm_to_anthropic.gateway.call import Call, Headers
+from llm_to_anthropic.gateway.call import Call, Headers, WhenLeft
 from llm_to_anthropic.gateway.gateway import Gateway
 from llm_to_anthropic.providers.provider import Provider, Target
 from llm_to_anthropic.routing import LINE_MODELS, PREFERRED_NAMES, Router, usable
@@ -217,9 +217,7 @@ class _CapturedReply:
 
     async def end(self) -> None: ...
 
-    async def wait_disconnect(self) -> str:
-        never: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        return await never
+    def when_left(self, call: WhenLeft | None) -> None: ...
 
 
 def _tiny_call(model: str, started: float) -> Call:

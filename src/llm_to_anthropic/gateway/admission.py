@@ -14,7 +14,7 @@ from collections.abc import Callable
 from llm_to_anthropic.errors import ApiError
 from llm_to_anthropic.settings import Limits
 
-WhenLeft = Callable[[Callable[[], None]], None]
+WhenLeft = Callable[[Callable[[str], None]], None]
 """Takes what is to be called once the client has left."""
 
 
@@ -80,7 +80,7 @@ class Admission:
             self.running += 1
             return True
         turn = self._line_up(key)
-        when_left(lambda: _give_up(turn))
+        when_left(lambda _outcome: _give_up(turn))
         timer = turn.get_loop().call_later(self._queue_s, self._expire, key, turn)
         try:
             return await turn

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import msgspec
@@ -41,6 +41,10 @@ class Call(msgspec.Struct, kw_only=True):
         return value.decode("latin-1") if value else ""
 
 
+WhenLeft = Callable[[str], None]
+"""Takes the outcome: `client_disconnected` or `client_stalled`."""
+
+
 class Reply(Protocol):
     """The answer to one call. `whole`, or `start`, any number of `write`s or `push`es and `end`.
 
@@ -65,6 +69,6 @@ class Reply(Protocol):
 
     async def end(self) -> None: ...
 
-    async def wait_disconnect(self) -> str:
-        """Returns when the client has left, with the outcome: `client_disconnected` or `client_stalled`."""
+    def when_left(self, call: WhenLeft | None) -> None:
+        """Has `call` called, in place of a former one, once the client has left; None: nobody wants to know."""
         ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llm_to_anthropic.gateway.call import Headers, Reply
+from llm_to_anthropic.gateway.call import Headers, Reply, WhenLeft
 from llm_to_anthropic.observers.transcript import MAX_LOGGED_BYTES, Transcript
 
 
@@ -38,5 +38,5 @@ class RecordingReply:
         self._transcript.answer(self._request_id, self._status, bytes(self._kept))
         await self._reply.end()
 
-    async def wait_disconnect(self) -> str:
-        return await self._reply.wait_disconnect()
+    def when_left(self, call: WhenLeft | None) -> None:
+        self._reply.when_left(call)

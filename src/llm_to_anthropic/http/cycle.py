@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from starlette.types import Message, Receive, Scope, Send
 
 from llm_to_anthropic.errors import ApiError
-from llm_to_anthropic.gateway.call import Headers
+from llm_to_anthropic.gateway.call import Headers, WhenLeft
 
 NO_BODY_STATUSES = (204, 304)
 
@@ -56,8 +57,9 @@ class Cycle(ABC):
         """The request's body where all of it is here already."""
         return None
 
-    def when_left(self, call: Callable[[], None]) -> None:  # noqa: B027  a general server tells it only with the body
-        """Has `call` called once the client has left, though nobody reads the body yet; where the server can tell."""
+    @abstractmethod
+    def when_left(self, call: WhenLeft | None) -> None:
+        """Has `call` called, in place of a former one, once the client has left; None: nobody wants to know."""
 
     @abstractmethod
     async def receive(self) -> Message:
@@ -82,12 +84,6 @@ class Cycle(ABC):
     @abstractmethod
     async def end(self) -> None:
         """Ends an answer that was started."""
-
-    async def wait_disconnect(self) -> str:
-        """Returns when the client has left, with what that is called. Only after the body was read."""
-        while (await self.receive())["type"] != "http.disconnect":
-            pass
-        return self.parted_as
 
     @property
     def streaming(self) -> bool:
@@ -148,9 +144,22 @@ class AsgiCycle(Cycle):
         self._send = send
         self._pushed = b""
         """What a server's `send` has to be awaited for."""
+        self._listener: asyncio.Task[None] | None = None
 
     async def receive(self) -> Message:
         return await self._receive()
+
+    def when_left(self, call: WhenLeft | None) -> None:
+        """As above. Only after the body was read: a general server tells it to whoever asks for more of it."""
+        if self._listener is not None:
+            self._listener.cancel()
+        self._listener = None if call is None else asyncio.ensure_future(self._listen(call))
+
+    async def _listen(self, call: WhenLeft) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._listener = None
+        call(self.parted_as)
 
     async def whole(self, status: int, headers: Headers, body: bytes) -> None:
         self.status = status

@@ -7,7 +7,6 @@ system call; and one look at the whole head finds a header that would break it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Protocol
@@ -16,7 +15,7 @@ from starlette.types import Message, Scope
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.server import ServerState
 
-from llm_to_anthropic.gateway.call import Headers
+from llm_to_anthropic.gateway.call import Headers, WhenLeft
 from llm_to_anthropic.http.cycle import NO_BODY_STATUSES, Cycle
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -51,7 +50,7 @@ class FrontCycle(Cycle):
     _news = False
     """Something has happened that `receive` has not told."""
     _awaited: asyncio.Event | None = None
-    _when_left: Callable[[], None] | None = None
+    _when_left: WhenLeft | None = None
     _bodiless = False
     _chunked = False
     _head = b""
@@ -86,15 +85,21 @@ class FrontCycle(Cycle):
     def leave(self) -> None:
         """The client is gone, or is not listened to any more."""
         self.disconnected = True
-        if self._when_left is not None:
-            self._when_left()
+        call, self._when_left = self._when_left, None
+        if call is not None:
+            call(self.parted_as)
         if self._awaited is not None:
             self._awaited.set()
 
-    def when_left(self, call: Callable[[], None]) -> None:
+    def when_left(self, call: WhenLeft | None) -> None:
         self._when_left = call
+        if call is None:
+            return
         if self.disconnected:
-            call()
+            self.leave()
+        elif not self.more_body:
+            # Who does not read does not hear of the end either, and another request may have come behind this one.
+            self._connection.flow.resume_reading()
 
     def arrived(self) -> bytes | None:
         return None if self.more_body else self._take()
@@ -177,6 +182,7 @@ class FrontCycle(Cycle):
         return b"%b%b\r\n\r\n" % (status_line(status), fields)
 
     def _end(self) -> None:
+        self._when_left = None
         if not self.disconnected:
             self.ended = True
             if self._awaited is not None:
