@@ -6,6 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from tests.translators import gemini_requests
 from tests.translators.responses_requests import carried, reasoning_item, target
 
 Json = Any
@@ -14,10 +15,16 @@ CARRIERS = [
     carried(reasoning_item(), phases=["commentary", "final_answer"])["signature"],
     carried(to=target())["signature"],
     carried(reasoning_item("rs_2"), to=target(base_url="http://else.test/v1"))["signature"],
+    gemini_requests.carried(
+        {"k": "fc", "n": 0, "id": "own-1", "sig": "c2lnbmVk"},
+        {"k": "fc", "n": 1, "id": "own-2"},
+        {"k": "tx", "n": 0, "sig": "dGV4dA=="},
+    )["signature"],
 ]
-"""Of an OpenAI Responses target, without items, and of another account."""
+"""Of an OpenAI Responses target, without items, and of another account; of a Gemini model."""
 
 TEXTS = st.sampled_from(["", " ", "a", "two\nlines", "\u00e9\U0001f600", "<document>"])
+NAMES = st.sampled_from(["f", "g" * 80])
 IDS = st.sampled_from(["toolu_1", "toolu_2", "call.3", "x" * 70])
 TEXT = st.fixed_dictionaries({"type": st.just("text"), "text": TEXTS})
 IMAGE = st.just({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}})
@@ -25,9 +32,7 @@ DOCUMENT = st.just({"type": "document", "source": {"type": "text", "media_type":
 THINKING = st.sampled_from(
     [{"type": "thinking", "thinking": "t", "signature": signature} for signature in ("EqoB", "", *CARRIERS)]
 )
-CALL = st.fixed_dictionaries(
-    {"type": st.just("tool_use"), "id": IDS, "name": st.sampled_from(["f", "g" * 80]), "input": st.just({"a": 1})}
-)
+CALL = st.fixed_dictionaries({"type": st.just("tool_use"), "id": IDS, "name": NAMES, "input": st.just({"a": 1})})
 REFERENCE = st.just({"type": "tool_reference", "tool_name": "later"})
 RESULT = st.fixed_dictionaries(
     {
@@ -45,7 +50,10 @@ ASSISTANT = st.fixed_dictionaries(
     {"role": st.just("assistant"), "content": TEXTS | st.lists(TEXT | THINKING | CALL, max_size=3)}
 )
 SYSTEM = st.fixed_dictionaries(
-    {"role": st.just("system"), "content": TEXTS | st.just([{"type": "tool_addition", "tool": {"name": "later"}}])}
+    {
+        "role": st.just("system"),
+        "content": TEXTS | st.none() | st.just([{"type": "tool_addition", "tool": {"name": "later"}}]),
+    }
 )
 TOOLS = [
     {"name": name, "input_schema": {"type": "object"}, "defer_loading": name == "later"} for name in ("f", "later")
@@ -58,9 +66,9 @@ def rounds(draw: st.DrawFn) -> list[Json]:
     messages: list[Json] = [{"role": "user", "content": draw(TEXTS.filter(str.strip))}]
     for number in range(draw(st.integers(0, 4))):
         ids = [f"toolu_{number}_{call}" for call in range(draw(st.integers(1, 3)))]
-        calls = [{"type": "tool_use", "id": id, "name": "f", "input": {"n": number}} for id in ids]
-        results = [{**draw(RESULT), "tool_use_id": id} for id in draw(st.permutations(ids))]
-        messages.append({"role": "assistant", "content": [*draw(st.lists(TEXT, max_size=1)), *calls]})
+        calls = [{"type": "tool_use", "id": id, "name": draw(NAMES), "input": {"n": number}} for id in ids]
+        results = [{**draw(RESULT), "tool_use_id": id} for id in draw(st.just(ids) | st.permutations(ids))]
+        messages.append({"role": "assistant", "content": [*draw(st.lists(TEXT | THINKING, max_size=2)), *calls]})
         messages.append({"role": "user", "content": [*results, *draw(st.lists(TEXT | IMAGE, max_size=1))]})
     return messages
 

@@ -6,18 +6,21 @@ follows is read. Immutable: a conversation that goes on is another one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 from msgspec import Raw
 
-from llm_to_anthropic.translators.memory import Remembered
+from llm_to_anthropic.translators.memory import Called, Remembered
 
 KEPT_BACK = 3
 """Clients move cache marks along the last messages, so these may look different next time."""
 SHORT_BYTES = 4096
 """Below this a conversation is read as soon as it is recognised."""
 _NAME_BYTES = 256
+
+Seam = Callable[[str, str], bytes]
+"""What stands between what was rendered for messages of two roles; an empty one: the beginning, or the end."""
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,12 +30,16 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     """As the client sent them, from the bracket on, without the comma after the last."""
     count: int = 0
     rendered: tuple[bytes, ...] = ()
-    """Upstream messages as JSON."""
+    """Upstream messages as JSON, with the seams between them."""
     asked: tuple[str, ...] = ()
     """Ids of the last message's calls, which the next one has to answer."""
+    called: tuple[Called, ...] = ()
+    """What results of these calls have to repeat of them."""
     ids: frozenset[str] = frozenset()
     """Ids of all calls."""
     last_role: str = ""
+    shown_role: str = ""
+    """That of the last message of which anything was rendered."""
     used_tools: frozenset[str] = frozenset()
     media_bytes: int = 0
     replayed: bool = False
@@ -40,7 +47,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def complete(self) -> bool:
         """Whether a request may end here."""
-        return bool(self.rendered) and not self.asked and self.last_role != "assistant"
+        return bool(self.rendered) and not self.asked and "assistant" not in (self.last_role, self.shown_role)
 
     def rest_of(self, part: bytes) -> bytes | None:
         """The messages of a request that follow these, as a JSON list; None: it does not begin like this."""
@@ -49,12 +56,13 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
             return None
         return b"[" + part[size + 1 :]
 
-    def followed_by(self, messages: Sequence[Remembered]) -> Conversation | None:
+    def followed_by(self, messages: Sequence[Remembered], seam: Seam) -> Conversation | None:
         """With more messages; None where one has to be mended or moved first.
 
         Each call is answered by the next message, all results in the order of the calls, and no id comes twice.
         """
         asked, ids = self.asked, self.ids
+        rendered, shown_role = list(self.rendered), self.shown_role
         used_tools, media_bytes, replayed = self.used_tools, self.media_bytes, self.replayed
         for message in messages:
             if not message.fit or message.results != asked or (asked and message.role != "user"):
@@ -67,15 +75,20 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
                     return None
             if message.used_tools:
                 used_tools |= message.used_tools
+            if message.rendered:
+                rendered += (seam(shown_role, message.role), message.rendered)
+                shown_role = message.role
             media_bytes += message.media_bytes
             replayed = replayed or message.replayed
         return Conversation(
             raw=self.raw,
             count=self.count + len(messages),
-            rendered=(*self.rendered, *[message.rendered for message in messages if message.rendered]),
+            rendered=tuple(rendered),
             asked=asked,
+            called=messages[-1].called if messages else self.called,
             ids=ids,
             last_role=messages[-1].role if messages else self.last_role,
+            shown_role=shown_role,
             used_tools=used_tools,
             media_bytes=media_bytes,
             replayed=replayed,
@@ -87,11 +100,16 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
         for raw in reversed(last):
             end = part.rfind(bytes(raw), 0, end)
         kept = part[:end].rstrip().removesuffix(b",").rstrip()
-        rendered = (b",".join(self.rendered),) if self.rendered else ()
+        rendered = (b"".join(self.rendered),) if self.rendered else ()
         return msgspec.structs.replace(self, raw=kept, rendered=rendered), len(kept) + sum(map(len, rendered))
 
 
 NOTHING_YET = Conversation()
+
+
+def comma(before: str, after: str) -> bytes:
+    """The seam of upstreams that take messages one by one, whatever their roles."""
+    return b"," if before and after else b""
 
 
 def beginning_of(part: bytes) -> bytes:

@@ -21,7 +21,13 @@ from llm_to_anthropic.translators.gemini_answer import AnswerOptions, GeminiAnsw
 from llm_to_anthropic.translators.gemini_errors import http_error
 from llm_to_anthropic.translators.gemini_healing import is_about_signatures, lesson
 from llm_to_anthropic.translators.gemini_loose import read_loosely
-from llm_to_anthropic.translators.gemini_request import GeminiEncoding, bare_model, encode_gemini, encode_gemini_count
+from llm_to_anthropic.translators.gemini_request import (
+    GeminiEncoding,
+    bare_model,
+    encode_gemini,
+    encode_gemini_count,
+    encode_known,
+)
 from llm_to_anthropic.translators.json_objects import JsonObjects
 from llm_to_anthropic.translators.request import decode_fields
 from llm_to_anthropic.translators.translator import ClientRequest, Learned, UpstreamRequest
@@ -56,10 +62,13 @@ class GeminiTranslator(AnsweringTranslator):
     def encode(self) -> UpstreamRequest:
         """The upstream request. Idempotent. Raises ClientError for what cannot be sent at all."""
         target = self._quirky_target()
-        request = decode_fields(self._request.body)
-        encoding = self._encoding = encode_gemini(request, self._request, target, bypass_signatures=self._unsigned)
+        encoding = None if self._unsigned else encode_known(self._request, target, self._learned)
+        if encoding is None:
+            request = decode_fields(self._request.body)
+            encoding = encode_gemini(request, self._request, target, bypass_signatures=self._unsigned)
+        self._encoding = encoding
         self.losses = list(encoding.losses)
-        self._wants_nothing = request.max_tokens == 0
+        self._wants_nothing = encoding.wants_nothing
         self._answer = GeminiAnswer(self._writer, self._options(encoding))
         return self._generate(encoding.body)
 

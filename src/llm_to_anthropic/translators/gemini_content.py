@@ -60,6 +60,26 @@ _IMAGE_TYPES = {
 _REFUSED_TYPES = frozenset({"image/gif"})
 
 
+_ROLES = {"user": "user", "assistant": "model", "system": "user", "": ""}
+_BEGIN = b'{"parts":['
+_ENDS = {"user": b'],"role":"user"}', "model": b'],"role":"model"}'}
+
+
+def seam(before: str, after: str) -> bytes:
+    """What stands between the parts of messages of two roles, as JSON; an empty one: the beginning, or the end.
+
+    Begins with the user, and no two neighbours are of one role, as `GeminiContent.contents`.
+    """
+    last, following = _ROLES[before], _ROLES[after]
+    if last and last == following:
+        return b","
+    if not following:
+        return _ENDS[last]
+    if not last:
+        return _BEGIN if following == "user" else seam("", "user") + b'{"text":" "}' + seam("user", after)
+    return _ENDS[last] + b"," + _BEGIN
+
+
 class GeminiContent:
     """Renders the turns of one request. Documents are numbered throughout it."""
 
@@ -72,14 +92,33 @@ class GeminiContent:
         self._losses = losses
         self._model = model
         self._bypass = bypass
+        self.call_ids: dict[str, str] = {}
+        """The upstream's ids of the calls so far, by the client's; results repeat them."""
+        self.replayed = False
+        """Nobody needs it: without signatures a request is rendered anew."""
         self._documents = Documents(losses, model=model)
-        self._call_ids: dict[str, str] = {}
+
+    @property
+    def parts(self) -> GeminiContent:
+        """Itself: it counts media and documents."""
+        return self
+
+    @property
+    def documents(self) -> int:
+        """How many documents there were: each is numbered."""
+        return self._documents.count
+
+    def render(self, turn: Turn) -> list[Part | Raw]:
+        """The parts of a turn in the middle of a conversation; `seam` stands around and between them."""
+        content = Content(self._parts_of(turn))
+        self._sign(content)
+        return content.parts
 
     def contents(self, turns: list[Turn]) -> list[Content]:
         """The whole conversation: begins with the user, and no two neighbours are of one role."""
         contents: list[Content] = []
         for turn in turns:
-            role = "model" if turn.role == "assistant" else "user"
+            role = _ROLES[turn.role]
             parts = self._parts_of(turn)
             if not parts:
                 continue
@@ -128,7 +167,7 @@ class GeminiContent:
         field = "error" if result.is_error else "output"
         response = Raw(msgspec.json.encode({field: "\n".join(texts)}))
         name = upstream_name(result.call.name, letter_first=True)
-        call_id = self._call_ids.get(result.call.id)
+        call_id = self.call_ids.get(result.call.id)
         return Part(function_response=FunctionResponse(call_id, name, response, within or None))
 
     def _parts(self, placed: Placed) -> list[Part]:
@@ -234,9 +273,9 @@ class GeminiContent:
     def _call(self, block: ToolUseBlock, path: str, replay: Replay) -> Part:
         call_id, signature = replay.next_call()
         if call_id and self._quirks.call_ids:
-            self._call_ids[block.id] = call_id
+            self.call_ids[block.id] = call_id
         name = upstream_name(block.name, letter_first=True)
-        call = FunctionCall(self._call_ids.get(block.id), name, Raw(call_arguments(block, path).encode()))
+        call = FunctionCall(self.call_ids.get(block.id), name, Raw(call_arguments(block, path).encode()))
         return Part(function_call=call, thought_signature=signature)
 
     def _sign(self, content: Content) -> None:

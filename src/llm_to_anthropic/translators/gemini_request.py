@@ -6,7 +6,8 @@ carried over is reported.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import msgspec
 from msgspec import Raw
@@ -16,7 +17,7 @@ from llm_to_anthropic.exchange import Loss
 from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.translators.answer_settings import lose_sampling, most_tokens, schema_prompt, wanted_schema
 from llm_to_anthropic.translators.checks import check_supported, report_unknown, report_unsupported
-from llm_to_anthropic.translators.gemini_content import GeminiContent
+from llm_to_anthropic.translators.gemini_content import GeminiContent, seam
 from llm_to_anthropic.translators.gemini_schemas import answer_schema
 from llm_to_anthropic.translators.gemini_thinking import thinking_config
 from llm_to_anthropic.translators.gemini_tools import (
@@ -27,12 +28,13 @@ from llm_to_anthropic.translators.gemini_tools import (
     gemini_tools,
 )
 from llm_to_anthropic.translators.history import History, read_history
+from llm_to_anthropic.translators.known_messages import Frame, fill_frame
 from llm_to_anthropic.translators.losses import LossReport
-from llm_to_anthropic.translators.request import dotted
+from llm_to_anthropic.translators.request import decode_fields, dotted
 from llm_to_anthropic.translators.system_prompt import NO_SEARCH, system_blocks
 from llm_to_anthropic.translators.thinking import is_off, is_on
 from llm_to_anthropic.translators.tools import client_names
-from llm_to_anthropic.translators.translator import ClientRequest
+from llm_to_anthropic.translators.translator import ClientRequest, Learned
 from llm_to_anthropic.wire.anthropic import MessagesRequest
 from llm_to_anthropic.wire.gemini import (
     Content,
@@ -52,6 +54,8 @@ SAFETY_CATEGORIES = (
 
 _GO_ON = "Continue exactly where your last message stops; output only the continuation."
 _ONLY_DOMAINS = "Search the web on these domains only, each search limited by site: to one of them: {}."
+_PLACE = Raw(b'{"contents":"stand here"}')
+"""Stands for the contents in a frame, before all else."""
 _PREFIXES = ("models/", "gemini/", "google/")
 
 
@@ -91,6 +95,8 @@ class GeminiEncoding(msgspec.Struct, frozen=True, kw_only=True):
     """Search results of these domains are left out of the answer."""
     max_tokens: int | None = None
     """The most tokens of the whole answer, thoughts included; None: the model's own limit."""
+    wants_nothing: bool = False
+    """`max_tokens` is 0: the client warms a cache, which is not to be had here."""
 
 
 def encode_gemini(
@@ -100,18 +106,35 @@ def encode_gemini(
 
     `bypass_signatures`: the upstream refused the signatures that it was given; it is asked to do without.
     """
-    try:
+    with _bounded():
         return _Encoder(request, client, target, bypass=bypass_signatures).encode()
-    except RecursionError as error:
-        raise ClientError("The request holds a part that is nested too deeply.") from error
+
+
+def encode_known(client: ClientRequest, target: Target, learned: Learned) -> GeminiEncoding | None:
+    """The same encoding, put together out of what was rendered before.
+
+    None where the general way has to see the request. Raises ClientError (400) as `encode_gemini`.
+    """
+
+    def new_renderer(losses: LossReport) -> GeminiContent:
+        return GeminiContent(target, losses, model=client.model, bypass=False)
+
+    def new_frame(used_tools: frozenset[str]) -> Frame[GeminiEncoding]:
+        with _bounded():
+            return _Encoder(decode_fields(client.body), client, target, bypass=False).frame(used_tools)
+
+    learned_quirks = str(learned.quirks) if learned.quirks else ""
+    scope = (target.protocol, target.provider.name, target.model, learned_quirks)
+    filled = fill_frame(client, learned, scope, new_renderer, new_frame, seam=seam)
+    if filled is None:
+        return None
+    return msgspec.structs.replace(filled.encoding, body=filled.body, input_bytes=filled.input_bytes)
 
 
 def encode_gemini_count(request: MessagesRequest, client: ClientRequest, target: Target) -> bytes:
     """The body of countTokens for this target. Raises ClientError (400) for what it cannot carry."""
-    try:
+    with _bounded():
         return _Encoder(request, client, target, bypass=False).encode_count()
-    except RecursionError as error:
-        raise ClientError("The request holds a part that is nested too deeply.") from error
 
 
 def bare_model(model: str) -> str:
@@ -119,6 +142,14 @@ def bare_model(model: str) -> str:
     for prefix in _PREFIXES:
         model = model.removeprefix(prefix)
     return model
+
+
+@contextmanager
+def _bounded() -> Iterator[None]:
+    try:
+        yield
+    except RecursionError as error:
+        raise ClientError("The request holds a part that is nested too deeply.") from error
 
 
 class _Encoder:
@@ -135,7 +166,19 @@ class _Encoder:
         self._prefill = ""
 
     def encode(self) -> GeminiEncoding:
-        request, tools, generate = self._request, *self._generate()
+        self._check()
+        return self._encode(self._history())
+
+    def frame(self, used_tools: frozenset[str]) -> Frame[GeminiEncoding]:
+        """The encoding of a conversation that is rendered already."""
+        self._check()
+        history = History(turns=[], tool_changes=[], used_tools=used_tools, effort=None)
+        encoding = self._encode(history, [_PLACE])
+        head, _, tail = encoding.body.partition(bytes(_PLACE))
+        return Frame(head, tail, msgspec.structs.replace(encoding, body=b""))
+
+    def _encode(self, history: History, rendered: list[Content | Raw] | None = None) -> GeminiEncoding:
+        request, tools, generate = self._request, *self._generate(history, rendered)
         generate.safety_settings = [
             SafetySetting(category, self._quirks.safety_threshold) for category in SAFETY_CATEGORIES
         ]
@@ -160,27 +203,39 @@ class _Encoder:
             allowed_domains=tools.allowed_domains,
             blocked_domains=tools.blocked_domains,
             max_tokens=config.max_output_tokens,
+            wants_nothing=request.max_tokens == 0,
         )
 
     def encode_count(self) -> bytes:
         """The same prompt without what does not count: settings of the answer."""
-        _, generate = self._generate()
-        if not any(isinstance(part, Part) and part.text for content in generate.contents for part in content.parts):
+        self._check()
+        _, generate = self._generate(self._history())
+        contents = [content for content in generate.contents if isinstance(content, Content)]
+        if not any(isinstance(part, Part) and part.text for content in contents for part in content.parts):
             # Counting refuses contents without any text.
-            generate.contents[-1].parts.append(Part(text=" "))
+            contents[-1].parts.append(Part(text=" "))
         generate.tool_config = generate.generation_config = None
         if self._quirks.backend == "vertex":
             return msgspec.json.encode(generate)
         generate.model = f"models/{bare_model(self._target.model)}"
         return msgspec.json.encode(CountRequest(generate))
 
-    def _generate(self) -> tuple[GeminiTools, GenerateRequest]:
-        request, client, losses = self._request, self._client, self._losses
-        check_supported(request, model=client.model, api_version=client.api_version, strict=client.strict)
-        report_unsupported(request, losses)
-        report_unknown(client.body, losses)
-        history = read_history(request, losses, model=client.model, api_version=client.api_version)
-        tools = gemini_tools(request, history, losses, model=client.model, quirks=self._quirks)
+    def _check(self) -> None:
+        client = self._client
+        check_supported(self._request, model=client.model, api_version=client.api_version, strict=client.strict)
+        report_unsupported(self._request, self._losses)
+        report_unknown(client.body, self._losses)
+
+    def _history(self) -> History:
+        client = self._client
+        return read_history(self._request, self._losses, model=client.model, api_version=client.api_version)
+
+    def _generate(
+        self, history: History, rendered: list[Content | Raw] | None = None
+    ) -> tuple[GeminiTools, GenerateRequest]:
+        """The request with the contents that were rendered already, or else with those of the history."""
+        request, losses = self._request, self._losses
+        tools = gemini_tools(request, history, losses, model=self._client.model, quirks=self._quirks)
         config = GenerationConfig()
         effort = history.effort or (request.output_config.effort if request.output_config else None)
         config.thinking_config = thinking_config(request, effort, self._quirks, losses)
@@ -192,7 +247,7 @@ class _Encoder:
         if tools.allowed_domains:
             self._added_to_system.append(_ONLY_DOMAINS.format(", ".join(tools.allowed_domains)))
         return tools, GenerateRequest(
-            contents=self._contents(history),
+            contents=rendered or [*self._contents(history)],
             system_instruction=self._system(),
             tools=tools.tools or None,
             tool_config=tools.config,

@@ -18,11 +18,13 @@ from llm_to_anthropic.translators.conversation import (
     NOTHING_YET,
     SHORT_BYTES,
     Conversation,
+    Seam,
     beginning_of,
+    comma,
 )
 from llm_to_anthropic.translators.history import TurnReader, drop_empty
 from llm_to_anthropic.translators.losses import LossReport
-from llm_to_anthropic.translators.memory import UNFIT, Remembered, cut_out
+from llm_to_anthropic.translators.memory import UNFIT, Called, Remembered, cut_out
 from llm_to_anthropic.translators.pairing import Pairing, Placed, Turn
 from llm_to_anthropic.translators.request import check_text, decode_message
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
@@ -67,6 +69,14 @@ class TurnRenderer(Protocol):
         """Whether something was rendered that only the upstream that made it can read."""
         ...
 
+    @property
+    def call_ids(self) -> dict[str, str] | None:
+        """The upstream's own ids of calls, by the client's; results repeat them, and the names of the tools.
+
+        None where results name their calls by the client's ids alone.
+        """
+        ...
+
     def render(self, turn: Turn) -> Sequence[object]:
         """What the upstream is sent for a turn in the middle of a conversation."""
         ...
@@ -97,11 +107,14 @@ def fill_frame(
     scope: Hashable,
     new_renderer: Callable[[LossReport], TurnRenderer],
     new_frame: Callable[[frozenset[str]], Frame[Encoding]],
+    *,
+    seam: Seam = comma,
 ) -> Filled[Encoding] | None:
     """A client's request as encoded before, as far as it was; None: the general way has to see it.
 
     `scope` tells apart what is rendered differently: protocol, target, and what was learned of it. `new_frame` makes
-    the frame of a conversation that uses the tools of these names. Raises ClientError (400) as it does.
+    the frame of a conversation that uses the tools of these names, `seam` what joins messages. Raises ClientError (400)
+    as it does.
     """
     try:
         messages = bytes(client.messages or _CONVERSATION.decode(client.body).messages)
@@ -110,7 +123,7 @@ def fill_frame(
         return None
     outside = cut_out(client.body, messages)
     scope = learned.messages.scope((client.api_version, scope))
-    known = _Reading(learned, scope, client, new_renderer).read(messages, outside)
+    known = _Reading(learned, scope, client, new_renderer, seam).read(messages, outside)
     if known is None:
         return None
     frame_scope = (scope, client.session_id, client.strict, client.stream, known.used_tools)
@@ -121,7 +134,7 @@ def fill_frame(
     else:
         frame = new_frame(known.used_tools)
         learned.frames.put(frame_scope, outside, frame, len(frame.head) + len(frame.tail))
-    whole = b"".join((frame.head, b",".join(known.rendered), frame.tail))
+    whole = b"".join((frame.head, *known.rendered, seam(known.shown_role, ""), frame.tail))
     return Filled(whole, max(len(whole) - known.media_bytes, 0), known.replayed, frame.encoding)
 
 
@@ -134,11 +147,13 @@ class _Reading:
         scope: int,
         client: ClientRequest,
         new_renderer: Callable[[LossReport], TurnRenderer],
+        seam: Seam,
     ) -> None:
         self._learned = learned
         self._scope = scope
         self._client = client
         self._new_renderer = new_renderer
+        self._seam = seam
 
     def read(self, part: bytes, outside: bytes) -> Conversation | None:
         """All messages of the part rendered, or None where the general way has to see the request.
@@ -155,9 +170,12 @@ class _Reading:
             messages = _RAW_LIST.decode(rest)
         except (msgspec.DecodeError, RecursionError):
             return None
-        found = [self._message(raw, start.count + number) for number, raw in enumerate(messages)]
-        kept = start.followed_by(found[:-KEPT_BACK]) if len(found) > KEPT_BACK else start
-        known = kept and kept.followed_by(found[-KEPT_BACK:])
+        found, called = [], start.called
+        for index, raw in enumerate(messages, start.count):
+            found.append(self._message(raw, index, called))
+            called = found[-1].called
+        kept = start.followed_by(found[:-KEPT_BACK], self._seam) if len(found) > KEPT_BACK else start
+        known = kept and kept.followed_by(found[-KEPT_BACK:], self._seam)
         if kept is None or known is None:
             return None
         if kept.count > start.count and len(part) > SHORT_BYTES:
@@ -172,15 +190,16 @@ class _Reading:
         rest = known.rest_of(part) if known else None
         return (NOTHING_YET, part) if known is None or rest is None else (known, rest)
 
-    def _message(self, raw: Raw, index: int) -> Remembered:
+    def _message(self, raw: Raw, index: int, called: tuple[Called, ...]) -> Remembered:
         data = bytes(raw)
-        found = self._learned.messages.get(self._scope, data)
+        scope = (self._scope, called) if called else self._scope
+        found = self._learned.messages.get(scope, data)
         if found is None:
-            found = self._render_alone(raw, index)
-            self._learned.messages.put(self._scope, data, found, len(found.rendered))
+            found = self._render_alone(raw, index, called)
+            self._learned.messages.put(scope, data, found, len(found.rendered))
         return found
 
-    def _render_alone(self, raw: Raw, index: int) -> Remembered:
+    def _render_alone(self, raw: Raw, index: int, called: tuple[Called, ...]) -> Remembered:
         losses = LossReport(strict=False)
         content = self._new_renderer(losses)
         try:
@@ -189,7 +208,7 @@ class _Reading:
             drop_empty(turn, losses, silently=False)
             if reader.compacted or reader.changes or reader.effort:
                 return UNFIT
-            return _render_turn(turn, content, losses, reader.searched)
+            return _render_turn(turn, content, losses, reader.searched, called)
         except ClientError:
             return UNFIT  # the general way says what is wrong, and where
 
@@ -203,21 +222,25 @@ def _check_part(part: bytes, client: ClientRequest) -> None:
         raise
 
 
-def _render_turn(turn: Turn, content: TurnRenderer, losses: LossReport, searched: set[str]) -> Remembered:
+def _render_turn(
+    turn: Turn, content: TurnRenderer, losses: LossReport, searched: set[str], called: tuple[Called, ...]
+) -> Remembered:
     results = [block for placed in turn.blocks if isinstance(block := placed.block, ToolResultBlock)]
     calls = [block for placed in turn.blocks if isinstance(block := placed.block, ToolUseBlock)]
     used = searched | {call.name for call in calls}
     if results:
-        turn = _answered(turn, results, losses)
+        turn = _answered(turn, _made_before(results, content, called), losses)
         inner = [placed.block for result in turn.results for placed in result.content]
         used |= {block.tool_name for block in inner if isinstance(block, ToolReferenceBlock)}
-    rendered = [msgspec.json.encode(message) for message in content.render(turn)]
+    made = content.render(turn) if turn.blocks or results else ()  # as pairing, which takes no empty turns
+    rendered = [msgspec.json.encode(message) for message in made]
     if losses.losses or content.parts.documents:
         return UNFIT
     return Remembered(
         role=turn.role,
         rendered=b",".join(rendered),
         calls=tuple(call.id for call in calls),
+        called=() if (own := content.call_ids) is None else tuple((call.name, own.get(call.id)) for call in calls),
         results=tuple(result.tool_use_id for result in results),
         used_tools=frozenset(used),
         media_bytes=content.parts.media_bytes,
@@ -225,11 +248,23 @@ def _render_turn(turn: Turn, content: TurnRenderer, losses: LossReport, searched
     )
 
 
-def _answered(turn: Turn, results: list[ToolResultBlock], losses: LossReport) -> Turn:
+def _made_before(
+    results: list[ToolResultBlock], content: TurnRenderer, called: tuple[Called, ...]
+) -> list[ToolUseBlock]:
+    """The calls that results answer, in their order; only as much is known of them as the results have to repeat."""
+    named: dict[str, str] = {}
+    for result, (name, own_id) in zip(results, called, strict=False):
+        named[result.tool_use_id] = name
+        if own_id and content.call_ids is not None:
+            content.call_ids[result.tool_use_id] = own_id
+    return [ToolUseBlock(id=result.tool_use_id, name=named.get(result.tool_use_id, "")) for result in results]
+
+
+def _answered(turn: Turn, made: list[ToolUseBlock], losses: LossReport) -> Turn:
     """The turn with its results paired, as if just these calls had been made in this order."""
-    made = [Placed(ToolUseBlock(id=result.tool_use_id, name=""), turn.path) for result in results]
+    calls = [Placed(call, turn.path) for call in made]
     pairing = Pairing(losses, model="")
-    pairing.add(Turn(role="assistant", path=turn.path, blocks=made))
+    pairing.add(Turn(role="assistant", path=turn.path, blocks=calls))
     pairing.add(turn)
     pairing.close()
     return pairing.turns[-1]

@@ -24,6 +24,10 @@ _PROBE_BYTES = 32
 """Looking for a long part at once would first prepare a table of all its bytes."""
 
 
+Called = tuple[str, str | None]
+"""The tool of a call, and the id that the upstream gave the call."""
+
+
 class Remembered(msgspec.Struct, frozen=True, kw_only=True):
     """One message as an upstream takes it."""
 
@@ -34,6 +38,8 @@ class Remembered(msgspec.Struct, frozen=True, kw_only=True):
     """Upstream messages as JSON, comma between them."""
     calls: tuple[str, ...] = ()
     """Ids of its tool calls."""
+    called: tuple[Called, ...] = ()
+    """What their results have to repeat of them, where ids are not enough."""
     results: tuple[str, ...] = ()
     """Ids of the calls that it answers."""
     used_tools: frozenset[str] = frozenset()

@@ -78,6 +78,9 @@ class ChatParts(ContentParts[Part]):
 class ChatContent:
     """Renders the turns of one request. Documents are numbered throughout it."""
 
+    call_ids: None = None
+    """Results name their calls by the client's ids."""
+
     def __init__(self, target: Target, losses: LossReport, *, model: str) -> None:
         self.parts = ChatParts(target.quirks, losses, model=model)
         self._provider = target.provider.name

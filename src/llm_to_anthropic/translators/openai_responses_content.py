@@ -72,6 +72,9 @@ class ResponsesParts(ContentParts[InputPart]):
 class ResponsesContent:
     """Renders the turns of one request. Documents are numbered throughout it."""
 
+    call_ids: None = None
+    """Results name their calls by the client's ids."""
+
     def __init__(self, target: Target, losses: LossReport, *, model: str, unsigned: bool = False) -> None:
         """`unsigned`: no reasoning of the history is sent, as the upstream refused it."""
         self.parts = ResponsesParts(target.responses, losses, model=model)

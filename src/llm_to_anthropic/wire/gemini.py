@@ -151,7 +151,7 @@ class GenerateRequest(msgspec.Struct, omit_defaults=True, kw_only=True, rename="
     """The body of generateContent and streamGenerateContent; `model` only within a count request."""
 
     model: str | None = None
-    contents: list[Content]
+    contents: list[Content | Raw]
     system_instruction: Content | None = None
     tools: list[Tool] | None = None
     tool_config: ToolConfig | None = None
