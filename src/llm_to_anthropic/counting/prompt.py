@@ -44,7 +44,7 @@ MAX_DEPTH = 4
 """Blocks within blocks beyond this depth are counted as their JSON."""
 
 # A thousand letters without a blank are an upload, not a text.
-_BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{1024,}={0,2}")
+_BASE64 = re.compile(rb"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{1024,}+={0,2}")
 _SLICE = 256 * 1024
 
 

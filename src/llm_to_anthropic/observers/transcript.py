@@ -12,7 +12,7 @@ from llm_to_anthropic.exchange import Loss
 
 MAX_LOGGED_BYTES = 64 * 1024
 _SECRET_HEADERS = frozenset({b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key", b"cookie"})
-_BASE64 = re.compile(r"([A-Za-z0-9+/]{40})[A-Za-z0-9+/]{200,}={0,2}")
+_BASE64 = re.compile(r"(?<![A-Za-z0-9+/])([A-Za-z0-9+/]{40})[A-Za-z0-9+/]{200,}+={0,2}")
 
 
 class Transcript:
