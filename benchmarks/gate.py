@@ -48,8 +48,8 @@ LIMIT = 1.15
 TURN_S = 0.002
 """One turn takes about so long: short enough to run now and then without being interrupted."""
 SECONDS = 10.0
-SECOND_LOOKS = 3
-SECOND_LOOK_S = 3.0
+SECOND_LOOKS = 5
+SECOND_LOOK_S = 4.0
 REFERENCES = 12
 """So many exchanges are a turn of the reference."""
 AT_ONCE = 8

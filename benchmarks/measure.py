@@ -13,7 +13,7 @@ import msgspec
 from benchmarks.answers import answers
 from benchmarks.bodies import encode
 from benchmarks.native import Load, Native, finished
-from benchmarks.processes import memory_mb
+from benchmarks.processes import cpu_of_children_us, memory_mb
 from benchmarks.targets import HEADERS, PORTS, Running, answered
 
 LIMIT = "nginx"
@@ -233,6 +233,13 @@ class Bench:
             )
             self.results.add(f"before {running.target.name}", workload, load)
             self.round(running, [workload], slow=slow)
+
+    def shares(self, running: Running, workload: Workload) -> list[float]:
+        """What part of a workload each worker process did, the least first."""
+        before = cpu_of_children_us(running.pid)
+        self.round(running, [workload])
+        spent = [after - earlier for after, earlier in zip(cpu_of_children_us(running.pid), before, strict=True)]
+        return sorted(one / max(1.0, sum(spent)) for one in spent)
 
     def open_streams(self, running: Running) -> None:
         """Memory while a thousand streams are open, an event each 0.7 s."""

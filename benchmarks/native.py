@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+import socket
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from benchmarks.answers import answers
-from benchmarks.processes import Process, cpu_us
+from benchmarks.processes import Absent, Process, cpu_us
 
 SOURCES = Path(__file__).parent / "native"
 LIMIT_S = 200.0
@@ -50,6 +53,8 @@ class Native:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        if shutil.which("cc") is None:
+            raise Absent("there is no C compiler (cc), and what loads and answers is written in C")
         for name in ("fake_upstream", "load"):
             subprocess.run(["cc", "-O2", "-o", folder / name, SOURCES / f"{name}.c"], check=True)
 
@@ -61,7 +66,12 @@ class Native:
             (folder / f"{protocol}.{workload}.whole").write_bytes(answer.whole)
             events = b"".join(b"%d\n%b" % (len(event), event) for event in answer.events)
             (folder / f"{protocol}.{workload}.events").write_bytes(events)
-        return Process([self._folder / "fake_upstream", str(port), folder], log=self._folder / "upstream.log")
+        process = Process([self._folder / "fake_upstream", str(port), folder], log=self._folder / "upstream.log")
+        while not accepts(port):
+            if process.ended:
+                raise Absent(f"the fake upstream did not start: {process.words()}")
+            time.sleep(0.01)
+        return process
 
     def load(
         self,
@@ -110,6 +120,12 @@ class Native:
         command = [str(self._folder / "load"), str(port), path, str(file), *numbers, *headers]
         with (self._folder / "load.log").open("ab") as log:
             return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
+
+
+def accepts(port: int) -> bool:
+    """Whether something listens on a port of this machine."""
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
 
 
 def finished(out: bytes) -> Load:

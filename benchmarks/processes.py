@@ -12,12 +12,16 @@ from pathlib import Path
 PATIENCE_S = 10.0
 
 
+class Absent(Exception):
+    """Something cannot be measured here; says why."""
+
+
 def tree(pid: int) -> list[int]:
     """A process and all below it."""
     found, at = [pid], 0
     while at < len(found):
         for task in _listed(f"/proc/{found[at]}/task"):
-            found += map(int, _read(f"/proc/{found[at]}/task/{task}/children").split())
+            found += map(int, _children(found[at], task))
         at += 1
     return found
 
@@ -32,10 +36,20 @@ def cpu_us(pid: int) -> float:
     return spent_ns / 1e3
 
 
+def cpu_of_children_us(pid: int) -> list[float]:
+    """The same of each child process with all below it."""
+    children = {int(child) for task in _listed(f"/proc/{pid}/task") for child in _children(pid, task)}
+    return [cpu_us(child) for child in sorted(children)]
+
+
 def memory_mb(pid: int) -> float:
     """Megabytes that a tree occupies; what several processes share is divided between them (PSS)."""
     lines = (line for one in tree(pid) for line in _read(f"/proc/{one}/smaps_rollup").splitlines())
     return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+
+
+def _children(pid: int, task: str) -> list[str]:
+    return _read(f"/proc/{pid}/task/{task}/children").split()
 
 
 def _listed(path: str) -> list[str]:

@@ -30,6 +30,8 @@ class Found:
         self.skipped: list[str] = []
         self.start_s: dict[str, list[float]] = defaultdict(list)
         self.idle_mb: dict[str, float] = {}
+        self.shares: list[list[float]] = []
+        """Of each round, what part of a thousand paced streams each worker carried."""
         self.versions: dict[str, str] = {}
         self.installed_mb: dict[str, float] = {}
         self.day = datetime.now(UTC).strftime("%Y-%m-%d")
@@ -233,7 +235,13 @@ def _workers(found: Found) -> str:
     if not rows:
         return ""
     head = ["workload", "per", "µs, 1 worker", "µs, 2 workers", "a second, 1 worker", "a second, 2 workers"]
-    return "### Workers\n\n" + _table(head, rows)
+    spread = ""
+    if found.shares:
+        least, most = middle([shares[0] for shares in found.shares]), middle([shares[-1] for shares in found.shares])
+        spread = (
+            f"\n\nOf {OPEN_STREAMS:,} paced streams the idler worker carried {least:.0%}, the busier one {most:.0%}."
+        )
+    return "### Workers\n\n" + _table(head, rows) + spread
 
 
 def _notes(found: Found) -> str:

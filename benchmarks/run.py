@@ -19,10 +19,10 @@ import msgspec
 from benchmarks import measure, report
 from benchmarks.measure import Bench, Results, Workload
 from benchmarks.native import Native
+from benchmarks.processes import Absent
 from benchmarks.targets import (
     PEERS,
     PORTS,
-    Absent,
     Running,
     Target,
     make_certificate,
@@ -38,9 +38,8 @@ def main() -> int:
     asked = _arguments()
     _allow_many_files()
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
-        run = Run(Path(name), asked)
         try:
-            found = run.measure()
+            found = Run(Path(name), asked).measure()
         except Absent as error:
             sys.stderr.write(f"bench: {error}\n")
             return 1
@@ -155,9 +154,11 @@ class Run:
             self._bench.open_streams(running)
 
     def _workers(self, first: Running, two: Running) -> None:
+        *others, paced = measure.WORKERS
         for _ in range(self._rounds):
-            for running in (first, two):
-                self._bench.round(running, measure.WORKERS)
+            self._bench.round(first, measure.WORKERS)
+            self._bench.round(two, others)
+            self._found.shares.append(self._bench.shares(two, paced))
         self._bench.open_streams(two)
 
     def _peer(self, name: str) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.bodies import encode
-from benchmarks.processes import Process, memory_mb
+from benchmarks.processes import Absent, Process, memory_mb
 
 ROOT = Path(__file__).parents[1]
 INSTALLS = ROOT / ".venv" / "bench"
@@ -47,10 +47,6 @@ class Ports(msgspec.Struct, frozen=True):
 
 
 PORTS = Ports()
-
-
-class Absent(Exception):
-    """A target cannot be measured here; says why."""
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):

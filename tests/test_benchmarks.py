@@ -17,8 +17,9 @@ from benchmarks.gate import STORED, Case, cases, figures, judge, measure
 from benchmarks.measure import REQUESTS, STREAMS, Results
 from benchmarks.native import SOURCES, Load, Times
 from benchmarks.planning import plan
+from benchmarks.processes import Absent
 from benchmarks.report import Found, chart, tables
-from benchmarks.targets import COMPROMISED, LITELLM_VERSION, Absent, refuse_compromised
+from benchmarks.targets import COMPROMISED, LITELLM_VERSION, refuse_compromised
 
 EVENTS = {
     name: len(answers()[protocol, "text"].events)

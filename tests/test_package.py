@@ -124,6 +124,19 @@ def test_no_committed_file_names_a_package_index() -> None:
     assert {str(file): match[0] for file, text in texts.items() if (match := PRIVATE.search(text))} == {}
 
 
+def test_start_loads_nothing_that_can_wait(tmp_path: Path) -> None:
+    """A server is ready without the packages that only some requests need."""
+    heavy = ["pydantic", "tiktoken", "regex", "requests", "google", "dotenv", "openai", "anthropic", "cryptography"]
+    code = (
+        "import pathlib, sys; from llm_to_anthropic import config; from llm_to_anthropic.cli import proxy; "
+        "from llm_to_anthropic.http import server; "
+        "server.build_gateway(config.load({}, {'OPENAI_API_KEY': 'test-key'}, pathlib.Path())); "
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)  # noqa: S603
+    assert done.stdout.strip() == "[]"
+
+
 def test_environment_names_are_documented() -> None:
     """Every variable that the configuration reads is named in the README or in docs."""
     tables = {"providers", "models", "timeouts", "limits", "retries"}
