@@ -1,0 +1,277 @@
+"""What the proxy's own work costs: requests and events through the real path in memory, in time and in steps.
+
+Time is told as a multiple of a reference of the same nature that takes turns with the proxy: machine and neighbours
+slow both alike. Of many short turns the fastest counts, on both sides: noise only ever adds. Steps are the
+interpreter's instructions, which are the same on any machine, whoever else uses it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import math
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import h11
+import msgspec
+
+from benchmarks.answers import answers
+from benchmarks.bodies import encode
+from benchmarks.in_memory import (
+    MemoryClient,
+    MemoryLoop,
+    MemoryUpstream,
+    http_request,
+    stream_slices,
+    whole_slices,
+)
+from llm_to_anthropic import config
+from llm_to_anthropic.errors import ApiError
+from llm_to_anthropic.http.live import Live
+from llm_to_anthropic.http.server import build_gateway
+from llm_to_anthropic.http.standing import Standing
+from llm_to_anthropic.observers.access_log import configure_logging
+from llm_to_anthropic.settings import Settings
+
+TURN_S = 0.002
+"""One turn takes about so long: short enough to run now and then without being interrupted."""
+REFERENCES = 12
+"""So many exchanges are a turn of the reference."""
+COUNTED = 2
+"""Steps are counted over so many requests: a timer of the logs may fall into one of them."""
+WAVER = 1.06
+"""Turns of the reference are spread so far on a machine of one's own: their median over the fastest."""
+AT_ONCE = 8
+"""Events in one read of a burst."""
+PROVIDERS = {"openai_chat": "chat", "openai_responses": "responses", "gemini": "google", "anthropic": "claude"}
+
+
+class Figure(msgspec.Struct, frozen=True):
+    """What one request or event costs."""
+
+    time: float
+    """As a multiple of the reference."""
+    steps: float
+    """Instructions of the interpreter."""
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that is asked of the proxy, and what of its time belongs to one unit."""
+
+    name: str
+    request: bytes
+    slices: Sequence[bytes]
+    end: bytes
+    units: int = 1
+    """Requests or events."""
+    minus: str = ""
+    """The case whose time is taken off first: a stream with next to no events."""
+
+
+def cases() -> list[Case]:
+    """A small request, an agent's, and the events of each protocol: one at a time, and in bursts."""
+    made: list[Case] = []
+    known = answers()
+    for protocol, provider in PROVIDERS.items():
+        model = f"{provider}/bench"
+        whole = {"slices": whole_slices(known[protocol, "text"].whole), "end": b"}"}
+        small = http_request("/v1/messages", encode("small", model, stream=False))
+        agent = http_request("/v1/messages", encode("agent", model, stream=False))
+        streamed = http_request("/v1/messages", encode("small", model, stream=True))
+        made.append(Case(name=f"{protocol}: small request", request=small, **whole))  # type: ignore[arg-type]
+        made.append(Case(name=f"{protocol}: agent request", request=agent, **whole))  # type: ignore[arg-type]
+        short = Case(
+            name=f"{protocol}: short stream",
+            request=streamed,
+            slices=stream_slices(known[protocol, "short"].events),
+            end=b"0\r\n\r\n",
+        )
+        made.append(short)
+        few = len(known[protocol, "short"].events)
+        for kind in ("text", "tools"):
+            events = known[protocol, kind].events
+            bursts = [b"".join(events[at : at + AT_ONCE]) for at in range(0, len(events), AT_ONCE)]
+            ways = [("event", events), ("event in a burst", bursts)]
+            # What passes through costs next to nothing in bursts: less than a clock can tell apart.
+            for how, parts in ways if kind == "text" and protocol != "anthropic" else ways[:1]:
+                made.append(
+                    msgspec.structs.replace(
+                        short,
+                        name=f"{protocol}: {kind}, {how}",
+                        slices=stream_slices(parts),
+                        units=len(events) - few,
+                        minus=short.name,
+                    )
+                )
+    return made
+
+
+def reference() -> int:
+    """One exchange through h11, with JSON in it: much code, run through once, as in a proxy; none of it is ours."""
+    client, server = h11.Connection(h11.CLIENT), h11.Connection(h11.SERVER)
+    server.receive_data(_sent(client, h11.Request(method="POST", target="/v1/reference", headers=_HEADERS), _BODY))
+    body = b"".join(bytes(event.data) for event in _received(server) if isinstance(event, h11.Data))
+    answer = json.dumps({**json.loads(body), "answered": True}).encode()
+    headers = [("content-type", "application/json"), ("content-length", str(len(answer)))]
+    client.receive_data(_sent(server, h11.Response(status_code=200, headers=headers), answer))
+    return sum(len(event.data) for event in _received(client) if isinstance(event, h11.Data))
+
+
+def _sent(connection: h11.Connection, head: h11.Request | h11.Response, body: bytes) -> bytes:
+    parts = [connection.send(event) for event in (head, h11.Data(data=body), h11.EndOfMessage())]
+    return b"".join(part for part in parts if part)
+
+
+def _received(connection: h11.Connection) -> Iterator[h11.Event]:
+    while not isinstance(event := connection.next_event(), h11.EndOfMessage):
+        if isinstance(event, h11.Event):
+            yield event
+
+
+_BODY = encode("small", "reference", stream=False)
+_HEADERS = [("host", "localhost"), ("content-length", str(len(_BODY))), ("accept", "*/*"), ("user-agent", "reference")]
+
+
+class Costs:
+    """What was measured so far."""
+
+    def __init__(self) -> None:
+        self.cases: dict[str, Case] = {}
+        self.fastest_s: dict[str, float] = {}
+        """Of one request of each case."""
+        self.reference_s: list[float] = []
+        """Of each turn, for one exchange."""
+        self.steps: dict[str, float] = {}
+
+    def note(self, case: Case, seconds: float) -> None:
+        """A turn of a case, for one request."""
+        self.cases[case.name] = case
+        self.fastest_s[case.name] = min(seconds, self.fastest_s.get(case.name, math.inf))
+
+    @property
+    def unit_s(self) -> float:
+        """The reference's fastest."""
+        return min(self.reference_s)
+
+    @property
+    def noise(self) -> float:
+        """How much others press this machine: 1 not at all. Above it, a time may be that much too long."""
+        return max(1.0, statistics.median(self.reference_s) / self.unit_s / WAVER)
+
+    def figures(self) -> dict[str, Figure]:
+        """Of each case, what one unit costs."""
+        return {
+            name: Figure(
+                round(self._each(self.fastest_s, case) / self.unit_s, 4), round(self._each(self.steps, case), 1)
+            )
+            for name, case in self.cases.items()
+        }
+
+    @staticmethod
+    def _each(of: Mapping[str, float], case: Case) -> float:
+        return (of[case.name] - (of[case.minus] if case.minus else 0.0)) / case.units
+
+
+def measure(costs: Costs, seconds: float, wanted: Callable[[Case], bool] = lambda _case: True) -> None:
+    """Lets all cases that are served take turns for so long, and adds what it finds to `costs`."""
+    chosen = settings()
+    loop = MemoryLoop()
+    upstream = loop.upstream = MemoryUpstream(loop)
+
+    async def run() -> None:
+        standing = Standing(chosen)
+        live = Live(chosen, build_gateway(chosen, {}, [standing.counters]), standing)
+        client = MemoryClient(loop, live)
+        asked = await _served(client, upstream, [case for case in cases() if wanted(case)])
+        gc.collect()
+        gc.freeze()
+        try:
+            await _take_turns(costs, client, upstream, asked, seconds)
+        finally:
+            gc.unfreeze()
+            await live.close()
+
+    with Path("/dev/null").open("w") as nowhere, asyncio.Runner(loop_factory=lambda: loop) as runner:
+        configure_logging(chosen, nowhere)
+        runner.run(run())
+
+
+def settings() -> Settings:
+    """A server's configuration with everything on, its upstreams in memory."""
+    environ = {
+        "PROXY_API_KEYS": "bench-client-key",
+        "BENCH_KEY": "bench-upstream-key",
+        "LLM_TO_ANTHROPIC_CONFIG": str(Path(__file__).with_name("gate.toml")),
+    }
+    return config.load({}, environ, Path(__file__).parent)
+
+
+async def _served(client: MemoryClient, upstream: MemoryUpstream, asked: Sequence[Case]) -> list[Case]:
+    """The cases that the proxy answers well."""
+    good = []
+    for case in asked:
+        upstream.slices = case.slices
+        try:
+            answer = await asyncio.wait_for(client.ask(case.request, 1, case.end), 2)
+        except (TimeoutError, ApiError):
+            continue
+        if answer.startswith(b"HTTP/1.1 200 "):
+            good.append(case)
+    return good
+
+
+async def _take_turns(
+    costs: Costs, client: MemoryClient, upstream: MemoryUpstream, asked: Sequence[Case], seconds: float
+) -> None:
+    times = {case.name: await _times(client, upstream, case) for case in asked}
+    for case in asked:
+        costs.steps[case.name] = await _steps(client, upstream, case)
+    clock = time.thread_time
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        for case in asked:
+            began = clock()
+            for _ in range(REFERENCES):
+                reference()
+            costs.reference_s.append((clock() - began) / REFERENCES)
+            upstream.slices = case.slices
+            began = clock()
+            await client.ask(case.request, times[case.name], case.end)
+            costs.note(case, (clock() - began) / times[case.name])
+
+
+async def _times(client: MemoryClient, upstream: MemoryUpstream, case: Case) -> int:
+    """So many requests make a turn."""
+    upstream.slices = case.slices
+    await client.ask(case.request, 5, case.end)
+    began = time.thread_time()
+    await client.ask(case.request, 5, case.end)
+    return max(1, round(TURN_S / max(1e-6, (time.thread_time() - began) / 5)))
+
+
+async def _steps(client: MemoryClient, upstream: MemoryUpstream, case: Case) -> float:
+    """The interpreter's instructions of one request."""
+    upstream.slices = case.slices
+    count = 0
+
+    def trace(frame: FrameType, event: str, _given: Any) -> Any:
+        nonlocal count
+        frame.f_trace_opcodes = True
+        frame.f_trace_lines = False
+        count += event == "opcode"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        await client.ask(case.request, COUNTED, case.end)
+    finally:
+        sys.settrace(before)
+    return count / COUNTED
