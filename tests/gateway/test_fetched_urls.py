@@ -167,6 +167,21 @@ async def test_name_that_leads_inside_is_told_with_its_place(upstream: ScriptedU
     assert upstream.requests == []
 
 
+@pytest.mark.parametrize(("fetcher", "status"), [(None, 400), (KnownFiles(), 200)], ids=["off", "on"])
+async def test_counting_says_what_sending_would(
+    fetcher: KnownFiles | None, status: int, upstream: ScriptedUpstream
+) -> None:
+    """What would be fetched is counted by an estimate, without fetching it; what would be refused is refused."""
+    settings = Settings(providers=providers(upstream.url), aliases={})
+    gateway = Gateway(settings, Upstream(settings.timeouts), [Records()], fetcher=fetcher)
+    reply = MemoryReply()
+    body = ask(block("image", "https://files.test/picture"), model="gemini/gemini-2.5-pro")
+    await gateway.count_tokens(call(body, path="/v1/messages/count_tokens"), reply)
+    await gateway.close()
+    assert reply.status == status
+    assert fetcher is None or fetcher.asked == []
+
+
 async def test_twenty_urls_are_the_most(upstream: ScriptedUpstream) -> None:
     """One request cannot have the proxy fetch for ever."""
     files = KnownFiles()

@@ -30,6 +30,7 @@ from llm_to_anthropic.routing import ModelEntry, Router
 from llm_to_anthropic.settings import Settings
 from llm_to_anthropic.translators.api_choice import fitting_target
 from llm_to_anthropic.translators.conversation import Conversation
+from llm_to_anthropic.translators.media_urls import UrlNotTaken
 from llm_to_anthropic.translators.memory import Memory, Remembered
 from llm_to_anthropic.translators.registry import make_translator
 from llm_to_anthropic.translators.translator import ClientRequest, Learned, Translator, UpstreamRequest
@@ -259,7 +260,12 @@ class Gateway:
         """What the upstream counts; None where it cannot, or not now: an estimate is better than an error."""
         target = fitting_target(lane.target, request.body)
         translator = make_translator(request, target, self._lessons(target))
-        asked = translator.count_request()
+        try:
+            asked = translator.count_request()
+        except UrlNotTaken:
+            if self._fetcher is None:
+                raise
+            return None  # it is fetched where it is sent, and not to be counted
         if asked is None:
             return None
         try:
