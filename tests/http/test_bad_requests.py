@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 
 import pytest
 
@@ -232,6 +233,25 @@ async def test_chunked_body_that_comes_at_once_is_counted_too() -> None:
             POST + HOST + b"Transfer-Encoding: chunked\r\n\r\nb\r\n" + b" " * 11 + b"\r\n0\r\n\r\n"
         )
     assert answer.error == (413, "request_too_large")
+
+
+async def test_large_body_costs_twice_its_size_at_most() -> None:
+    """A body of 32 MiB in chunks is put together once, and held no third time."""
+    size = 32 * MIB
+    chunk = b"%x\r\n" % MIB + b" " * MIB + b"\r\n"
+    async with front() as server, server.connect() as client:
+        tracemalloc.start()
+        try:
+            await client.send(POST + HOST + b"Transfer-Encoding: chunked\r\n\r\n")
+            for _ in range(size // MIB):
+                await client.send(chunk)
+            await client.send(b"0\r\n\r\n")
+            answer = await client.response()
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert answer.status == 200
+    assert peak < 2 * size + 4 * MIB
 
 
 async def test_body_of_exactly_the_limit_is_taken() -> None:
