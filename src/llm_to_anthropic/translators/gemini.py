@@ -155,7 +155,7 @@ class GeminiTranslator(AnsweringTranslator):
     def _await_answer(self) -> None:
         super()._await_answer()
         self._objects = JsonObjects()
-        self._whole_object: bool | None = None
+        self._is_object: bool | None = None
         """The answer is one JSON object, and no array; None: it has not begun."""
 
     def _event(self, data: bytes) -> None:
@@ -179,16 +179,35 @@ class GeminiTranslator(AnsweringTranslator):
 
     def _json(self, data: bytes) -> None:
         """An array of chunks, as without `alt=sse`, or the whole answer as one object."""
-        if self._whole_object is None:
-            self._whole_object = data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{"
+        if self._is_object is None:
+            self._is_object = data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{"
+        if self._is_object:
+            self._keep(data)
+            return
         for chunk in self._objects.feed(data):
             self._event(chunk)
 
     def _json_end(self) -> None:
-        if self._whole_object and not self._objects.open:
-            self._answer.end()
-        else:
+        if not self._is_object:
             self._answer.end_of_stream()
+            return
+        body = self._kept()
+        try:
+            answer = _ANSWER.decode(body)
+        except _UNREADABLE:
+            self._odd_whole(body)
+        else:
+            self._answer.receive(answer)
+            self._answer.end()
+
+    def _odd_whole(self, body: bytes) -> None:
+        """What is no sound JSON in one piece may be several objects, or cut off."""
+        for chunk in self._objects.feed(body):
+            self._event(chunk)
+        if self._objects.open:
+            self._answer.end_of_stream()
+        else:
+            self._answer.end()
 
 
 def _continued(body: bytes, token: str) -> bytes:

@@ -88,6 +88,8 @@ class Grounding:
         return pieces
 
     def _webs(self) -> dict[int, Web]:
+        if not self._chunks:
+            return {}
         found = {number: chunk.web for number, chunk in enumerate(self._chunks) if chunk.web is not None}
         return {number: web for number, web in found.items() if web.uri and self._wanted(web)}
 
