@@ -157,7 +157,8 @@ class GeminiAnswer:
         if candidate.url_context_metadata is not None and self._options.encoding.web_fetch:
             self._fetched(candidate.url_context_metadata)
         if candidate.content is not None:
-            for part in _signed_at_beginnings(candidate.content.parts or []):
+            parts = candidate.content.parts or []
+            for part in parts if len(parts) == 1 else _signed_at_beginnings(parts):
                 if self._holds and (self._held or not part.thought):
                     self._held.append(part)
                     self._any_content = self._any_content or not _is_text(part) or bool(part.text)

@@ -24,16 +24,12 @@ class FunctionCalls:
         self._names = encoding.tool_names
         self._single = encoding.single_call
         self._written_as_text = encoding.written_as_text
-        self._waiting: list[tuple[FunctionCall, str]] = []
+        self.waiting: list[tuple[FunctionCall, str]] = []
+        """Calls that are not written, with their signatures."""
         self._seen: set[str] = set()
         self._partial: PartialCall | None = None
         self.size = 0
         """Bytes of arguments so far."""
-
-    @property
-    def waiting(self) -> bool:
-        """There are calls that are not written."""
-        return bool(self._waiting)
 
     def receive(self, call: FunctionCall, signature: str) -> None:
         if call.will_continue or call.partial_args or (self._partial and not call.name):
@@ -42,17 +38,17 @@ class FunctionCalls:
         # Some servers repeat a call in a later chunk.
         if call.id and call.id in self._seen:
             return
-        if self._single and (self._waiting or self._writer.calls):
+        if self._single and (self.waiting or self._writer.calls):
             return
         self._seen.add(call.id or "")
-        self._waiting.append((call, signature))
+        self.waiting.append((call, signature))
 
     def write(self, *, thinking: bool, spare_signature: str) -> None:
         """The calls that wait. `thinking`: the open block is one, and takes the signatures along.
 
         `spare_signature`: of the thoughts before, for a first call that has none.
         """
-        calls, self._waiting = self._waiting, []
+        calls, self.waiting = self.waiting, []
         for number, (call, signature) in enumerate(calls, self._writer.calls):
             own = signature or (spare_signature if number == 0 else "")
             self._signatures.call(number, call.id, own)
@@ -64,7 +60,7 @@ class FunctionCalls:
     def _write(self, call: FunctionCall) -> None:
         writer, key = self._writer, self._writer.calls
         name = self._names.get(call.name or "", call.name or UNNAMED)
-        arguments = object_text(bytes(call.args).decode("utf-8", "replace")) if call.args else "{}"
+        arguments = _arguments(bytes(call.args))
         if (schema := self._written_as_text.get(name)) is not None:
             value: object = msgspec.json.decode(arguments)
             arguments = msgspec.json.encode(restore_values(schema, value)).decode()
@@ -81,3 +77,9 @@ class FunctionCalls:
         if not call.will_continue:
             self._partial = None
             self.receive(partial.call(), partial.signature)
+
+
+def _arguments(args: bytes) -> str:
+    """The JSON object of a call; without escapes by number it holds no half of a surrogate pair to be mended."""
+    text = args.decode("utf-8", "replace")
+    return text if text.startswith("{") and "\\u" not in text else object_text(text)

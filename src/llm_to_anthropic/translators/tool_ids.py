@@ -17,11 +17,15 @@ class ToolIds:
     def __init__(self, seed: str) -> None:
         """`seed`: ids that must be made up derive from it."""
         self._seed = seed
+        self._seeded: hashlib._Hash | None = None
         self._taken: set[str] = set()
 
     def take(self, id: str, key: int | str, prefix: str = "toolu_") -> str:
         """The client's id of the call that the upstream calls `id`, perhaps nothing; `key` tells calls apart."""
-        if id in self._taken or not _ID.fullmatch(id):
-            id = prefix + hashlib.sha256(f"{self._seed}:{key}".encode()).hexdigest()[:24]
+        if not id or id in self._taken or not _ID.fullmatch(id):
+            self._seeded = self._seeded or hashlib.sha256(f"{self._seed}:".encode())
+            made = self._seeded.copy()
+            made.update(str(key).encode())
+            id = prefix + made.hexdigest()[:24]
         self._taken.add(id)
         return id
