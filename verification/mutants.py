@@ -22,6 +22,8 @@ LIST = ROOT / "verification" / "mutants.toml"
 PACKAGE = Path("src", "llm_to_anthropic")
 COPIED = ("src", "tests", "verification", ".ci", "docs", "deploy", "requirements")
 TEST_LIMIT_S = 120
+SOUND_LIMIT_S = 600
+"""For all tests together, which have to pass before anything is changed."""
 TESTS_FAILED = 1
 """pytest's exit code where tests ran and failed; others mean that they did not run."""
 
@@ -65,6 +67,10 @@ def main() -> int:
     survived = 0
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         work = _copy(Path(folder))
+        tests = sorted({mutant.test for mutant in mutants})
+        if code := _test(tests, "", work, SOUND_LIMIT_S):
+            sys.stdout.write(f"BROKEN ({code}): the tests fail without any change: {' '.join(tests)}\n")
+            return 1
         for mutant in mutants:
             verdict = _judge(mutant, work)
             survived += verdict != "killed"
@@ -92,18 +98,19 @@ def _judge(mutant: Mutant, work: Path) -> str:
     sound = file.read_text()
     file.write_text(sound.replace(mutant.old, mutant.new))
     try:
-        code = _test(mutant, work)
+        code = _test([mutant.test], mutant.select, work, TEST_LIMIT_S)
     finally:
         file.write_text(sound)
     return {TESTS_FAILED: "killed", 0: "SURVIVED"}.get(code, f"BROKEN ({code})")
 
 
-def _test(mutant: Mutant, work: Path) -> int:
-    selected = ["-k", mutant.select] if mutant.select else []
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *selected, mutant.test]
+def _test(tests: list[str], select: str, work: Path, limit_s: int) -> int:
+    """pytest's exit code."""
+    selected = ["-k", select] if select else []
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *selected, *tests]
     env = {**os.environ, "PYTHONPATH": str(work / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
     try:
-        done = subprocess.run(command, cwd=work, env=env, capture_output=True, check=False, timeout=TEST_LIMIT_S)  # noqa: S603
+        done = subprocess.run(command, cwd=work, env=env, capture_output=True, check=False, timeout=limit_s)  # noqa: S603
     except subprocess.TimeoutExpired:
         return TESTS_FAILED  # whoever waits for a guard in vain has noticed
     return done.returncode

@@ -240,7 +240,7 @@ class _Connection(asyncio.Protocol):
         await asyncio.get_running_loop().create_future()
 
     async def _write(self, request: Request, data: bytes) -> None:
-        if not data or self._transport is None:
+        if not data or self._transport is None or self._transport.is_closing():
             return
         self._transport.write(data)
         request.bytes_sent += len(data)
