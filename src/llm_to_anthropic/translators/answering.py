@@ -39,6 +39,8 @@ class AnswerState(Protocol):
 class AnsweringTranslator(ABC):
     """One request to one target, and its answer."""
 
+    _sse: SseDecoder
+    """Made once the answer turns out to be a stream."""
     settled = False
     """The upstream has said that its answer is over, before its end; most say so at its end alone."""
 
@@ -136,7 +138,6 @@ class AnsweringTranslator(ABC):
         self._form: Form | None = None
         self._beginning = b""
         """Bytes before the form of the answer is known."""
-        self._sse = SseDecoder()
         self._whole: list[bytes] = []
         self._whole_bytes = 0
 
@@ -168,11 +169,17 @@ class AnsweringTranslator(ABC):
             if self._form is None:
                 return
             data, self._beginning = self._beginning, b""
+            if self._form == "sse":
+                self._begin_stream()
         if self._form == "json":
             self._json(data)
             return
         for event in self._sse.feed(data):
             self._event(event)
+
+    def _begin_stream(self) -> None:
+        """The answer turns out to be a stream."""
+        self._sse = SseDecoder()
 
     def _sniff(self, beginning: bytes) -> Form | None:
         """The form of an answer by its first bytes; None: there are too few. Content types are often wrong."""
@@ -206,8 +213,9 @@ class AnsweringTranslator(ABC):
             return
         if self._form is None and self._beginning.strip():
             raise UpstreamProtocolError(f"upstream ({self._name}) answered with neither JSON nor an event stream")
-        for event in self._sse.close():
-            self._last_event(event)
+        if self._form == "sse":
+            for event in self._sse.close():
+                self._last_event(event)
         self._answer.end_of_stream()
 
     def _events_of_lines(self, data: bytes, error: ValueError) -> None:

@@ -117,8 +117,8 @@ class OpenAIChatTranslator(AnsweringTranslator):
     def _empty_carrier(self) -> Carrier:
         return Carrier(vendor="c", provider=self._target.provider.name, model=self._target.model)
 
-    def _await_answer(self) -> None:
-        super()._await_answer()
+    def _begin_stream(self) -> None:
+        super()._begin_stream()
         self._frames = TextFrames(_text_of)
 
     def _json(self, data: bytes) -> None:

@@ -72,16 +72,10 @@ class ChatAnswer:
         self.usage: Usage | None = None
         self._writer = writer
         self._options = options
-        self._calls = ToolCalls(
-            writer,
-            seed=options.seed,
-            names=options.tool_names,
-            strict_schemas=options.strict_schemas,
-            live=options.live_arguments,
-            single=options.single_call,
-        )
-        self._reasoning_text = ReasoningText()
-        self._details = ReasoningDetails(options.carrier)
+        self._calls: ToolCalls | None = None
+        """With the next two: made once such a part comes."""
+        self._reasoning_text: ReasoningText | None = None
+        self._details: ReasoningDetails | None = None
         self._prefill = PrefillFilter(options.prefill) if options.prefill else _NO_PREFILL
         self._tags = ThinkTags() if options.think_tags else None
         self._stops = StopMatcher(options.stop_sequences) if options.stop_sequences else _NO_STOPS
@@ -111,7 +105,7 @@ class ChatAnswer:
 
     def receive_text(self, text: bytes) -> bool:
         """A chunk of nothing but text, as the inside of its JSON string; False where it has to be decoded."""
-        if self._filtered or self._calls.open or self._details.held or not self._writer.json_text(text):
+        if self._filtered or ((self._calls or self._details) and self._holds_back) or not self._writer.json_text(text):
             return False
         self._output_size += len(text)
         return True
@@ -171,11 +165,9 @@ class ChatAnswer:
         if delta.refusal:
             self._content_refused(delta.refusal)
         if delta.tool_calls and not self.ended:
-            self._before_calls()
-            self._calls.receive(delta.tool_calls)
+            self._before_calls().receive(delta.tool_calls)
         if delta.function_call is not None and not self.ended:
-            self._before_calls()
-            self._calls.receive_legacy(delta.function_call)
+            self._before_calls().receive_legacy(delta.function_call)
 
     def _take_finish(self, reason: str, stop_reason: str | int | None) -> None:
         if status := _FAILURES.get(reason.lower()):
@@ -186,27 +178,28 @@ class ChatAnswer:
             self._stop_sequence = stop_reason
 
     def _reasoning(self, delta: Delta) -> None:
+        if self._reasoning_text is None:
+            self._reasoning_text = ReasoningText()
         text = self._reasoning_text.read(delta)
         if text:
             self._flush_text()
             if not self.ended:
                 self._think(text)
         if self._options.keep_details and delta.reasoning_details and not self.ended:
+            if self._details is None:
+                self._details = ReasoningDetails(self._options.carrier)
             self._details.add(delta.reasoning_details)
 
     def _think(self, text: str) -> None:
         self._output_size += text_bytes(text)
         if self._options.hide_thinking:
             return
-        if self._calls.open:
-            self._calls.settle()
+        self._settle_calls()
         self._writer.thinking(text)
 
     def _content(self, text: str) -> None:
-        if self._details.held:
-            self._writer.signature(self._details.take())
-        if self._calls.open:
-            self._calls.settle()
+        self._write_details()
+        self._settle_calls()
         if self._filtered:
             self._filter(self._prefill.feed(text))
             return
@@ -236,10 +229,36 @@ class ChatAnswer:
         if not self.ended:
             self._write_text(text)
 
-    def _before_calls(self) -> None:
-        self._flush_text()
-        if self._details.held and not self.ended:
+    @property
+    def _holds_back(self) -> bool:
+        """Whether something waits to be written before text can be."""
+        calls, details = self._calls, self._details
+        return (calls is not None and calls.open) or (details is not None and bool(details.held))
+
+    def _settle_calls(self) -> None:
+        if self._calls is not None and self._calls.open:
+            self._calls.settle()
+
+    def _write_details(self) -> None:
+        if self._details is not None and self._details.held:
             self._writer.signature(self._details.take())
+
+    def _before_calls(self) -> ToolCalls:
+        """What takes the calls, once all that stands before them is written."""
+        self._flush_text()
+        if not self.ended:
+            self._write_details()
+        if self._calls is None:
+            options = self._options
+            self._calls = ToolCalls(
+                self._writer,
+                seed=options.seed,
+                names=options.tool_names,
+                strict_schemas=options.strict_schemas,
+                live=options.live_arguments,
+                single=options.single_call,
+            )
+        return self._calls
 
     def _flush_text(self) -> None:
         """Lets go of the text that was held back: what follows is none."""
@@ -262,13 +281,16 @@ class ChatAnswer:
             return
         self.ended = True
         stop_reason = self._stop_reason()
-        if self._details.held and (self._writer.calls or not self._output_size):
-            self._writer.signature(self._details.take())
-        self._calls.finish(cut=stop_reason == "max_tokens")
+        if self._writer.calls or not self._output_size:
+            self._write_details()
+        calls_size = 0
+        if self._calls is not None:
+            self._calls.finish(cut=stop_reason == "max_tokens")
+            calls_size = self._calls.size
         self.usage = message_usage(
             self._reported,
             input_size=self._options.input_bytes,
-            output_size=self._output_size + self._calls.size,
+            output_size=self._output_size + calls_size,
             service_tier=self._service_tier,
         )
         self._writer.finish(
