@@ -38,7 +38,8 @@ class Retries(msgspec.Struct, frozen=True, kw_only=True):
     max_retries: int = 2
     """Of one target, with growing pauses; 0: none, the client is left to try again."""
     max_wait_s: float = 20.0
-    """A Retry-After up to this is waited for; after a longer one the next target answers, or the client is told."""
+    """One request waits so long, all in all, where upstreams say when to come back; beyond that the next target
+    answers, or the client is told."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):

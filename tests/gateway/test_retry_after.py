@@ -125,6 +125,17 @@ async def test_a_long_pause_is_told(
     assert (len(upstream.requests), pace.slept) == (1, [])
 
 
+async def test_pauses_add_up(upstream: ScriptedUpstream, script: Script, pace: FakePace, records: Records) -> None:
+    """An upstream that asks for one pause after the other is given `max_wait_s` in all, then the client is told."""
+    script.push(*[bad("openai_chat", 429, headers=(("retry-after", "17"),))] * 3)
+    reply = MemoryReply()
+    async with routed({"m": provider("one", upstream.url)}, pace, records) as gateway:
+        await gateway.messages(call(ask("mine")), reply)
+    assert (reply.status, reply.headers[b"retry-after"], reply.headers[b"x-should-retry"]) == (429, b"17", b"true")
+    assert len(upstream.requests) == 2
+    assert len(pace.slept) == 1
+
+
 async def test_a_stream_does_not_wait_longer_than_it_may_be_silent(
     upstream: ScriptedUpstream, script: Script, pace: FakePace, records: Records
 ) -> None:

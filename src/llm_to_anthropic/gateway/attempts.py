@@ -28,7 +28,7 @@ MAX_CLIENT_WAIT_S = 60.0
 class _Trouble:
     """What a request has been through since its first failure."""
 
-    __slots__ = ("error", "judgement", "left", "retries", "spared", "started", "told_to_wait", "wait_s")
+    __slots__ = ("error", "judgement", "left", "retries", "spared", "started", "told_to_wait", "wait_s", "waited_s")
 
     def __init__(self, started: float, left: list[Target], error: ApiError) -> None:
         self.started = started
@@ -41,6 +41,8 @@ class _Trouble:
         self.judgement = Judgement()
         self.wait_s: float | None = None
         """What the last error asks for."""
+        self.waited_s = 0.0
+        """What earlier ones asked for and got."""
         self.told_to_wait = False
         """It asks for more than can be waited here."""
         self.spared = False
@@ -166,9 +168,10 @@ class Attempts:
         jitter_s = delay_s(trouble.retries, self._pace.random)
         if trouble.wait_s is None:
             return min(jitter_s, left_s)
-        if trouble.wait_s > min(self._retries.max_wait_s, left_s):
+        if trouble.wait_s > min(self._retries.max_wait_s - trouble.waited_s, left_s):
             trouble.told_to_wait = True
             return None
+        trouble.waited_s += trouble.wait_s
         # Never sooner than asked for.
         return max(trouble.wait_s, min(trouble.wait_s + jitter_s, left_s))
 
