@@ -238,9 +238,7 @@ def _workers(found: Found) -> str:
     spread = ""
     if found.shares:
         least, most = middle([shares[0] for shares in found.shares]), middle([shares[-1] for shares in found.shares])
-        spread = (
-            f"\n\nOf {OPEN_STREAMS:,} paced streams the idler worker carried {least:.0%}, the busier one {most:.0%}."
-        )
+        spread = f"\n\nOf {OPEN_STREAMS:,} paced streams one worker carried {least:.0%}, the other {most:.0%}."
     return "### Workers\n\n" + _table(head, rows) + spread
 
 
