@@ -12,11 +12,11 @@ from http import HTTPStatus
 from typing import Protocol
 
 from starlette.types import Message, Scope
-from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.server import ServerState
 
 from llm_to_anthropic.gateway.call import Headers, WhenLeft
 from llm_to_anthropic.http.cycle import NO_BODY_STATUSES, Cycle
+from llm_to_anthropic.http.flow import HIGH_WATER_BYTES, Flow
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 CLOSE = (b"connection", b"close")
@@ -27,7 +27,7 @@ class Connection(Protocol):
     """What a request needs of the connection that it came on."""
 
     transport: asyncio.Transport
-    flow: FlowControl
+    flow: Flow
     server_state: ServerState
 
     def answered(self, cycle: FrontCycle) -> None:
@@ -69,7 +69,7 @@ class FrontCycle(Cycle):
         self._pieces.append(piece)
         self._size += len(piece)
         self.received += len(piece)
-        if self._size > HIGH_WATER_LIMIT:
+        if self._size > HIGH_WATER_BYTES:
             self._connection.flow.pause_reading()
         self._news = True
         if self._awaited is not None:
@@ -192,7 +192,7 @@ class FrontCycle(Cycle):
     def _take(self) -> bytes:
         body = b"".join(self._pieces)
         self._news = False
-        if self._size > HIGH_WATER_LIMIT:
+        if self._size > HIGH_WATER_BYTES:
             self._connection.flow.resume_reading()
         self._pieces.clear()
         self._size = 0

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections import deque
 from contextlib import suppress
 
 import httptools
 from starlette.types import Scope
 from uvicorn.config import Config
-from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.server import ServerState
 
 from llm_to_anthropic.errors import ApiError, ClientError
@@ -22,6 +20,7 @@ from llm_to_anthropic.exchange import Exchange
 from llm_to_anthropic.gateway.call import Headers
 from llm_to_anthropic.http.body import has_body
 from llm_to_anthropic.http.deadline import Deadline
+from llm_to_anthropic.http.flow import Flow
 from llm_to_anthropic.http.framing import (
     check_authority,
     check_coding,
@@ -70,8 +69,40 @@ class ServerConfig(Config):
 class FrontProtocol(asyncio.Protocol):
     """One connection of a client."""
 
+    __slots__ = (
+        "_admitted",
+        "_body_due",
+        "_body_s",
+        "_client",
+        "_connections",
+        "_crowd",
+        "_cycle",
+        "_deadline",
+        "_head_bytes",
+        "_head_limited",
+        "_header_s",
+        "_headers",
+        "_in_head",
+        "_limits",
+        "_linger_timer",
+        "_live",
+        "_loop",
+        "_parser",
+        "_running",
+        "_server",
+        "_stall_timer",
+        "_tasks",
+        "_upgrade",
+        "_url",
+        "_waiting",
+        "_write_s",
+        "flow",
+        "server_state",
+        "transport",
+    )
+
     transport: asyncio.Transport
-    flow: FlowControl
+    flow: Flow
 
     def __init__(
         self,
@@ -107,7 +138,7 @@ class FrontProtocol(asyncio.Protocol):
         """The request that came last."""
         self._running: FrontCycle | None = None
         """The request that is being answered, or was."""
-        self._waiting: deque[FrontCycle] = deque()
+        self._waiting: list[FrontCycle] = []
         """Pipelined requests whose turn comes."""
         self._body_due = 0.0
         """Loop time by which the running request's body must have come, without what its bytes have earned."""
@@ -120,7 +151,7 @@ class FrontProtocol(asyncio.Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._connections.add(self)
         self.transport = transport
-        self.flow = FlowControl(transport)
+        self.flow = Flow(transport)
         _limit_unsent(transport)
         self._client = _address(transport, "peername")
         self._server = _address(transport, "sockname")
@@ -227,7 +258,7 @@ class FrontProtocol(asyncio.Protocol):
             return
         self.flow.resume_reading()
         if self._waiting:
-            self._start(self._waiting.popleft())
+            self._start(self._waiting.pop(0))
         elif not self._head_limited:
             self._deadline.set(KEEP_ALIVE_S)
 

@@ -1,0 +1,46 @@
+"""The flow of one connection's bytes: whether the client has room for more, and whether more of it is read."""
+
+from __future__ import annotations
+
+import asyncio
+
+HIGH_WATER_BYTES = 64 * 1024
+"""So much of a request's body may wait for its reader; then reading pauses."""
+
+
+class Flow:
+    """Both directions of one connection. Most connections never pause, and none of them pays for it."""
+
+    __slots__ = ("_room", "_transport", "read_paused", "write_paused")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._room: asyncio.Event | None = None
+        self.read_paused = False
+        self.write_paused = False
+        """The client's side has no room."""
+
+    def pause_reading(self) -> None:
+        if not self.read_paused:
+            self.read_paused = True
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if self.read_paused:
+            self.read_paused = False
+            self._transport.resume_reading()
+
+    def pause_writing(self) -> None:
+        self.write_paused = True
+        self._room = self._room or asyncio.Event()
+
+    def resume_writing(self) -> None:
+        self.write_paused = False
+        room, self._room = self._room, None
+        if room is not None:
+            room.set()
+
+    async def drain(self) -> None:
+        """Returns once the client's side has room, or is gone."""
+        if self._room is not None:
+            await self._room.wait()
