@@ -86,14 +86,18 @@ class App:
         if not standing.keeps_connections:
             cycle.keep_alive = False
         self._inside += 1
+        has_place = standing.admission.enter()
         try:
-            if not standing.admission.enter():
+            if not has_place:
                 await self._wait_for_place(cycle)
-            try:
-                await self._run(cycle, answer)
-            finally:
-                standing.admission.leave(cycle.place_key)
+                has_place = True
+            body = cycle.arrived()
+            call = self._call(cycle, await self._body(cycle) if body is None else body)
+            cycle.handed_over = True
+            await answer(call, cycle)
         finally:
+            if has_place:
+                standing.admission.leave(cycle.place_key)
             self._inside -= 1
             if self._left is not None and not self._inside:
                 self._left.set()
@@ -105,32 +109,27 @@ class App:
             await self._left.wait()
         await self.gateway.close()
 
-    async def _run(self, cycle: Cycle, answer: Answer) -> None:
-        scope, found = cycle.scope, cycle.found
-        body = cycle.arrived()
-        if body is None:
-            body = await self._body(cycle)
-        elif len(body) > self._max_body_bytes:
+    def _call(self, cycle: Cycle, body: bytes) -> Call:
+        if len(body) > self._max_body_bytes:
             raise too_large(self._max_body_bytes)
+        scope = cycle.scope
         headers: Headers = scope["headers"]
         if cycle.keys:
             # Our own client key is no business of any upstream.
             headers = [header for header in headers if header[0] not in cycle.keys]
-        call = Call(
+        return Call(
             request_id=cycle.request_id,
             method=scope["method"],
             path=scope["path"],
             raw_path=scope["raw_path"].decode("ascii"),
             query=scope["query_string"].decode("latin-1"),
             headers=headers,
-            found=found,
+            found=cycle.found,
             body=body,
             started=cycle.started,
             client_key=cycle.client_key,
             may_stream=self.standing.may_stream,
         )
-        cycle.handed_over = True
-        await answer(call, cycle)
 
     async def _wait_for_place(self, cycle: Cycle) -> None:
         """Raises ApiError where there is none, before a body is read that nobody needs, and ClientGone."""
