@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 
 import pytest
 
 from llm_to_anthropic.errors import UpstreamProtocolError, UpstreamTimeout
 from llm_to_anthropic.settings import Timeouts
-from llm_to_anthropic.upstream import Upstream, UpstreamCall
+from llm_to_anthropic.upstream import OutgoingRequest, Upstream, UpstreamCall
 from tests.upstream.raw_server import Peer, RawServer
 
 QUIET_S = 30.0
@@ -183,4 +184,22 @@ async def test_compressed_answer_does_not_flow(client: Upstream) -> None:
     async with RawServer(answer) as server:
         call = await flowing(server, client)
         assert not await call.pour(lambda _: True, QUIET_S)
+        call.close()
+
+
+async def test_request_is_let_go_once_the_answer_begins(client: Upstream) -> None:
+    """A call that runs for an hour does not keep the body that it was asked with."""
+
+    async def answer(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(HEAD + chunk(b"one"))
+        await peer.wait_gone()
+
+    async with RawServer(answer) as server:
+        body = b"x" * 100_000
+        ours = sys.getrefcount(body)
+        call = await client.send(OutgoingRequest(method="POST", url=server.url, headers=[], body=body))
+        assert sys.getrefcount(body) > ours
+        await call.head()
+        assert sys.getrefcount(body) == ours
         call.close()

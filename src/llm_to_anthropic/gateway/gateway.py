@@ -208,6 +208,7 @@ class Gateway:
             self._transcript.losses(work.call.request_id, translator.losses)
 
         upstream = await send(encoded)
+        del encoded  # a stream may run for long, and need not hold on to what was asked
         try:
             if request.stream:
                 work.relay = StreamRelay(

@@ -134,26 +134,33 @@ class StreamRelay:
         translator = self._translator
         while not translator.ended:
             if translator.settled:
-                data: bytes | None = await self._read_rest()
+                more = await self._receive(await self._read_rest())
             elif self._begun and await self._upstream.pour(self._pass_on, self._timeouts.ping_s):
-                await self._settle_flow()
-                continue
+                more = await self._settle_flow()
             else:
-                data = await self._upstream.read(self._quiet_s())
-            if data is None:
-                await self._bridge_silence()
-                continue
-            out = translator.receive_data(data) if data else translator.receive_eof()
-            if out:
-                await self._write(out)
-            elif self._clock() - self._last_write >= self._timeouts.ping_s:
-                await self._bridge_silence()  # the upstream talks, but says nothing that we can pass on
-            if translator.failure is not None:
-                raise translator.failure
-            if not data and not await self._goes_on():
+                more = await self._receive(await self._upstream.read(self._quiet_s()))
+            if not more:
                 return
         if translator.settled:
             self._upstream.release()
+
+    async def _receive(self, data: bytes | None) -> bool:
+        """Passes on what was read: a slice, nothing at the answer's end, None after a silence. False: that was all.
+
+        Apart from `_pump`, which would hold on to the last slices while others flow.
+        """
+        if data is None:
+            await self._bridge_silence()
+            return True
+        translator = self._translator
+        out = translator.receive_data(data) if data else translator.receive_eof()
+        if out:
+            await self._write(out)
+        elif self._clock() - self._last_write >= self._timeouts.ping_s:
+            await self._bridge_silence()  # the upstream talks, but says nothing that we can pass on
+        if translator.failure is not None:
+            raise translator.failure
+        return bool(data) or await self._goes_on()
 
     def _pass_on(self, data: bytes) -> bool:
         """Takes a slice of an answer in full flow; False where more than that is to be done.
@@ -172,8 +179,8 @@ class StreamRelay:
             return False
         return not (translator.settled or translator.ended or translator.failure is not None)
 
-    async def _settle_flow(self) -> None:
-        """Sees to what stopped the flow."""
+    async def _settle_flow(self) -> bool:
+        """Sees to what stopped the flow, which goes on."""
         if self._jammed:
             self._jammed = False
             await self._reply.write(b"")
@@ -181,6 +188,7 @@ class StreamRelay:
             await self._bridge_silence()  # the upstream talks, but says nothing that we can pass on
         if self._translator.failure is not None:
             raise self._translator.failure
+        return True
 
     async def _read_rest(self) -> bytes:
         if self._last_words is None:

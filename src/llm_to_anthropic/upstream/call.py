@@ -15,6 +15,8 @@ from llm_to_anthropic.providers.timeouts import Begins, CallTimeouts
 from llm_to_anthropic.upstream.decoding import ContentDecoder
 
 Headers = list[tuple[bytes, bytes]]
+Redial = Callable[["UpstreamCall"], Awaitable[None]]
+"""Sends the request on a new connection."""
 Pour = Callable[[bytes], bool]
 """Takes a slice of a body; False: no more for now."""
 
@@ -97,7 +99,7 @@ class UpstreamCall:
         peer: str,
         timeouts: CallTimeouts,
         loop: asyncio.AbstractEventLoop,
-        redial: Callable[[UpstreamCall], Awaitable[None]],
+        redial: Redial,
         *,
         decode: bool,
         begins: Begins = "head",
@@ -116,7 +118,8 @@ class UpstreamCall:
         # The timer is looked at no later than this, so that no change of phase has to move it.
         self._soonest = min(timeouts.idle_s, timeouts.write_s, self._begin_s)
         self._loop = loop
-        self._redial = redial
+        self._redial: Redial | None = redial
+        """Until something of the answer has come. It holds the request, body and all."""
         self._decode = decode
         self._redirects = redirects
         self._coding = b""
@@ -149,7 +152,7 @@ class UpstreamCall:
         while not self._headed:
             if self._failure is not None:
                 raise self._failure
-            if self._stale:
+            if self._stale and self._redial is not None:
                 self._stale = False
                 await self._redial(self)
             elif not await self._wait(quiet_s):
@@ -257,6 +260,7 @@ class UpstreamCall:
         self.status = status
         self.headers = headers
         self._headed = True
+        self._redial = None
         if self._begins != "event":
             self._begin_at = inf
         if self._decode:
