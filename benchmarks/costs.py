@@ -116,6 +116,11 @@ def cases() -> list[Case]:
     return made
 
 
+def bases() -> dict[str, str]:
+    """Of each case the one that is taken off first, or nothing."""
+    return {case.name: case.minus for case in cases()}
+
+
 def reference() -> int:
     """One exchange through h11, with JSON in it: much code, run through once, as in a proxy; none of it is ours."""
     client, server = h11.Connection(h11.CLIENT), h11.Connection(h11.SERVER)
@@ -142,6 +147,16 @@ _BODY = encode("small", "reference", stream=False)
 _HEADERS = [("host", "localhost"), ("content-length", str(len(_BODY))), ("accept", "*/*"), ("user-agent", "reference")]
 
 
+class Measured(msgspec.Struct, frozen=True):
+    """What one process measured."""
+
+    figures: dict[str, Figure]
+    unit_us: float
+    """The reference's time."""
+    noise: float
+    """How much others press this machine: 1 not at all. Above it, a time may be that much too long."""
+
+
 class Costs:
     """What was measured so far."""
 
@@ -165,14 +180,20 @@ class Costs:
 
     @property
     def noise(self) -> float:
-        """How much others press this machine: 1 not at all. Above it, a time may be that much too long."""
+        """As Measured tells it."""
         return max(1.0, statistics.median(self.reference_s) / self.unit_s / WAVER)
 
+    def measured(self) -> Measured:
+        """What it comes to."""
+        return Measured(self.figures(), self.unit_s * 1e6, self.noise)
+
     def figures(self) -> dict[str, Figure]:
-        """Of each case, what one unit costs."""
+        """Of each case, what one unit costs. Of what is only taken off from others no time is told."""
+        taken_off = {case.minus for case in self.cases.values()}
         return {
             name: Figure(
-                round(self._each(self.fastest_s, case) / self.unit_s, 4), round(self._each(self.steps, case), 1)
+                0.0 if name in taken_off else round(self._each(self.fastest_s, case) / self.unit_s, 4),
+                round(self._each(self.steps, case), 1),
             )
             for name, case in self.cases.items()
         }
@@ -278,3 +299,15 @@ async def _steps(client: MemoryClient, upstream: MemoryUpstream, case: Case) -> 
     finally:
         sys.settrace(before)
     return count / COUNTED
+
+
+def main() -> None:
+    """`python -m benchmarks.costs SECONDS [CASE ...]` prints what it measures as JSON."""
+    seconds, names = float(sys.argv[1]), set(sys.argv[2:])
+    costs = Costs()
+    measure(costs, seconds, lambda case: not names or case.name in names)
+    sys.stdout.write(msgspec.json.encode(costs.measured()).decode())
+
+
+if __name__ == "__main__":
+    main()
