@@ -226,6 +226,14 @@ async def test_chunked_33_mib_are_cut_at_the_limit() -> None:
     assert answer.error == (413, "request_too_large")
 
 
+async def test_chunked_body_is_refused_before_its_end() -> None:
+    """A body in chunks is over once it is over the limit, whatever more of it is still to come."""
+    async with front(limits=Limits(max_body_bytes=10)) as server, server.connect() as client:
+        await client.send(POST + HOST + b"Transfer-Encoding: chunked\r\n\r\n")
+        await client.send(b"b\r\n" + b" " * 11 + b"\r\n")
+        assert (await client.response()).error == (413, "request_too_large")
+
+
 async def test_chunked_body_that_comes_at_once_is_counted_too() -> None:
     """A body in chunks that is over the limit is refused though all of it is there already."""
     async with front(limits=Limits(max_body_bytes=10)) as server:
