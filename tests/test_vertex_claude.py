@@ -45,6 +45,8 @@ async def gateway(tmp_path: Path, upstream: ScriptedUpstream) -> AsyncIterator[G
             timeouts=timeouts,
         )
         running = Gateway(settings, Upstream(timeouts, environ={}), [])
+        # The login begins by itself; a test that ends before it would leave it without its server.
+        assert await running.credentials.failure(provider) is None
         yield running
         await running.close()
 
@@ -159,6 +161,7 @@ async def test_other_paths_go_to_anthropic_beside_it(
         }
         timeouts = Timeouts()
         gateway = Gateway(Settings(providers=providers, aliases={}), Upstream(timeouts, environ={}), [])
+        assert await gateway.credentials.failure(providers["claude"]) is None
         reply = MemoryReply()
         await gateway.forward(call(b"", method="GET", path="/v1/files"), reply)
         await gateway.close()
