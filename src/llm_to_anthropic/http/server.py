@@ -18,6 +18,7 @@ import structlog
 import uvicorn
 
 from llm_to_anthropic.credentials import Credentials, LoginFailure
+from llm_to_anthropic.gateway import memory_gauge
 from llm_to_anthropic.gateway.gateway import Gateway as RealGateway
 from llm_to_anthropic.http.address import base_url
 from llm_to_anthropic.http.interface import Gateway
@@ -103,7 +104,7 @@ class FrontServer(uvicorn.Server):
         await super().startup(sockets)
         await self.on_tick(0)
         # What lives now lives as long as the process: the collector need not look at it again.
-        gc.collect()
+        memory_gauge.give_back()
         gc.freeze()
         self._live.standing.pressure.start()
         if self._reloader is not None:
