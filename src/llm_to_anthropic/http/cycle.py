@@ -21,37 +21,58 @@ class Cycle(ABC):
     Adds `request-id` and the CORS headers of this request to whatever is sent.
     """
 
-    keys: tuple[bytes, ...] = ()
-    """Names of the headers that carried a valid client key."""
-    client_key = ""
-    """The name of that key."""
-    keep_alive = True
-    """The connection may serve another request."""
-    more_body = True
-    """The request may not be complete yet."""
-    place_key = b""
-    """By which its place is counted, where places are counted by key."""
-    handed_over = False
-    """The gateway has it, and records it."""
-    refused: ApiError | None = None
-    """What the protocol has answered where it gave up on the rest of the request."""
-    status = 0
-    """What was answered; 0 before."""
-    ended = False
-    """The whole answer was given."""
-    parted_as = "client_disconnected"
-    """What the client that leaves is said to have done."""
-    _event_stream = False
-    _promised: tuple[int, Headers] | None = None
+    # Slots: there is one of these for every open stream, and it has more attributes than Python lets share their names.
+    __slots__ = (
+        "__weakref__",
+        "_event_stream",
+        "_promised",
+        "client_key",
+        "cors",
+        "ended",
+        "found",
+        "handed_over",
+        "keep_alive",
+        "keys",
+        "more_body",
+        "parted_as",
+        "place_key",
+        "refused",
+        "request_id",
+        "scope",
+        "started",
+        "status",
+    )
 
-    def __init__(self, request_id: str, scope: Scope) -> None:
+    def __init__(self, request_id: str, scope: Scope, *, keep_alive: bool = True) -> None:
         self.request_id = request_id
         self.scope = scope
         self.found: Mapping[bytes, bytes] = dict(scope["headers"])
         """Headers by lower-case name, the last of repeated ones."""
+        self.started = time.monotonic()
+        self.keep_alive = keep_alive
+        """The connection may serve another request."""
         self.cors: Headers = []
         """What lets the calling web page read the answer; set once its origin is checked."""
-        self.started = time.monotonic()
+        self.keys: tuple[bytes, ...] = ()
+        """Names of the headers that carried a valid client key."""
+        self.client_key = ""
+        """The name of that key."""
+        self.more_body = True
+        """The request may not be complete yet."""
+        self.place_key = b""
+        """By which its place is counted, where places are counted by key."""
+        self.handed_over = False
+        """The gateway has it, and records it."""
+        self.refused: ApiError | None = None
+        """What the protocol has answered where it gave up on the rest of the request."""
+        self.status = 0
+        """What was answered; 0 before."""
+        self.ended = False
+        """The whole answer was given."""
+        self.parted_as = "client_disconnected"
+        """What the client that leaves is said to have done."""
+        self._event_stream = False
+        self._promised: tuple[int, Headers] | None = None
 
     def arrived(self) -> bytes | None:
         """The request's body where all of it is here already."""

@@ -38,29 +38,44 @@ class Connection(Protocol):
 class FrontCycle(Cycle):
     """One request and its answer. Header names come in lower case."""
 
+    __slots__ = (
+        "_awaited",
+        "_bodiless",
+        "_chunked",
+        "_connection",
+        "_expects",
+        "_head",
+        "_news",
+        "_pieces",
+        "_size",
+        "_when_left",
+        "disconnected",
+        "received",
+        "task",
+    )
+
     task: asyncio.Task[None]
     """What answers it."""
-    disconnected = False
-    """Nobody listens any more: what is sent goes nowhere."""
-    _expects = False
-    """The client waits for a word before it sends the body."""
-    received = 0
-    """Bytes of the body so far."""
-    _size = 0
-    _news = False
-    """Something has happened that `receive` has not told."""
-    _awaited: asyncio.Event | None = None
-    _when_left: WhenLeft | None = None
-    _bodiless = False
-    _chunked = False
-    _head = b""
-    """The head of the answer, until something follows it."""
 
     def __init__(self, request_id: str, scope: Scope, connection: Connection, *, keep_alive: bool) -> None:
-        super().__init__(request_id, scope)
-        self.keep_alive = keep_alive
+        super().__init__(request_id, scope, keep_alive=keep_alive)
+        self.disconnected = False
+        """Nobody listens any more: what is sent goes nowhere."""
+        self.received = 0
+        """Bytes of the body so far."""
         self._connection = connection
         self._pieces: list[bytes] = []
+        self._size = 0
+        self._news = False
+        """Something has happened that `receive` has not told."""
+        self._awaited: asyncio.Event | None = None
+        self._when_left: WhenLeft | None = None
+        self._bodiless = False
+        self._chunked = False
+        self._head = b""
+        """The head of the answer, until something follows it."""
+        self._expects = False
+        """The client waits for a word before it sends the body."""
         if b"expect" in self.found:
             self._expects = self.found[b"expect"].lower() == b"100-continue"
 

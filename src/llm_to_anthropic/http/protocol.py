@@ -43,7 +43,6 @@ KEEP_ALIVE_S = 75.0
 MIN_BODY_RATE = 32 * 1024
 """Bytes per second of a body beyond its first `body_s`: whoever sends less is not sending, but holding on."""
 BACKLOG = 2048
-ASGI = {"version": "3.0", "spec_version": "2.3"}
 
 
 class ServerConfig(Config):
@@ -374,13 +373,11 @@ class FrontProtocol(asyncio.Protocol):
             check_authority(self._url, self._headers)
         return {
             "type": "http",
-            "asgi": ASGI,
             "http_version": self._parser.get_http_version(),
             "server": self._server,
             "client": self._client,
             "scheme": "http",
             "method": self._parser.get_method().decode("ascii"),
-            "root_path": "",
             "path": path,
             "raw_path": raw_path,
             "query_string": query,
