@@ -102,6 +102,9 @@ class FrontProtocol(asyncio.Protocol):
 
     transport: asyncio.Transport
     flow: Flow
+    _url: bytes
+    _headers: Headers
+    """Of the head being read, from its beginning on."""
 
     def __init__(
         self,
@@ -126,8 +129,6 @@ class FrontProtocol(asyncio.Protocol):
         self._admitted = False
         self._client: tuple[str, int] | None = None
         self._server: tuple[str, int] | None = None
-        self._url = b""
-        self._headers: Headers = []
         self._in_head = False
         self._head_limited = True
         """The deadline is that of the head being read."""

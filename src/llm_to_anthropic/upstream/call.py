@@ -133,8 +133,7 @@ class UpstreamCall:
         self._waiter: asyncio.Future[bool] | None = None
         self._active = loop.time()
         self._total_at = self._active + timeouts.total_s
-        self._quiet_at = inf
-        self._quiet_s = inf
+        self._quiet_at = self._quiet_s = inf
         self._pour: Pour | None = None
 
     def header(self, name: bytes) -> bytes:
