@@ -17,9 +17,20 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from llm_to_anthropic.exchange import Exchange
 from llm_to_anthropic.gateway.gateway import Gateway
 from llm_to_anthropic.http.server import running
-from llm_to_anthropic.scripted import Line, Pause, Script, ScriptedUpstream, openai_chat, stream
+from llm_to_anthropic.scripted import (
+    Answer,
+    Line,
+    Pause,
+    Script,
+    ScriptedUpstream,
+    anthropic,
+    openai_chat,
+    stream,
+    whole,
+)
 from llm_to_anthropic.settings import Settings, Timeouts
 from llm_to_anthropic.upstream import Upstream
 from tests.e2e.conftest import settings_for
@@ -56,20 +67,67 @@ async def test_a_client_that_stops_reading_costs_the_upstream_nothing(
     event = b"event: content_block_delta\ndata: " + b"x" * 64 * KiB + b"\n\n"
     script.push(stream(*[BIG_CHUNK if model.startswith("openai") else event] * 1600))  # 100 MiB
     settings = msgspec.structs.replace(settings_for(upstream), timeouts=Timeouts(write_s=0.6))
-    async with recorded(settings) as (url, records):
-        with socket.socket() as sock:
-            sock.setblocking(False)
-            host, port = url.removeprefix("http://").split(":")
-            await asyncio.get_running_loop().sock_connect(sock, (host, int(port)))
-            sock.send(encoded(request(stream=True, model=model)))
-            sent = await upstream.request(0)
-            began = time.perf_counter()
-            await asyncio.wait_for(sent.closed.wait(), 5)
-            assert 0.6 <= time.perf_counter() - began < 0.6 + 1.0
-            assert not sent.answered.is_set()
-            assert sent.bytes_sent < 32 * MiB, "the upstream's writes were not held back"
+    async with recorded(settings) as (url, records), deaf(url, request(stream=True, model=model)):
+        sent = await upstream.request(0)
+        began = time.perf_counter()
+        await asyncio.wait_for(sent.closed.wait(), 5)
+        assert 0.6 <= time.perf_counter() - began < 0.6 + 1.0
+        assert not sent.answered.is_set()
+        assert sent.bytes_sent < 32 * MiB, "the upstream's writes were not held back"
     [exchange] = records.exchanges
     assert (exchange.outcome, exchange.status) == ("client_stalled", 200)
+
+
+@asynccontextmanager
+async def deaf(url: str, asked: dict[str, object]) -> AsyncIterator[socket.socket]:
+    """A client that has sent a request and reads nothing."""
+    with socket.socket() as sock:
+        sock.setblocking(False)
+        host, port = url.removeprefix("http://").split(":")
+        await asyncio.get_running_loop().sock_connect(sock, (host, int(port)))
+        sock.send(encoded(asked))
+        yield sock
+
+
+def long_answer(model: str) -> Answer:
+    """A whole answer of 16 MiB, more than any system keeps for a client."""
+    line = Line(text="x" * 16 * MiB)
+    return whole(openai_chat.completion(line, model) if model.startswith("openai") else anthropic.message(line, model))
+
+
+async def until_recorded(records: Records) -> Exchange:
+    async with asyncio.timeout(5):
+        while not records.exchanges:  # noqa: ASYNC110  records tell nobody that they have come
+            await asyncio.sleep(0.005)
+    [exchange] = records.exchanges
+    return exchange
+
+
+@pytest.mark.parametrize("model", ["openai/gpt-4.1", "anthropic/claude-sonnet-5-5"])
+async def test_a_whole_answer_that_nobody_takes_is_not_a_good_one(
+    upstream: ScriptedUpstream, script: Script, model: str
+) -> None:
+    """A client that takes nothing of a whole answer for write_s is cut off, and the record says why."""
+    script.push(long_answer(model))
+    settings = msgspec.structs.replace(settings_for(upstream), timeouts=Timeouts(write_s=0.6))
+    async with recorded(settings) as (url, records), deaf(url, request(stream=False, model=model)):
+        await (await upstream.request(0)).answered.wait()
+        began = time.perf_counter()
+        exchange = await until_recorded(records)
+        assert 0.5 <= time.perf_counter() - began < 0.6 + 1.0
+    assert (exchange.outcome, exchange.status) == ("client_stalled", 200)
+
+
+async def test_a_client_that_leaves_amid_a_whole_answer_is_recorded_so(
+    upstream: ScriptedUpstream, script: Script
+) -> None:
+    """A whole answer is a good one once its client has taken it: who leaves before is recorded as having left."""
+    script.push(long_answer("openai/gpt-4.1"))
+    async with recorded(settings_for(upstream)) as (url, records):
+        async with deaf(url, request(stream=False)) as sock:
+            await asyncio.get_running_loop().sock_recv(sock, KiB)
+            assert not records.exchanges
+        assert (await until_recorded(records)).outcome == "client_disconnected"
 
 
 class Streaming:

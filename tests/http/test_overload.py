@@ -259,6 +259,19 @@ async def test_a_client_that_takes_nothing_is_cut_off() -> None:
         assert 0.58 <= time.perf_counter() - began < 0.6 + 0.25
 
 
+async def test_the_rest_of_an_answer_keeps_no_connection_open() -> None:
+    """A connection that is to be closed is closed, though its client never takes the last bytes."""
+
+    async def answer(_call: Call, reply: Reply) -> None:
+        await reply.whole(200, [(b"connection", b"close")], bytes(80 * 1024))
+
+    limits = Limits(max_connections=1)
+    async with front(FakeGateway(answer), timeouts=Timeouts(write_s=0.6), limits=limits) as server, narrow(server):
+        async with asyncio.timeout(5):
+            while (await server.request("GET", "/health")).status != 200:
+                pass
+
+
 @asynccontextmanager
 async def narrow(server: Front) -> AsyncIterator[socket.socket]:
     """A client for which the system reads but little ahead; it has sent a request."""

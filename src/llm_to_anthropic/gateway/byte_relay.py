@@ -84,7 +84,7 @@ class ByteRelay:
     async def run(self, watch: DisconnectWatch) -> None:
         """The whole answer."""
         try:
-            if not await self._wait_for_head(watch):
+            if not await self._wait_for_head():
                 return
             await self._pump()
         except ApiError as error:
@@ -105,7 +105,7 @@ class ByteRelay:
         self._progress.failed_by(error)
         await self._reply.write(error_event(error, self._progress.call.request_id))
 
-    async def _wait_for_head(self, watch: DisconnectWatch) -> bool:
+    async def _wait_for_head(self) -> bool:
         """True once a stream follows; False where the answer was no stream and has been passed on whole."""
         while not await self._upstream.head(self._quiet_s()):
             await self._bridge_silence()
@@ -119,7 +119,6 @@ class ByteRelay:
         body = await self._whole_body()
         if self.committed:
             raise told_error(body)
-        watch.stop()
         self._progress.status = upstream.status
         await self._reply.whole(upstream.status, forwarded(upstream.headers) + provenance(self._progress), body)
         return False

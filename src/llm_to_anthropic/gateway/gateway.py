@@ -334,4 +334,6 @@ async def _cancelled(work: Work) -> None:
         await work.reply.end()
     elif work.progress.status == 0:
         await work.refuse(error)
+    elif work.progress.outcome == "ok":
+        work.progress.failed_by(error)  # a whole answer that its client has not taken yet
     raise asyncio.CancelledError

@@ -239,7 +239,6 @@ async def _counted(work: Work, upstream: UpstreamCall) -> bool:
 
 
 async def _whole(work: Work, upstream: UpstreamCall, body: bytes) -> None:
-    work.watch.stop()
     work.progress.status = upstream.status
     await work.reply.whole(upstream.status, forwarded(upstream.headers) + provenance(work.progress), body)
 

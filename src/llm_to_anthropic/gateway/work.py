@@ -30,7 +30,6 @@ class Work:
 
     def whole(self, status: int, headers: Headers, body: bytes) -> Awaitable[None]:
         """Answers at once."""
-        self.watch.stop()
         self.progress.status = status
         return self.reply.whole(status, headers + provenance(self.progress), body)
 

@@ -183,6 +183,7 @@ class AsgiCycle(Cycle):
         call(self.parted_as)
 
     async def whole(self, status: int, headers: Headers, body: bytes) -> None:
+        self.when_left(None)  # a general server tells the end of an answer as if the client had left
         self.status = status
         self.ended = True
         head = self._whole_head(status, headers, body)

@@ -140,6 +140,8 @@ class FrontCycle(Cycle):
             await self._write(out)
         elif not self.disconnected:
             connection.transport.write(out)
+        if connection.flow.write_paused:
+            await connection.flow.drain()  # given is what the client has taken
         self._end()
 
     async def start(self, status: int, headers: Headers) -> None:

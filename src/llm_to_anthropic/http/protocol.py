@@ -306,9 +306,16 @@ class FrontProtocol(asyncio.Protocol):
             return
         cycle = self._cycle
         if self.transport.is_closing() or cycle is None or not (self._in_head or cycle.more_body):
-            self.transport.close()
+            self._close()
             return
         self._linger()
+
+    def _close(self) -> None:
+        """Closes once the client has taken what waits for it, but does not wait for one that takes nothing."""
+        self.transport.close()
+        unsent = self.transport.get_write_buffer_size()
+        if unsent and self._stall_timer is None:
+            self._watch_stall(self._loop.time(), unsent)
 
     @property
     def _parting(self) -> bool:
