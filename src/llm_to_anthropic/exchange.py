@@ -28,7 +28,7 @@ class Loss(msgspec.Struct, frozen=True):
     note: str
 
 
-class Exchange(msgspec.Struct, frozen=True, kw_only=True):
+class Exchange(msgspec.Struct, frozen=True):
     """One finished request, whatever its end. Times are milliseconds."""
 
     request_id: str

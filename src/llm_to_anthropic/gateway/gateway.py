@@ -80,6 +80,8 @@ class Gateway:
         self._frames_memory: Memory[object] = Memory()
         self._learned: dict[tuple[str, str, str], Learned] = {}
         self._running: set[asyncio.Task[None]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """Kept once it runs: to ask for it costs a system call."""
 
     def models(self) -> tuple[ModelEntry, ...]:
         """What /v1/models lists."""
@@ -121,7 +123,7 @@ class Gateway:
         """Whatever happens, the client gets one answer and the observers one record."""
         if self._transcript is not None:
             reply = RecordingReply(reply, self._transcript, call.request_id)
-        task = _this_task()
+        task = self._this_task()
         work = Work(call, reply, task)
         self._running.add(task)
         try:
@@ -130,7 +132,7 @@ class Gateway:
             except ApiError as error:
                 await work.refuse(error)
         except asyncio.CancelledError:
-            await _cancelled(work)
+            await _cancelled(work, task)
         except Exception:
             # A bug of ours: the server answers it and logs the traceback, the record must not look well.
             work.progress.status = work.progress.status or 500
@@ -288,6 +290,13 @@ class Gateway:
     async def _forward(self, work: Work) -> None:
         await self._passthrough.forward(work, self._router)
 
+    def _this_task(self) -> asyncio.Task[None]:
+        self._loop = self._loop or asyncio.get_running_loop()
+        task = asyncio.current_task(self._loop)
+        if task is None:
+            raise RuntimeError("a request runs in a task")
+        return task
+
     def _lessons(self, target: Target) -> Learned:
         key = (target.provider.name, target.protocol, target.model)
         learned = self._learned.get(key)
@@ -302,13 +311,6 @@ class Gateway:
         return learned
 
 
-def _this_task() -> asyncio.Task[None]:
-    task = asyncio.current_task()
-    if task is None:
-        raise RuntimeError("a request runs in a task")
-    return task
-
-
 def _outgoing(encoded: UpstreamRequest, target: Target, call: Call, auth: Headers, begins: Begins) -> OutgoingRequest:
     return OutgoingRequest(
         method=encoded.method,
@@ -321,10 +323,10 @@ def _outgoing(encoded: UpstreamRequest, target: Target, call: Call, auth: Header
     )
 
 
-async def _cancelled(work: Work) -> None:
+async def _cancelled(work: Work, task: asyncio.Task[None]) -> None:
     """The client left, or the server stops; only in the second case there is somebody to tell."""
     if work.watch.outcome:
-        _this_task().uncancel()
+        task.uncancel()
         work.progress.status = work.progress.status or CLIENT_GONE
         work.progress.failed(work.watch.outcome)
         return

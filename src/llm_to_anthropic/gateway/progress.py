@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from llm_to_anthropic.errors import ApiError, UpstreamTimeout
 from llm_to_anthropic.exchange import Exchange, Loss, Usage
 from llm_to_anthropic.gateway.call import Call, Headers
@@ -94,20 +96,19 @@ class Progress:
     def exchange(self) -> Exchange:
         call, target = self.call, self.target
         ttft = None if self.first_write is None else round((self.first_write - call.started) * 1e3, 2)
-        return Exchange(
-            request_id=call.request_id,
-            method=call.method,
-            path=call.path,
-            status=self.status,
-            outcome=self.outcome,
-            duration_ms=round((self.clock() - call.started) * 1e3, 2),
+        # Python passes more than fifteen names several times more slowly, so what is rare waits for a second step.
+        exchange = Exchange(
+            call.request_id,
+            call.method,
+            call.path,
+            self.status,
+            self.outcome,
+            round((self.clock() - call.started) * 1e3, 2),
             client_model=self.client_model,
             provider=target.provider.name if target else "",
             upstream_model=target.model if target else "",
             upstream_request_id=self.upstream_request_id.decode("latin-1"),
             attempts=self.attempts,
-            fallback=self.fallback,
-            failures=tuple(self.failures),
             stream=self.stream,
             ttft_ms=ttft,
             usage=self.usage,
@@ -115,6 +116,15 @@ class Progress:
             losses=tuple(self.losses),
             session_id=call.header(b"x-claude-code-session-id"),
             client_key=call.client_key,
+        )
+        smooth = self.outcome == "ok" and not (self.failures or self.fallback)
+        return exchange if smooth else self._with_troubles(exchange)
+
+    def _with_troubles(self, exchange: Exchange) -> Exchange:
+        return msgspec.structs.replace(
+            exchange,
+            fallback=self.fallback,
+            failures=tuple(self.failures),
             error=self.error,
             timeout_phase=self.phase,
         )

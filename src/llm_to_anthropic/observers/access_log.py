@@ -105,9 +105,9 @@ def access_line(exchange: Exchange) -> AccessLine:
         upstream_request_id=exchange.upstream_request_id,
         session_id=exchange.session_id,
         client_key=exchange.client_key,
-        error=exchange.error,
-        timeout_phase=exchange.timeout_phase,
     )
+    if exchange.outcome != "ok":
+        line.error, line.timeout_phase = exchange.error, exchange.timeout_phase
     if exchange.provider:
         line.target = f"{exchange.provider}/{exchange.upstream_model}"
     if (usage := exchange.usage) is not None:
