@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from math import inf
 
 from llm_to_anthropic.errors import ApiError, UpstreamError, UpstreamProtocolError
 from llm_to_anthropic.gateway.answer_headers import STREAM_HEADERS, header_value, provenance
@@ -266,19 +267,27 @@ async def _read_answer(translator: Translator, upstream: UpstreamCall, progress:
 async def _feed(translator: Translator, upstream: UpstreamCall, timeouts: Timeouts) -> None:
     received = 0
     rest: _LastWords | None = None
+
+    def take(data: bytes) -> bool:
+        nonlocal received
+        received += len(data)
+        if received > MAX_ANSWER_BYTES:
+            raise UpstreamProtocolError(f"the upstream's answer is larger than {MAX_ANSWER_BYTES >> 20} MiB")
+        translator.receive_data(data)
+        return not (translator.settled or translator.ended or translator.failure is not None)
+
     while not translator.ended and translator.failure is None:
         if translator.settled:
             rest = rest or _LastWords(upstream, timeouts)
             data: bytes | None = await rest.read()
+        elif await upstream.pour(take, inf):  # most of what is whole to the client is a stream to us
+            continue
         else:
             data = await upstream.read()
         if not data:
             translator.receive_eof()
             return
-        received += len(data)
-        if received > MAX_ANSWER_BYTES:
-            raise UpstreamProtocolError(f"the upstream's answer is larger than {MAX_ANSWER_BYTES >> 20} MiB")
-        translator.receive_data(data)
+        take(data)
 
 
 def _answer_headers(translator: Translator, upstream: UpstreamCall) -> Headers:

@@ -20,6 +20,7 @@ from llm_to_anthropic.translators.openai_responses_answer import ResponsesAnswer
 from llm_to_anthropic.translators.openai_responses_carrier import empty_carrier
 from llm_to_anthropic.translators.openai_responses_encoding import ResponsesEncoding
 from llm_to_anthropic.translators.openai_responses_healing import is_about_reasoning, lesson
+from llm_to_anthropic.translators.openai_responses_held import HeldEvents
 from llm_to_anthropic.translators.openai_responses_loose import UNREADABLE, decode_loosely, delta_loosely
 from llm_to_anthropic.translators.openai_responses_output import AnswerOptions
 from llm_to_anthropic.translators.openai_responses_request import encode_count, encode_known, encode_responses
@@ -45,6 +46,8 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
     _answer: ResponsesAnswer
     _encoding: ResponsesEncoding
     """Made by `encode()`, as the answer is."""
+    _held: HeldEvents | None = None
+    """Where the events of this answer are put by."""
 
     def __init__(
         self, request: ClientRequest, target: Target, learned: Learned, now: Callable[[], float] = time.time
@@ -65,6 +68,8 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
         self.losses = list(encoding.losses)
         self._wants_nothing = encoding.wants_nothing
         self._answer = ResponsesAnswer(self._writer, self._options(encoding, target))
+        # A stop sequence ends the answer, and what it costs, as soon as it comes.
+        self._held = None if self._request.stream or encoding.stop_sequences else HeldEvents()
         return UpstreamRequest(path=PATH, headers=_HEADERS, body=encoding.body)
 
     def follow_up(self) -> UpstreamRequest | None:
@@ -138,6 +143,9 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
         return empty_carrier(self._target)
 
     def _event(self, data: bytes) -> None:
+        if self._held is not None:
+            self._hold(self._held, data)
+            return
         answer = self._answer
         if answer.ended:
             return
@@ -149,6 +157,13 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
             answer.receive(delta, data)
         # Once the upstream has told its end, no more than an end mark follows.
         self.settled = answer.finished
+
+    def _hold(self, held: HeldEvents, data: bytes) -> None:
+        before = held.hold(data)
+        if before is not None:
+            self._held = None
+            for event in (*before, data):
+                self._event(event)
 
     def _odd_event(self, data: bytes) -> None:
         if data.strip() == b"[DONE]":

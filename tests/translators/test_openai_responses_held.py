@@ -1,0 +1,83 @@
+"""Whole answers of OpenAI Responses come from the last event of a stream, and from all events where that tells less."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.messages import Event
+from tests.translators.reading import feed
+from tests.translators.responses_answers import (
+    ON,
+    added,
+    call,
+    collected,
+    completed,
+    created,
+    done,
+    event,
+    failed,
+    failure,
+    message,
+    reasoning,
+    stream_of,
+    text,
+    thought,
+    translator,
+)
+
+HELLO = message("Hello there")
+BEGINNING = (created(), added(0, message()), text(0, "Hello "), text(0, "there"), done(0, HELLO))
+
+
+def said(answer: Event) -> list[str]:
+    return [block.get("text") or block.get("thinking") or block["name"] for block in answer["content"]]
+
+
+def test_last_event_tells_the_whole() -> None:
+    """What the last event tells of an answer of text and calls is the message."""
+    assert said(collected(*stream_of(HELLO, call("look")))) == ["Hello there", "look"]
+
+
+@pytest.mark.parametrize(
+    "last", [completed(), event("response.completed"), event("response.completed", response={"output": "?"})]
+)
+def test_empty_last_event_leaves_what_came_before(last: bytes) -> None:
+    """A last event without the answer costs nothing of it."""
+    assert said(collected(*BEGINNING, last)) == ["Hello there"]
+
+
+def test_last_event_with_fewer_items_leaves_what_came_before() -> None:
+    """A last event that forgets an item costs nothing of the answer."""
+    assert said(collected(*BEGINNING, done(1, call("look")), completed(call("look")))) == ["Hello there", "look"]
+
+
+def test_reasoning_is_read_as_it_comes() -> None:
+    """Reasoning that the last event does not repeat is in the message, as it is in a stream."""
+    events = (
+        added(0, reasoning()),
+        thought(0, "Thinking aloud"),
+        done(0, reasoning("Thinking aloud")),
+        *(added(1, message()), text(1, "Hello"), done(1, message("Hello"))),
+    )
+    assert said(collected(*events, completed(reasoning(), message("Hello")), request=ON)) == ["Thinking aloud", "Hello"]
+
+
+def test_what_cannot_be_read_ends_the_waiting() -> None:
+    """An event that is no JSON is the same error as in a stream, and is told at once."""
+    made = translator(stream=False)
+    feed(made, [*BEGINNING, b"data: {broken\n\n"])
+    assert made.failure is not None
+    assert "no JSON" in made.failure.message
+
+
+def test_failure_after_text_is_a_failure() -> None:
+    """An answer that fails after some text is an error, not half a message."""
+    assert failure(*BEGINNING, failed("server_error", "Boom"))[0] == 502
+
+
+def test_stop_sequence_ends_the_answer_before_its_last_event() -> None:
+    """A stop sequence ends a whole answer as soon as it comes: nothing more is paid for."""
+    made = translator({"stop_sequences": ["there"]}, stream=False)
+    feed(made, [created(), added(0, message()), text(0, "Hello there")])
+    assert made.ended
+    assert made.stop_reason == "stop_sequence"
