@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import re
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -66,9 +66,16 @@ async def run_command(*arguments: str, cwd: Path, env: Mapping[str, str] | None 
 
 @contextlib.asynccontextmanager
 async def running_proxy(
-    *arguments: str, cwd: Path, env: Mapping[str, str] | None = None, port: int = 0
+    *arguments: str,
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    port: int = 0,
+    first: Callable[[], None] | None = None,
 ) -> AsyncIterator[RunningProxy]:
-    """Starts the proxy on a port of loopback, by default a free one, and waits until it says where it is."""
+    """Starts the proxy on a port of loopback, by default a free one, and waits until it says where it is.
+
+    `first` is called in the new process before anything else.
+    """
     process = await asyncio.create_subprocess_exec(
         *COMMAND,
         *arguments,
@@ -79,6 +86,7 @@ async def running_proxy(
         cwd=cwd,
         env=clean_environment(cwd, env or {}),
         stderr=asyncio.subprocess.PIPE,
+        preexec_fn=first,
     )
     async with _ended(process):
         seen: list[str] = []

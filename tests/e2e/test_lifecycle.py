@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import os
+import resource
 import signal
 import socket
 import termios
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -41,6 +43,8 @@ from tests.running import COMMAND, RunningProxy, clean_environment, running_prox
 KiB = 1 << 10
 MiB = 1 << 20
 STREAMS = 50
+LIMIT = 300 * MiB
+"""What a process may use."""
 BIG_CHUNK = openai_chat.event({"choices": [{"index": 0, "delta": {"content": "x" * 64 * KiB}, "finish_reason": None}]})
 
 
@@ -288,23 +292,58 @@ async def read_slowly(url: str, sock: socket.socket, for_s: float) -> None:
         await asyncio.sleep(0.05)
 
 
+@pytest.fixture
+def control_group() -> Iterator[Path]:
+    """A control group of our own with LIMIT bytes, of whichever version there is."""
+    try:
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        pytest.skip("needs Linux")
+    paths = dict(line.split(":", 2)[1:] for line in lines)
+    version = "memory" if "memory" in paths else ""
+    root = Path("/sys/fs/cgroup") / version
+    own = root / paths.get(version, "/").lstrip("/")
+    group = (own if own.exists() else root) / f"test-{os.getpid()}"
+    try:
+        group.mkdir()
+        (group / ("memory.limit_in_bytes" if version else "memory.max")).write_text(str(LIMIT))
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            group.rmdir()
+        pytest.skip(f"needs the right to make a control group: {error}")
+    yield group
+    group.rmdir()
+
+
+@pytest.fixture(params=["by a setting", "by a control group", "by a ulimit"])
+def limited(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], None]:
+    """What limits a process to LIMIT bytes that calls it first."""
+    match request.param:
+        case "by a setting":
+            (tmp_path / "llm-to-anthropic.toml").write_text(f"[limits]\nmax_memory_bytes = {LIMIT}\n")
+            return lambda: None
+        case "by a control group":
+            processes = request.getfixturevalue("control_group") / "cgroup.procs"
+            return lambda: processes.write_text(str(os.getpid()))
+        case _:
+            return lambda: resource.setrlimit(resource.RLIMIT_AS, (LIMIT, LIMIT))
+
+
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux to tell the memory of a process")
-async def test_large_requests_are_refused_before_they_are_too_much(tmp_path: Path) -> None:
-    """20 requests of 20 MiB at once, for a proxy with 300 MiB: some are answered, some refused, and it stays below."""
-    limit = 300 * MiB
-    (tmp_path / "llm-to-anthropic.toml").write_text(f"[limits]\nmax_memory_bytes = {limit}\n")
+async def test_large_requests_are_refused_before_they_are_too_much(tmp_path: Path, limited: Callable[[], None]) -> None:
+    """20 requests of 20 MiB at once for a proxy with 300 MiB: some are answered, some refused, and it lives on."""
     big = request(stream=False) | {"messages": [{"role": "user", "content": "x" * 20 * MiB}]}
     data = encoded(big)
     async with ScriptedUpstream() as upstream:
         env = {"OPENAI_API_KEY": "test-key", "OPENAI_BASE_URL": f"{upstream.url}/v1"}
-        async with running_proxy(cwd=tmp_path, env=env) as proxy:
+        async with running_proxy(cwd=tmp_path, env=env, first=limited) as proxy:
             statuses = Counter(await asyncio.gather(*(status_of(proxy.url, data) for _ in range(20))))
             peak = used_bytes(proxy.process.pid, "VmHWM")
             began = time.perf_counter()
             while await status_of(proxy.url, encoded(request(stream=True))) != 200:
                 assert time.perf_counter() - began < 5
     assert statuses.keys() == {200, 529}
-    assert peak < limit
+    assert peak < LIMIT
 
 
 async def status_of(url: str, data: bytes) -> int:

@@ -22,7 +22,7 @@ class Gauges:
         self.changes: list[Load] = []
         self.now = 100.0
         self.pressure = Pressure(
-            limit, used_bytes=lambda: self.used, give_back=self._give_back, on_change=self.changes.append
+            limit, used_bytes=lambda _limit: self.used, give_back=self._give_back, on_change=self.changes.append
         )
 
     def sample(self, used: int = 0, *, late_s: float = 0.0) -> Load:
@@ -91,7 +91,7 @@ async def test_samples_are_taken_until_stopped() -> None:
     """One timer samples; a loop that is kept busy is seen to be late."""
     seen = asyncio.Event()
 
-    def used_bytes() -> int:
+    def used_bytes(_limit: int) -> int:
         seen.set()
         return LIMIT
 
@@ -130,6 +130,19 @@ def test_the_containers_limit_is_found(tmp_path: Path, groups: str, files: dict[
     assert memory_gauge.limit_bytes(tmp_path) == limit
 
 
+@pytest.mark.parametrize(("soft", "limit"), [("314572800", 314572800), ("unlimited", 0)])
+def test_the_limit_of_the_address_space_is_found(tmp_path: Path, soft: str, limit: int) -> None:
+    """The soft limit holds; whoever has none has none."""
+    (tmp_path / "proc/self").mkdir(parents=True)
+    lines = ["Limit                     Soft Limit           Hard Limit           Units     "]
+    lines += [
+        f"Max {name:<21} {value:<20} unlimited            bytes     "
+        for name, value in (("resident set", "1000"), ("address space", soft), ("locked memory", "2000"))
+    ]
+    (tmp_path / "proc/self/limits").write_text("\n".join(lines) + "\n")
+    assert memory_gauge.address_space_bytes(tmp_path) == limit
+
+
 def test_without_linux_there_is_no_limit(tmp_path: Path) -> None:
     """Where the system tells nothing, nothing is limited."""
-    assert memory_gauge.limit_bytes(tmp_path) == 0
+    assert memory_gauge.limit_bytes(tmp_path) == memory_gauge.address_space_bytes(tmp_path) == 0

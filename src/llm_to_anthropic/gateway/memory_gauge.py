@@ -5,26 +5,43 @@ from __future__ import annotations
 import ctypes
 import gc
 import mmap
+import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 _STATM = Path("/proc/self/statm")
+_ADDRESS_SPACE = re.compile(rb"^Max address space +(\d+) ", re.MULTILINE)
 _FILES = {"": ("sys/fs/cgroup", "memory.max"), "memory": ("sys/fs/cgroup/memory", "memory.limit_in_bytes")}
 """By controller, as /proc/self/cgroup names it: where its hierarchy is mounted, and the file with the limit."""
 
 
-def used_bytes() -> int:
-    """The resident memory of this process; 0 where the system does not tell."""
+def used_bytes(limit: int = 0) -> int:
+    """How much of a limit this process uses; 0 where the system does not tell.
+
+    That is its resident memory; or all but what is left, where less is left of its address space: that counts what was
+    only asked for as well, and asking beyond it fails.
+    """
     try:
-        return int(_STATM.read_bytes().split()[1]) * mmap.PAGESIZE
+        size, resident = (int(pages) * mmap.PAGESIZE for pages in _STATM.read_bytes().split()[:2])
     except OSError:
         return 0
+    space = address_space_bytes() if limit else 0
+    return max(resident, limit - (space - size)) if space else resident
 
 
 def limit_bytes(root: Path = Path("/")) -> int:
     """The smallest limit of the control groups that this process is in, both versions; 0 where there is none."""
     limits = [*_cgroup_limits(root)]
     return min(limits, default=0)
+
+
+def address_space_bytes(root: Path = Path("/")) -> int:
+    """The limit of this process's address space (`ulimit -v`, RLIMIT_AS); 0 where there is none."""
+    try:
+        found = _ADDRESS_SPACE.search((root / "proc/self/limits").read_bytes())
+    except OSError:
+        return 0
+    return int(found[1]) if found else 0
 
 
 def _cgroup_limits(root: Path) -> Iterator[int]:

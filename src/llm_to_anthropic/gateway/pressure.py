@@ -28,7 +28,7 @@ RELIEVE_S = 1.0
 
 Load = Literal["ok", "pressed", "full", "late"]
 REASONS: dict[Load, str] = {
-    "full": "short of memory (limits.max_memory_bytes, or the container's)",
+    "full": "short of memory (limits.max_memory_bytes, or what the container or the ulimit allows)",
     "late": "too busy: its event loop is late",
 }
 
@@ -36,14 +36,15 @@ REASONS: dict[Load, str] = {
 class Pressure:
     """The state of one process.
 
-    `limit_bytes` is what there is, 0 where nobody limits it; `used_bytes` measures, `give_back` lowers it where it can.
+    `limit_bytes` is what there is, 0 where nobody limits it; `used_bytes` measures how much of it is used, `give_back`
+    lowers that where it can.
     """
 
     def __init__(
         self,
         limit_bytes: int,
         *,
-        used_bytes: Callable[[], int],
+        used_bytes: Callable[[int], int],
         give_back: Callable[[], None],
         on_change: Callable[[Load], None],
     ) -> None:
@@ -74,11 +75,11 @@ class Pressure:
     def sample(self, now: float, late_s: float) -> None:
         """Measures once; `late_s` is how much later than planned."""
         self._fresh = 0
-        self.used_bytes = self._measure() if self.limit_bytes else 0
+        self.used_bytes = self._measure(self.limit_bytes) if self.limit_bytes else 0
         if self._share >= PRESSED_SHARE and now - self._relieved_at >= RELIEVE_S:
             self._relieved_at = now
             self._give_back()
-            self.used_bytes = self._measure()
+            self.used_bytes = self._measure(self.limit_bytes)
         load = self._judge(now, late_s)
         if load != self.load:
             self.load = load

@@ -68,5 +68,6 @@ def _places(admission: Admission) -> dict[str, int]:
 
 
 def _memory_limit(settings: Settings) -> int:
-    # Of what the container has each of its processes gets an equal part.
-    return settings.limits.max_memory_bytes or memory_gauge.limit_bytes() // settings.workers
+    # Of what the container has each of its processes gets an equal part; its address space is its own.
+    asked = settings.limits.max_memory_bytes or memory_gauge.limit_bytes() // settings.workers
+    return min(filter(None, (asked, memory_gauge.address_space_bytes())), default=0)
