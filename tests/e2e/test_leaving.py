@@ -94,6 +94,21 @@ async def test_in_the_line(upstream: ScriptedUpstream, script: Script, *, stream
     assert len(upstream.requests) == 1
 
 
+async def test_in_the_line_with_a_body_on_its_way(upstream: ScriptedUpstream, script: Script) -> None:
+    """Whoever leaves while waiting for a place is noticed at once, however much of the request was still to come."""
+    script.push(never())
+    large = request(stream=True) | {"messages": [{"role": "user", "content": "x" * (2 << 20)}]}
+    settings = msgspec.structs.replace(settings_for(upstream), limits=Limits(max_running=1))
+    async with watched(settings) as proxy, posted(proxy.url, request(stream=True)):
+        await upstream.request(0)
+        async with posted(proxy.url, large):
+            await proxy.until(queued=1)
+        began = time.perf_counter()
+        await proxy.until(running=1, queued=0)
+        assert time.perf_counter() - began < WITHIN_S
+        assert [each.outcome for each in proxy.records.exchanges] == ["client_disconnected"]
+
+
 @each_mode
 @each_protocol
 async def test_while_connecting(upstream: ScriptedUpstream, protocol: str, *, streaming: bool) -> None:

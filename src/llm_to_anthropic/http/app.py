@@ -30,6 +30,9 @@ from llm_to_anthropic.http.standing import Standing
 from llm_to_anthropic.http.telemetry import telemetry_routes
 from llm_to_anthropic.settings import Settings
 
+READ_AHEAD_BYTES = 4 * 1024 * 1024
+"""Larger bodies wait with their client, which is seen to have left when their turn comes."""
+
 Answer = Callable[[Call, Reply], Awaitable[None]]
 
 
@@ -134,15 +137,28 @@ class App:
     async def _wait_for_place(self, cycle: Cycle) -> None:
         """Raises ApiError where there is none, before a body is read that nobody needs, and ClientGone."""
         key = _place_key(cycle)
+        ahead = self._read_ahead(cycle)
         try:
             entered = await self.standing.admission.wait(key, cycle.when_left)
         except ApiError as error:
             if cycle.more_body:
                 error.headers.update(CLOSE)
             raise
+        finally:
+            if ahead:
+                cycle.read_ahead(0)
+                self.standing.pressure.redeem(ahead)
         if not entered:
             raise ClientGone
         cycle.place_key = key
+
+    def _read_ahead(self, cycle: Cycle) -> int:
+        """Has the body of a request that waits read on. Gives its bytes, which are set aside; 0 for one too large."""
+        size = content_length(cycle.found) or READ_AHEAD_BYTES
+        if not cycle.more_body or size > READ_AHEAD_BYTES or not self.standing.pressure.pledge(size):
+            return 0
+        cycle.read_ahead(size)
+        return size
 
     async def _body(self, cycle: Cycle) -> bytes:
         """Waits for the body, with memory set aside for it."""

@@ -78,6 +78,9 @@ class Cycle(ABC):
         """The request's body where all of it is here already."""
         return None
 
+    def read_ahead(self, up_to: int) -> None:  # noqa: B027  a general server reads as it likes
+        """Has so much of the body read before it is asked for: whoever is not read from is not seen to leave."""
+
     @abstractmethod
     def when_left(self, call: WhenLeft | None) -> None:
         """Has `call` called, in place of a former one, once the client has left; None: nobody wants to know."""

@@ -11,11 +11,12 @@ HIGH_WATER_BYTES = 64 * 1024
 class Flow:
     """Both directions of one connection. Most connections never pause, and none of them pays for it."""
 
-    __slots__ = ("_room", "_transport", "read_paused", "write_paused")
+    __slots__ = ("_room", "_transport", "high_water_bytes", "read_paused", "write_paused")
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._room: asyncio.Event | None = None
+        self.high_water_bytes = HIGH_WATER_BYTES
         self.read_paused = False
         self.write_paused = False
         """The client's side has no room."""

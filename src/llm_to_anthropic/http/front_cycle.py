@@ -84,7 +84,7 @@ class FrontCycle(Cycle):
         self._pieces.append(piece)
         self._size += len(piece)
         self.received += len(piece)
-        if self._size > HIGH_WATER_BYTES:
+        if self._size > self._connection.flow.high_water_bytes:
             self._connection.flow.pause_reading()
         self._news = True
         if self._awaited is not None:
@@ -115,6 +115,12 @@ class FrontCycle(Cycle):
         elif not self.more_body:
             # Who does not read does not hear of the end either, and another request may have come behind this one.
             self._connection.flow.resume_reading()
+
+    def read_ahead(self, up_to: int) -> None:
+        flow = self._connection.flow
+        flow.high_water_bytes = max(up_to, HIGH_WATER_BYTES)
+        if self.more_body and self._size <= up_to:
+            flow.resume_reading()
 
     def arrived(self) -> bytes | None:
         return None if self.more_body else self._take()
