@@ -16,7 +16,7 @@ FUZZ_REQUIRES := atheris==3.0.*
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test cover lint types format build image docs check lock clean bench-translators conformance replay clients bench
-.PHONY: chaos fuzz soak mutants sbom gate
+.PHONY: chaos fuzz soak lifecycle mutants sbom gate
 
 help:
 	@echo "make demo         see it work, without any key (ONCE=1: exit afterwards)"
@@ -32,6 +32,7 @@ help:
 	@echo "make fuzz         coverage-guided fuzzing, by default 30 s a target (SECONDS=60 ARGS='sse request')"
 	@echo "make bench-translators   what an event of each upstream protocol costs, beside Chat Completions"
 	@echo "make soak         ten minutes of load with faults and outages; does memory grow? (SECONDS=60)"
+	@echo "make lifecycle    slow and stalled clients, drains, rolling restarts, silence at full size (ARGS=rolling: one)"
 	@echo "make mutants      switch off each guard in turn: does its test notice? (ARGS='breaker key')"
 	@echo "make sbom         write dist/sbom.cdx.json (CycloneDX), check the licences of what is installed"
 	@echo "make lock         compile requirements/ anew (needs uv)"
@@ -87,6 +88,9 @@ soak: $(VENV)/.dev
 
 sbom: $(VENV)/.dev
 	$(BIN)/python -m verification.sbom $(ARGS)
+
+lifecycle: $(VENV)/.dev
+	$(BIN)/python -m verification.lifecycle $(ARGS)
 
 mutants: $(VENV)/.dev
 	$(BIN)/python -m verification.mutants $(ARGS)
