@@ -28,6 +28,7 @@ _MAY_BE_ZERO = frozenset(
         "max_running_per_key",
         "max_memory_bytes",
         "max_retries",
+        "max_share",
         "max_wait_s",
         "max_output",
         "max_stop",

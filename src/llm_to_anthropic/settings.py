@@ -37,6 +37,8 @@ class Retries(msgspec.Struct, frozen=True, kw_only=True):
 
     max_retries: int = 2
     """Of one target, with growing pauses; 0: none, the client is left to try again."""
+    max_share: float = 0.2
+    """Retries per request of the same provider within 10 seconds; three, or `max_retries`, are always allowed."""
     max_wait_s: float = 20.0
     """One request waits so long, all in all, where upstreams say when to come back; beyond that the next target
     answers, or the client is told."""

@@ -78,12 +78,14 @@ def alone(
     pace: FakePace,
     *names: str,
     settings: Settings | None = None,
+    retries: Retries = RETRIES,
     model: str = "mine",
     alarm: Alarm = lambda _: None,
 ) -> tuple[Attempts, tuple[Target, ...]]:
     """The retry loop by itself, and the targets `provider/model` to run it on."""
     targets = {name: provider(name.partition("/")[0], "http://127.0.0.1:1") for name in names}
-    settings = settings or Settings(providers={one.name: one for one in targets.values()}, aliases={"mine": names})
+    known = {one.name: one for one in targets.values()}
+    settings = settings or Settings(providers=known, aliases={"mine": names}, retries=retries)
     return Attempts(settings, pace.pace(), alarm), Router(settings).resolve(model).targets
 
 

@@ -22,6 +22,8 @@ from tests.gateway.memory_reply import MemoryReply, ask, call
 from tests.gateway.pacing import FakePace, alone, provider, routed, work
 
 each_protocol = pytest.mark.parametrize("protocol", PROTOCOLS)
+STUBBORN = Retries(max_retries=6, max_share=1.0)
+"""For an upstream that nothing stands beside and that fails often."""
 each_form = pytest.mark.parametrize("streamed", [True, False], ids=["streamed", "whole"])
 
 
@@ -261,20 +263,33 @@ class TestBudget:
 
     def test_a_fifth_of_the_requests_may_be_retried(self) -> None:
         """Of 100 requests within 10 seconds 20 are tried again, and no more."""
-        budget = RetryBudget()
+        budget = RetryBudget(Retries())
         for number in range(100):
             budget.request(50 + number / 100)
         assert spent(budget, 51.0) == 20
 
     def test_three_may_always_be(self) -> None:
         """Where little is asked, a share of it would be nothing."""
-        budget = RetryBudget()
+        budget = RetryBudget(Retries())
         budget.request(5.0)
         assert spent(budget, 5.0) == 3
 
+    def test_one_request_may_use_all_of_its_own(self) -> None:
+        """Whoever is alone and allows a request six retries gets six, not three."""
+        budget = RetryBudget(Retries(max_retries=6))
+        budget.request(5.0)
+        assert spent(budget, 5.0) == 6
+
+    def test_a_larger_share_can_be_chosen(self) -> None:
+        """`max_share` is what retries may be per request."""
+        budget = RetryBudget(Retries(max_share=1.5))
+        for _ in range(100):
+            budget.request(5.0)
+        assert spent(budget, 5.0) == 150
+
     def test_it_comes_back_within_ten_seconds(self) -> None:
         """What was spent is forgotten with the window, and so are the requests."""
-        budget = RetryBudget()
+        budget = RetryBudget(Retries())
         for _ in range(1000):
             budget.request(5.0)
         assert spent(budget, 5.0) == 200
@@ -299,35 +314,38 @@ class TestBudget:
         assert 1000 < hits <= 1250
 
     @pytest.mark.parametrize(
-        ("share", "targets"),
+        ("shares", "retries", "answered"),
         [
-            pytest.param(0.3, ("one/m", "two/m"), id="30% with a fallback"),
-            pytest.param(0.05, ("one/m",), id="5% alone"),
+            pytest.param({"one/m": 0.3, "two/m": 0.0}, Retries(), 0.999, id="30% with a healthy fallback"),
+            pytest.param({"one/m": 0.05}, Retries(), 0.999, id="5% alone"),
+            pytest.param({"one/m": 0.3}, STUBBORN, 0.999, id="30% alone, with more retries"),
+            pytest.param({"one/m": 0.3, "two/m": 0.3}, Retries(), 0.8, id="30% with a fallback like it"),
+            pytest.param({"one/m": 0.3, "two/m": 0.3}, STUBBORN, 0.999, id="30% with a fallback like it, more retries"),
         ],
     )
     async def test_a_flaky_upstream_is_hardly_noticed(
-        self, pace: FakePace, share: float, targets: tuple[str, ...]
+        self, pace: FakePace, shares: dict[str, float], retries: Retries, answered: float
     ) -> None:
-        """Of 2000 requests at a flaky upstream 99.9 % are answered, and hits stay within the budget."""
+        """Of 2000 requests at flaky upstreams so large a share is answered, and hits stay within the budget."""
         chance, hits, answers = FakePace(seed=7).pace().random, 0, 0
 
         async def attempt(work: Work, lane: Lane) -> None:
             nonlocal hits
             work.progress.attempts += 1
-            if lane.target.provider.name == "one":
-                hits += 1
-                if chance() < share:
-                    raise UpstreamError(529, "Overloaded")
+            name = f"{lane.target.provider.name}/{lane.target.model}"
+            hits += name == "one/m"
+            if chance() < shares[name]:
+                raise UpstreamError(529, "Overloaded")
 
         pace.moves = False
-        attempts, route = alone(pace, *targets)
+        attempts, route = alone(pace, *shares, retries=retries)
         for number in range(2000):
             pace.at = 1000 + number / 100
             with contextlib.suppress(UpstreamError):
                 await attempts.run(work(), route, attempt)
                 answers += 1
-        assert answers >= 1998
-        assert hits <= 2000 * 1.25
+        assert answers >= 2000 * answered
+        assert hits <= 2000 * (1.05 + retries.max_share)
 
 
 def spent(budget: RetryBudget, now: float) -> int:

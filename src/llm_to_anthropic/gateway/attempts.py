@@ -57,7 +57,7 @@ class Attempts:
         self._timeouts = settings.timeouts
         self._pace = pace
         self._alarm = alarm
-        self._lanes = Lanes(pace.random)
+        self._lanes = Lanes(pace.random, settings.retries)
 
     async def run(self, work: Work, targets: Sequence[Target], attempt: Attempt) -> None:
         """Answers the client from the first target that can. Raises the last attempt's ApiError where none can."""
@@ -161,7 +161,7 @@ class Attempts:
 
         A streaming client hears nothing meanwhile, so it must be over before it would be answered anyway.
         """
-        if not trouble.judgement.again or (trouble.left and lane.circuit.open):
+        if not trouble.judgement.again or (lane.circuit.open and self._lanes.is_ready(trouble.left, now)):
             return None
         limit_s = self._timeouts.commit_after_s if stream else self._timeouts.total_s
         left_s = max(0.0, trouble.started + limit_s - now)

@@ -13,13 +13,13 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from llm_to_anthropic.settings import Retries
+
 BASE_DELAY_S = 0.5
 MAX_DELAY_S = 8.0
 WINDOW_S = 10
-BUDGET_SHARE = 0.2
-"""Retries per request of the same upstream, within the window."""
 BUDGET_FLOOR = 3
-"""So many retries within the window are allowed however few the requests."""
+"""So many retries within the window are allowed however few the requests, and those of one request."""
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,11 +72,13 @@ class Window:
 
 
 class RetryBudget:
-    """Of one upstream: retries are at most a fifth of its requests within 10 seconds, or three."""
+    """Of one upstream: retries are at most a share of its requests within 10 seconds, or three, or one request's."""
 
-    __slots__ = ("_window",)
+    __slots__ = ("_floor", "_share", "_window")
 
-    def __init__(self) -> None:
+    def __init__(self, retries: Retries) -> None:
+        self._share = retries.max_share
+        self._floor = max(BUDGET_FLOOR, retries.max_retries)
         self._window = Window()
 
     def request(self, now: float) -> None:
@@ -86,7 +88,7 @@ class RetryBudget:
     def left(self, now: float) -> bool:
         """Whether one more retry may go there."""
         requests, retries = self._window.counts(now)
-        return retries < max(BUDGET_FLOOR, int(requests * BUDGET_SHARE))
+        return retries < max(self._floor, int(requests * self._share))
 
     def retry(self, now: float) -> None:
         """A retry goes there."""

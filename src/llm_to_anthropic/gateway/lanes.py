@@ -12,6 +12,7 @@ from llm_to_anthropic.gateway.backoff import RetryBudget
 from llm_to_anthropic.gateway.breaker import Circuit
 from llm_to_anthropic.gateway.judgement import Scope
 from llm_to_anthropic.providers.provider import Target
+from llm_to_anthropic.settings import Retries
 
 MAX_TARGETS = 1024
 """Model names come from clients, so what is remembered of them needs a bound."""
@@ -95,8 +96,9 @@ class Lane:
 class Lanes:
     """The lanes of all targets, made when first needed."""
 
-    def __init__(self, chance: Callable[[], float]) -> None:
+    def __init__(self, chance: Callable[[], float], retries: Retries) -> None:
         self._chance = chance
+        self._retries = retries
         self._of_targets: dict[tuple[str, str], _Fan] = {}
         self._keys: dict[tuple[str, int], _Cooling] = {}
         self._budgets: dict[str, RetryBudget] = {}
@@ -117,6 +119,10 @@ class Lanes:
                 return lane
         return None
 
+    def is_ready(self, targets: Sequence[Target], now: float) -> bool:
+        """Whether one of the targets would admit a request; none is taken up."""
+        return any(lane.ready_at() <= now for target in targets for lane in self._of(target).lanes)
+
     def steady(self, targets: Sequence[Target], now: float) -> Lane:
         """A lane for a request on the side, which does not serve as a probe."""
         lanes = [lane for target in targets for lane in self._of(target).lanes]
@@ -134,7 +140,7 @@ class Lanes:
     def _make(self, target: Target) -> _Fan:
         provider = target.provider
         model = _Cooling()
-        budget = self._budgets.setdefault(provider.name, RetryBudget())
+        budget = self._budgets.setdefault(provider.name, RetryBudget(self._retries))
         keys = [
             self._keys.setdefault((provider.name, number), _Cooling())
             for number in range(len(provider.credential.keys) or 1)
