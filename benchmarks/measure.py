@@ -152,6 +152,8 @@ class Results:
         self.loads: dict[tuple[str, str], list[Load]] = defaultdict(list)
         self.open_mb: dict[str, float] = {}
         self.open_streams: dict[str, int] = {}
+        self.worn_mb: dict[str, float] = {}
+        """After all loads."""
 
     def add(self, target: str, workload: Workload, load: Load) -> None:
         self.loads[target, workload.name].append(load)
@@ -241,6 +243,10 @@ class Bench:
         self.round(running, [workload])
         spent = [after - earlier for after, earlier in zip(cpu_of_children_us(running.pid), before, strict=True)]
         return sorted(one / max(1.0, sum(spent)) for one in spent)
+
+    def worn(self, running: Running) -> None:
+        """Memory of a process that has had all loads."""
+        self.results.worn_mb[running.target.name] = memory_mb(running.pid)
 
     def open_streams(self, running: Running) -> None:
         """Memory while a thousand streams are open, an event each 0.7 s."""

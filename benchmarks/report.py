@@ -194,6 +194,10 @@ def _sizes(found: Found) -> str:
         ["memory idle, MB", *(f"{found.idle_mb[name]:.0f}" for name in names)],
         [f"memory with {OPEN_STREAMS:,} open streams, MB", *map(open_mb, names)],
         [
+            "memory after all loads, MB",
+            *(f"{found.results.worn_mb[name]:.0f}" if name in found.results.worn_mb else "" for name in names),
+        ],
+        [
             "installation, MB",
             *(f"{found.installed_mb[name]:.0f}" if name in found.installed_mb else "" for name in names),
         ],

@@ -101,6 +101,10 @@ class Run:
             with self._running(limit) as first:
                 with self._running(ours) as second:
                     self._main_rounds(first, second)
+                # By another process: the conversations that the first remembers are no part of a stream.
+                with self._running(ours) as fresh:
+                    self._bench.open_streams(fresh)
+                self._bench.open_streams(first)
                 if not self._quick:
                     with self._running(proxy(self._folder, tls=self._tls, workers=2)) as two:
                         self._workers(first, two)
@@ -151,7 +155,7 @@ class Run:
                 for running in turns:
                     self._bench.round(running, [workload])
         for running in (first, second):
-            self._bench.open_streams(running)
+            self._bench.worn(running)
 
     def _workers(self, first: Running, two: Running) -> None:
         *others, paced = measure.WORKERS
