@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from starlette.exceptions import HTTPException
 from starlette.routing import Router
@@ -119,7 +119,7 @@ class App:
         headers: Headers = scope["headers"]
         if cycle.keys:
             # Our own client key is no business of any upstream.
-            headers = [header for header in headers if header[0] not in cycle.keys]
+            headers = _without(cycle.keys, headers, cycle.found)
         return Call(
             request_id=cycle.request_id,
             method=scope["method"],
@@ -195,6 +195,16 @@ class App:
         if not _is_api_path(scope["path"]):
             raise not_found(scope)
         await self._hand_over(cycle, self.gateway.forward)
+
+
+def _without(names: Sequence[bytes], headers: Headers, found: Mapping[bytes, bytes]) -> Headers:
+    """The headers of other names; `found` is the last of each name."""
+    if len(found) != len(headers):  # some are repeated
+        return [header for header in headers if header[0] not in names]
+    rest = headers.copy()
+    for name in names:
+        rest.remove((name, found[name]))
+    return rest
 
 
 def _is_api_path(path: str) -> bool:

@@ -153,7 +153,9 @@ class Cycle(ABC):
         given = dict(headers)
         self._event_stream = given.get(b"content-type", b"").startswith(b"text/event-stream")
         # How the end is told is the server's matter, and a length promised by somebody else would contradict it.
-        head = [header for header in headers if header[0] != b"content-length"]
+        head = headers.copy()
+        if b"content-length" in given:
+            head = [header for header in head if header[0] != b"content-length"]
         if b"request-id" not in given:
             head.append((b"request-id", self.request_id.encode()))
         return head + self.cors

@@ -197,7 +197,7 @@ class FrontCycle(Cycle):
         elif not self.keep_alive:
             headers.append(CLOSE)
         headers += self._connection.server_state.default_headers
-        fields = b"\r\n".join([b": ".join(header) for header in headers])
+        fields = b"\r\n".join(map(b": ".join, headers))
         breaks = len(headers) - 1
         if fields.count(b"\n") != breaks or fields.count(b"\r") != breaks or b"\0" in fields:
             raise RuntimeError("a response header holds a line break or a NUL")

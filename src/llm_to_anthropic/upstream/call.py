@@ -74,6 +74,7 @@ class UpstreamCall:
         "_decoder",
         "_ended",
         "_failure",
+        "_found",
         "_headed",
         "_line",
         "_loop",
@@ -110,6 +111,7 @@ class UpstreamCall:
         """Names in lower case. Both are valid once `head` has returned True."""
         self.unread = 0
         """Bytes of the body, as they travelled, that wait to be read."""
+        self._found: dict[bytes, bytes] | None = None
         self._peer = peer
         self._timeouts = timeouts
         self._begins = begins
@@ -138,10 +140,9 @@ class UpstreamCall:
 
     def header(self, name: bytes) -> bytes:
         """The first value of a header, or nothing; `name` in lower case."""
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return b""
+        if self._found is None:
+            self._found = dict(reversed(self.headers))
+        return self._found.get(name, b"")
 
     async def head(self, quiet_s: float | None = None) -> bool:
         """True once status and headers are there; False after `quiet_s` of silence (call again to go on).
@@ -258,6 +259,7 @@ class UpstreamCall:
     def receive_head(self, status: int, headers: Headers) -> None:
         self.status = status
         self.headers = headers
+        self._found = None
         self._headed = True
         self._redial = None
         if self._begins != "event":
