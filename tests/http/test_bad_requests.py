@@ -300,11 +300,12 @@ async def test_json_content_types_are_taken(header: bytes) -> None:
 
 
 async def test_compressed_body_is_refused_with_its_code() -> None:
-    """A content-encoding is a 400 with Anthropic's error code."""
+    """A content-encoding is a 415 that says what to do, with Anthropic's error code."""
     async with front() as server:
         answer = await server.post({"content-encoding": "gzip"})
         await assert_unharmed(server)
-    assert answer.error == (400, "invalid_request_error")
+    assert answer.error == (415, "invalid_request_error")
+    assert "send the body uncompressed" in answer.json()["error"]["message"]
     assert answer.json()["error"]["details"]["error_code"] == "request_body_encoding_unsupported"
 
 

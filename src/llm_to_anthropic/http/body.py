@@ -20,12 +20,14 @@ class ClientGone(ProxyError):
 
 
 def check_encoding(found: Found) -> None:
-    """Raises ClientError for a compressed body."""
+    """Raises ClientError (415) for a compressed body."""
     coding = found.get(b"content-encoding")
     if coding is None or coding.strip().lower() in (b"", b"identity"):
         return
     raise ClientError(
         f"content-encoding {_shown(coding)!r} is not supported here; send the body uncompressed",
+        status=415,
+        type="invalid_request_error",
         details={"error_code": "request_body_encoding_unsupported"},
         headers=CLOSE,
     )
