@@ -7,6 +7,7 @@ ProxyError
     +-- UpstreamError      the upstream refused, broke or stayed silent
         +-- UpstreamUnreachable    no connection (DNS, refused, TLS)
         +-- UpstreamTimeout        a time limit passed; `phase` names it
+        +-- UpstreamFull           it has as many of our requests as it may have; nothing was sent
         +-- UpstreamProtocolError  it answered what its protocol does not allow, or stopped midway
 """
 
@@ -128,6 +129,13 @@ class UpstreamTimeout(UpstreamError):
     def __init__(self, phase: Phase, message: str) -> None:
         super().__init__(504, message, details={"phase": phase})
         self.phase = phase
+
+
+class UpstreamFull(UpstreamError):
+    """A provider has as many requests running as one of several may have; nothing was sent to it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(529, message, headers={"retry-after": "2"})
 
 
 class UpstreamProtocolError(UpstreamError):

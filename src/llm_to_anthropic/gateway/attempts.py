@@ -5,14 +5,17 @@ It decides where and when; what an attempt is, it is given. After the commit poi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Sequence
+from typing import NoReturn
 
-from llm_to_anthropic.errors import ApiError, ClientError
+from llm_to_anthropic.errors import ApiError, ClientError, UpstreamFull
 from llm_to_anthropic.gateway.backoff import Pace, delay_s
 from llm_to_anthropic.gateway.judgement import Judgement, exceeded_window, judge
 from llm_to_anthropic.gateway.lanes import Lane, Lanes
 from llm_to_anthropic.gateway.work import Work
 from llm_to_anthropic.providers.provider import Target, same_target
+from llm_to_anthropic.routing import usable
 from llm_to_anthropic.settings import Settings
 from llm_to_anthropic.translators.rate_limits import retry_after_s
 
@@ -21,6 +24,8 @@ Attempt = Callable[[Work, Lane], Awaitable[None]]
 Alarm = Callable[[str], None]
 """Told what a person has to mend."""
 
+PROVIDER_SHARE = 0.75
+"""Of the places of a process, for one of several providers."""
 MAX_CLIENT_WAIT_S = 60.0
 """Anthropic's SDKs heed a Retry-After up to this, and retry sooner after a longer one."""
 
@@ -58,6 +63,7 @@ class Attempts:
         self._pace = pace
         self._alarm = alarm
         self._lanes = Lanes(pace.random, settings.retries)
+        self._room = _room(settings)
 
     async def run(self, work: Work, targets: Sequence[Target], attempt: Attempt) -> None:
         """Answers the client from the first target that can. Raises the last attempt's ApiError where none can."""
@@ -68,8 +74,11 @@ class Attempts:
         work.progress.fallback = not same_target(lane.target, targets[0])
         trouble: _Trouble | None = None
         while True:
-            generation = lane.circuit.generation
+            generation, load = lane.circuit.generation, lane.load
+            load.running += 1
             try:
+                if load.running > self._room:
+                    self._refuse(lane)
                 await attempt(work, lane)
             except ApiError as error:
                 trouble = trouble or _Trouble(started, _without(targets, lane.target), error)
@@ -84,10 +93,17 @@ class Attempts:
             else:
                 self._note_end(work, lane, generation)
                 return
+            finally:
+                load.running -= 1
 
     def steady(self, targets: Sequence[Target]) -> Lane:
         """Where a request goes that is asked once and not worth more, such as a count."""
         return self._lanes.steady(targets, self._pace.clock())
+
+    def _refuse(self, lane: Lane) -> NoReturn:
+        name = lane.target.provider.name
+        which = f"provider {name} has {self._room} requests running, which leaves room for the other providers"
+        raise UpstreamFull(f"{which} (three quarters of limits.max_running); try again in 2 s")
 
     def _note_end(self, work: Work, lane: Lane, generation: int) -> None:
         """The client has its answer; it may have ended in an `error` event."""
@@ -194,6 +210,13 @@ class Attempts:
             useful = trouble.told_to_wait and wait_s is not None and wait_s <= MAX_CLIENT_WAIT_S
             trouble.error.headers["x-should-retry"] = "true" if useful else "false"
         return trouble.error
+
+
+def _room(settings: Settings) -> int:
+    """So many requests of one provider run at once: one that hangs must not take the places of the others."""
+    places = settings.limits.max_running
+    several = sum(usable(provider) for provider in settings.providers.values()) > 1
+    return math.ceil(places * PROVIDER_SHARE) if several else places
 
 
 def _without(targets: Sequence[Target], asked: Target) -> list[Target]:

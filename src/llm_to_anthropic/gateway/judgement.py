@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from llm_to_anthropic.errors import ApiError, Phase, UpstreamError, UpstreamProtocolError, UpstreamTimeout
+from llm_to_anthropic.errors import ApiError, Phase, UpstreamError, UpstreamFull, UpstreamProtocolError, UpstreamTimeout
 
 Scope = Literal["lane", "key", "key for good", "model"]
 """What an error says to leave alone: a model by a key, all of a key, or the model by every key."""
@@ -34,6 +34,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
 REQUESTS_FAULT = Judgement()
 _FAILING = Judgement(again=True, elsewhere=True, breaks=True)
 _FAILED = Judgement(elsewhere=True, breaks=True)
+_FULL = Judgement(elsewhere=True)
 _NO_CREDIT = Judgement(elsewhere=True, scope="key")
 _BY_STATUS: Mapping[int, Judgement] = {
     401: Judgement(elsewhere=True, scope="key for good"),
@@ -72,6 +73,8 @@ def judge(error: ApiError, *, answering: bool = False) -> Judgement:
 def _by_kind(error: UpstreamError) -> Judgement:
     if isinstance(error, UpstreamTimeout):
         return _BY_PHASE[error.phase]
+    if isinstance(error, UpstreamFull):
+        return _FULL
     if isinstance(error, UpstreamProtocolError) or error.status >= 500:
         return _FAILING
     if error.status == 400 and _CREDIT_TEXT.search(error.message):

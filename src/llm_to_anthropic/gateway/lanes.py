@@ -34,18 +34,33 @@ class _Cooling:
         self.until = max(self.until, until)
 
 
+class ProviderLoad:
+    """What a provider is busy with."""
+
+    __slots__ = ("running",)
+
+    def __init__(self) -> None:
+        self.running = 0
+        """Requests, by whatever key and model."""
+
+
 class Lane:
     """One target by one key."""
 
-    __slots__ = ("_key", "_model", "_own", "budget", "circuit", "key", "target")
+    __slots__ = ("_key", "_model", "_own", "budget", "circuit", "key", "load", "target")
 
     def __init__(
-        self, target: Target, key: int, budget: RetryBudget, chance: Callable[[], float], cooling: tuple[_Cooling, ...]
+        self,
+        target: Target,
+        key: int,
+        shared: tuple[RetryBudget, ProviderLoad],
+        chance: Callable[[], float],
+        cooling: tuple[_Cooling, ...],
     ) -> None:
         self.target = target
         self.key = key
         """The position among the keys of the provider."""
-        self.budget = budget
+        self.budget, self.load = shared
         self.circuit = Circuit(chance)
         self._own = _Cooling()
         self._key, self._model = cooling
@@ -101,7 +116,8 @@ class Lanes:
         self._retries = retries
         self._of_targets: dict[tuple[str, str], _Fan] = {}
         self._keys: dict[tuple[str, int], _Cooling] = {}
-        self._budgets: dict[str, RetryBudget] = {}
+        self._shared: dict[str, tuple[RetryBudget, ProviderLoad]] = {}
+        """Of each provider."""
 
     def first(self, targets: Sequence[Target], now: float) -> Lane:
         """The lane for a new request. Where every one is closed it is the one that is ready soonest: never none."""
@@ -140,12 +156,12 @@ class Lanes:
     def _make(self, target: Target) -> _Fan:
         provider = target.provider
         model = _Cooling()
-        budget = self._budgets.setdefault(provider.name, RetryBudget(self._retries))
+        shared = self._shared.setdefault(provider.name, (RetryBudget(self._retries), ProviderLoad()))
         keys = [
             self._keys.setdefault((provider.name, number), _Cooling())
             for number in range(len(provider.credential.keys) or 1)
         ]
-        lanes = [Lane(target, number, budget, self._chance, (cooling, model)) for number, cooling in enumerate(keys)]
+        lanes = [Lane(target, number, shared, self._chance, (cooling, model)) for number, cooling in enumerate(keys)]
         return _Fan(lanes)
 
 
