@@ -36,8 +36,8 @@ SHORT_DRAIN_S = 2.0
 ROLLING_S = 60.0
 WRITE_S = 60.0
 """The default of `write_s`."""
-APART_S = 2.5
-"""What is waiting is looked at every 2 s."""
+APART_S = 2.0
+"""What is waiting is looked at every second, and the first look may still see some of it taken."""
 LET_GO_S = 1.0
 """The upstream, at the latest so long after its client."""
 SILENCE_S = 290.0

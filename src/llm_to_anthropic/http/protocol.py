@@ -19,7 +19,7 @@ from llm_to_anthropic.errors import ApiError, ClientError
 from llm_to_anthropic.exchange import Exchange
 from llm_to_anthropic.gateway.call import Headers
 from llm_to_anthropic.http.body import has_body
-from llm_to_anthropic.http.deadline import Deadline
+from llm_to_anthropic.http.deadline import PRECISION_S, Deadline
 from llm_to_anthropic.http.flow import Flow
 from llm_to_anthropic.http.framing import (
     check_authority,
@@ -31,7 +31,7 @@ from llm_to_anthropic.http.framing import (
 from llm_to_anthropic.http.front_cycle import FrontCycle, status_line
 from llm_to_anthropic.http.live import Live
 
-STALL_LOOKS = 30
+STALL_LOOKS = 60
 """So often within `write_s` it is looked whether a client that has no room takes anything at all."""
 UNSENT_BYTES = 16 * 1024
 """The system takes no more than this beyond what it can send: what a client does not read waits here, where it is
@@ -426,7 +426,7 @@ class FrontProtocol(asyncio.Protocol):
         waiting, now = self.transport.get_write_buffer_size(), self._loop.time()
         if waiting < before:
             since = now
-        elif now - since >= self._write_s:
+        elif now - since + PRECISION_S >= self._write_s:
             if self._running is not None:
                 self._running.parted_as = "client_stalled"
             self.transport.abort()
