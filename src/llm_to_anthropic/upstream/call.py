@@ -268,21 +268,22 @@ class UpstreamCall:
             coding = self.header(b"content-encoding")
             self._coding = b"" if coding.lower() == b"identity" else coding
 
-    def receive(self, data: bytes, size: int) -> None:
-        """A slice of the body, which took `size` bytes on the way."""
+    def receive(self, data: bytes, size: int) -> bool:
+        """A slice of the body, which took `size` bytes on the way. True: nobody has to be woken for it."""
         take = self._pour
         if take is None:
             self._pieces.append(data)
             self.unread += size
-            return
+            return False
         self._active = self._loop.time()
         try:
             if take(data):
-                return
+                return True
         except Exception as error:
             self._stop_flow(error)
         else:
             self._stop_flow()
+        return False
 
     def wake(self) -> None:
         """Something came that a waiting reader wants to know."""

@@ -225,9 +225,11 @@ class Connection(asyncio.Protocol):
             broken = _describe(error)
         pieces = self._pieces
         if pieces:
-            call.receive(pieces[0] if len(pieces) == 1 else b"".join(pieces), len(data))
+            flows = call.receive(pieces[0] if len(pieces) == 1 else b"".join(pieces), len(data))
             pieces.clear()
             self._barren = 0
+            if flows and broken is None and not self._complete:
+                return  # as nearly every event of a stream: it has gone where it belongs
         elif not self._complete:
             broken = self._receive_barren(call, len(data)) or broken
         if self._complete:
