@@ -71,3 +71,43 @@ def test_client_keys_may_be_several_in_one_variable(tmp_path: Path) -> None:
     """A variable that a client key refers to may hold several, as PROXY_API_KEYS itself may."""
     settings = load(tmp_path, 'proxy_api_keys = ["env:BOTH"]', {**ENVIRON, "OPENAI_API_KEY": "key"})
     assert [key.secret.reveal() for key in settings.client_keys] == ["key-a", "key-b"]
+
+
+@pytest.mark.parametrize(
+    ("toml", "variable", "provider"),
+    [("", "OPENAI_API_KEY", "openai"), ("", "GEMINI_API_KEY", "gemini"), ("[providers.groq]", "GROQ_API_KEY", "groq")],
+)
+def test_a_variable_may_name_a_file(tmp_path: Path, toml: str, variable: str, provider: str) -> None:
+    """`..._FILE` names the file that holds the keys, for every provider; it is watched, and named in errors."""
+    file = tmp_path / "secret"
+    file.write_text("key-a,key-b\n")
+    file.chmod(0o600)
+    settings = load(tmp_path, toml, {f"{variable}_FILE": str(file)})
+    assert keys(settings, provider) == ["key-a", "key-b"]
+    assert settings.providers[provider].credential.variable == f"{variable}_FILE"
+    assert settings.key_files == (str(file),)
+
+
+def test_a_key_wins_over_its_file(tmp_path: Path) -> None:
+    """Where both are set the variable with the key itself counts, and the file need not exist."""
+    settings = load(tmp_path, "", {"OPENAI_API_KEY": "key-a", "OPENAI_API_KEY_FILE": str(tmp_path / "none")})
+    assert keys(settings) == ["key-a"]
+    assert settings.key_files == ()
+
+
+def test_a_file_that_misses_is_told_with_its_variable(tmp_path: Path) -> None:
+    """A path that leads nowhere is a mistake in the variable that names it."""
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, "", {"OPENAI_API_KEY_FILE": str(tmp_path / "none")})
+    assert caught.value.problems == [
+        "environment: OPENAI_API_KEY_FILE names a file that cannot be read: No such file or directory."
+    ]
+
+
+@pytest.mark.parametrize(("mode", "warnings"), [(0o644, 1), (0o600, 0)])
+def test_a_file_that_everyone_can_read_warns(tmp_path: Path, mode: int, warnings: int) -> None:
+    """Whoever keeps a key in a file that others can read is told so at start."""
+    file = tmp_path / "secret"
+    file.write_text("key-a\n")
+    file.chmod(mode)
+    assert len(load(tmp_path, "", {"OPENAI_API_KEY_FILE": str(file)}).warnings) == warnings

@@ -40,7 +40,12 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str], cwd: Path) -> 
         raise ConfigError(report.problems, tuple(report.files))
     _warn_of_keys(settings, report)
     _warn_of_access(settings, report)
-    return msgspec.structs.replace(settings, files=tuple(report.files), warnings=tuple(report.warnings))
+    return msgspec.structs.replace(
+        settings,
+        files=tuple(report.files),
+        key_files=tuple(report.key_files),
+        warnings=tuple(report.warnings),
+    )
 
 
 def _settings(schema: Schema, sources: Sources, report: Report) -> Settings:

@@ -31,7 +31,7 @@ class KeyReader:
         """The keys of a setting like openai_api_key: themselves, but references in the TOML file."""
         given = self._sources.fields.get(field)
         if given is None:
-            return Credential(variable=variable)
+            return self._kept_in_file(variable)
         if given.from_file:
             kept = [str(one) for one in given.value] if isinstance(given.value, list) else str(given.value)
             return self.reference(given.place, kept, variable)
@@ -39,7 +39,16 @@ class KeyReader:
 
     def variable(self, name: str) -> Credential:
         """The keys in an environment variable, if it is set."""
-        return self._credential(f"environment: {name}", self._sources.variables.get(name, ""), name)
+        text = self._sources.variables.get(name, "")
+        return self._credential(f"environment: {name}", text, name) if text else self._kept_in_file(name)
+
+    def _kept_in_file(self, variable: str) -> Credential:
+        """The keys of the file that `VARIABLE_FILE` names, as containers are given their secrets."""
+        name = f"{variable}_FILE"
+        path = self._sources.variables.get(name, "")
+        if not path:
+            return Credential(variable=variable)
+        return self._credential(f"environment: {name}", self._from_file(f"environment: {name}", path), name)
 
     def reference(self, place: str, kept: str | Sequence[str], variable: str) -> Credential:
         """`env:NAME`, `file:PATH` or `client`, or a list of the first two.
@@ -97,6 +106,7 @@ class KeyReader:
     def _from_file(self, place: str, name: str) -> str:
         path = self._sources.folder / expand(Path(name), self._sources.home)
         self._report.files.append(str(path))
+        self._report.key_files.append(str(path))
         try:
             key = path.read_text(encoding="utf-8").strip()
             mode = path.stat().st_mode

@@ -71,6 +71,8 @@ class Report:
         self.problems: list[str] = []
         self.warnings: list[str] = []
         self.files: list[str] = []
+        self.key_files: list[str] = []
+        """Those of them that hold keys alone."""
 
     def problem(self, place: str, text: str) -> None:
         self.problems.append(f"{place} {text}")

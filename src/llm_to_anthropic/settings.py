@@ -109,5 +109,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     files: tuple[str, ...] = ()
     """What all this was read from, keys' files included: when one changes, it is read anew."""
+    key_files: tuple[str, ...] = ()
+    """Those of them that hold keys alone. The next request uses what they hold now."""
     warnings: tuple[str, ...] = ()
     """Sentences to print at start: no key at all, open access, a world-readable key file."""

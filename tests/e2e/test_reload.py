@@ -138,3 +138,27 @@ async def test_every_worker_reloads(place: Place) -> None:
     keys = {sent.headers["authorization"] for sent in place.upstreams["b"].requests}
     assert keys == {"Bearer key-of-b-2"}
     assert "key-of-b" not in proxy.err
+
+
+async def test_the_next_request_has_the_new_key(place: Place) -> None:
+    """A key's file that is exchanged counts from the next request on, 20 times in a row, without restart or signal."""
+    async with proxy_at(place) as proxy:
+        for number in range(20):
+            (place.folder / "next").write_text(f"key-number-{number}")
+            (place.folder / "next").rename(place.folder / "key-a")
+            assert await status_of(proxy.url) == 200
+    sent = [request.headers["authorization"] for request in place.upstreams["a"].requests]
+    assert sent == [f"Bearer key-number-{number}" for number in range(20)]
+    assert "key-number" not in proxy.err
+
+
+async def test_a_key_that_is_half_written_changes_nothing(place: Place) -> None:
+    """An empty key's file is told in the log, once, and the former key stays until there is another."""
+    async with proxy_at(place) as proxy:
+        (place.folder / "key-a").write_text("")
+        assert [await status_of(proxy.url) for _ in range(3)] == [200, 200, 200]
+        (place.folder / "key-a").write_text("key-of-now")
+        assert await status_of(proxy.url) == 200
+    assert proxy.err.count("names an empty file") == 1
+    sent = [request.headers["authorization"] for request in place.upstreams["a"].requests]
+    assert sent == ["Bearer key-of-a"] * 3 + ["Bearer key-of-now"]

@@ -219,6 +219,18 @@ async def test_an_idle_gateway_is_closed_at_once() -> None:
     assert len(two.new.calls) == 1
 
 
+@pytest.mark.parametrize("in_files", [True, False], ids=["keys in files", "no key in a file"])
+async def test_a_request_first_looks_after_keys(*, in_files: bool) -> None:
+    """Whoever watches the files of keys is asked before a request is served, and only where there are any."""
+    two = Two()
+    two.live.settings = settings(key_files=("a",) if in_files else ())
+    two.live.refresh_by(two.replace)
+    two.go_on.set()
+    async with served(two.live) as server:
+        assert (await server.post(body=b"{}")).status == 200
+    assert (len(two.old.calls), len(two.new.calls)) == ((0, 1) if in_files else (1, 0))
+
+
 async def test_stopping_ends_requests_of_every_configuration() -> None:
     """A server that stops closes the gateways that still have requests, not only the newest."""
     two = Two()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from llm_to_anthropic.http.app import App
 from llm_to_anthropic.http.interface import Gateway
@@ -19,11 +20,20 @@ class Live:
         self.app = App(settings, gateway, standing)
         self._former: dict[App, asyncio.Task[None]] = {}
         """Applications that still have requests."""
+        self.refresh: Callable[[], None] | None = None
+        """Asked before each request, where keys are in files: has one of them changed?"""
+        self._look: Callable[[], None] | None = None
+
+    def refresh_by(self, look: Callable[[], None]) -> None:
+        """From here on `look` puts other settings in place before a request, if there is reason to."""
+        self._look = look
+        self.refresh = look if self.settings.key_files else None
 
     def replace(self, settings: Settings, gateway: Gateway) -> None:
         """From here on requests are served by these settings; those that run keep theirs to their end."""
         former = self.app
         self.settings = settings
+        self.refresh = self._look if settings.key_files else None
         self.standing.adopt(settings)
         self.app = App(settings, gateway, self.standing)
         retiring = asyncio.get_running_loop().create_task(former.retire())

@@ -286,8 +286,11 @@ class FrontProtocol(asyncio.Protocol):
         self._tasks.add(cycle.task)
 
     async def _serve(self, cycle: FrontCycle) -> None:
+        live = self._live
         try:
-            await self._live.app.serve(cycle)
+            if live.refresh is not None:
+                live.refresh()
+            await live.app.serve(cycle)
         finally:
             self._tasks.discard(cycle.task)
             if not (cycle.ended or cycle.disconnected):

@@ -38,6 +38,8 @@ class Reloader:
         self._settings = settings
         self._files = settings.files
         self._known = _state(self._files)
+        self._key_files = settings.key_files
+        self._known_keys = _state(self._key_files)
         self._seen = self._known
         self._timer: asyncio.TimerHandle | None = None
         self._log = structlog.get_logger()
@@ -55,7 +57,7 @@ class Reloader:
     def reload(self) -> None:
         """Reads the configuration now, and has it adopted if it is sound."""
         # Looked at before it is read: what changes meanwhile is another change.
-        before = {file: _state((file,)) for file in self._files}
+        before = {file: _file_state(file) for file in self._files}
         try:
             settings = self._load()
             self._adopt(self._with_fixed(settings))
@@ -67,13 +69,23 @@ class Reloader:
             files = self._files
             self._log.exception("the configuration was not reloaded")
         else:
-            files = settings.files
+            files, self._key_files = settings.files, settings.key_files
             self._settings = _with_kept(settings, self._settings)
             self._log.info("the configuration was reloaded")
             for warning in settings.warnings:
                 self._log.warning("the configuration was reloaded", warning=warning)
         self._files = files
-        self._known = self._seen = tuple(state for file in files for state in before.get(file) or _state((file,)))
+        found = {file: before[file] if file in before else _file_state(file) for file in {*files, *self._key_files}}
+        self._known = self._seen = tuple(found[file] for file in files)
+        self._known_keys = tuple(found[file] for file in self._key_files)
+
+    def refresh(self) -> None:
+        """Reads the configuration now if a key's file is another by now.
+
+        Keys are exchanged in one step, and the former may be void at once: there is no waiting for the next look.
+        """
+        if self._timer is not None and _state(self._key_files) != self._known_keys:
+            self.reload()
 
     def _with_fixed(self, settings: Settings) -> Settings:
         """The new settings with what a running server keeps of the old ones."""

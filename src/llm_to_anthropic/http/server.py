@@ -244,6 +244,8 @@ def _run(
     live = Live(settings, build(settings), standing)
     reloader = None if load is None else Reloader(load, partial(_adopt, live, build), settings)
     on_hangup = None
+    if reloader is not None:
+        live.refresh_by(reloader.refresh)
     if reloader is not None and hangups:
         on_hangup = partial(_hang_up, reloader, terminal=has_terminal())
     server = FrontServer(live, ready=ready, signals=True, reloader=reloader, on_hangup=on_hangup)
