@@ -9,7 +9,8 @@ import pytest
 from llm_to_anthropic.cli.check import model_to_try
 from llm_to_anthropic.providers.provider import Credential, Provider
 from llm_to_anthropic.routing import Router
-from llm_to_anthropic.scripted import Answer, Script, ScriptedUpstream, anthropic, openai_chat, whole
+from llm_to_anthropic.scripted import Answer, Line, Script, ScriptedUpstream, anthropic, openai_chat, whole
+from llm_to_anthropic.scripted.script import Request
 from llm_to_anthropic.settings import Settings
 from tests.running import Finished, run_command
 
@@ -70,6 +71,23 @@ async def test_failure_says_how_to_mend_it(tmp_path: Path, answer: Answer, hint:
     assert hint in result.out
     assert "test-key" not in result.out + result.err
     assert "Traceback" not in result.err
+
+
+async def test_every_key_is_tried(tmp_path: Path) -> None:
+    """Of several keys each is tried, and one that fails is told by its number, never by its value."""
+
+    def answer(request: Request) -> Answer:
+        if request.headers["authorization"] == "Bearer key-second":
+            return whole(openai_chat.error("Incorrect API key"), status=401)
+        return whole(openai_chat.completion(Line(text="ok"), "m"))
+
+    async with ScriptedUpstream(Script(otherwise=answer)) as upstream:
+        result = await check(upstream, tmp_path, OPENAI_API_KEY="key-first,key-second,key-third")
+    lines = [line for line in result.out.splitlines() if line.startswith("openai")]
+    assert [line.partition(":")[0] for line in lines] == [f"openai (key {number} of 3)" for number in (1, 2, 3)]
+    assert [": ok, " in line for line in lines] == [True, False, True]
+    assert result.code == 1
+    assert "key-" not in result.out + result.err
 
 
 async def test_unreachable_provider_names_its_base_url(tmp_path: Path) -> None:

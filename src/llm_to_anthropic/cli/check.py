@@ -15,7 +15,7 @@ from llm_to_anthropic import config
 from llm_to_anthropic.errors import ApiError
 from llm_to_anthropic.gateway.call import Call, Headers, WhenLeft
 from llm_to_anthropic.gateway.gateway import Gateway
-from llm_to_anthropic.providers.provider import Provider, Target
+from llm_to_anthropic.providers.provider import Credential, Provider, Target
 from llm_to_anthropic.routing import LINE_MODELS, PREFERRED_NAMES, Router, usable
 from llm_to_anthropic.settings import Retries, Settings
 from llm_to_anthropic.upstream import Upstream
@@ -28,9 +28,10 @@ _BUILT_IN = frozenset(PREFERRED_NAMES.values())
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of one provider. `ok` is None where it was not tried."""
+    """What came of one provider, by one of its keys. `ok` is None where it was not tried."""
 
     provider: str
+    """With the number of the key, where it has several."""
     ok: bool | None
     text: str
     remedy: str = ""
@@ -51,16 +52,41 @@ def run_check(flags: Mapping[str, object]) -> int:
 
 
 async def check_providers(settings: Settings) -> list[Finding]:
-    """Tries all providers at once; in the order of the settings."""
+    """Tries all providers at once, by each of their keys; in the order of the settings."""
     patience = {"first_event_s": PATIENCE_S, "reasoning_event_s": PATIENCE_S, "whole_s": PATIENCE_S}
     limits = msgspec.structs.replace(settings.timeouts, total_s=2 * PATIENCE_S, **patience)
     settings = msgspec.structs.replace(settings, timeouts=limits, retries=Retries(max_retries=0))
+    most_keys = max(len(one.credential.keys) for one in settings.providers.values())
+    found = await asyncio.gather(*(_check_by_key(settings, number) for number in range(max(1, most_keys))))
+    return [findings[name] for name in settings.providers for findings in found if name in findings]
+
+
+async def _check_by_key(settings: Settings, number: int) -> dict[str, Finding]:
+    """Tries the providers that have a key of that number, each as if it had no other; 0: those without one, too."""
+    counts = {name: len(one.credential.keys) for name, one in settings.providers.items()}
+    providers = {name: _with_key(one, number) for name, one in settings.providers.items()}
+    settings = msgspec.structs.replace(settings, providers=providers)
     router = Router(settings)
     gateway = Gateway(settings, Upstream(settings.timeouts, environ=os.environ), ())
+    tried = [one for name, one in providers.items() if number < (counts[name] or 1)]
     try:
-        return await asyncio.gather(*(_check(gateway, router, one) for one in settings.providers.values()))
+        findings = await asyncio.gather(*(_check(gateway, router, one) for one in tried))
     finally:
         await gateway.close()
+    return {one.name: _numbered(found, number, counts[one.name]) for one, found in zip(tried, findings, strict=True)}
+
+
+def _with_key(provider: Provider, number: int) -> Provider:
+    if not (number or provider.credential.more_keys):
+        return provider
+    key = next(iter(provider.credential.keys[number:]), None)
+    return msgspec.structs.replace(provider, credential=Credential(key=key, variable=provider.credential.variable))
+
+
+def _numbered(finding: Finding, number: int, count: int) -> Finding:
+    if count < 2:
+        return finding
+    return msgspec.structs.replace(finding, provider=f"{finding.provider} (key {number + 1} of {count})")
 
 
 async def _check(gateway: Gateway, router: Router, provider: Provider) -> Finding:
