@@ -7,7 +7,7 @@ wherever it stands is left to it.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 from msgspec import Raw
@@ -30,6 +30,8 @@ from llm_to_anthropic.translators.request import check_text, decode_message
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
 from llm_to_anthropic.wire.anthropic import ToolReferenceBlock, ToolResultBlock, ToolUseBlock
 
+_NAME_BYTES = 128
+"""Of each end: a long part is found by its ends and compared as a whole, which is faster than to hash it."""
 _RAW_LIST = msgspec.json.Decoder(list[Raw])
 
 
@@ -90,6 +92,13 @@ class Frame(msgspec.Struct, Generic[Encoding], frozen=True):
     encoding: Encoding
 
 
+class _Framed(msgspec.Struct, frozen=True):
+    """What stood around the messages of a request, and the frame that was made of it."""
+
+    outside: bytes
+    frame: Frame[Any]
+
+
 class Filled(msgspec.Struct, Generic[Encoding], frozen=True):
     """A request put together out of what was rendered before."""
 
@@ -123,17 +132,20 @@ def fill_frame(
         return None
     outside = cut_out(client.body, messages)
     scope = learned.messages.scope((client.api_version, scope))
-    known = _Reading(learned, scope, client, new_renderer, seam).read(messages, outside)
+    known = _Reading(learned, scope, client, new_renderer, seam).read(messages)
     if known is None:
         return None
     frame_scope = (scope, client.session_id, client.strict, client.stream, known.used_tools)
-    found = learned.frames.get(frame_scope, outside)
+    name = b"%d:%b%b" % (len(outside), outside[:_NAME_BYTES], outside[-_NAME_BYTES:])
+    found = learned.frames.get(frame_scope, name)
     frame: Frame[Encoding]
-    if isinstance(found, Frame):
-        frame = found
+    if isinstance(found, _Framed) and found.outside == outside:
+        frame = found.frame
     else:
+        _check_part(outside, client)
         frame = new_frame(known.used_tools)
-        learned.frames.put(frame_scope, outside, frame, len(frame.head) + len(frame.tail))
+        size = len(outside) + len(frame.head) + len(frame.tail)
+        learned.frames.put(frame_scope, name, _Framed(outside, frame), size)
     whole = b"".join((frame.head, *known.rendered, seam(known.shown_role, ""), frame.tail))
     return Filled(whole, max(len(whole) - known.media_bytes, 0), known.replayed, frame.encoding)
 
@@ -155,14 +167,13 @@ class _Reading:
         self._new_renderer = new_renderer
         self._seam = seam
 
-    def read(self, part: bytes, outside: bytes) -> Conversation | None:
+    def read(self, part: bytes) -> Conversation | None:
         """All messages of the part rendered, or None where the general way has to see the request.
 
-        Raises ClientError (400) for a request whose text is not sound; what is remembered was checked when it was new.
+        Raises ClientError (400) for messages whose text is not sound; what is remembered was checked when it was new.
         """
         start, rest = self._beginning(part) if len(part) > SHORT_BYTES else (NOTHING_YET, part)
         if start.count:
-            _check_part(outside, self._client)
             _check_part(rest, self._client)
         else:
             check_text(self._client.body)
