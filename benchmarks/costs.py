@@ -211,7 +211,7 @@ def measure(costs: Costs, seconds: float, wanted: Callable[[Case], bool] = lambd
 
     async def run() -> None:
         standing = Standing(chosen)
-        live = Live(chosen, build_gateway(chosen, {}, [standing.counters]), standing)
+        live = Live(chosen, build_gateway(chosen, {}, [standing.metrics]), standing)
         client = MemoryClient(loop, live)
         asked = await _served(client, upstream, [case for case in cases() if wanted(case)])
         gc.collect()

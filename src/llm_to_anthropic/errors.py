@@ -18,6 +18,9 @@ from typing import Literal
 
 import msgspec
 
+Refusal = Literal["", "full", "key_limit", "connections", "memory", "late", "draining"]
+"""What the proxy had no room for a request for: places, places of one key, connections, memory, time, its end."""
+
 STATUS_TYPES: dict[int, str] = {
     400: "invalid_request_error",
     401: "authentication_error",
@@ -58,7 +61,7 @@ class ApiError(ProxyError):
     """An error as a client sees it: HTTP status, Anthropic's type, a sentence for people.
 
     `headers` are extra response headers (`retry-after`, `x-should-retry`, rate limits);
-    `details` becomes `error.details` of the envelope.
+    `details` becomes `error.details` of the envelope; `refusal` says in a word why the proxy had no room.
     """
 
     def __init__(
@@ -69,9 +72,11 @@ class ApiError(ProxyError):
         type: str | None = None,
         details: Mapping[str, object] | None = None,
         headers: Mapping[str, str] | None = None,
+        refusal: Refusal = "",
     ) -> None:
         super().__init__(message)
         self.status = status
+        self.refusal: Refusal = refusal
         self.type = type or error_type(status)
         self.message = message
         self.details = details
@@ -85,9 +90,11 @@ class ApiError(ProxyError):
         return msgspec.json.encode({"type": "error", "error": error, "request_id": request_id})
 
 
-def overloaded(why: str, headers: Mapping[str, str] | None = None) -> ApiError:
+def overloaded(why: str, refusal: Refusal, headers: Mapping[str, str] | None = None) -> ApiError:
     """529, for what the proxy could do at another time. `why` is a part of a sentence: `the proxy is ...`."""
-    return ApiError(529, f"the proxy is {why}; try again", headers={"retry-after": "2", **(headers or {})})
+    return ApiError(
+        529, f"the proxy is {why}; try again", headers={"retry-after": "2", **(headers or {})}, refusal=refusal
+    )
 
 
 class ClientError(ApiError):

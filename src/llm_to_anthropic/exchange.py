@@ -60,3 +60,7 @@ class Exchange(msgspec.Struct, frozen=True):
     """The error's sentence, for the log."""
     timeout_phase: str = ""
     """Which time limit ended it: connect, tls, write, first_event, idle, total."""
+    protocol: str = ""
+    """What is spoken with the upstream."""
+    refusal: str = ""
+    """Why the proxy itself did not take it on, in a word; empty where it did."""

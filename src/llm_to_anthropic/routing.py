@@ -84,6 +84,7 @@ class Router:
         self._listed = self._list_names()
         self._cache: dict[str, Route] = {}
         self._models = tuple(self._entries())
+        self._labels = frozenset((*(entry.id for entry in self._models), *self._listed, *settings.aliases))
 
     def resolve(self, model: str) -> Route:
         """The targets for a model name, the primary first.
@@ -112,6 +113,18 @@ class Router:
             if listed.id == model:
                 return listed
         return _entry(model, self.resolve(model).targets[0])
+
+    def label(self, model: str) -> str:
+        """What stands for a model name where the configuration, and not clients, must bound how many there are.
+
+        That is the name where somebody listed it, the pattern that it fits, or `other`.
+        """
+        name = _SUFFIX.sub("", model).strip()
+        if name in self._labels:
+            return name
+        pattern = next((pattern for pattern, _ in self._wildcards if fnmatchcase(name, pattern)), "")
+        line = _line_of(name)
+        return pattern or (f"*{line}*" if line else "other")
 
     def ready(self, trouble: Callable[[Provider], str] = lambda _: "") -> tuple[bool, dict[str, object]]:
         """Whether any provider can be used, and for each what it misses. Holds no secrets.

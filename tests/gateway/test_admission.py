@@ -206,7 +206,7 @@ async def test_closed_doors_refuse_everyone() -> None:
     places.enter()
     waiters = Waiters(places)
     await waiters.add(b"a")
-    places.close("short of memory")
+    places.close("short of memory", "memory")
     await waiters.add(b"b")
     assert ["the proxy is short of memory" in refusal.message for refusal in waiters.refusals] == [True, True]
     places.leave()

@@ -13,6 +13,7 @@ import msgspec
 from llm_to_anthropic.exchange import Exchange
 from llm_to_anthropic.gateway.call import Call, Reply
 from llm_to_anthropic.http.server import running
+from llm_to_anthropic.observers.metrics import Gauge
 from llm_to_anthropic.routing import ModelEntry
 from llm_to_anthropic.settings import Settings
 
@@ -62,6 +63,9 @@ class FakeGateway:
 
     def ready(self) -> tuple[bool, dict[str, object]]:
         return self.able, {"providers": ["openai"]}
+
+    def gauges(self) -> list[Gauge]:
+        return [("upstream_connections", 0, ())]
 
     def record(self, exchange: Exchange) -> None:
         self.exchanges.append(exchange)

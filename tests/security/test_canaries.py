@@ -204,6 +204,7 @@ async def _everything(proxy: Front, parrot: Parrot) -> list[Response]:
         await send(model, "plain", streamed=False, at=path.replace("messages?", "messages/count_tokens?"))
     for elsewhere in ("/v1/models", "/v1/files", "/v1/messages/batches", "/nothing", "/health/ready", "//v1/messages"):
         await send("x", "plain", streamed=False, at=f"{elsewhere}?key={query}")
+    answers.append(await proxy.request("GET", "/metrics", KEYS["plain"]))
     return answers
 
 
@@ -219,8 +220,24 @@ async def test_no_secret_is_told(flags: tuple[str, ...], tmp_path: Path) -> None
     told = "\n".join(f"{answer.headers} {answer.body.decode('utf-8', 'replace')}" for answer in answers)
     assert len(answers) > 400
     assert "internal error" not in running.err
+    assert answers[-1].status == 200
+    assert singing(answers[-1].body.decode()) == {}
     assert singing(running.err, [slot for slot in SLOTS if not (flags and slot == "prompt")]) == {}
     assert singing(told, OURS) == {}
+
+
+async def test_metrics_tell_no_secret_that_stood_for_a_model(tmp_path: Path) -> None:
+    """A key that a client sends by mistake as its model, plain or behind a provider's name, is in no metric."""
+    async with ScriptedUpstream(Script(otherwise=greeting)) as upstream:
+        write_files(tmp_path, upstream)
+        async with running_proxy(cwd=tmp_path, env=environment(upstream)) as running:
+            proxy = Front(running.url, FakeGateway())
+            for secret in CANARIES.values():
+                for model in (secret, f"openai/{secret}"):
+                    await proxy.request("POST", "/v1/messages", KEYS["plain"], request(model, streamed=False))
+            metrics = await proxy.request("GET", "/metrics", KEYS["plain"])
+    assert 'model="other"' in metrics.body.decode()
+    assert singing(metrics.body.decode()) == {}
 
 
 async def test_crash_tells_no_secret() -> None:

@@ -11,7 +11,7 @@ import math
 from collections import deque
 from collections.abc import Callable
 
-from llm_to_anthropic.errors import ApiError
+from llm_to_anthropic.errors import ApiError, Refusal
 from llm_to_anthropic.settings import Limits
 
 WhenLeft = Callable[[Callable[[str], None]], None]
@@ -32,6 +32,8 @@ class Admission:
         """Places by key, where keys have a limit."""
         self._closed = ""
         """Why nobody is let in."""
+        self._refusal: Refusal = ""
+        """The same in a word."""
         self._next_retry_s = 0
         self.adopt(limits, queue_s)
 
@@ -43,13 +45,13 @@ class Admission:
         while self._serve_next():
             self.running += 1
 
-    def close(self, reason: str) -> None:
+    def close(self, reason: str, refusal: Refusal) -> None:
         """Refuses everyone, and those who wait. The reason is a part of a sentence: `the proxy is ...`."""
-        self._closed = reason
+        self._closed, self._refusal = reason, refusal
         self._set_room()
         for line in self._lines.values():
             for turn in line:
-                self._refuse(turn, self._overloaded(reason))
+                self._refuse(turn, self._overloaded(reason, refusal))
 
     def open(self) -> None:
         """Lets in again."""
@@ -59,7 +61,7 @@ class Admission:
     def check_open(self) -> None:
         """Raises ApiError (529) where nobody is let in, for what needs no place."""
         if self._closed:
-            raise self._overloaded(self._closed)
+            raise self._overloaded(self._closed, self._refusal)
 
     def enter(self) -> bool:
         """Takes a place where one is free and nothing more is to be asked; else `wait` for it."""
@@ -162,19 +164,21 @@ class Admission:
         limits = self._limits
         if limits.max_running_per_key and self._held.get(key, 0) >= limits.max_running_per_key:
             places = f"the client key has {limits.max_running_per_key} requests running, which is its limit"
-            return self._error(429, f"{places} (limits.max_running_per_key)")
+            return self._error(429, f"{places} (limits.max_running_per_key)", "key_limit")
         why = why or f"{limits.max_queued} more wait (limits.max_queued)"
-        return self._overloaded(f"at its limit of {limits.max_running} requests (limits.max_running), and {why}")
+        places = f"at its limit of {limits.max_running} requests (limits.max_running)"
+        return self._overloaded(f"{places}, and {why}", "full")
 
-    def _overloaded(self, why: str) -> ApiError:
-        return self._error(529, f"the proxy is {why}")
+    def _overloaded(self, why: str, refusal: Refusal) -> ApiError:
+        return self._error(529, f"the proxy is {why}", refusal)
 
-    def _error(self, status: int, message: str) -> ApiError:
+    def _error(self, status: int, message: str, refusal: Refusal) -> ApiError:
         self.refused += 1
         # Clients wait exactly as long as they are told: told the same, they would all come back together.
         self._next_retry_s = self._next_retry_s % math.ceil(self._queue_s) + 1
         headers = {"retry-after": str(self._next_retry_s)}
-        return ApiError(status, f"{message}; try again in {self._next_retry_s} s", headers=headers)
+        told = f"{message}; try again in {self._next_retry_s} s"
+        return ApiError(status, told, headers=headers, refusal=refusal)
 
 
 def _give_up(turn: asyncio.Future[bool]) -> None:

@@ -63,6 +63,7 @@ class Attempts:
         self._pace = pace
         self._alarm = alarm
         self._lanes = Lanes(pace.random, settings.retries)
+        self.open_circuits = self._lanes.open_circuits
         self._room = _room(settings)
 
     async def run(self, work: Work, targets: Sequence[Target], attempt: Attempt) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from llm_to_anthropic.counting import TokenCounter
 from llm_to_anthropic.credentials import Credentials
@@ -22,6 +22,7 @@ from llm_to_anthropic.gateway.recording import RecordingReply
 from llm_to_anthropic.gateway.relay import MAX_ERROR_BYTES, Send, StreamRelay, UpstreamRefusal, header_map, whole_answer
 from llm_to_anthropic.gateway.sending import Sender
 from llm_to_anthropic.gateway.work import Work
+from llm_to_anthropic.observers.metrics import Gauge
 from llm_to_anthropic.observers.observer import Observer
 from llm_to_anthropic.observers.transcript import Transcript
 from llm_to_anthropic.providers.provider import Target, target_url
@@ -91,6 +92,13 @@ class Gateway:
         """Whether any provider can be used, and which, without secrets."""
         return self._router.ready(self.credentials.trouble)
 
+    def gauges(self) -> Iterator[Gauge]:
+        """What there is now towards upstreams."""
+        yield "upstream_connections", self._upstream.connections, ()
+        open_circuits = self._attempts.open_circuits()
+        for name in self.settings.providers:
+            yield "open_circuits", open_circuits[name], (name,)
+
     def record(self, exchange: Exchange) -> None:
         """Hands a finished request to every observer."""
         for observer in self._observers:
@@ -149,7 +157,7 @@ class Gateway:
         progress.client_model = envelope.model
         progress.stream = envelope.stream is True
         if progress.stream and not work.call.may_stream:
-            raise overloaded("too hard pressed to begin a stream")
+            raise overloaded("too hard pressed to begin a stream", "memory")
         route = self._router.resolve(envelope.model)
 
         def attempt(work: Work, lane: Lane) -> Awaitable[None]:

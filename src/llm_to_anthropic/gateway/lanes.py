@@ -5,6 +5,7 @@ A lane is one target by one key of its provider: the unit that cools and breaks.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from math import inf
 
@@ -143,6 +144,11 @@ class Lanes:
         """A lane for a request on the side, which does not serve as a probe."""
         lanes = [lane for target in targets for lane in self._of(target).lanes]
         return next((lane for lane in lanes if lane.ready_at() <= now), lanes[0])
+
+    def open_circuits(self) -> Counter[str]:
+        """How many lanes of each provider the breaker leaves alone."""
+        fans = self._of_targets.items()
+        return Counter(provider for (provider, _), fan in fans for lane in fan.lanes if lane.circuit.open)
 
     def _of(self, target: Target) -> _Fan:
         key = (target.provider.name, target.model)

@@ -52,6 +52,8 @@ class Pressure:
         self.limit_bytes = limit_bytes
         self.used_bytes = 0
         """At the last sample."""
+        self.late_s = 0.0
+        """How late that was."""
         self._measure = used_bytes
         self._give_back = give_back
         self._relieved_at = -RELIEVE_S
@@ -75,6 +77,7 @@ class Pressure:
     def sample(self, now: float, late_s: float) -> None:
         """Measures once; `late_s` is how much later than planned."""
         self._fresh = 0
+        self.late_s = max(late_s, 0.0)
         self.used_bytes = self._measure(self.limit_bytes) if self.limit_bytes else 0
         if self._share >= PRESSED_SHARE and now - self._relieved_at >= RELIEVE_S:
             self._relieved_at = now

@@ -32,6 +32,7 @@ class Progress:
         "losses",
         "outcome",
         "phase",
+        "refusal",
         "status",
         "stop_reason",
         "stream",
@@ -57,6 +58,7 @@ class Progress:
         self.outcome = "ok"
         self.error = ""
         self.phase = ""
+        self.refusal = ""
         self.first_write: float | None = None
         self.usage: Usage | None = None
         self.stop_reason: str | None = None
@@ -90,6 +92,7 @@ class Progress:
     def failed_by(self, error: ApiError) -> None:
         """Notes what the client is told."""
         self.failed(error.type, error.message)
+        self.refusal = error.refusal
         if isinstance(error, UpstreamTimeout):
             self.phase = error.phase
 
@@ -116,6 +119,7 @@ class Progress:
             losses=tuple(self.losses),
             session_id=call.header(b"x-claude-code-session-id"),
             client_key=call.client_key,
+            protocol=target.protocol if target else "",
         )
         smooth = self.outcome == "ok" and not (self.failures or self.fallback)
         return exchange if smooth else self._with_troubles(exchange)
@@ -127,4 +131,5 @@ class Progress:
             failures=tuple(self.failures),
             error=self.error,
             timeout_phase=self.phase,
+            refusal=self.refusal,
         )

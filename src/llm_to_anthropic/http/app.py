@@ -25,6 +25,7 @@ from llm_to_anthropic.http.cycle import AsgiCycle, Cycle
 from llm_to_anthropic.http.errors import Failures, not_found, routing_error, wrong_method
 from llm_to_anthropic.http.health import OPEN_PATHS, health_routes
 from llm_to_anthropic.http.interface import Gateway
+from llm_to_anthropic.http.metrics import METRICS_PATH, metrics_routes
 from llm_to_anthropic.http.models import model_routes
 from llm_to_anthropic.http.standing import Standing
 from llm_to_anthropic.http.telemetry import telemetry_routes
@@ -52,7 +53,8 @@ class App:
             "/v1/messages": gateway.messages,
             "/v1/messages/count_tokens": gateway.count_tokens,
         }
-        routes = health_routes(gateway, standing, self._access) + model_routes(gateway) + telemetry_routes()
+        routes = health_routes(gateway, standing, self._access) + metrics_routes(gateway, standing)
+        routes += model_routes(gateway) + telemetry_routes()
         self._router = Router(routes, redirect_slashes=False, default=self._elsewhere)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -166,7 +168,7 @@ class App:
         if size > self._max_body_bytes:
             raise too_large(self._max_body_bytes)
         if not pressure.pledge(size):
-            raise overloaded(f"short of memory for a request of {size} bytes", CLOSE)
+            raise overloaded(f"short of memory for a request of {size} bytes", "memory", CLOSE)
         try:
             return await read_body(cycle.receive, cycle.found, self._max_body_bytes)
         finally:
@@ -180,13 +182,14 @@ class App:
             return
         if path not in OPEN_PATHS:
             cycle.keys, cycle.client_key = self._access.authenticate(scope, found)
-            self.standing.admission.check_open()
+            if path != METRICS_PATH:  # what is overloaded is what somebody wants to see
+                self.standing.admission.check_open()
         if path in self._direct:
             raise wrong_method(scope, ["POST"])
         scope["app"] = self  # so that the router raises a 405 instead of answering in plain text
         scope["cycle"] = cycle
         await self._router(scope, cycle.receive, cycle.send)
-        if path not in OPEN_PATHS:
+        if path not in OPEN_PATHS and path != METRICS_PATH:
             self._failures.record(cycle, cycle.status)
 
     async def _elsewhere(self, scope: Scope, _receive: Receive, _send: Send) -> None:

@@ -20,7 +20,8 @@ class Crowd:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._admitted = 0
+        self.admitted = 0
+        """Connections that are open and were not turned away."""
         self._turned_away = 0
         self._by_host: dict[str, int] = {}
 
@@ -37,7 +38,7 @@ class Crowd:
         """Admits a connection, or tells what to answer where it is one too many. Every one that enters leaves."""
         limits, host = self._limits, self._host(client)
         refusal = None
-        if self._admitted >= limits.max_connections:
+        if self.admitted >= limits.max_connections:
             refusal = _busy(f"this proxy has {limits.max_connections} connections and takes no more for now")
         elif host and self._by_host.get(host, 0) >= limits.max_connections_per_peer:
             refusal = _busy(
@@ -47,7 +48,7 @@ class Crowd:
         if refusal is not None:
             self._turned_away += 1
             return refusal
-        self._admitted += 1
+        self.admitted += 1
         if host:
             self._by_host[host] = self._by_host.get(host, 0) + 1
         return None
@@ -57,7 +58,7 @@ class Crowd:
         if not admitted:
             self._turned_away -= 1
             return
-        self._admitted -= 1
+        self.admitted -= 1
         # Whoever came while addresses were not limited was not counted.
         host = client[0] if client else ""
         if self._by_host.get(host):
@@ -73,4 +74,4 @@ class Crowd:
 
 
 def _busy(message: str) -> ApiError:
-    return ApiError(529, message, type="overloaded_error", headers={"retry-after": "1"})
+    return ApiError(529, message, headers={"retry-after": "1"}, refusal="connections")

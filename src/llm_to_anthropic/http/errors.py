@@ -32,7 +32,7 @@ class Failures:
         elif cycle.streaming:
             await cycle.write(error_event(error, cycle.request_id))
             await cycle.end()
-        self.record(cycle, error.status, error.type, error.message)
+        self.record(cycle, error.status, error.type, error.message, error.refusal)
 
     async def crash(self, cycle: Cycle) -> None:
         """Answers the exception being handled with a 500 that tells nothing but the request id."""
@@ -48,7 +48,7 @@ class Failures:
         else:
             self.record(cycle, refused.status, refused.type, refused.message)
 
-    def record(self, cycle: Cycle, status: int, outcome: str = "ok", error: str = "") -> None:
+    def record(self, cycle: Cycle, status: int, outcome: str = "ok", error: str = "", refusal: str = "") -> None:
         """Has an Exchange recorded, unless the gateway does."""
         if cycle.handed_over:
             return
@@ -62,6 +62,7 @@ class Failures:
                 duration_ms=round((time.monotonic() - cycle.started) * 1e3, 2),
                 client_key=cycle.client_key,
                 error=error,
+                refusal=refusal,
             )
         )
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from typing import Protocol
 
 from llm_to_anthropic.exchange import Exchange
 from llm_to_anthropic.gateway.call import Call, Reply
+from llm_to_anthropic.observers.metrics import Gauge
 from llm_to_anthropic.routing import ModelEntry
 
 
@@ -25,6 +26,10 @@ class Gateway(Protocol):
 
     def ready(self) -> tuple[bool, dict[str, object]]:
         """Whether requests can be answered, and what the readiness answer tells."""
+        ...
+
+    def gauges(self) -> Iterable[Gauge]:
+        """What there is now, for the metrics."""
         ...
 
     def record(self, exchange: Exchange) -> None:

@@ -478,4 +478,5 @@ def _exchange(error: ApiError, request_id: str) -> Exchange:
         outcome=error.type,
         duration_ms=0.0,
         error=error.message,
+        refusal=error.refusal,
     )

@@ -29,6 +29,8 @@ from llm_to_anthropic.http.reloading import Load, Reloader, current, has_termina
 from llm_to_anthropic.http.standing import Standing
 from llm_to_anthropic.http.workers import run_workers
 from llm_to_anthropic.observers.access_log import AccessLog, flush_log, learn_secrets
+from llm_to_anthropic.observers.board import Board
+from llm_to_anthropic.observers.metrics import Metrics
 from llm_to_anthropic.observers.observer import Observer
 from llm_to_anthropic.observers.transcript import Transcript
 from llm_to_anthropic.settings import Settings
@@ -113,6 +115,7 @@ class FrontServer(uvicorn.Server):
 
     async def main_loop(self) -> None:
         while not await self.on_tick(0):
+            self._live.standing.measure(self._live.app.gateway)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), TICK_S)
 
@@ -130,7 +133,7 @@ class FrontServer(uvicorn.Server):
             connection.shutdown()
         await self._wait_idle(timeouts.drain_s)
         standing.pressure.stop()
-        standing.admission.close("shutting down")
+        standing.admission.close("shutting down", "draining")
         await self._live.close()
         await self._wait_idle(FAREWELL_S)
         for task in list(self.server_state.tasks):
@@ -200,7 +203,8 @@ def serve(
         if ready is not None:
             ready(url)
 
-    run = partial(_run, settings, build, load, hangups=takes_hangups())
+    board = Board(settings.workers)
+    run = partial(_run, settings, build, load, hangups=takes_hangups(), board=board)
     if settings.workers > 1:
         return run_workers(sockets, run, announce)
     return run(sockets[0], announce)
@@ -211,7 +215,7 @@ async def running(settings: Settings, gateway: Gateway | None = None) -> AsyncIt
     """The server in this event loop, for as long as the context lasts; gives its base URL. Port 0 takes any."""
     sockets = listen(settings.host, settings.port)
     standing = Standing(settings)
-    live = Live(settings, gateway or build_gateway(settings, observers=[standing.counters]), standing)
+    live = Live(settings, gateway or build_gateway(settings, observers=[standing.metrics]), standing)
     started = asyncio.Event()
     server = FrontServer(live, ready=started.set, signals=False)
     serving = asyncio.create_task(server.serve(sockets))
@@ -231,16 +235,19 @@ def _run(
     ready: Callable[[], None],
     *,
     hangups: bool,
+    board: Board,
+    worker: int = 0,
     orphaned: int | None = None,
 ) -> int:
     """One process's server, from its loop's start to its end.
 
-    `hangups`: SIGHUP is a wish to reload. `orphaned` is the read end of a pipe that closes when the parent is gone.
+    `hangups`: SIGHUP is a wish to reload. `worker` has its slot of the `board`. `orphaned` is the read end of a pipe
+    that closes when the parent is gone.
     """
     if orphaned is not None:
         settings = current(load, settings)
-    standing = Standing(settings)
-    build = build or partial(build_gateway, observers=[standing.counters])
+    standing = Standing(settings, Metrics(settings, board, worker))
+    build = build or partial(build_gateway, observers=[standing.metrics])
     live = Live(settings, build(settings), standing)
     reloader = None if load is None else Reloader(load, partial(_adopt, live, build), settings)
     on_hangup = None

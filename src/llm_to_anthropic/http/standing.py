@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import structlog
 
 from llm_to_anthropic.gateway import memory_gauge
 from llm_to_anthropic.gateway.admission import Admission
 from llm_to_anthropic.gateway.pressure import REASONS, Load, Pressure
 from llm_to_anthropic.http.crowd import Crowd
+from llm_to_anthropic.http.interface import Gateway
 from llm_to_anthropic.http.request_ids import RequestIds
-from llm_to_anthropic.observers.counters import Counters
+from llm_to_anthropic.observers.metrics import Gauge, Metrics
 from llm_to_anthropic.settings import Settings
 
 _log = structlog.get_logger()
@@ -18,7 +21,7 @@ _log = structlog.get_logger()
 class Standing:
     """Outlives every reload of the configuration."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics | None = None) -> None:
         self.request_ids = RequestIds()
         self.admission = Admission(settings.limits, settings.timeouts.queue_s)
         self.pressure = Pressure(
@@ -28,7 +31,7 @@ class Standing:
             on_change=self._pressed,
         )
         self.crowd = Crowd(settings.limits)
-        self.counters = Counters()
+        self.metrics = metrics or Metrics(settings)
         """An observer of every gateway."""
         self.draining = False
         """Set once the server is asked to stop: it answers on, but is no longer ready."""
@@ -45,11 +48,24 @@ class Standing:
         self.admission.adopt(settings.limits, settings.timeouts.queue_s)
         self.pressure.limit_bytes = _memory_limit(settings)
         self.crowd.adopt(settings.limits)
+        self.metrics.adopt(settings)
 
     def told(self) -> dict[str, object]:
         """What the readiness answer tells of it."""
         load = {"state": self.pressure.load, "refused": self.admission.refused, **_places(self.admission)}
-        return {"load": load, "outcomes": self.counters.outcomes, "timeouts": self.counters.timeouts}
+        return {"load": load, **self.metrics.told()}
+
+    def measure(self, gateway: Gateway) -> None:
+        """Has the metrics tell what there is now."""
+        self.metrics.measure(self._gauges())
+        self.metrics.measure(gateway.gauges())
+
+    def _gauges(self) -> Iterator[Gauge]:
+        yield "requests_in_flight", self.admission.running, ()
+        yield "requests_waiting", self.admission.queued, ()
+        yield "client_connections", self.crowd.admitted, ()
+        yield "event_loop_lag_seconds", self.pressure.late_s, ()
+        yield "resident_memory_bytes", memory_gauge.used_bytes(), ()
 
     def _pressed(self, load: Load) -> None:
         self.may_stream = load == "ok"
@@ -57,7 +73,7 @@ class Standing:
         if reason is None:
             self.admission.open()
         else:
-            self.admission.close(reason)
+            self.admission.close(reason, "late" if load == "late" else "memory")
         used, limit = self.pressure.used_bytes >> 20, self.pressure.limit_bytes >> 20
         tell = _log.info if load == "ok" else _log.warning
         tell("the load has changed", load=load, memory_mib=used, memory_limit_mib=limit, **_places(self.admission))

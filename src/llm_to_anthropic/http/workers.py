@@ -31,8 +31,8 @@ _log = structlog.get_logger()
 
 
 class RunWorker(Protocol):
-    def __call__(self, sockets: list[socket], ready: Callable[[], None], *, orphaned: int) -> int:
-        """Serves on the sockets until it is told to stop; the exit code of the process."""
+    def __call__(self, sockets: list[socket], ready: Callable[[], None], *, worker: int, orphaned: int) -> int:
+        """Serves on the sockets until it is told to stop; the exit code of the process. `worker`: which one it is."""
         ...
 
 
@@ -100,7 +100,7 @@ class Workers:
             for sockets in self._sockets:
                 if sockets is not own:
                     close_all(sockets)
-            code = self._run_worker(own, self._tell_ready, orphaned=self._orphaned)
+            code = self._run_worker(own, self._tell_ready, worker=index, orphaned=self._orphaned)
         except BaseException:
             traceback.print_exc()
         finally:

@@ -65,6 +65,11 @@ class Upstream:
         self._closed = False
         self._all_gone: asyncio.Future[None] | None = None
 
+    @property
+    def connections(self) -> int:
+        """How many are open, idle ones included."""
+        return len(self._open)
+
     async def send(self, request: OutgoingRequest, *, decode: bool = True) -> UpstreamCall:
         """Sends a request; a large body goes on being sent while the answer is awaited.
 
