@@ -7,16 +7,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 FUZZ := $(VENV)/fuzz
 HARNESS := $(VENV)/harness
+AUDIT := $(VENV)/audit
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 UV := $(or $(wildcard $(BIN)/uv),uv)
 LOCK := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-header --quiet
 BUILD_REQUIRES := import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")
 # The newest has no wheel for the oldest Python that we support.
 FUZZ_REQUIRES := atheris==3.0.*
+AUDIT_REQUIRES := pip-audit==2.*
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test cover lint types format build image docs check lock clean bench-translators conformance replay clients bench
-.PHONY: chaos fuzz soak lifecycle mutants sbom gate
+.PHONY: chaos fuzz soak lifecycle mutants sbom gate audit release-check
 
 help:
 	@echo "make demo         see it work, without any key (ONCE=1: exit afterwards)"
@@ -35,6 +37,8 @@ help:
 	@echo "make lifecycle    slow and stalled clients, drains, rolling restarts, silence at full size (ARGS=rolling: one)"
 	@echo "make mutants      switch off each guard in turn: does its test notice? (ARGS='breaker key')"
 	@echo "make sbom         write dist/sbom.cdx.json (CycloneDX), check the licences of what is installed"
+	@echo "make audit        look up known vulnerabilities of the lock, keep the result (needs the network)"
+	@echo "make release-check   is that result fresh, of this lock and clean? Licences, too"
 	@echo "make lock         compile requirements/ anew (needs uv)"
 	@echo "make bench        measure beside nginx and peers, write docs/performance.md (ARGS=--quick: a minute)"
 	@echo "make gate         has a request or an event become dearer? (ARGS=--update: new figures)"
@@ -92,6 +96,14 @@ sbom: $(VENV)/.dev
 lifecycle: $(VENV)/.dev
 	$(BIN)/python -m verification.lifecycle $(ARGS)
 
+audit: $(AUDIT)/.ready
+	$(BIN)/python -m verification.audit --pins > $(AUDIT)/pins.txt
+	$(AUDIT)/bin/pip-audit --disable-pip --no-deps -s osv -f json -r $(AUDIT)/pins.txt | $(BIN)/python -m verification.audit --write
+
+release-check: $(VENV)/.dev
+	$(BIN)/python -m verification.sbom --check
+	$(BIN)/python -m verification.audit --check
+
 mutants: $(VENV)/.dev
 	$(BIN)/python -m verification.mutants $(ARGS)
 
@@ -113,6 +125,7 @@ lock:
 	$(LOCK) $(ARGS) pyproject.toml --extra dev -o requirements/dev.txt
 	$(PYTHON) -c '$(BUILD_REQUIRES)' | $(LOCK) $(ARGS) - -o requirements/build.txt
 	echo '$(FUZZ_REQUIRES)' | $(LOCK) $(ARGS) - -o requirements/fuzz.txt
+	echo '$(AUDIT_REQUIRES)' | $(LOCK) $(ARGS) - -o requirements/audit.txt
 
 clean:
 	rm -rf $(VENV) dist .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
@@ -132,6 +145,11 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(VENV)/.core
 $(FUZZ)/.ready: requirements/fuzz.txt $(VENV)/.dev
 	$(BIN)/python -m venv $(FUZZ)
 	$(FUZZ)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --only-binary :all: -r $<
+	@touch $@
+
+$(AUDIT)/.ready: requirements/audit.txt $(VENV)/.dev
+	$(BIN)/python -m venv $(AUDIT)
+	$(AUDIT)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $<
 	@touch $@
 
 ifneq ($(wildcard $(SHARED)/conformance/run.py),)

@@ -101,7 +101,7 @@ def test_core_dependencies_are_few() -> None:
     assert len(locked) + 1 <= MAX_DISTRIBUTIONS
 
 
-@pytest.mark.parametrize("name", ["core", "vertex", "dev", "fuzz"])
+@pytest.mark.parametrize("name", ["core", "vertex", "dev", "fuzz", "audit"])
 def test_requirements_are_hashed(name: str) -> None:
     """Every locked distribution has hashes, since pip is told to demand them."""
     entries = re.split(r"\n(?=\S)", (ROOT / f"requirements/{name}.txt").read_text().strip())
@@ -158,8 +158,8 @@ def test_links_lead_somewhere(name: str) -> None:
 
 def test_documented_make_targets_exist() -> None:
     """Every `make` target that the documents name is in the Makefile."""
-    rules = set(re.findall(r"^([a-z][a-z ]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    rules = set(re.findall(r"^([a-z][a-z -]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     targets = {target for rule in rules for target in rule.split()}
     pages = "".join(page.read_text() for page in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")))
-    named = {word for line in re.findall(r"(?:^|`)make ([a-z ]+)", pages, re.MULTILINE) for word in line.split()}
+    named = {word for line in re.findall(r"(?:^|`)make ([a-z -]+)", pages, re.MULTILINE) for word in line.split()}
     assert named <= targets
