@@ -18,8 +18,8 @@ from typing import Literal
 
 import msgspec
 
-Refusal = Literal["", "full", "key_limit", "connections", "memory", "late", "draining"]
-"""What the proxy had no room for a request for: places, places of one key, connections, memory, time, its end."""
+Refusal = Literal["", "full", "key_limit", "provider_limit", "connections", "memory", "late", "draining"]
+"""Why the proxy had no room: no place, none for this key or this provider, connections, memory, time, its end."""
 
 STATUS_TYPES: dict[int, str] = {
     400: "invalid_request_error",
@@ -142,7 +142,7 @@ class UpstreamFull(UpstreamError):
     """A provider has as many requests running as one of several may have; nothing was sent to it."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(529, message, headers={"retry-after": "2"})
+        super().__init__(529, message, headers={"retry-after": "2"}, refusal="provider_limit")
 
 
 class UpstreamProtocolError(UpstreamError):

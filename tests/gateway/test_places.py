@@ -68,6 +68,7 @@ async def test_a_provider_that_hangs_leaves_places_for_the_others() -> None:
             with pytest.raises(UpstreamFull, match=r"provider slow has 6 requests running.*max_running") as refused:
                 await providers.ask(model)
             assert (refused.value.status, refused.value.headers) == (529, {"retry-after": "2"})
+            assert refused.value.refusal == "provider_limit"
         await providers.ask("quick")
         assert providers.asked[ROOM:] == ["quick"]
 
