@@ -9,6 +9,7 @@ import logging
 import sys
 import time
 from datetime import UTC, datetime
+from functools import partial
 from typing import TextIO
 
 import msgspec
@@ -68,24 +69,29 @@ class AccessLog:
 
     def record(self, exchange: Exchange) -> None:
         """One line: id, client model and target, status, times, tokens, losses."""
-        line = access_line(exchange)
-        failed = exchange.status >= _SERVER_FAULT or exchange.outcome != "ok"
-        if self._sink is None:
-            fields: dict[str, object] = msgspec.to_builtins(line)
-            del fields["event"]
-            self._logger.log(logging.WARNING if failed else logging.INFO, "request", **fields)
+        if self._sink is not None:
+            self._sink.write(partial(self._as_line, exchange, time.time()))
             return
-        line.level = "warning" if failed else "info"
-        line.timestamp = self._now()
-        self._sink.write(_as_json(line))
+        fields: dict[str, object] = msgspec.to_builtins(access_line(exchange))
+        del fields["event"]
+        self._logger.log(logging.WARNING if _has_failed(exchange) else logging.INFO, "request", **fields)
 
-    def _now(self) -> str:
-        now = time.time()
+    def _as_line(self, exchange: Exchange, ended: float) -> str:
+        line = access_line(exchange)
+        line.level = "warning" if _has_failed(exchange) else "info"
+        line.timestamp = self._shown_at(ended)
+        return _as_json(line)
+
+    def _shown_at(self, now: float) -> str:
         second = int(now)
         if second != self._second:
             self._second = second
             self._shown = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
         return f"{self._shown}.{int((now - second) * 1e6):06d}Z"
+
+
+def _has_failed(exchange: Exchange) -> bool:
+    return exchange.status >= _SERVER_FAULT or exchange.outcome != "ok"
 
 
 def access_line(exchange: Exchange) -> AccessLine:
