@@ -339,7 +339,7 @@ def test_deep_nesting_is_refused() -> None:
     for _ in range(400):
         schema = {"type": "object", "properties": {"a": schema}}
     body = {"tools": [tool(input_schema=schema)]}
-    with pytest.raises(ClientError, match="nested too deeply"):
+    with pytest.raises(ClientError, match="nested more than 64 deep"):
         encoding(body)
 
 

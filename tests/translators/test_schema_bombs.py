@@ -24,6 +24,9 @@ ROUTER = Router(
             "openai": Provider(
                 name="openai", protocol="openai_chat", base_url="https://api.openai.com/v1", credential=KEY
             ),
+            "responses": Provider(
+                name="responses", protocol="openai_responses", base_url="https://api.openai.com/v1", credential=KEY
+            ),
             "local": Provider(name="local", protocol="openai_chat", base_url="http://localhost:1/v1", credential=KEY),
             "gemini": Provider(
                 name="gemini",
@@ -35,7 +38,7 @@ ROUTER = Router(
         aliases={},
     )
 )
-MODELS = ("openai/gpt-4o", "local/any", "gemini/gemini-2.5-pro", "gemini/gemini-2.0-flash")
+MODELS = ("openai/gpt-4o", "responses/gpt-5", "local/any", "gemini/gemini-2.5-pro", "gemini/gemini-2.0-flash")
 
 
 def tree() -> Json:
@@ -77,6 +80,40 @@ def wide(count: int) -> Json:
     return {"type": "object", "properties": {f"a{n}": {"type": "string", "pattern": "^(a+)+$"} for n in range(count)}}
 
 
+def lists(count: int) -> Json:
+    return {"type": "object", "properties": {f"a{n}": {"type": "array"} for n in range(count)}}
+
+
+def branches(key: str, count: int) -> Json:
+    """An object that is a choice of objects, or all of them at once."""
+    branch = [
+        {"type": "object", "required": [f"a{n}"], "properties": {f"a{n}": {"type": "array"}}} for n in range(count)
+    ]
+    return {"type": "object", key: branch}
+
+
+def demanding(count: int) -> Json:
+    """It requires far more properties than it has."""
+    wanted = [f"r{n}" for n in range(count * 8)]
+    return {"type": "object", "required": wanted, "properties": {f"a{n}": {"type": "array"} for n in range(count)}}
+
+
+def repeated(times: int, names: int) -> Json:
+    """A long definition that is referred to so many times."""
+    long = {"type": "object", "required": [f"{n}" for n in range(names)]}
+    named = {f"a{n}": {"$ref": "#/$defs/long"} for n in range(times)}
+    return {"type": "object", "properties": named, "$defs": {"long": long}}
+
+
+def nested_references(levels: int, names: int) -> Json:
+    """References to each level of a definition, at whose end stands a long list."""
+    inner: Json = {"type": "object", "required": [f"{n}" for n in range(names)]}
+    for _ in range(levels):
+        inner = {"type": "object", "properties": {"a": inner}}
+    named = {f"p{n}": {"$ref": "#/$defs/x" + "/properties/a" * n} for n in range(levels)}
+    return {"type": "object", "properties": named, "$defs": {"x": inner}}
+
+
 def tools(schema: Json, count: int = 1) -> list[Json]:
     return [{"name": f"tool_{n}", "description": "d", "input_schema": schema} for n in range(count)]
 
@@ -101,6 +138,17 @@ BOMBS: dict[str, list[Json]] = {
     "512_tools": tools(wide(2), 512),
     "10_000_tools": tools(wide(1), 10_000),
     "long_enum": tools({"type": "object", "properties": {"a": {"enum": [str(n) for n in range(50_000)]}}}),
+    "3_long": tools(wide(6000), 3),
+    "3_of_arrays": tools(lists(1500), 3),
+    "all_of_many": tools(branches("allOf", 2000)),
+    "any_of_many": tools(branches("anyOf", 2000)),
+    "requires_thousands": tools(demanding(3000), 3),
+    "truth_values": tools({"type": "object", "properties": {f"{n}": True for n in range(90_000)}}),
+    "long_type": tools({"type": "object", "properties": {"a": {"type": ["string"] * 80_000}}}),
+    "lists_of_lists": tools({"type": "object", "properties": {"a": {"type": "array", "default": [[]] * 300_000}}}),
+    "long_definition": tools(repeated(900, 80_000)),
+    "nested_references": tools(nested_references(55, 40_000), 3),
+    "closed_3_times": [{**tool, "strict": True} for tool in tools(lists(1500), 3)],
     "long_name": [{"name": "t" * 100_000, "description": "d", "input_schema": tree()}],
 }
 
@@ -128,22 +176,55 @@ def test_tools_cost_no_more_than_a_moment(declared: list[Json], model: str) -> N
     encode = encoder(model, declared)
     took = []
     for _ in range(3):
-        began = time.process_time()
+        began = time.thread_time()
         result = outcome(encode)
-        took.append(time.process_time() - began)
+        took.append(time.thread_time() - began)
     assert min(took) < WITHIN_S
     if isinstance(result, ClientError):
         assert result.status == 400
     else:
-        assert len(result) < 2 * 1024 * 1024
+        assert len(result) < 8 * 1024 * 1024
 
 
-def test_amount_that_no_model_takes_is_refused_by_name() -> None:
-    """More tools, or larger schemas, than any model's context holds are a 400 that says so."""
-    with pytest.raises(ClientError, match="at most 512 tools"):
-        encoder("gemini/gemini-2.5-pro", BOMBS["10_000_tools"])()
-    with pytest.raises(ClientError, match=r"tools\.\d+\.input_schema: schemas of more than 1 MiB"):
-        encoder("gemini/gemini-2.5-pro", tools(wide(3000), 10))()
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(
+    ("declared", "message"),
+    [
+        pytest.param(tools(wide(1), 513), "tools: at most (512|128) tools are supported", id="tools"),
+        pytest.param(
+            tools(demanding(9000), 2), r"tools\.\d+\.input_schema: schemas of more than 1 MiB in all", id="bytes"
+        ),
+        pytest.param(
+            tools(lists(3000), 4), r"tools\.3\.input_schema: schemas of more than 10000 parts in all", id="parts"
+        ),
+        pytest.param(tools(deep(64)), r"tools\.0\.input_schema: schemas nested more than 64 deep", id="depth"),
+    ],
+)
+def test_amount_that_no_model_takes_is_refused_by_name(declared: list[Json], message: str, model: str) -> None:
+    """More tools, or larger or deeper schemas, than any model's context holds are a 400 that names the limit."""
+    with pytest.raises(ClientError, match=message) as raised:
+        encoder(model, declared)()
+    assert raised.value.status == 400
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_what_is_at_the_limits_is_taken(model: str) -> None:
+    """A schema 64 deep is taken everywhere; 512 tools are wherever the upstream has no limit of its own."""
+    assert encoder(model, tools(deep(63)))()
+    if not model.startswith(("openai", "responses")):
+        assert encoder(model, tools(wide(2), 512))()
+
+
+def test_answers_schema_has_the_same_limits() -> None:
+    """A schema of structured output is refused like one of a tool, at its place."""
+    wanted = {"format": {"type": "json_schema", "schema": deep(64)}}
+    given = {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "hi"}], "output_config": wanted}
+    for model in MODELS:
+        body = msgspec.json.encode(given)
+        request = ClientRequest(body=body, model=model, stream=False, request_id="req_1", message_id="msg_1")
+        translator = make_translator(request, ROUTER.resolve(model).targets[0], Learned())
+        with pytest.raises(ClientError, match=r"output_config\.format\.schema: schemas nested more than 64 deep"):
+            translator.encode()
 
 
 @pytest.mark.parametrize("model", MODELS)

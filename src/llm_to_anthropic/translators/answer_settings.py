@@ -6,6 +6,7 @@ from msgspec import Raw
 
 from llm_to_anthropic.translators.checks import given
 from llm_to_anthropic.translators.losses import LossReport
+from llm_to_anthropic.translators.schema_limits import SchemaLimits
 from llm_to_anthropic.wire.anthropic import MessagesRequest
 
 _JSON_PROMPT = "Answer with one JSON object that fits this JSON schema, and with nothing else:"
@@ -21,13 +22,17 @@ def most_tokens(request: MessagesRequest, losses: LossReport, *limits: int | Non
 
 
 def wanted_schema(request: MessagesRequest, losses: LossReport) -> tuple[Raw, str] | None:
-    """The schema of structured output, and the path of the format that holds it; None where there is none."""
+    """The schema of structured output, and the path of the format that holds it; None where there is none.
+
+    Raises ClientError where it is larger or deeper than is read.
+    """
     nested = request.output_config.format if request.output_config else None
     wanted = nested or request.output_format
     if wanted is None:
         return None
     path = "output_config.format" if nested else "output_format"
     if wanted.type == "json_schema" and given(wanted.schema):
+        SchemaLimits().check(wanted.schema, f"{path}.schema")
         return wanted.schema, path
     losses.lose(path, f"the format '{wanted.type}' is not known here; left out")
     return None

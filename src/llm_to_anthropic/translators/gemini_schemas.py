@@ -34,8 +34,6 @@ class GeminiSchema(msgspec.Struct, frozen=True, kw_only=True):
     """It is deeper, or refers to itself more often, than is written out."""
     inlined: int = 0
     """So many schemas that others referred to were written out."""
-    size: int = 0
-    """Bytes of the schema as it came."""
     original: Schema | None = None
     """Where values come back as text (legacy subset only): what `restore_values` needs."""
 
@@ -72,7 +70,7 @@ def _tool_schema(data: bytes, path: str, json_schema: bool, sparing: bool) -> Ge
         plain = as_one_object(plain)
     plain = {**plain, "type": "object"}
     if not plain.get("properties") and not (json_schema and _takes_others(plain)):
-        return GeminiSchema(schema=None, weakened=weakened, cut=inliner.cut, inlined=inliner.inlined, size=len(data))
+        return GeminiSchema(schema=None, weakened=weakened, cut=inliner.cut, inlined=inliner.inlined)
     encoded = Raw(msgspec.json.encode(plain if json_schema else subset(plain)))
     return GeminiSchema(
         schema=encoded,
@@ -80,7 +78,6 @@ def _tool_schema(data: bytes, path: str, json_schema: bool, sparing: bool) -> Ge
         cut=inliner.cut,
         original=None if json_schema else plain,
         inlined=inliner.inlined,
-        size=len(data),
     )
 
 

@@ -29,9 +29,6 @@ from llm_to_anthropic.wire.gemini import (
     ToolConfig,
 )
 
-MAX_TOOLS = 512
-MAX_SCHEMA_BYTES = 1024 * 1024
-"""More than a model's context holds; writing it out would hold up all other requests."""
 MAX_INLINED_IN_ALL = 4000
 """So many references of all tools together are written out; after that those of each tool only sparingly."""
 
@@ -57,8 +54,6 @@ class GeminiTools(msgspec.Struct, kw_only=True):
     """A search that the client offers had to be left out."""
     inlined: int = 0
     """Schemas that others referred to, written out for all tools."""
-    schema_bytes: int = 0
-    """The size of the schemas of all tools so far."""
     written_as_text: dict[str, object] = {}
     """Client's tool name -> schema, where values come back as text."""
 
@@ -77,18 +72,12 @@ def gemini_tools(
     if done.declared and not quirks.mixed_tools:
         own = _left_out(own, done, losses, model)
     if done.declared:
-        _check_amount(done.declared, model)
         functions = [_function(tool, done, losses, json_schema=quirks.json_schema) for tool in done.declared]
         done.tools.append(Tool(function_declarations=functions))
     for each in own:
         _add_server_tool(done, each, losses, quirks)
     done.config = _config(choice, done, losses, mixed=bool(own and done.declared))
     return done
-
-
-def _check_amount(tools: list[DeclaredTool], model: str) -> None:
-    if len(tools) > MAX_TOOLS:
-        raise ClientError(f"tools: at most {MAX_TOOLS} tools are supported for model '{model}'")
 
 
 def _left_out(own: list[ServerTool], done: GeminiTools, losses: LossReport, model: str) -> list[ServerTool]:
@@ -106,9 +95,6 @@ def _function(tool: DeclaredTool, done: GeminiTools, losses: LossReport, *, json
     path = f"{tool.path}.input_schema"
     schema = tool_schema(tool.schema, dotted(path), json_schema=json_schema, sparing=done.inlined > MAX_INLINED_IN_ALL)
     done.inlined += schema.inlined
-    done.schema_bytes += schema.size
-    if done.schema_bytes > MAX_SCHEMA_BYTES:
-        raise ClientError(f"{dotted(path)}: schemas of more than {MAX_SCHEMA_BYTES >> 20} MiB in all are not supported")
     if schema.weakened:
         losses.lose(path, "the choice at its root was merged into one object")
     if schema.cut:

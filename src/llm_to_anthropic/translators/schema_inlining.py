@@ -22,6 +22,8 @@ SPARINGLY = 10
 MAX_INLINED = 1000
 """So many schemas are written out again; after that each definition only once more, where it was never yet."""
 MAX_INLINED_EVER = 20_000
+MAX_GROWTH = 4
+"""A document never grows by more than so many times its own size; small ones may, by a KiB for each schema above."""
 MAX_FOLDED = 100
 """Longer lists of schemas that must all hold stay lists: to merge them one by one takes too long."""
 NOTHING = "No value is allowed here: leave it out."
@@ -76,7 +78,7 @@ _SOUND: Mapping[str, Callable[[object], bool]] = {
     "type": lambda value: (
         value in _TYPES
         if isinstance(value, str)
-        else isinstance(value, list) and bool(value) and _TYPES.issuperset(map(str, value))
+        else isinstance(value, list) and 0 < len(value) <= len(_TYPES) and _TYPES.issuperset(map(str, value))
     ),
     "uniqueItems": lambda value: isinstance(value, bool),
     "nullable": lambda value: isinstance(value, bool),
@@ -92,8 +94,10 @@ class Inliner:
         self._root = root
         self._anchors: dict[str, object] | None = None
         self.inlined = 0
-        """So many schemas that others referred to were written out."""
+        """So many schemas that others referred to were written out; each KiB of them counts as one more."""
         self._most = most
+        self._inlined_kib = 0
+        self._sizes_kib: dict[int, int] = {}
         self._written: set[int] = set()
 
     def plain(self) -> Schema:
@@ -167,11 +171,21 @@ class Inliner:
             known: Schema = {"type": kind} if isinstance(kind, str) and kind in _TYPES else {}
             return both(with_note(near, f"Another {name.rsplit('/', 1)[-1]}, as above."), known)
         self._written.add(id(target))
+        self._inlined_kib += self._size_kib(target)
+        self.inlined += self._size_kib(target)
         far = self._plain(target, level, (*chain, id(target)))
         return both(near, far)
 
+    def _size_kib(self, target: object) -> int:
+        known = self._sizes_kib.get(id(target))
+        if known is None:
+            known = self._sizes_kib[id(target)] = len(msgspec.json.encode(target)) >> 10
+        return known
+
     def _may_follow(self, target: object, chain: tuple[int, ...]) -> bool:
         if len(chain) > MAX_LEVELS or self.inlined > MAX_INLINED_EVER:
+            return False
+        if self._inlined_kib > self._most + MAX_GROWTH * self._size_kib(self._root):
             return False
         if self.inlined > self._most:
             return id(target) not in self._written

@@ -21,7 +21,7 @@ MAX_PROPERTIES = 5000
 
 _UNIONS = ("anyOf", "oneOf", "allOf")
 _NOT_AT_ROOT = frozenset({*_UNIONS, "enum", "not"})
-_NAMED = ("properties", "$defs", "definitions", "patternProperties")
+NAMED = ("properties", "$defs", "definitions", "patternProperties")
 _SINGLE = ("items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames")
 _LISTED = (*_UNIONS, "prefixItems")
 _ANNOTATIONS = frozenset({"$schema", "$id", "$comment", "examples", "format"})
@@ -173,7 +173,7 @@ def _may_be_object(kind: object) -> bool:
 def _rewrite(schema: Schema, change: Callable[[Schema], Schema]) -> Schema:
     """Applies `change` to a schema and all schemas within; what needs no change stays the same object."""
     changes: Schema = {}
-    for key in _NAMED:
+    for key in NAMED:
         if is_schema(named := schema.get(key)):
             inner = {name: _rewrite_any(value, change) for name, value in named.items()}
             if any(inner[name] is not value for name, value in named.items()):
@@ -229,7 +229,8 @@ def _merge_root(schema: Schema) -> Schema:
         resolved = [_resolve(branch, schema) for branch in branches] if isinstance(branches, list) else []
         for branch in resolved:
             inner = branch.get("properties")
-            properties = {**(inner if is_schema(inner) else {}), **properties}
+            for name, value in inner.items() if is_schema(inner) else ():
+                properties.setdefault(name, value)
         demands = [names_in(branch.get("required")) for branch in resolved]
         required += _demanded(demands, every=key == "allOf")
     merged |= {"type": "object", "properties": properties}
@@ -244,7 +245,8 @@ def _demanded(demands: list[list[str]], *, every: bool) -> list[str]:
         return []
     if every:
         return [name for names in demands for name in names]
-    return [name for name in demands[0] if all(name in names for names in demands)]
+    common = set(demands[0]).intersection(*demands[1:])
+    return [name for name in demands[0] if name in common]
 
 
 def names_in(value: object) -> list[str]:
@@ -302,7 +304,7 @@ class _Closer:
         self._properties += len(properties)
         if self._properties > MAX_PROPERTIES:
             raise _NotClosableError
-        required = names_in(node.get("required"))
+        required = set(names_in(node.get("required")))
         closed = {
             name: self._property(value, level + 1, required=name in required) for name, value in properties.items()
         }
@@ -334,7 +336,7 @@ def _without_nulls(node: object, value: object, root: Schema) -> object:
     properties = schema.get("properties")
     if not isinstance(value, dict) or not is_schema(properties):
         return value
-    required = names_in(schema.get("required"))
+    required = set(names_in(schema.get("required")))
     return {
         key: _without_nulls(properties.get(key), item, root)
         for key, item in value.items()

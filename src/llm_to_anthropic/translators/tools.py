@@ -15,10 +15,13 @@ from llm_to_anthropic.translators.client_tools import client_tool
 from llm_to_anthropic.translators.history import History
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.request import dotted
+from llm_to_anthropic.translators.schema_limits import SchemaLimits
 from llm_to_anthropic.translators.schemas import EMPTY_OBJECT
 from llm_to_anthropic.wire.anthropic import MessagesRequest, Tool, ToolUseBlock
 
 MAX_EXAMPLES = 3
+MAX_TOOLS = 512
+"""More than any model can choose from; a provider's own limit takes its place."""
 
 _LEGAL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NOT_FIRST = frozenset("-0123456789")
@@ -111,9 +114,10 @@ def declare_tools(
 
     Deferred tools are declared once something names them: the history, a system message, or `chosen` (of
     tool_choice). A tool search on Anthropic's side cannot run here, so with one all of them are declared. `max_tools`:
-    more are refused (0: any number). `run_upstream`: beginnings of the types of tools that the upstream runs itself
-    (see `server_tools`). Raises ClientError for tools that only Anthropic can run.
+    more are refused (0: MAX_TOOLS). `run_upstream`: beginnings of the types of tools that the upstream runs itself
+    (see `server_tools`). Raises ClientError for tools that only Anthropic can run, and for too many or too large ones.
     """
+    most = max_tools or MAX_TOOLS
     candidates, added = _apply_changes([_Candidate(tool, f"tools[{n}]") for n, tool in enumerate(tools)], history)
     named = history.used_tools | added | {chosen}
     searched = any((each.tool.type or "").startswith("tool_search_tool") for each in candidates)
@@ -122,10 +126,11 @@ def declare_tools(
     live = [each for each in usable if not each.tool.defer_loading or each.tool.name in named]
     if searched:
         every = [each for each in usable if each.tool.name != _PLACEHOLDER]
-        live = every if not max_tools or len(every) <= max_tools else live
-    if max_tools and len(live) > max_tools:
-        raise ClientError(f"tools: at most {max_tools} tools are supported for model '{model}'; got {len(live)}")
-    return [_declare(each) for each in live]
+        live = every if len(every) <= most else live
+    if len(live) > most:
+        raise ClientError(f"tools: at most {most} tools are supported for model '{model}'; got {len(live)}")
+    limits = SchemaLimits()
+    return [_declare(each, limits) for each in live]
 
 
 def upstream_name(name: str, *, letter_first: bool = False) -> str:
@@ -220,7 +225,7 @@ def _is_function(tool: Tool) -> bool:
     return tool.type in (None, "custom") or client_tool(tool) is not None
 
 
-def _declare(candidate: _Candidate) -> DeclaredTool:
+def _declare(candidate: _Candidate, limits: SchemaLimits) -> DeclaredTool:
     tool = candidate.tool
     known = client_tool(tool)
     if known is not None:
@@ -228,10 +233,12 @@ def _declare(candidate: _Candidate) -> DeclaredTool:
         return DeclaredTool(
             name=tool.name or "", description=description, schema=schema, strict=False, path=candidate.path
         )
+    schema = tool.input_schema if given(tool.input_schema) else EMPTY_OBJECT
+    limits.check(schema, f"{candidate.path}.input_schema")
     return DeclaredTool(
         name=tool.name or "",
         description=_description(tool),
-        schema=tool.input_schema if given(tool.input_schema) else EMPTY_OBJECT,
+        schema=schema,
         strict=bool(tool.strict),
         path=candidate.path,
     )
