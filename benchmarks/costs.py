@@ -37,7 +37,7 @@ from llm_to_anthropic.errors import ApiError
 from llm_to_anthropic.http.live import Live
 from llm_to_anthropic.http.server import build_gateway
 from llm_to_anthropic.http.standing import Standing
-from llm_to_anthropic.observers.access_log import configure_logging
+from llm_to_anthropic.observers.access_log import configure_logging, flush_log
 from llm_to_anthropic.settings import Settings
 
 TURN_S = 0.002
@@ -266,8 +266,10 @@ async def _take_turns(
                 reference()
             costs.reference_s.append((clock() - began) / REFERENCES)
             upstream.slices = case.slices
+            flush_log()
             began = clock()
             await client.ask(case.request, times[case.name], case.end)
+            flush_log()  # a line is a part of its request's cost, and of no other's
             costs.note(case, (clock() - began) / times[case.name])
 
 
@@ -293,9 +295,11 @@ async def _steps(client: MemoryClient, upstream: MemoryUpstream, case: Case) -> 
         return trace
 
     before = sys.gettrace()
+    flush_log()
     sys.settrace(trace)
     try:
         await client.ask(case.request, COUNTED, case.end)
+        flush_log()
     finally:
         sys.settrace(before)
     return count / COUNTED
