@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import mmap
 from pathlib import Path
 
 import pytest
@@ -130,17 +131,38 @@ def test_the_containers_limit_is_found(tmp_path: Path, groups: str, files: dict[
     assert memory_gauge.limit_bytes(tmp_path) == limit
 
 
+def write_limits(root: Path, address_space: str) -> None:
+    """What Linux tells of a process with a soft limit on its address space."""
+    (root / "proc/self").mkdir(parents=True)
+    lines = ["Limit                     Soft Limit           Hard Limit           Units     "]
+    for name, value in (("resident set", "1000"), ("address space", address_space), ("locked memory", "2000")):
+        lines.append(f"Max {name:<21} {value:<20} unlimited            bytes     ")
+    (root / "proc/self/limits").write_text("\n".join(lines) + "\n")
+
+
 @pytest.mark.parametrize(("soft", "limit"), [("314572800", 314572800), ("unlimited", 0)])
 def test_the_limit_of_the_address_space_is_found(tmp_path: Path, soft: str, limit: int) -> None:
     """The soft limit holds; whoever has none has none."""
-    (tmp_path / "proc/self").mkdir(parents=True)
-    lines = ["Limit                     Soft Limit           Hard Limit           Units     "]
-    lines += [
-        f"Max {name:<21} {value:<20} unlimited            bytes     "
-        for name, value in (("resident set", "1000"), ("address space", soft), ("locked memory", "2000"))
-    ]
-    (tmp_path / "proc/self/limits").write_text("\n".join(lines) + "\n")
+    write_limits(tmp_path, soft)
     assert memory_gauge.address_space_bytes(tmp_path) == limit
+
+
+@pytest.mark.parametrize(
+    ("space", "limit", "used"),
+    [
+        pytest.param("unlimited", 1000, 300, id="resident memory alone"),
+        pytest.param("1000", 1000, 800, id="all that was asked for"),
+        pytest.param("1000", 600, 400, id="a lower limit of another kind"),
+        pytest.param("5000", 1000, 300, id="more space than it needs"),
+        pytest.param("1000", 0, 300, id="no limit to measure against"),
+    ],
+)
+def test_whatever_is_tighter_is_what_is_used(tmp_path: Path, space: str, limit: int, used: int) -> None:
+    """Resident memory (300 pages here), or all of the limit but what the address space leaves (800 were asked for)."""
+    page = mmap.PAGESIZE
+    write_limits(tmp_path, str(int(space) * page) if space.isdecimal() else space)
+    (tmp_path / "proc/self/statm").write_text("800 300 100 1 0 500 0\n")
+    assert memory_gauge.used_bytes(limit * page, tmp_path) == used * page
 
 
 def test_without_linux_there_is_no_limit(tmp_path: Path) -> None:

@@ -9,23 +9,23 @@ import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-_STATM = Path("/proc/self/statm")
+_STATM = "proc/self/statm"
 _ADDRESS_SPACE = re.compile(rb"^Max address space +(\d+) ", re.MULTILINE)
 _FILES = {"": ("sys/fs/cgroup", "memory.max"), "memory": ("sys/fs/cgroup/memory", "memory.limit_in_bytes")}
 """By controller, as /proc/self/cgroup names it: where its hierarchy is mounted, and the file with the limit."""
 
 
-def used_bytes(limit: int = 0) -> int:
+def used_bytes(limit: int = 0, root: Path = Path("/")) -> int:
     """How much of a limit this process uses; 0 where the system does not tell.
 
     That is its resident memory; or all but what is left, where less is left of its address space: that counts what was
     only asked for as well, and asking beyond it fails.
     """
     try:
-        size, resident = (int(pages) * mmap.PAGESIZE for pages in _STATM.read_bytes().split()[:2])
+        size, resident = (int(pages) * mmap.PAGESIZE for pages in (root / _STATM).read_bytes().split()[:2])
     except OSError:
         return 0
-    space = address_space_bytes() if limit else 0
+    space = address_space_bytes(root) if limit else 0
     return max(resident, limit - (space - size)) if space else resident
 
 
