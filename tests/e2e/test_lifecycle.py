@@ -118,7 +118,7 @@ async def test_a_whole_answer_that_nobody_takes_is_not_a_good_one(
         await (await upstream.request(0)).answered.wait()
         began = time.perf_counter()
         exchange = await until_recorded(records)
-        assert 0.5 <= time.perf_counter() - began < 0.6 + 1.0
+        assert 0.5 <= time.perf_counter() - began < 0.6 + 2.0
     assert (exchange.outcome, exchange.status) == ("client_stalled", 200)
 
 
