@@ -74,6 +74,17 @@ def test_unused_memory_is_given_back_before_anyone_is_refused() -> None:
     assert gauges.given_back == 2
 
 
+def test_unused_memory_is_given_back_for_a_body_that_found_too_little() -> None:
+    """Memory that is only kept must not have large bodies refused for ever, though it presses nobody else."""
+    gauges = Gauges()
+    gauges.sample(600)
+    assert gauges.given_back == 0
+    assert not gauges.pressure.pledge(LIMIT // COPIES)
+    gauges.sample(600)
+    gauges.sample(600)
+    assert gauges.given_back == 1
+
+
 def test_bodies_on_their_way_count() -> None:
     """Between two samples no more bodies are taken than there is memory for; measured, they count no longer."""
     gauges = Gauges()
@@ -101,6 +112,14 @@ async def test_samples_are_taken_until_stopped() -> None:
     await asyncio.wait_for(seen.wait(), 5)
     pressure.stop()
     assert pressure.load == "full"
+
+
+async def test_what_is_used_is_known_from_the_start() -> None:
+    """A body that comes before the first quarter of a second is over is held against what is used already."""
+    pressure = Pressure(LIMIT, used_bytes=lambda _: LIMIT // 2, give_back=lambda: None, on_change=lambda _: None)
+    pressure.start()
+    assert not pressure.pledge(LIMIT // 2 // COPIES)
+    pressure.stop()
 
 
 def test_this_process_is_measured() -> None:

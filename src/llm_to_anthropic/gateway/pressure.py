@@ -21,10 +21,11 @@ RELIEF = 0.03
 LATE_S = 0.5
 LATE_FOR_S = 2.0
 """A loop that has been late by more than `LATE_S` for so long lets nothing in."""
-COPIES = 4
-"""A body exists so often at its peak: as it came, joined, decoded, and encoded for the upstream."""
+COPIES = 6
+"""A body takes its size so often at its peak: as it came, joined, decoded, and encoded for the upstream, into a buffer
+that grows by being copied."""
 RELIEVE_S = 1.0
-"""Under pressure unused memory is given back so often."""
+"""Under pressure, and where there was too little for a body, unused memory is given back so often."""
 
 Load = Literal["ok", "pressed", "full", "late"]
 REASONS: dict[Load, str] = {
@@ -61,11 +62,14 @@ class Pressure:
         self._late_since: float | None = None
         self._unread = 0
         self._fresh = 0
+        self._missed = False
+        """There was too little for a body since memory was given back."""
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
 
     def start(self) -> None:
-        """Samples from now on."""
+        """Samples from now on: bodies may come before the next quarter of a second is over."""
+        self.sample(time.monotonic(), 0.0)
         self._schedule(asyncio.get_running_loop())
 
     def stop(self) -> None:
@@ -79,8 +83,9 @@ class Pressure:
         self._fresh = 0
         self.late_s = max(late_s, 0.0)
         self.used_bytes = self._measure(self.limit_bytes) if self.limit_bytes else 0
-        if self._share >= PRESSED_SHARE and now - self._relieved_at >= RELIEVE_S:
+        if (self._missed or self._share >= PRESSED_SHARE) and now - self._relieved_at >= RELIEVE_S:
             self._relieved_at = now
+            self._missed = False
             self._give_back()
             self.used_bytes = self._measure(self.limit_bytes)
         load = self._judge(now, late_s)
@@ -95,6 +100,7 @@ class Pressure:
         """
         needed = body_bytes * COPIES
         if self.limit_bytes and self.used_bytes + self._unread + self._fresh + needed > self.limit_bytes * FULL_SHARE:
+            self._missed = True
             return False
         self._unread += needed
         return True
