@@ -89,5 +89,6 @@ def test_stream_without_frames_is_given_up() -> None:
     frames = TextFrames(read)
     for stamp in range(MAX_VAIN + 1):
         frames.learn(event("Hello", stamp=stamp))
+        assert frames.text(event("Hello", stamp=-1 - stamp)) is None
     assert frames.text(event("x", stamp=MAX_VAIN)) is None
     assert frames.text(event("x", stamp=MAX_VAIN - 1)) == b"x"

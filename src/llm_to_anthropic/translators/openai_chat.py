@@ -147,7 +147,8 @@ class OpenAIChatTranslator(AnsweringTranslator):
             self._odd_event(data)
         else:
             answer.receive(chunk)
-            self._frames.learn(data)
+            if chunk.choices and (delta := chunk.choices[0].delta) is not None and delta.content:
+                self._frames.learn(data)
         # After a finish reason only usage and [DONE] follow.
         self.settled = answer.finished
 

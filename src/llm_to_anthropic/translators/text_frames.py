@@ -18,13 +18,15 @@ _PROBE = b"?"
 class TextFrames:
     """The frame of one stream's text events."""
 
-    __slots__ = ("_prefix", "_read", "_suffix", "_vain")
+    __slots__ = ("_lesson", "_prefix", "_read", "_suffix", "_vain")
 
     def __init__(self, read: Callable[[bytes], str | None]) -> None:
         """`read` gives the text of an event that is nothing but text, and None of any other."""
         self._read = read
         self._prefix = b""
         self._suffix = b""
+        self._lesson = b""
+        """An event to learn from."""
         self._vain = 0
         """Frames learned since one was met again."""
 
@@ -32,7 +34,8 @@ class TextFrames:
         """The inside of the text's JSON string, in which every byte stands for itself; None: decode the event."""
         prefix, suffix = self._prefix, self._suffix
         if not prefix or not event.startswith(prefix) or not event.endswith(suffix):
-            return None
+            lesson, self._lesson = self._lesson, b""
+            return self.text(event) if lesson and self._learn(lesson) else None
         text = event[len(prefix) : -len(suffix)]
         if not text or text.translate(None, PLAIN):
             return None
@@ -45,15 +48,19 @@ class TextFrames:
         return text
 
     def learn(self, event: bytes) -> None:
-        """Looks for a frame in an event that had none."""
-        if self._vain >= MAX_VAIN:
-            return
+        """Looks for a frame in an event that had none, once another comes: the first of a stream is waited for."""
+        if self._vain < MAX_VAIN:
+            self._lesson = event
+
+    def _learn(self, event: bytes) -> bool:
         text = self._read(event)
         if not text:
-            return
+            return False
         inside = text.encode("utf-8", "replace")
         prefix, found, suffix = event.partition(b'"%b"' % inside)
         # The same text may stand elsewhere too: only a frame that lets another text be read in its place is one.
         if found and self._read(b'%b"%b"%b' % (prefix, _PROBE, suffix)) == _PROBE.decode():
             self._prefix, self._suffix = prefix + b'"', b'"' + suffix
             self._vain += 1
+            return True
+        return False
