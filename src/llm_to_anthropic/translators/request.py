@@ -31,6 +31,12 @@ _TAGS = frozenset(struct.__struct_config__.tag for struct in get_args(KnownBlock
 _SOUND = re.compile(
     rb"(?:[^\\]++|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u(?![dD][89a-fA-F])|\\[^u])*+"
 )
+# The same for a part of a body: an escape that is cut at the part's end is left to the next.
+_SOUND_SLICE = re.compile(
+    rb"(?:[^\\]++|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u(?=[^dD]|[dD][^89a-fA-F])|\\[^u])*+"
+)
+_SLICE = 256 * 1024
+_LONGEST_ESCAPE = 12
 _PLACE = re.compile(r"^(?P<text>.*?)(?: - at `(?:\$|key in \$)(?P<path>.*)`)?$", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(?P<field>[^`]*)`")
 _EXPECTED = re.compile(r"Expected `(?P<types>[^`]*)`")
@@ -124,13 +130,37 @@ def check_text(body: bytes) -> None:
     msgspec checks this only for what it decodes, not for raw parts, which travel on as they came.
     """
     check_utf8(body)
-    if b"\\u" not in body or (b"\\ud" not in body and b"\\uD" not in body):
+    if len(body) <= _SLICE and b"\\u" not in body:
         return
-    match = _SOUND.match(body)
-    end = match.end() if match else 0
+    if not _holds_surrogates(body):
+        return
+    end = _end_of_sound(body)
     if end < len(body):
         shown = body[end : end + 6].decode("ascii", "replace")
         raise ClientError(f"The request body holds half of a surrogate pair ({shown}, byte {end}): it is no character.")
+
+
+def _holds_surrogates(body: bytes) -> bool:
+    """Whether halves of surrogate pairs may be written as escapes. In slices, as `_end_of_sound`."""
+    for start in range(0, len(body), _SLICE):
+        end = start + _SLICE + 2
+        place = body.find(b"\\u", start, end)
+        if place >= 0 and (body.find(b"\\ud", place, end) >= 0 or body.find(b"\\uD", place, end) >= 0):
+            return True
+    return False
+
+
+def _end_of_sound(body: bytes) -> int:
+    """Where the first half of a pair stands, or the end. In slices, so that other threads get their turns."""
+    start = 0
+    while len(body) - start > _SLICE:
+        match = _SOUND_SLICE.match(body, start, start + _SLICE)
+        end = match.end() if match else start
+        if start + _SLICE - end > _LONGEST_ESCAPE:
+            return end
+        start = end
+    match = _SOUND.match(body, start)
+    return match.end() if match else start
 
 
 def check_utf8(body: bytes) -> None:
