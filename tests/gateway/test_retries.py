@@ -19,7 +19,7 @@ from llm_to_anthropic.settings import Retries
 from tests.gateway.answers import PROTOCOLS, bad, good
 from tests.gateway.conftest import Records
 from tests.gateway.memory_reply import MemoryReply, ask, call
-from tests.gateway.pacing import FakePace, alone, provider, routed, work
+from tests.gateway.pacing import FakePace, alone, impatient, provider, routed, work
 
 each_protocol = pytest.mark.parametrize("protocol", PROTOCOLS)
 STUBBORN = Retries(max_retries=6, max_share=1.0)
@@ -200,6 +200,22 @@ async def test_every_attempt_carries_the_same_id(single: Gateway, script: Script
     await answered(single)
     assert {request.headers["x-client-request-id"] for request in upstream.requests} == {"req_test000000000000000001"}
     assert len({request.body for request in upstream.requests}) == 1
+
+
+async def test_a_pause_leaves_time_for_what_follows(
+    upstream: ScriptedUpstream, script: Script, records: Records
+) -> None:
+    """Once a stream has been silent for `commit_after_s` no other target can answer: pauses take half of it at most."""
+    pauses = []
+    for seed in range(20):
+        pace = FakePace(seed)
+        script.push(bad("openai_chat", 503), good("openai_chat", streamed=True))
+        one = {"m": provider("one", upstream.url)}
+        async with routed(one, pace, records, timeouts=impatient(commit_after_s=0.4)) as gateway:
+            assert (await answered(gateway, streamed=True)).status == 200
+        pauses += pace.slept
+    assert len(pauses) == 20
+    assert 0.1 < max(pauses) <= 0.2
 
 
 async def test_retries_can_be_switched_off(

@@ -184,7 +184,7 @@ class Attempts:
         left_s = max(0.0, trouble.started + limit_s - now)
         jitter_s = delay_s(trouble.retries, self._pace.random)
         if trouble.wait_s is None:
-            return min(jitter_s, left_s)
+            return min(jitter_s, left_s / 2)  # the rest is for the attempt, and for the next target after it
         if trouble.wait_s > min(self._retries.max_wait_s - trouble.waited_s, left_s):
             trouble.told_to_wait = True
             return None
