@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
 from typing import Self
@@ -15,14 +16,15 @@ READ_BYTES = 65_536
 
 
 class FaultProxy:
-    """Forwards a port of its own to `upstream_port`, open between `async with`."""
+    """Forwards a port of its own to `upstream_port`, open between `async with`. With `tls` clients speak TLS to it."""
 
-    def __init__(self, upstream_port: int, toxic: Toxic, *, seed: int = 0) -> None:
+    def __init__(self, upstream_port: int, toxic: Toxic, *, seed: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self.port = 0
         self.connections = 0
         """Connections accepted so far."""
         self._upstream_port = upstream_port
         self._toxic = toxic
+        self._tls = tls
         self._random = random.Random(seed)  # noqa: S311  faults have to be the same each time
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.Task[None]] = set()
@@ -36,7 +38,7 @@ class FaultProxy:
         return len(self._open)
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

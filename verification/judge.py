@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Collection
 from typing import Literal
 
 import anthropic
@@ -22,6 +23,8 @@ class Verdict(msgspec.Struct, frozen=True):
 
     outcome: Outcome
     problem: str = ""
+    body: bytes = b""
+    """Of an answer that was looked at byte by byte."""
 
 
 class Received:
@@ -65,15 +68,16 @@ async def on_the_wire(url: str, model: str, *, streamed: bool, within_s: float) 
         return Verdict("bad", "the connection ended before the answer did")
     if b"Traceback" in received.body:
         return Verdict("bad", "a traceback reached the client")
-    return _judge_stream(received.body) if streamed and received.status == 200 else _judge_whole(received)
+    verdict = _judge_stream(received.body) if streamed and received.status == 200 else _judge_whole(received)
+    return msgspec.structs.replace(verdict, body=received.body)
 
 
 async def by_the_sdk(
-    client: anthropic.AsyncAnthropic, model: str, *, streamed: bool, line: Line | None, within_s: float
+    client: anthropic.AsyncAnthropic, model: str, *, streamed: bool, lines: Collection[Line], within_s: float
 ) -> Verdict:
-    """What the official SDK makes of it: the intended message, or an exception that tells of an error.
+    """What the official SDK makes of it: an intended message, or an exception that tells of an error.
 
-    Without a `line` any message will do, as long as it has an end.
+    The message must be one of `lines`; without any of them each will do, as long as it has an end.
     """
     try:
         async with asyncio.timeout(within_s):
@@ -89,7 +93,8 @@ async def by_the_sdk(
         )
     if message.stop_reason is None:
         return Verdict("bad", "a silent end: stop_reason=None and no exception")
-    if line and said(message) != (line.text, [(call.name, json.loads(call.arguments)) for call in line.calls]):
+    intended = [(line.text, [(call.name, json.loads(call.arguments)) for call in line.calls]) for line in lines]
+    if lines and said(message) not in intended:
         return Verdict("bad", f"another message than intended: {said(message)!r}")
     return Verdict("message")
 

@@ -71,7 +71,7 @@ async def test_break_at_any_event_raises(
 
     async def outcome(after: int) -> Verdict:
         model = f"{protocol}/{fault}_{after}"
-        return await by_the_sdk(client, model, streamed=True, line=line, within_s=WITHIN_S)
+        return await by_the_sdk(client, model, streamed=True, lines=(line,), within_s=WITHIN_S)
 
     verdicts = await asyncio.gather(*map(outcome, range(events)))
     complete = complete_after(protocol, line)
