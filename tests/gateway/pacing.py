@@ -30,6 +30,8 @@ class FakePace:
 
     def __init__(self, seed: int = 1) -> None:
         self.at = 1000.0
+        self.jump_s = 0.0
+        """The wall clock was set to another time."""
         self.slept: list[float] = []
         self.moves = True
         """Sleeping takes time. Else the sleepers of many requests at once are played one after another."""
@@ -41,7 +43,9 @@ class FakePace:
         await asyncio.sleep(0)
 
     def pace(self) -> Pace:
-        return Pace(clock=lambda: self.at, now=lambda: self.at, sleep=self.sleep, random=self._random.random)
+        return Pace(
+            clock=lambda: self.at, now=lambda: self.at + self.jump_s, sleep=self.sleep, random=self._random.random
+        )
 
 
 def provider(name: str, url: str, protocol: Protocol = "openai_chat", keys: int = 1) -> Provider:

@@ -249,6 +249,22 @@ async def test_a_dead_primary_costs_five_requests() -> None:
     assert upstreams.asked == ["one"] * 10
 
 
+@pytest.mark.parametrize("jump_s", [-86_400.0, 86_400.0], ids=["a day back", "a day ahead"])
+async def test_a_clock_that_is_set_changes_nothing(jump_s: float) -> None:
+    """Where somebody sets the machine's clock, a broken target is left alone as long as it would have been."""
+    pace, upstreams = FakePace(), Upstreams()
+    attempts, route = alone(pace, "one/m", "two/m")
+    for _ in range(10):
+        await attempts.run(work(), route, upstreams.attempt)
+    pace.jump_s = jump_s
+    upstreams.asked.clear()
+    await attempts.run(work(), route, upstreams.attempt)
+    assert upstreams.asked == ["two"]
+    pace.at += 6.0
+    await attempts.run(work(), route, upstreams.attempt)
+    assert upstreams.asked == ["two", "one", "two"]
+
+
 async def test_a_silent_primary_costs_five_waits(
     upstream: ScriptedUpstream, second: ScriptedUpstream, script: Script, second_script: Script, records: Records
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -22,14 +23,20 @@ def run_proxy(flags: Mapping[str, object]) -> int:
     load = partial(config.load, flags, os.environ, Path.cwd())
     settings = load()
     for warning in settings.warnings:
-        click.echo(f"{click.style('warning:', fg='yellow')} {warning}", err=True)
+        _tell(f"{click.style('warning:', fg='yellow')} {warning}")
 
     configure_logging(settings)
 
     def announce(url: str) -> None:
-        click.echo(startup_text(settings, url), err=True)
+        _tell(startup_text(settings, url))
 
     return server.serve(settings, ready=announce, load=load)
+
+
+def _tell(text: str) -> None:
+    # Where nobody can read it, on a full disk or a closed terminal, requests are served all the same.
+    with suppress(OSError):
+        click.echo(text, err=True)
 
 
 def startup_text(settings: Settings, base_url: str) -> str:

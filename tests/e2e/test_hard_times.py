@@ -1,0 +1,126 @@
+"""What a machine may do to the whole proxy: each is served or told in words, and is over within five seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from llm_to_anthropic.http.workers import TOO_SOON_S
+from llm_to_anthropic.scripted import ScriptedUpstream
+from llm_to_anthropic.scripted.behaviours import Behaviours
+from tests.e2e.raw import event_names, posted, request
+from tests.running import COMMAND, clean_environment, running_proxy
+
+RECOVERS_WITHIN_S = 5.0
+MAX_FILES = 64
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[ScriptedUpstream]:
+    async with ScriptedUpstream(Behaviours()) as running:
+        yield running
+
+
+def environ(upstream: ScriptedUpstream) -> dict[str, str]:
+    return {"OPENAI_API_KEY": "test-key", "OPENAI_BASE_URL": f"{upstream.url}/v1", "OPENAI_API": "chat"}
+
+
+async def answer(url: str, model: str = "good") -> bytes:
+    """All of one streamed answer."""
+    async with posted(url, request(stream=True, model=f"openai/{model}")) as (reader, _):
+        return await asyncio.wait_for(reader.read(), 30)
+
+
+async def until_served(url: str) -> float:
+    """Asks until a message comes; the seconds that it took."""
+    started = time.monotonic()
+    while time.monotonic() < started + 2 * RECOVERS_WITHIN_S:
+        try:
+            if b"event: message_stop" in await answer(url):
+                break
+        except OSError:
+            pass
+        await asyncio.sleep(0.05)
+    return time.monotonic() - started
+
+
+async def test_a_process_that_stood_still_goes_on(tmp_path: Path, upstream: ScriptedUpstream) -> None:
+    """Five seconds of standstill (SIGSTOP, a suspended laptop) cost time: streams end as meant, the next is served."""
+    async with running_proxy(cwd=tmp_path, env=environ(upstream)) as proxy:
+        running = [asyncio.create_task(answer(proxy.url, "slow_chunk_100")) for _ in range(5)]
+        async with asyncio.timeout(10):
+            while len(upstream.requests) < 5:  # noqa: ASYNC110  another process asks
+                await asyncio.sleep(0.01)
+        proxy.process.send_signal(signal.SIGSTOP)
+        await asyncio.sleep(5)
+        proxy.process.send_signal(signal.SIGCONT)
+        assert await until_served(proxy.url) < RECOVERS_WITHIN_S
+        assert [event_names(each)[-1] for each in await asyncio.gather(*running)] == ["message_stop"] * 5
+
+
+async def test_no_more_files_is_told_and_passes(tmp_path: Path, upstream: ScriptedUpstream) -> None:
+    """With 64 open files for 128 clients all are served, told, or not let in; then all are served."""
+
+    def few_files() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (MAX_FILES, MAX_FILES))
+
+    async with running_proxy(cwd=tmp_path, env=environ(upstream), first=few_files) as proxy:
+        crowd = (answer(proxy.url, "slow_ttft_1000") for _ in range(2 * MAX_FILES))
+        answers = await asyncio.gather(*crowd, return_exceptions=True)
+        for each in answers:
+            # Without a descriptor there is nothing to answer on: the system closes what it cannot hand over.
+            told = isinstance(each, bytes) and (b"event: message_stop" in each or b'"type":"error"' in each)
+            assert told or each == b"" or isinstance(each, ConnectionResetError)
+        assert any(isinstance(each, bytes) and b"event: message_stop" in each for each in answers)
+        assert await until_served(proxy.url) < RECOVERS_WITHIN_S
+    assert "Traceback" not in proxy.err
+
+
+@pytest.mark.parametrize("verbose", [False, True], ids=["log", "log with bodies"])
+async def test_a_full_disk_stops_the_log_alone(tmp_path: Path, upstream: ScriptedUpstream, verbose: bool) -> None:
+    """Where nothing more can be written down requests are served all the same."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    flags = ["--host", "127.0.0.1", "--port", str(port), *(["--verbose"] if verbose else [])]
+    full = os.open("/dev/full", os.O_WRONLY)
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND, *flags, cwd=tmp_path, env=clean_environment(tmp_path, environ(upstream)), stdout=full, stderr=full
+    )
+    os.close(full)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        await until_served(url)
+        answers = [await answer(url) for _ in range(50)]
+        assert all(b"event: message_stop" in each for each in answers)
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), 10) == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def test_a_killed_worker_is_replaced(tmp_path: Path, upstream: ScriptedUpstream) -> None:
+    """A worker that the system kills (`kill -9`) costs what it was serving; what comes next is served."""
+    async with running_proxy("--workers", "2", cwd=tmp_path, env=environ(upstream)) as proxy:
+        await until_served(proxy.url)
+        await asyncio.sleep(TOO_SOON_S + 0.1)  # who dies sooner has a fault that every worker would have
+        first = workers_of(proxy.process.pid)
+        os.kill(first[0], signal.SIGKILL)
+        assert await until_served(proxy.url) < RECOVERS_WITHIN_S
+        async with asyncio.timeout(RECOVERS_WITHIN_S):
+            while len(set(workers_of(proxy.process.pid)) - set(first)) != 1:  # noqa: ASYNC110  the system tells nobody
+                await asyncio.sleep(0.05)
+        assert all([b"event: message_stop" in await answer(proxy.url) for _ in range(20)])
+
+
+def workers_of(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
