@@ -36,7 +36,7 @@ from verification.process import open_files
 from verification.toxics import Toxic
 
 TIMEOUTS = Timeouts(
-    connect_s=1.0, first_event_s=1.0, whole_s=2.0, idle_s=1.0, total_s=8.0, commit_after_s=0.4, ping_s=0.3
+    connect_s=1.0, tls_s=1.0, first_event_s=1.0, whole_s=2.0, idle_s=1.0, total_s=8.0, commit_after_s=0.4, ping_s=0.3
 )
 """Short, so that what hangs is found soon; silence long enough for a ping is among what is tried."""
 WITHIN_S = 12.0
