@@ -116,6 +116,17 @@ async def test_bad_json_for_anthropic_is_never_a_crash(path: str, proxy: Front, 
         assert answer.status != 200 or upstream.requests[0].body == sent, name
 
 
+async def test_bad_json_in_batches_is_never_a_crash(proxy: Front, upstream: ScriptedUpstream) -> None:
+    """As a batch, or within one, it travels on as it came: Anthropic alone has batches, and says best what is wrong."""
+    for name, body in BAD.items():
+        sent = body.replace(b"MODEL", b"claude-x")
+        for batch in (sent, b'{"requests":[{"custom_id":"a","params":' + sent + b"}]}"):
+            upstream.requests.clear()
+            answer = await proxy.request("POST", "/v1/messages/batches", {}, batch)
+            assert answer.status == 200, name
+            assert [request.body for request in upstream.requests] == [batch], name
+
+
 def _target(protocol: str) -> Target:
     return Router(four_protocols.settings("http://localhost:1")).resolve(MODELS[protocol]).targets[0]
 
