@@ -18,7 +18,7 @@ AUDIT_REQUIRES := pip-audit==2.*
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test cover lint types format build image docs check lock clean bench-translators conformance replay clients bench
-.PHONY: chaos fuzz soak lifecycle mutants sbom gate audit release-check
+.PHONY: chaos fuzz splits soak lifecycle mutants sbom gate audit release-check
 
 help:
 	@echo "make demo         see it work, without any key (ONCE=1: exit afterwards)"
@@ -32,6 +32,7 @@ help:
 	@echo "make docs         write the tables of losses into docs/translation.md"
 	@echo "make chaos        the real proxy behind a network that misbehaves (ARGS=--smoke: in seconds)"
 	@echo "make fuzz         coverage-guided fuzzing, by default 30 s a target (SECONDS=60 ARGS='sse request')"
+	@echo "make splits       recorded streams of real servers, cut at every byte (ARGS='--random 1000000')"
 	@echo "make bench-translators   what an event of each upstream protocol costs, beside Chat Completions"
 	@echo "make soak         ten minutes of load with faults and outages; does memory grow? (SECONDS=60)"
 	@echo "make lifecycle    slow and stalled clients, drains, rolling restarts, silence at full size (ARGS=rolling: one)"
@@ -86,6 +87,9 @@ chaos: $(VENV)/.dev
 fuzz: $(FUZZ)/.ready
 	PYTHONPATH=src:.:$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
 		$(FUZZ)/bin/python -m verification.fuzz.run --seconds $(or $(SECONDS),30) $(ARGS)
+
+splits: $(VENV)/.dev
+	$(BIN)/python -m verification.splits $(ARGS)
 
 soak: $(VENV)/.dev
 	$(BIN)/python -m verification.soak --seconds $(or $(SECONDS),600) $(ARGS)
