@@ -130,7 +130,8 @@ def check_text(body: bytes) -> None:
     msgspec checks this only for what it decodes, not for raw parts, which travel on as they came.
     """
     check_utf8(body)
-    if len(body) <= _SLICE and b"\\u" not in body:
+    # One byte is found several times as fast as two.
+    if b"\\" not in body or (len(body) <= _SLICE and b"\\u" not in body):
         return
     if not _holds_surrogates(body):
         return
