@@ -159,6 +159,8 @@ async def test_a_key_that_is_half_written_changes_nothing(place: Place) -> None:
         assert [await status_of(proxy.url) for _ in range(3)] == [200, 200, 200]
         (place.folder / "key-a").write_text("key-of-now")
         assert await status_of(proxy.url) == 200
+        proxy.process.terminate()  # killed, it takes its last lines with it
+        await proxy.process.wait()
     assert proxy.err.count("names an empty file") == 1
     sent = [request.headers["authorization"] for request in place.upstreams["a"].requests]
     assert sent == ["Bearer key-of-a"] * 3 + ["Bearer key-of-now"]
