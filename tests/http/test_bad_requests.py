@@ -94,6 +94,7 @@ async def test_malformed_request_is_refused_and_the_connection_closed(request_by
     [
         pytest.param(b"".join(b"X-%d: y\r\n" % number for number in range(99)), id="101_headers"),
         pytest.param(b"".join(b"X-%d: y\r\n" % number for number in range(5000)), id="5000_headers"),
+        pytest.param(b"X: " + b"y" * 17 * 1024 + b"\r\n", id="17_kib_header"),
         pytest.param(b"X: " + b"y" * 65 * 1024 + b"\r\n", id="65_kib_header"),
         pytest.param(b"X: " + b"y" * MIB + b"\r\n", id="1_mib_header"),
         pytest.param(b"".join(b"X-%d: " % n + b"y" * 8192 + b"\r\n" for n in range(9)), id="72_kib_in_9_headers"),
@@ -108,6 +109,14 @@ async def test_large_head_is_431(headers: bytes) -> None:
             assert await client.closed()
         assert answer.error == (431, "invalid_request_error")
         await assert_unharmed(server)
+
+
+async def test_headers_within_the_limits_are_read() -> None:
+    """A hundred headers, and one of 15 KiB, are nothing unusual."""
+    headers = b"".join(b"X-%d: y\r\n" % number for number in range(96)) + b"X: " + b"y" * 15 * 1024 + b"\r\n"
+    async with front() as server:
+        answer = await server.raw(POST + HOST + headers + BODY)
+    assert answer.status == 200
 
 
 async def test_large_body_with_small_head_is_not_a_large_head() -> None:

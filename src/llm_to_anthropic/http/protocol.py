@@ -42,6 +42,8 @@ KEEP_ALIVE_S = 75.0
 """A connection without a request is closed after so long."""
 MIN_BODY_RATE = 32 * 1024
 """Bytes per second of a body beyond its first `body_s`: whoever sends less is not sending, but holding on."""
+MAX_HEADER_BYTES = 16 * 1024
+"""Of one header, name and value."""
 BACKLOG = 2048
 
 
@@ -372,9 +374,12 @@ class FrontProtocol(asyncio.Protocol):
         limits = self._limits
         if len(self._headers) > limits.max_headers:
             raise ClientError(f"more than {limits.max_headers} request headers", status=431)
-        if self._head_bytes <= limits.max_header_bytes:
+        if self._head_bytes <= MAX_HEADER_BYTES and self._head_bytes <= limits.max_header_bytes:
             return
-        if len(self._url) + sum(len(name) + len(value) + 4 for name, value in self._headers) > limits.max_header_bytes:
+        sizes = [len(name) + len(value) + 4 for name, value in self._headers]
+        if max(sizes, default=0) > MAX_HEADER_BYTES:
+            raise ClientError(f"a request header is larger than {MAX_HEADER_BYTES} bytes", status=431)
+        if len(self._url) + sum(sizes) > limits.max_header_bytes:
             raise _too_large_headers(limits.max_header_bytes)
 
     def _scope(self) -> Scope:
