@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
+import weakref
 from collections.abc import Iterable
+
+import pytest
 
 from llm_to_anthropic.gateway.gateway import Gateway
 from llm_to_anthropic.observers.transcript import Transcript
@@ -48,3 +52,22 @@ async def test_stream_lets_go_of_what_was_sent_upstream(
     await answering
     await gateway.close()
     assert others == 0
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_a_request_leaves_nothing_to_the_garbage_collector(
+    script: Script, upstream: ScriptedUpstream, timeouts: Timeouts, *, streamed: bool
+) -> None:
+    """What a request took is given back at its end, not when the garbage collector comes."""
+    script.push(stream(TEXT, FINISH, DONE))
+    settings = Settings(providers=providers(upstream.url), aliases={}, timeouts=timeouts)
+    gateway, reply = Gateway(settings, Upstream(timeouts, environ={}), []), MemoryReply()
+    kept = weakref.ref(reply)
+    gc.disable()
+    try:
+        await gateway.messages(call(ask(stream=streamed)), reply)
+        del reply
+        assert kept() is None
+    finally:
+        gc.enable()
+        await gateway.close()

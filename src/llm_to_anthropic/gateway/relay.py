@@ -107,6 +107,8 @@ class StreamRelay:
             await self.fail(error)
         finally:
             self._upstream.close()
+            # It holds the request, which holds this: only the garbage collector would part them.
+            del self._send
         watch.stop()
         await self._reply.end()
 

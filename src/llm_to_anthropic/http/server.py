@@ -108,6 +108,8 @@ class FrontServer(uvicorn.Server):
         # What lives now lives as long as the process: the collector need not look at it again.
         memory_gauge.give_back()
         gc.freeze()
+        # A request leaves no cycles. Running ones are no garbage either, but with many the collector came for them.
+        gc.set_threshold(25_000, 20, 10)
         self._live.standing.pressure.start()
         if self._reloader is not None:
             self._reloader.start()
