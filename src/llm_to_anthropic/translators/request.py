@@ -6,6 +6,8 @@ Knows Anthropic's API alone; what an upstream can take is the translators' conce
 from __future__ import annotations
 
 import re
+from codecs import getincrementaldecoder
+from contextlib import suppress
 from typing import get_args
 
 import msgspec
@@ -169,9 +171,20 @@ def check_utf8(body: bytes) -> None:
     if body.isascii():
         return
     try:
-        body.decode()
+        if len(body) <= _SLICE or not _is_utf8(body):
+            body.decode()
     except UnicodeDecodeError as error:
         raise ClientError(f"The request body is not valid UTF-8 (byte {error.start}).") from error
+
+
+def _is_utf8(body: bytes) -> bool:
+    """Whether a large body is UTF-8. In slices, as `_end_of_sound`."""
+    decode = getincrementaldecoder("utf-8")().decode
+    with suppress(UnicodeDecodeError):
+        for start in range(0, len(body), _SLICE):
+            decode(body[start : start + _SLICE], start + _SLICE >= len(body))
+        return True
+    return False
 
 
 def dotted(path: str) -> str:
