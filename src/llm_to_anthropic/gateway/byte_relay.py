@@ -151,7 +151,7 @@ class ByteRelay:
 
     def _pass_on(self, data: bytes) -> bool:
         """Takes a slice of a stream in full flow; False where the client's side has no room."""
-        out = data if not self._held and data.endswith(b"\n\n") else self._complete_events(data)
+        out = self._complete_events(data)
         if not out:
             return True
         self._last_write = self._clock()

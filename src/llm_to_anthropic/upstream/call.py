@@ -128,9 +128,7 @@ class UpstreamCall:
         self._decoder: ContentDecoder | None = None
         self._line: Line | None = None
         self._pieces: list[bytes] = []
-        self._headed = False
-        self._ended = False
-        self._stale = False
+        self._headed = self._ended = self._stale = False
         self._failure: UpstreamError | None = None
         self._waiter: asyncio.Future[bool] | None = None
         self._active = loop.time()
