@@ -46,8 +46,8 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
     _answer: ResponsesAnswer
     _encoding: ResponsesEncoding
     """Made by `encode()`, as the answer is."""
-    _held: HeldEvents | None = None
-    """Where the events of this answer are put by."""
+    _holds: bool
+    """Only the last event of this answer may have to be read."""
 
     def __init__(
         self, request: ClientRequest, target: Target, learned: Learned, now: Callable[[], float] = time.time
@@ -69,7 +69,7 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
         self._wants_nothing = encoding.wants_nothing
         self._answer = ResponsesAnswer(self._writer, self._options(encoding, target))
         # A stop sequence ends the answer, and what it costs, as soon as it comes.
-        self._held = None if self._request.stream or encoding.stop_sequences else HeldEvents()
+        self._holds = not (self._request.stream or encoding.stop_sequences)
         return UpstreamRequest(path=PATH, headers=_HEADERS, body=encoding.body)
 
     def follow_up(self) -> UpstreamRequest | None:
@@ -142,10 +142,13 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
     def _empty_carrier(self) -> Carrier:
         return empty_carrier(self._target)
 
+    def _begin_stream(self) -> None:
+        if self._holds:
+            self._sse = HeldEvents()
+        else:
+            super()._begin_stream()
+
     def _event(self, data: bytes) -> None:
-        if self._held is not None:
-            self._hold(self._held, data)
-            return
         answer = self._answer
         if answer.ended:
             return
@@ -157,13 +160,6 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
             answer.receive(delta, data)
         # Once the upstream has told its end, no more than an end mark follows.
         self.settled = answer.finished
-
-    def _hold(self, held: HeldEvents, data: bytes) -> None:
-        before = held.hold(data)
-        if before is not None:
-            self._held = None
-            for event in (*before, data):
-                self._event(event)
 
     def _odd_event(self, data: bytes) -> None:
         if data.strip() == b"[DONE]":

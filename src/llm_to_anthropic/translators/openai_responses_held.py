@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Raw
 
+from llm_to_anthropic.sse import SseDecoder
 from llm_to_anthropic.translators.openai_responses_loose import UNREADABLE
 
 
@@ -26,6 +27,7 @@ class _Output(msgspec.Struct):
 
 
 class _Last(msgspec.Struct):
+    type: str
     response: _Output
 
 
@@ -52,36 +54,68 @@ _HELD = frozenset(
 _ITEMS = frozenset({"message", "function_call"})
 """Of others the last event may tell another thing: reasoning is summed up and encrypted anew."""
 _COMPLETE = frozenset({"response.completed", "response.done", "response.incomplete"})
+_BEGINNINGS = {
+    b"event: %b" % kind: b'\ndata: {"type":"%b",' % kind for kind in map(str.encode, _HELD - {_ITEM_BEGINS, _ITEM_ENDS})
+}
+"""First line of an event that is put by whatever it holds -> how it goes on, as OpenAI writes it."""
 
 
-class HeldEvents:
-    """The events of one answer until its last, or the first that cannot be read."""
+class HeldEvents(SseDecoder):
+    """Gives no events until the answer's last, or one that has to be read as it comes, with all before it."""
 
-    __slots__ = ("_begun", "_ended", "_events")
+    __slots__ = ("_begun", "_ended", "_held")
 
     def __init__(self) -> None:
-        self._events: list[bytes] = []
+        super().__init__()
+        self._held: list[bytes] | None = []
+        """None: nothing more is to be held."""
         self._begun = 0
         self._ended = 0
 
-    def hold(self, data: bytes) -> list[bytes] | None:
-        """Puts an event by. Not None: it has to be read now, after these; nothing more is to be held."""
+    def feed(self, data: bytes) -> list[bytes]:
+        """The data of each event that has to be read now. Raises UpstreamProtocolError for one over 8 MiB."""
+        held = self._held
+        line = data.find(b"\n")
+        if held is not None and (goes_on := _BEGINNINGS.get(data[:line])) is not None:
+            # One event in one read: the usual case, which need not be parsed.
+            alone = data.find(b"\n", line + 1) == len(data) - 2 and data[-1:] == b"\n" and data.find(b"\r") < 0
+            if alone and data.startswith(goes_on, line) and not self._kept and not self._after_cr:
+                held.append(data[line + 7 : -2])
+                return []
+        return self._to_be_read(super().feed(data))
+
+    def close(self) -> list[bytes]:
+        """The answer is at its end: an event without its blank line counts too."""
+        return self._to_be_read(super().close())
+
+    def _to_be_read(self, events: list[bytes]) -> list[bytes]:
+        for number, event in enumerate(events):
+            if self._held is None:
+                return events[number:]
+            if not self._hold(event, self._held):
+                before, self._held = self._held, None
+                return [*(() if self._told_by(event) else before), *events[number:]]
+        return []
+
+    def _hold(self, data: bytes, held: list[bytes]) -> bool:
+        """Puts an event by; False where it has to be read."""
         try:
             event = _KIND.decode(data)
         except UNREADABLE:
-            return self._events
+            return False
         kind = event.type
-        if kind in _HELD and (event.item is None or event.item.type in _ITEMS):
-            self._begun += kind == _ITEM_BEGINS
-            self._ended += kind == _ITEM_ENDS
-            self._events.append(data)
-            return None
-        return [] if kind in _COMPLETE and self._told_by(data) else self._events
+        if kind not in _HELD or not (event.item is None or event.item.type in _ITEMS):
+            return False
+        self._begun += kind == _ITEM_BEGINS
+        self._ended += kind == _ITEM_ENDS
+        held.append(data)
+        return True
 
-    def _told_by(self, last: bytes) -> bool:
-        """Whether the last event tells all that was told before it."""
+    def _told_by(self, event: bytes) -> bool:
+        """Whether it is the last event, and tells all that was told before it."""
         try:
-            told = len(_LAST.decode(last).response.output)
+            last = _LAST.decode(event)
         except UNREADABLE:
             return False
-        return told > 0 and told >= max(self._begun, self._ended)
+        told = len(last.response.output)
+        return last.type in _COMPLETE and told > 0 and told >= max(self._begun, self._ended)
