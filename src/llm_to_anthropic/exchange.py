@@ -64,3 +64,8 @@ class Exchange(msgspec.Struct, frozen=True):
     """What is spoken with the upstream."""
     refusal: str = ""
     """Why the proxy itself did not take it on, in a word; empty where it did."""
+
+
+def milliseconds(seconds: float) -> float:
+    """Seconds as an Exchange has them: to the hundredth, at a tenth of what `round` costs."""
+    return int(seconds * 1e5 + 0.5) / 100

@@ -5,10 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-import msgspec
-
 from llm_to_anthropic.errors import ApiError, UpstreamTimeout
-from llm_to_anthropic.exchange import Exchange, Loss, Usage
+from llm_to_anthropic.exchange import Exchange, Loss, Usage, milliseconds
 from llm_to_anthropic.gateway.call import Call, Headers
 from llm_to_anthropic.providers.provider import Target, same_target
 
@@ -97,39 +95,31 @@ class Progress:
             self.phase = error.phase
 
     def exchange(self) -> Exchange:
-        call, target = self.call, self.target
-        ttft = None if self.first_write is None else round((self.first_write - call.started) * 1e3, 2)
-        # Python passes more than fifteen names several times more slowly, so what is rare waits for a second step.
-        exchange = Exchange(
+        call, target, first_write = self.call, self.target, self.first_write
+        # By position: Python passes more than fifteen names several times more slowly.
+        return Exchange(
             call.request_id,
             call.method,
             call.path,
             self.status,
             self.outcome,
-            round((self.clock() - call.started) * 1e3, 2),
+            milliseconds(self.clock() - call.started),
             self.client_model,
             target.provider.name if target else "",
-            upstream_model=target.model if target else "",
-            upstream_request_id=self.upstream_request_id.decode("latin-1"),
-            attempts=self.attempts,
-            stream=self.stream,
-            ttft_ms=ttft,
-            usage=self.usage,
-            stop_reason=self.stop_reason,
-            losses=tuple(self.losses),
-            session_id=call.header(b"x-claude-code-session-id"),
-            client_key=call.client_key,
-            protocol=target.protocol if target else "",
-        )
-        smooth = self.outcome == "ok" and not (self.failures or self.fallback)
-        return exchange if smooth else self._with_troubles(exchange)
-
-    def _with_troubles(self, exchange: Exchange) -> Exchange:
-        return msgspec.structs.replace(
-            exchange,
-            fallback=self.fallback,
-            failures=tuple(self.failures),
-            error=self.error,
-            timeout_phase=self.phase,
-            refusal=self.refusal,
+            target.model if target else "",
+            self.upstream_request_id.decode("latin-1"),
+            self.attempts,
+            self.fallback,
+            tuple(self.failures),
+            self.stream,
+            None if first_write is None else milliseconds(first_write - call.started),
+            self.usage,
+            self.stop_reason,
+            tuple(self.losses),
+            call.header(b"x-claude-code-session-id"),
+            call.client_key,
+            self.error,
+            self.phase,
+            target.protocol if target else "",
+            self.refusal,
         )

@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from llm_to_anthropic.errors import ApiError, ClientError
-from llm_to_anthropic.exchange import Exchange
+from llm_to_anthropic.exchange import Exchange, milliseconds
 from llm_to_anthropic.http.cycle import Cycle
 from llm_to_anthropic.http.interface import Gateway
 from llm_to_anthropic.writer import error_event
@@ -59,7 +59,7 @@ class Failures:
                 path=cycle.scope["path"],
                 status=status,
                 outcome=outcome,
-                duration_ms=round((time.monotonic() - cycle.started) * 1e3, 2),
+                duration_ms=milliseconds(time.monotonic() - cycle.started),
                 client_key=cycle.client_key,
                 error=error,
                 refusal=refusal,

@@ -6,6 +6,7 @@ Logs go to stderr: coloured lines on a terminal, one JSON object per line elsewh
 from __future__ import annotations
 
 import logging
+import math
 import sys
 import time
 from datetime import UTC, datetime
@@ -22,13 +23,14 @@ from llm_to_anthropic.observers.redaction import Redactor
 from llm_to_anthropic.settings import HASHED, Settings
 
 _SERVER_FAULT = 500
+_encode = msgspec.json.Encoder().encode
 
 
-class AccessLine(msgspec.Struct, omit_defaults=True, kw_only=True, tag_field="event", tag="request"):
-    """The fields of a request's log line, in their order."""
+class AccessLine(msgspec.Struct, omit_defaults=True, tag_field="event", tag="request"):
+    """The fields of a request's log line, in their order: given by position, since names cost as much again."""
 
-    level: str = ""
-    timestamp: str = ""
+    level: str
+    timestamp: str
     request_id: str
     method: str
     path: str
@@ -41,7 +43,8 @@ class AccessLine(msgspec.Struct, omit_defaults=True, kw_only=True, tag_field="ev
     failures: list[str] | None = None
     stream: bool = False
     ttft_ms: float | None = None
-    duration_ms: float
+    duration_ms: float = math.nan
+    """Always told; a field behind others that may be missing needs a default."""
     input_tokens: int | None = None
     output_tokens: int | None = None
     cache_read_tokens: int | None = None
@@ -72,15 +75,13 @@ class AccessLog:
         if self._sink is not None:
             self._sink.write(partial(self._as_line, exchange, time.time()))
             return
-        fields: dict[str, object] = msgspec.to_builtins(access_line(exchange))
-        del fields["event"]
+        fields: dict[str, object] = msgspec.to_builtins(access_line(exchange, ""))
+        for name in ("event", "level", "timestamp"):
+            del fields[name]
         self._logger.log(logging.WARNING if _has_failed(exchange) else logging.INFO, "request", **fields)
 
     def _as_line(self, exchange: Exchange, ended: float) -> str:
-        line = access_line(exchange)
-        line.level = "warning" if _has_failed(exchange) else "info"
-        line.timestamp = self._shown_at(ended)
-        return _as_json(line)
+        return _as_json(access_line(exchange, self._shown_at(ended)))
 
     def _shown_at(self, now: float) -> str:
         second = int(now)
@@ -94,39 +95,38 @@ def _has_failed(exchange: Exchange) -> bool:
     return exchange.status >= _SERVER_FAULT or exchange.outcome != "ok"
 
 
-def access_line(exchange: Exchange) -> AccessLine:
+def access_line(exchange: Exchange, timestamp: str) -> AccessLine:
     """What is worth a line of an exchange."""
-    line = AccessLine(
-        request_id=exchange.request_id,
-        method=exchange.method,
-        path=exchange.path,
-        status=exchange.status,
-        outcome=exchange.outcome,
-        model=exchange.client_model,
-        attempts=exchange.attempts,
-        stream=exchange.stream,
-        ttft_ms=exchange.ttft_ms,
-        duration_ms=exchange.duration_ms,
-        stop_reason=exchange.stop_reason,
-        upstream_request_id=exchange.upstream_request_id,
-        session_id=exchange.session_id,
-        client_key=exchange.client_key,
+    usage, went_well = exchange.usage, exchange.outcome == "ok"
+    several = exchange.attempts > 1 or exchange.fallback
+    return AccessLine(
+        "warning" if _has_failed(exchange) else "info",
+        timestamp,
+        exchange.request_id,
+        exchange.method,
+        exchange.path,
+        exchange.status,
+        exchange.outcome,
+        exchange.client_model,
+        f"{exchange.provider}/{exchange.upstream_model}" if exchange.provider else "",
+        exchange.attempts,
+        exchange.fallback,
+        (list(exchange.failures) or None) if several else None,
+        exchange.stream,
+        exchange.ttft_ms,
+        exchange.duration_ms,
+        None if usage is None else usage.input_tokens,
+        None if usage is None else usage.output_tokens,
+        None if usage is None else usage.cache_read_input_tokens,
+        None if usage is None else usage.cache_creation_input_tokens,
+        exchange.stop_reason,
+        [loss.path for loss in exchange.losses] if exchange.losses else None,
+        exchange.upstream_request_id,
+        exchange.session_id,
+        exchange.client_key,
+        "" if went_well else exchange.error,
+        "" if went_well else exchange.timeout_phase,
     )
-    if exchange.outcome != "ok":
-        line.error, line.timeout_phase = exchange.error, exchange.timeout_phase
-    if exchange.provider:
-        line.target = f"{exchange.provider}/{exchange.upstream_model}"
-    if (usage := exchange.usage) is not None:
-        line.input_tokens = usage.input_tokens
-        line.output_tokens = usage.output_tokens
-        line.cache_read_tokens = usage.cache_read_input_tokens
-        line.cache_creation_tokens = usage.cache_creation_input_tokens
-    if exchange.attempts > 1 or exchange.fallback:
-        line.fallback = exchange.fallback
-        line.failures = list(exchange.failures) or None
-    if exchange.losses:
-        line.losses = [loss.path for loss in exchange.losses]
-    return line
 
 
 def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
@@ -179,7 +179,7 @@ def _render_json(_logger: WrappedLogger, _name: str, event: EventDict) -> str:
 
 def _as_json(fields: EventDict | AccessLine) -> str:
     try:
-        return msgspec.json.encode(fields).decode()
+        return _encode(fields).decode()
     except (TypeError, UnicodeEncodeError):
         named = fields if not isinstance(fields, AccessLine) else msgspec.structs.asdict(fields)
         return msgspec.json.encode({key: _plain(value) for key, value in named.items()}).decode()
