@@ -89,7 +89,10 @@ class AnsweringTranslator(ABC):
             return b""
         try:
             if self._form == "sse":  # as nearly always: this is the way of every event
-                for event in self._sse.feed(data):
+                events = self._sse.feed(data)
+                if not events:
+                    return b""
+                for event in events:
                     self._event(event)
             else:
                 self._receive(data)

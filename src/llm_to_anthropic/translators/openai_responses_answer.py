@@ -279,7 +279,7 @@ class ResponsesAnswer:
             self.usage,
             stop_sequence=output.stopped,
             stop_details=details,
-            container=output.server.container,
+            container=output.server.container if output.server is not None else None,
         )
 
     def _usage(self, answer: Response) -> Usage:
@@ -293,6 +293,8 @@ class ResponsesAnswer:
             service_tier=answer.service_tier,
         )
         server = self._output.server
+        if server is None:
+            return usage
         fetching = any(tool.kind == "web_fetch" for tool in self._options.encoding.hosted)
         return msgspec.structs.replace(
             usage, web_search_requests=server.searches, web_fetch_requests=server.pages if fetching else 0

@@ -54,10 +54,12 @@ _HELD = frozenset(
 _ITEMS = frozenset({"message", "function_call"})
 """Of others the last event may tell another thing: reasoning is summed up and encrypted anew."""
 _COMPLETE = frozenset({"response.completed", "response.done", "response.incomplete"})
-_BEGINNINGS = {
-    b"event: %b" % kind: b'\ndata: {"type":"%b",' % kind for kind in map(str.encode, _HELD - {_ITEM_BEGINS, _ITEM_ENDS})
+_BEGINNING_BYTES = 42
+_NAME_ENDS = {
+    (b'event: %b\ndata: {"type":"%b",' % (kind, kind))[:_BEGINNING_BYTES]: len(b"event: %b" % kind)
+    for kind in map(str.encode, _HELD - {_ITEM_BEGINS, _ITEM_ENDS})
 }
-"""First line of an event that is put by whatever it holds -> how it goes on, as OpenAI writes it."""
+"""How an event begins that is put by whatever it holds, as OpenAI writes it -> where its first line ends."""
 
 
 class HeldEvents(SseDecoder):
@@ -75,12 +77,11 @@ class HeldEvents(SseDecoder):
     def feed(self, data: bytes) -> list[bytes]:
         """The data of each event that has to be read now. Raises UpstreamProtocolError for one over 8 MiB."""
         held = self._held
-        line = data.find(b"\n")
-        if held is not None and (goes_on := _BEGINNINGS.get(data[:line])) is not None:
-            # One event in one read: the usual case, which need not be parsed.
-            alone = data.find(b"\n", line + 1) == len(data) - 2 and data[-1:] == b"\n" and data.find(b"\r") < 0
-            if alone and data.startswith(goes_on, line) and not self._kept and not self._after_cr:
-                held.append(data[line + 7 : -2])
+        if held is not None and (end := _NAME_ENDS.get(data[:_BEGINNING_BYTES])) is not None:
+            # One event of two lines in one read: the usual case, which need not be parsed.
+            alone = data.rfind(b"\n", 0, -2) == end and data[-2:] == b"\n\n"
+            if alone and not self._kept and not self._after_cr:
+                held.append(data)
                 return []
         return self._to_be_read(super().feed(data))
 
@@ -94,7 +95,8 @@ class HeldEvents(SseDecoder):
                 return events[number:]
             if not self._hold(event, self._held):
                 before, self._held = self._held, None
-                return [*(() if self._told_by(event) else before), *events[number:]]
+                told = () if self._told_by(event) else map(_data_of, before)
+                return [*told, *events[number:]]
         return []
 
     def _hold(self, data: bytes, held: list[bytes]) -> bool:
@@ -119,3 +121,8 @@ class HeldEvents(SseDecoder):
             return False
         told = len(last.response.output)
         return last.type in _COMPLETE and told > 0 and told >= max(self._begun, self._ended)
+
+
+def _data_of(held: bytes) -> bytes:
+    """Of an event that was put by as it travels; others, read before, begin as JSON."""
+    return held[held.find(b"\n") + 7 : -2] if held[:7] == b"event: " else held

@@ -311,7 +311,7 @@ class ServerTool(Item):
         self.closed = True
 
     def _blocks(self, raw: Raw) -> list[WholeBlock]:
-        server = self.output.server
+        server = self.output.server_tools()
         match self.type:
             case "web_search_call":
                 return server.search(decode_loosely(raw, WebSearchItem))

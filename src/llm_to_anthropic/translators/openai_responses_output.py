@@ -22,6 +22,10 @@ from llm_to_anthropic.translators.visible_text import PrefillFilter
 from llm_to_anthropic.wire.anthropic import SearchCitation, WholeBlock
 from llm_to_anthropic.writer import MessageWriter
 
+# Most answers are filtered by neither. Without anything to look for both keep no state.
+_NO_PREFILL = PrefillFilter("")
+_NO_STOPS = StopMatcher(())
+
 
 class AnswerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What of the request and the target decides how its answer is read."""
@@ -43,22 +47,16 @@ class Output:
         encoding = options.encoding
         self.writer = writer
         self.options = options
-        self.seal = encode_carrier(options.carrier)
         self.ids = ToolIds(options.seed)
-        self.server = ServerTools(
-            self.ids,
-            seal=self.seal,
-            blocked=encoding.blocked_domains,
-            mcp_names={tool.label or tool.name: tool.name for tool in encoding.hosted if tool.kind == "mcp"},
-            now=options.now,
-        )
+        self.server: ServerTools | None = None
+        """Made once such a tool has run."""
         self.size = 0
         """Bytes of everything that the model wrote so far."""
         self.refusal = ""
         self.stopped: str | None = None
         """The stop sequence that ended the message."""
-        self._prefill = PrefillFilter(encoding.prefill)
-        self._stops = StopMatcher(encoding.stop_sequences)
+        self._prefill = PrefillFilter(encoding.prefill) if encoding.prefill else _NO_PREFILL
+        self._stops = StopMatcher(encoding.stop_sequences) if encoding.stop_sequences else _NO_STOPS
         self._filtered = bool(encoding.prefill or encoding.stop_sequences)
         self._hidden = encoding.thinking in ("off", "omitted")
         self._thinking = False
@@ -70,6 +68,24 @@ class Output:
         self._unsent: list[Raw] = []
         """Reasoning without text that no thinking block has carried: a client that did not ask for thinking gets such
         blocks before calls alone."""
+
+    @property
+    def seal(self) -> str:
+        """Stands where Anthropic has encrypted content."""
+        return encode_carrier(self.options.carrier)
+
+    def server_tools(self) -> ServerTools:
+        """What tells of the tools that the upstream runs itself."""
+        if self.server is None:
+            encoding = self.options.encoding
+            self.server = ServerTools(
+                self.ids,
+                seal=self.seal,
+                blocked=encoding.blocked_domains,
+                mcp_names={tool.label or tool.name: tool.name for tool in encoding.hosted if tool.kind == "mcp"},
+                now=self.options.now,
+            )
+        return self.server
 
     def begin_item(self, phase: str | None = None) -> None:
         """Another item follows; `phase` is that of a message."""
