@@ -51,6 +51,15 @@ class SseDecoder:
             self._keep(data[end + 2 :])
         return _events(data[:end])
 
+    def hand_over(self) -> bytes | None:
+        """What has come of an event that is not complete, for another to go on with; None inside a line end."""
+        if self._after_cr:
+            return None
+        rest = b"".join(self._kept)
+        self._kept.clear()
+        self._kept_bytes = 0
+        return rest
+
     def close(self) -> list[bytes]:
         """The answer is at its end: an event without its blank line counts too."""
         rest = b"".join(self._kept)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_to_anthropic.translators.text_frames import MAX_VAIN, TextFrames
+from llm_to_anthropic.translators.text_frames import MAX_VAIN, TextFlow, TextFrames
 
 
 def event(text: str, *, stamp: int = 1, **fields: object) -> bytes:
@@ -38,23 +39,24 @@ def learned() -> TextFrames:
 def test_text_is_found_as_decoding_finds_it(text: str) -> None:
     """What a frame gives for an event is the event's text, or nothing: then it has to be decoded."""
     found = learned().text(event(text))
-    assert found is None or found.decode() == text
+    assert found is None or json.loads(b'"%b"' % found) == text
 
 
-@pytest.mark.parametrize("text", [" world", "Grüße", "日本", "\u2028", "a/b 😀"])
+@pytest.mark.parametrize("text", [" world", "Grüße", "日本", "\u2028", "a/b 😀", ' "quoted"', "line\n", 'n"\n"'])
 def test_usual_text_needs_no_decoding(text: str) -> None:
-    """Text without quotes, backslashes and control characters is read by its frame."""
-    found = learned().text(event(text))
-    assert found is not None
-    assert found.decode() == text
+    """Text is read by its frame as it would be written, and its bytes are counted without the escapes."""
+    frames = learned()
+    assert frames.text(event(text)) == msgspec.json.encode(text)[1:-1]
+    assert frames.size == len(text.encode())
 
 
 @pytest.mark.parametrize(
     "data",
     [
-        event(' "quoted"'),
-        event("line\n"),
+        event("tab\t"),
         event("back\\slash"),
+        event("x").replace(b'"x"', b'"\\u00e9"'),
+        event("x").replace(b'"content": "x"', b'"content": "x\\"'),
         event("tab\t").replace(b"\\t", b"\t"),
         event("x").replace(b'"x"}', b'"x","content":"y"}', 1).replace(b"stamp", b"stomp"),
         event("more", stamp=2),
@@ -62,7 +64,18 @@ def test_usual_text_needs_no_decoding(text: str) -> None:
         event("caf\u00e9").replace("é".encode(), b"\xe9"),
         event(""),
     ],
-    ids=["quotes", "escapes", "backslash", "control", "two texts", "other frame", "more fields", "no UTF-8", "empty"],
+    ids=[
+        "tab",
+        "backslash",
+        "code of a character",
+        "half an escape",
+        "control",
+        "two texts",
+        "other frame",
+        "more fields",
+        "no UTF-8",
+        "empty",
+    ],
 )
 def test_whatever_else_an_event_holds_is_left_to_decoding(data: bytes) -> None:
     """An event that differs from the learned one in more than plain text is not read by the frame."""
@@ -92,3 +105,82 @@ def test_stream_without_frames_is_given_up() -> None:
         assert frames.text(event("Hello", stamp=-1 - stamp)) is None
     assert frames.text(event("x", stamp=MAX_VAIN)) is None
     assert frames.text(event("x", stamp=MAX_VAIN - 1)) == b"x"
+
+
+HEAD, TAIL = b'<"', b'">'
+
+
+def framed(data: bytes) -> bytes:
+    return b"data: %b\n\n" % data
+
+
+def flow() -> TextFlow:
+    frames = learned()
+    assert frames.text(event("x")) == b"x"
+    found = frames.flow(HEAD, TAIL)
+    assert found is not None
+    return found
+
+
+@given(st.lists(st.text(), min_size=1), st.data())
+def test_reads_of_text_are_passed_on_whole(texts: list[str], data: st.DataObject) -> None:
+    """However a stream of texts is cut, a flow gives each event with the read that completes it, or leaves it."""
+    stream = b"".join(framed(event(text)) for text in texts)
+    cut = data.draw(st.integers(0, len(stream)))
+    flowing, out = flow(), b""
+    for piece in (stream[:cut], stream[cut:]):
+        found = flowing.pass_on(piece)
+        if not found:
+            break
+        out += found
+        assert b"\n\n" not in flowing.rest
+    passed = [json.loads(text) for text in re.findall(rb'<("(?:[^"\\]|\\.)*")>', out)]
+    assert b"".join(HEAD + msgspec.json.encode(text)[1:-1] + TAIL for text in passed) == out
+    assert passed == texts[: len(passed)]
+    assert flowing.size == sum(len(text.encode()) for text in passed)
+    assert bool(out) or not flowing.rest
+
+
+def test_many_events_in_one_read_are_passed_on() -> None:
+    """A burst of text goes on as one piece, with an event for each of the upstream's."""
+    texts = ["The ", "quick\n", '"brown"', " fox", "日本"]
+    flowing = flow()
+    out = flowing.pass_on(b"".join(framed(event(text)) for text in texts) + b"data: {")
+    assert out == b"".join(HEAD + msgspec.json.encode(text)[1:-1] + TAIL for text in texts)
+    assert flowing.rest == b"data: {"
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        framed(event("a")) + framed(event("", finish="stop")),
+        framed(event("a")) + b"data: [DONE]\n\n",
+        framed(event("a")) + b": alive\n\n" + framed(event("b")),
+        framed(event("a")) + framed(event("")) + framed(event("b")),
+        framed(event("a")) + framed(event("x").replace(b'"x"', b'"\xe9"')) + framed(event("b")),
+        framed(event("a")).replace(b"\n", b"\r\n"),
+        framed(event("a")) + b"data: [DONE]\r\n\r\n",
+        framed(event("a"))[:-1],
+        b"",
+    ],
+    ids=["finish", "done", "comment", "empty", "no UTF-8", "CRLF", "mixed line ends", "incomplete", "nothing"],
+)
+def test_reads_of_more_than_text_are_left_to_decoding(read: bytes) -> None:
+    """A read with anything but complete texts and the beginning of another event does not flow."""
+    flowing = flow()
+    assert flowing.pass_on(read) == b""
+    assert (flowing.rest, flowing.size) == (b"", 0)
+
+
+def test_halves_of_a_character_in_two_events_are_no_text() -> None:
+    """Bytes that make a character only together, across two events, are no UTF-8 in either."""
+    first, second = (framed(event("x").replace(b'"x"', b'"%b"' % half)) for half in (b"\xc3", b"\xa9"))
+    assert flow().pass_on(first + second) == b""
+
+
+def test_flows_that_take_nothing_are_given_up() -> None:
+    """Where events are framed in another way, no flow is begun for ever."""
+    frames = learned()
+    assert frames.text(event("x")) == b"x"
+    assert all(frames.flow(HEAD, TAIL) for _ in range(MAX_VAIN))
+    assert frames.flow(HEAD, TAIL) is None

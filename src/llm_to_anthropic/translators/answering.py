@@ -15,6 +15,7 @@ from llm_to_anthropic.exchange import Loss, Usage
 from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.sse import SseDecoder
 from llm_to_anthropic.translators.carrier import Carrier, encode_carrier
+from llm_to_anthropic.translators.text_frames import TextFlow
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
 from llm_to_anthropic.writer import StreamWriter, WholeWriter
 
@@ -41,6 +42,10 @@ class AnsweringTranslator(ABC):
 
     _sse: SseDecoder
     """Made once the answer turns out to be a stream."""
+    _flows = False
+    """The event that came last was plain text: what follows may be passed on in whole reads."""
+    _flow: TextFlow | None = None
+    """What takes the reads, as long as there is nothing but text in them."""
     settled = False
     """The upstream has said that its answer is over, before its end; most say so at its end alone."""
 
@@ -87,13 +92,19 @@ class AnsweringTranslator(ABC):
         """Any slice of the upstream's answer -> zero or more bytes of Anthropic SSE."""
         if self.ended or self.failure is not None:
             return b""
+        if self._flow is not None:  # as nearly always: this is the way of most text
+            if out := self._flow.pass_on(data):
+                return out
+            data = self._left_of_flow(self._flow) + data
         try:
-            if self._form == "sse":  # as nearly always: this is the way of every event
+            if self._form == "sse":
                 events = self._sse.feed(data)
                 if not events:
                     return b""
                 for event in events:
                     self._event(event)
+                if self._flows:
+                    self._start_flow()
             else:
                 self._receive(data)
         except ApiError as error:
@@ -105,6 +116,8 @@ class AnsweringTranslator(ABC):
         if self.ended or self.failure is not None:
             return b""
         try:
+            if self._flow is not None:
+                self._sse.feed(self._left_of_flow(self._flow))
             self._receive_end()
         except ApiError as error:
             self.failure = error
@@ -183,6 +196,26 @@ class AnsweringTranslator(ABC):
     def _begin_stream(self) -> None:
         """The answer turns out to be a stream."""
         self._sse = SseDecoder()
+
+    def _begin_flow(self) -> TextFlow | None:
+        """What takes reads of text; None where it has to be looked at."""
+        return None
+
+    def _end_flow(self, flow: TextFlow) -> None:  # noqa: B027  most begin none
+        """Counts what a flow has passed on."""
+
+    def _start_flow(self) -> None:
+        self._flows = False
+        flow = self._begin_flow()
+        if flow is not None and (rest := self._sse.hand_over()) is not None:
+            flow.rest = rest
+            self._flow = flow
+
+    def _left_of_flow(self, flow: TextFlow) -> bytes:
+        """Ends the flow. Gives what it had kept of an event that is not complete."""
+        self._flow = None
+        self._end_flow(flow)
+        return flow.rest
 
     def _sniff(self, beginning: bytes) -> Form | None:
         """The form of an answer by its first bytes; None: there are too few. Content types are often wrong."""

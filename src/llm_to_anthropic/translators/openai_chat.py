@@ -21,10 +21,11 @@ from llm_to_anthropic.translators.openai_chat_request import ChatEncoding, encod
 from llm_to_anthropic.translators.openai_errors import http_error
 from llm_to_anthropic.translators.rate_limits import rate_limit_headers
 from llm_to_anthropic.translators.request import decode_request
-from llm_to_anthropic.translators.text_frames import TextFrames
+from llm_to_anthropic.translators.text_frames import TextFlow, TextFrames
 from llm_to_anthropic.translators.translator import UpstreamRequest
 from llm_to_anthropic.translators.upstream_errors import ErrorContext
 from llm_to_anthropic.wire.openai_chat import Choice, Completion, Delta
+from llm_to_anthropic.writer import TEXT_TAIL
 
 PATH = "/chat/completions"
 
@@ -121,6 +122,13 @@ class OpenAIChatTranslator(AnsweringTranslator):
         super()._begin_stream()
         self._frames = TextFrames(_text_of)
 
+    def _begin_flow(self) -> TextFlow | None:
+        head = self._writer.text_head()
+        return self._frames.flow(head, TEXT_TAIL) if head else None
+
+    def _end_flow(self, flow: TextFlow) -> None:
+        self._answer.count_text(flow.size)
+
     def _json(self, data: bytes) -> None:
         self._keep(data)
 
@@ -139,8 +147,11 @@ class OpenAIChatTranslator(AnsweringTranslator):
         answer = self._answer
         if answer.ended:
             return
-        if (text := self._frames.text(data)) and answer.receive_text(text):
+        frames = self._frames
+        if (text := frames.text(data)) and answer.receive_text(text, frames.size):
+            self._flows = True
             return
+        self._flows = False
         try:
             chunk = _COMPLETION.decode(data)
         except _UNREADABLE:
@@ -148,7 +159,7 @@ class OpenAIChatTranslator(AnsweringTranslator):
         else:
             answer.receive(chunk)
             if chunk.choices and (delta := chunk.choices[0].delta) is not None and delta.content:
-                self._frames.learn(data)
+                frames.learn(data)
         # After a finish reason only usage and [DONE] follow.
         self.settled = answer.finished
 

@@ -103,12 +103,19 @@ class ChatAnswer:
                 delta = choice.message
             self._take(choice, delta)
 
-    def receive_text(self, text: bytes) -> bool:
-        """A chunk of nothing but text, as the inside of its JSON string; False where it has to be decoded."""
+    def receive_text(self, text: bytes, size: int) -> bool:
+        """A chunk of nothing but text, as the inside of its JSON string; False where it has to be decoded.
+
+        `size`: its bytes as UTF-8.
+        """
         if self._filtered or ((self._calls or self._details) and self._holds_back) or not self._writer.json_text(text):
             return False
-        self._output_size += len(text)
+        self._output_size += size
         return True
+
+    def count_text(self, size: int) -> None:
+        """So many bytes of text were passed on without this answer's doing."""
+        self._output_size += size
 
     def receive_whole(self, answer: Completion) -> None:
         """The whole answer. Raises UpstreamError for an error in it."""

@@ -1,27 +1,34 @@
 """Text events of a stream, read without decoding them.
 
 In most streams the events that carry text are the same to the byte but for the text itself. What stands around it, its
-frame, is learned from one such event; the inside of the JSON string in the next ones is passed on as it came.
+frame, is learned from one such event; the inside of the JSON string in the next ones is passed on as it came. While
+nothing else comes, whole reads are: their frames are replaced by the client's, however many there are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-PLAIN = bytes(code for code in range(0x20, 0x100) if code not in b'"\\\x7f')
-"""Bytes that stand for themselves inside a JSON string."""
+PLAIN = bytes(code for code in range(0x20, 0x100) if code != 0x7F)
+"""Bytes that may stand inside a JSON string, if quotes and backslashes are where they belong."""
+SHORT = 128
+"""Up to so many characters Python's own look at each is faster than a table of bytes."""
 MAX_VAIN = 4
 """Frames are not learned for ever in streams whose events have none: each costs as much as a decoding."""
 _PROBE = b"?"
+_FIELD, _BLANK = b"data: ", b"\n\n"
+"""What nearly every upstream puts around its events. Others' are taken out one by one."""
 
 
 class TextFrames:
     """The frame of one stream's text events."""
 
-    __slots__ = ("_lesson", "_prefix", "_read", "_suffix", "_vain")
+    __slots__ = ("_flow", "_lesson", "_prefix", "_read", "_suffix", "_vain", "_vain_flows", "size")
 
     def __init__(self, read: Callable[[bytes], str | None]) -> None:
         """`read` gives the text of an event that is nothing but text, and None of any other."""
+        self.size = 0
+        """Bytes of the text that was found last, as UTF-8."""
         self._read = read
         self._prefix = b""
         self._suffix = b""
@@ -29,6 +36,9 @@ class TextFrames:
         """An event to learn from."""
         self._vain = 0
         """Frames learned since one was met again."""
+        self._flow: TextFlow | None = None
+        self._vain_flows = 0
+        """Flows in a row that took nothing."""
 
     def text(self, event: bytes) -> bytes | None:
         """The inside of the text's JSON string, in which every byte stands for itself; None: decode the event."""
@@ -37,15 +47,23 @@ class TextFrames:
             lesson, self._lesson = self._lesson, b""
             return self.text(event) if lesson and self._learn(lesson) else None
         text = event[len(prefix) : -len(suffix)]
-        if not text or text.translate(None, PLAIN):
+        self.size = text_size(text)
+        if self.size < 1:
             return None
-        if not text.isascii():
-            try:
-                text.decode()
-            except UnicodeDecodeError:
-                return None
         self._vain = 0
         return text
+
+    def flow(self, head: bytes, tail: bytes) -> TextFlow | None:
+        """What takes whole reads from here on; None in streams that are not framed as nearly all are.
+
+        `head` and `tail` stand before and behind the text in an event for the client.
+        """
+        if self._flow is not None:
+            self._vain_flows = 0 if self._flow.size else self._vain_flows + 1
+        if self._vain_flows >= MAX_VAIN:
+            return None
+        self._flow = TextFlow(_FIELD + self._prefix, self._suffix + _BLANK, head, tail)
+        return self._flow
 
     def learn(self, event: bytes) -> None:
         """Looks for a frame in an event that had none, once another comes: the first of a stream is waited for."""
@@ -64,3 +82,75 @@ class TextFrames:
             self._vain += 1
             return True
         return False
+
+
+class TextFlow:
+    """Reads of nothing but text events, made the client's events without taking them apart."""
+
+    __slots__ = ("_between", "_head", "_joint", "_prefix", "_suffix", "_tail", "rest", "size")
+
+    def __init__(self, prefix: bytes, suffix: bytes, head: bytes, tail: bytes) -> None:
+        self.rest = b""
+        """The beginning of an event whose end has not come."""
+        self.size = 0
+        """Bytes of text so far, as UTF-8."""
+        self._prefix = prefix
+        self._suffix = suffix
+        self._between = suffix + prefix
+        self._head = head
+        self._tail = tail
+        self._joint = tail + head
+
+    def pass_on(self, data: bytes) -> bytes:
+        """The client's events; nothing where there is more in `rest` and `data` than text: both are to be decoded."""
+        if self.rest:
+            data = self.rest + data
+        prefix, suffix = self._prefix, self._suffix
+        if data.find(b"\n") != len(data) - len(_BLANK) or not data.startswith(prefix) or not data.endswith(suffix):
+            return self._pass_on_many(data)
+        text = data[len(prefix) : -len(suffix)]
+        size = text_size(text)
+        if size < 1:
+            return b""
+        self.size += size
+        self.rest = b""
+        return b"%b%b%b" % (self._head, text, self._tail)
+
+    def _pass_on_many(self, data: bytes) -> bytes:
+        prefix, suffix = self._prefix, self._suffix
+        texts: list[bytes] = []
+        at = 0
+        # Looked for by one byte, which is many times faster than by more.
+        while (end := data.find(b"\n", at)) >= 0:
+            texts.append(data[at + len(prefix) : end + 2 - len(suffix)])
+            at = end + 2
+        if b"" in texts or not texts:
+            return b""
+        # A blank, so that no character is made of the halves of two.
+        size = text_size(b" ".join(texts)) - len(texts) + 1
+        # Cut by their lengths, they are texts only where all that stands around them is as it should be.
+        if size < len(texts) or b"%b%b%b%b" % (prefix, self._between.join(texts), suffix, data[at:]) != data:
+            return b""
+        self.size += size
+        self.rest = data[at:]
+        return b"%b%b%b" % (self._head, self._joint.join(texts), self._tail)
+
+
+def text_size(inside: bytes) -> int:
+    """The size of a text by the inside of its JSON string, in bytes of UTF-8; -1 where it cannot stay as it is.
+
+    Line breaks and quotes may stay escaped. Other escapes, control characters and what is no UTF-8 are the decoder's.
+    """
+    escapes: list[bytes] = []
+    if b"\\" in inside:
+        escapes = [after[:1] for after in inside.split(b"\\")[1:]]
+        if escapes.count(b"n") + escapes.count(b'"') != len(escapes):
+            return -1
+    if inside.count(b'"') != escapes.count(b'"'):
+        return -1
+    try:
+        text = inside.decode()
+    except UnicodeDecodeError:
+        return -1
+    plain = (len(text) <= SHORT and text.isprintable()) or not inside.translate(None, PLAIN)
+    return len(inside) - len(escapes) if plain else -1

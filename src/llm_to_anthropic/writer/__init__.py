@@ -4,8 +4,8 @@ Two writers share the rules: one emits events, the other builds the whole messag
 """
 
 from llm_to_anthropic.writer.sound import sound
-from llm_to_anthropic.writer.stream import PING, StreamWriter, error_event
+from llm_to_anthropic.writer.stream import PING, TEXT_TAIL, StreamWriter, error_event
 from llm_to_anthropic.writer.whole import WholeWriter
 from llm_to_anthropic.writer.writer import MessageWriter
 
-__all__ = ["PING", "MessageWriter", "StreamWriter", "WholeWriter", "error_event", "sound"]
+__all__ = ["PING", "TEXT_TAIL", "MessageWriter", "StreamWriter", "WholeWriter", "error_event", "sound"]

@@ -83,6 +83,10 @@ class MessageWriter(ABC):
         """More of the open text, as the inside of a JSON string; False, and nothing done, where it cannot go on so."""
         return False
 
+    def text_head(self) -> bytes:
+        """What stands before the inside of a JSON string that goes on with the open text; nothing: it cannot go on."""
+        return b""
+
     def thinking(self, text: str) -> None:
         if text and (self._open == "thinking" or self._turn_of("thinking", text)):
             self._delta(text)
