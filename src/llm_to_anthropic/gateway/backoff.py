@@ -40,21 +40,22 @@ def delay_s(retry: int, chance: Callable[[], float]) -> float:
 class Window:
     """How many things happened within the last 10 seconds, and how many of them were marked. By whole seconds."""
 
-    __slots__ = ("_marked", "_second", "_total")
+    __slots__ = ("_ends", "_marked", "_second", "_total")
 
     def __init__(self) -> None:
-        self._total = [0] * WINDOW_S
-        self._marked = [0] * WINDOW_S
         self._second = 0
+        self._ends = 1.0
+        """When the present second is over."""
+        self.clear()
 
     def add(self, now: float, total: int, marked: int) -> None:
         """Counts at `now`, seconds of any clock that does not go back."""
-        second = int(now)
-        if second != self._second:
-            self._forget(second)
-        slot = second % WINDOW_S
+        if now >= self._ends:
+            self._forget(int(now))
+        slot = self._second % WINDOW_S
         self._total[slot] += total
-        self._marked[slot] += marked
+        if marked:
+            self._marked[slot] += marked
 
     def counts(self, now: float) -> tuple[int, int]:
         """(total, marked) of the window that ends at `now`."""
@@ -66,9 +67,13 @@ class Window:
         self._marked = [0] * WINDOW_S
 
     def _forget(self, second: int) -> None:
-        for passed in range(self._second + 1, min(second, self._second + WINDOW_S) + 1):
-            self._total[passed % WINDOW_S] = self._marked[passed % WINDOW_S] = 0
+        if second >= self._second + WINDOW_S:
+            self.clear()
+        else:
+            for passed in range(self._second + 1, second + 1):
+                self._total[passed % WINDOW_S] = self._marked[passed % WINDOW_S] = 0
         self._second = max(self._second, second)
+        self._ends = self._second + 1.0
 
 
 class RetryBudget:

@@ -15,6 +15,9 @@ from llm_to_anthropic.wire.anthropic import NO_RAW, Envelope
 API_VERSIONS = ("2023-06-01", "2026-10-21")
 """Dates of `anthropic-version` that exist; hand-written requests without one mean the first."""
 
+_KNOWN_VERSIONS = {b"": API_VERSIONS[0]} | {version.encode(): version for version in API_VERSIONS}
+_YES = frozenset({b"1", b"true", b"yes"})
+
 _ENVELOPE = msgspec.json.Decoder(Envelope)
 
 
@@ -32,6 +35,8 @@ def decode_envelope(body: bytes) -> Envelope:
 
 def client_request(call: Call, route: Route, *, stream: bool, messages: Raw = NO_RAW) -> ClientRequest:
     """A call as its translator sees it; `messages` as its envelope found them."""
+    found = call.found
+    session = found.get(b"x-claude-code-session-id")
     return ClientRequest(
         body=call.body,
         messages=messages,
@@ -40,17 +45,18 @@ def client_request(call: Call, route: Route, *, stream: bool, messages: Raw = NO
         request_id=call.request_id,
         message_id=message_id(call.request_id),
         api_version=api_version(call),
-        session_id=call.header(b"x-claude-code-session-id"),
-        strict=route.strict or call.header(b"x-proxy-strict").lower() in ("1", "true", "yes"),
+        session_id=session.decode("latin-1") if session else "",
+        strict=route.strict or found.get(b"x-proxy-strict", b"").lower() in _YES,
     )
 
 
 def api_version(call: Call) -> str:
     """The API version that the client asked for. Raises ClientError for one that does not exist."""
-    version = call.header(b"anthropic-version") or API_VERSIONS[0]
-    if version not in API_VERSIONS:
+    version = _KNOWN_VERSIONS.get(call.found.get(b"anthropic-version", b""))
+    if version is None:
         known = " or ".join(API_VERSIONS)
-        raise ClientError(f"anthropic-version: {version[:40]!r} is not a version of the API; use {known}")
+        asked = call.header(b"anthropic-version")[:40]
+        raise ClientError(f"anthropic-version: {asked!r} is not a version of the API; use {known}")
     return version
 
 

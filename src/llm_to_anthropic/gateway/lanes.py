@@ -75,7 +75,8 @@ class Lane:
         """Whether a request may go here now; it may become the probe of the circuit."""
         if self._own.until > now or self._key.until > now or self._model.until > now:
             return False
-        return self.circuit.admit(now)
+        circuit = self.circuit
+        return not circuit.open or circuit.admit(now)
 
     def ready_at(self) -> float:
         """From when on a request may go here."""
@@ -131,7 +132,8 @@ class Lanes:
     def open_one(self, targets: Sequence[Target], now: float, *, but: Lane | None = None) -> Lane | None:
         """The first lane of targets, in their order, that admits a request."""
         for target in targets:
-            lane = self._of(target).take_turn(now, but)
+            fan = self._of_targets.get((target.provider.name, target.model)) or self._of(target)
+            lane = fan.take_turn(now, but)
             if lane is not None:
                 return lane
         return None
@@ -183,7 +185,8 @@ class _Fan:
     def take_turn(self, now: float, but: Lane | None) -> Lane | None:
         lanes = self.lanes
         if len(lanes) == 1:
-            return lanes[0] if lanes[0] is not but and lanes[0].admit(now) else None
+            lane = lanes[0]
+            return lane if lane is not but and lane.admit(now) else None
         for step in range(len(lanes)):
             position = (self._next + step) % len(lanes)
             lane = lanes[position]
