@@ -242,28 +242,37 @@ async def whole_answer(
     translator: Translator, upstream: UpstreamCall, send: Send, progress: Progress, timeouts: Timeouts
 ) -> bytes:
     """The upstream's answer as one message, as JSON. Raises ApiError or UpstreamRefusal."""
-    await _read_answer(translator, upstream, progress, timeouts)
-    while not translator.ended and translator.failure is None and (request := translator.follow_up()):
-        await _read_answer(translator, await send(request), progress, timeouts)
-    if translator.failure is not None:
-        raise translator.failure
-    return translator.message()
+    while True:
+        try:
+            await upstream.head()
+            progress.upstream_request_id = upstream.header(b"x-request-id")
+            if upstream.status >= 400:
+                body = await upstream.read_all(MAX_ERROR_BYTES)
+                raise UpstreamRefusal(upstream.status, header_map(upstream), body)
+            progress.answering = True
+            progress.answer_headers = _answer_headers(translator, upstream)
+            if not _feed_rest(translator, upstream):
+                await _feed(translator, upstream, timeouts)
+            if translator.settled:
+                upstream.release()
+        finally:
+            upstream.close()
+        if translator.failure is not None:
+            raise translator.failure
+        if translator.ended or not (request := translator.follow_up()):
+            return translator.message()
+        upstream = await send(request)
 
 
-async def _read_answer(translator: Translator, upstream: UpstreamCall, progress: Progress, timeouts: Timeouts) -> None:
-    try:
-        await upstream.head()
-        progress.upstream_request_id = upstream.header(b"x-request-id")
-        if upstream.status >= 400:
-            body = await upstream.read_all(MAX_ERROR_BYTES)
-            raise UpstreamRefusal(upstream.status, header_map(upstream), body)
-        progress.answering = True
-        progress.answer_headers = _answer_headers(translator, upstream)
-        await _feed(translator, upstream, timeouts)
-        if translator.settled:
-            upstream.release()
-    finally:
-        upstream.close()
+def _feed_rest(translator: Translator, upstream: UpstreamCall) -> bool:
+    """Feeds an answer that has come with its head, as most that are not streamed do; False where more is to come."""
+    data = upstream.rest()
+    if data is None:
+        return False
+    translator.receive_data(data)
+    if not translator.ended and translator.failure is None:
+        translator.receive_eof()
+    return True
 
 
 async def _feed(translator: Translator, upstream: UpstreamCall, timeouts: Timeouts) -> None:
@@ -293,7 +302,7 @@ async def _feed(translator: Translator, upstream: UpstreamCall, timeouts: Timeou
 
 
 def _answer_headers(translator: Translator, upstream: UpstreamCall) -> Headers:
-    if not [name for name, _ in upstream.headers if name.startswith(b"x-ratelimit-")]:
+    if b"x-ratelimit-" not in b" ".join(upstream.found):
         return []  # nothing else of a good answer's head is told
     told = translator.answer_headers(header_map(upstream))
     return [(name.encode("latin-1"), header_value(value)) for name, value in told.items()]

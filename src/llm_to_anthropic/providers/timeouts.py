@@ -29,10 +29,6 @@ class CallTimeouts(msgspec.Struct, frozen=True, kw_only=True):
     """Between two reads of an answer; a ping is a sign of life."""
     total_s: float = 3600.0
 
-    def begin_s(self, begins: Begins) -> float:
-        """What an answer may take to begin."""
-        return self.whole_s if begins == "whole" else self.first_event_s
-
 
 def call_timeouts(base: CallTimeouts, overrides: tuple[tuple[str, object], ...], *, reasons: bool) -> CallTimeouts:
     """What holds for a model: `base`, the provider's own overrides, and more patience with one that reasons."""

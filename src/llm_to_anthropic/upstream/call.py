@@ -74,7 +74,6 @@ class UpstreamCall:
         "_decoder",
         "_ended",
         "_failure",
-        "_found",
         "_headed",
         "_line",
         "_loop",
@@ -90,6 +89,7 @@ class UpstreamCall:
         "_timeouts",
         "_total_at",
         "_waiter",
+        "found",
         "headers",
         "status",
         "unread",
@@ -108,14 +108,15 @@ class UpstreamCall:
     ) -> None:
         self.status = 0
         self.headers: Headers = []
-        """Names in lower case. Both are valid once `head` has returned True."""
+        """Names in lower case."""
+        self.found: dict[bytes, bytes] = {}
+        """The same by name, the first of repeated ones. All three are valid once `head` has returned True."""
         self.unread = 0
         """Bytes of the body, as they travelled, that wait to be read."""
-        self._found: dict[bytes, bytes] | None = None
         self._peer = peer
         self._timeouts = timeouts
         self._begins = begins
-        self._begin_s = timeouts.begin_s(begins)
+        self._begin_s = timeouts.whole_s if begins == "whole" else timeouts.first_event_s
         self._begin_at = inf
         # The timer is looked at no later than this, so that no change of phase has to move it.
         self._soonest = min(timeouts.idle_s, timeouts.write_s, self._begin_s)
@@ -138,9 +139,7 @@ class UpstreamCall:
 
     def header(self, name: bytes) -> bytes:
         """The first value of a header, or nothing; `name` in lower case."""
-        if self._found is None:
-            self._found = dict(reversed(self.headers))
-        return self._found.get(name, b"")
+        return self.found.get(name, b"")
 
     async def head(self, quiet_s: float | None = None) -> bool:
         """True once status and headers are there; False after `quiet_s` of silence (call again to go on).
@@ -177,6 +176,12 @@ class UpstreamCall:
         except UpstreamProtocolError:
             self.close()
             raise
+
+    def rest(self) -> bytes | None:
+        """What is left of a body that is there to its end; None where it is not, or has to be decoded."""
+        if not self._ended or self._coding:
+            return None
+        return self._take() if self._pieces else b""
 
     async def pour(self, take: Pour, quiet_s: float) -> bool:
         """Hands every slice of the body to `take` the moment it arrives, without waking the caller for it.
@@ -257,13 +262,13 @@ class UpstreamCall:
     def receive_head(self, status: int, headers: Headers) -> None:
         self.status = status
         self.headers = headers
-        self._found = None
+        self.found = dict(reversed(headers))
         self._headed = True
         self._redial = None
         if self._begins != "event":
             self._begin_at = inf
         if self._decode:
-            coding = self.header(b"content-encoding")
+            coding = self.found.get(b"content-encoding", b"")
             self._coding = b"" if coding.lower() == b"identity" else coding
 
     def receive(self, data: bytes, size: int) -> bool:
