@@ -6,14 +6,15 @@ import pytest
 
 from llm_to_anthropic.errors import UpstreamUnreachable
 from llm_to_anthropic.upstream import OutgoingRequest, Upstream
-from llm_to_anthropic.upstream.request import encode_head, parse_origin, request_line, split_url
+from llm_to_anthropic.upstream.request import finish_head, parse_origin, request_line, split_url, standing_head
 from tests.upstream.raw_server import OK, Peer, RawServer
 
 
 def head_of(method: str = "POST", headers: list[tuple[bytes, bytes]] | None = None, body: bytes = b"") -> list[bytes]:
     """The lines of a request's head."""
     request = OutgoingRequest(method=method, url="http://x/", headers=headers or [], body=body)
-    return encode_head(request, request_line("/v1/x?a=b", "x:80", [])).split(b"\r\n")[:-2]
+    standing = standing_head(method, request_line("/v1/x?a=b", "x:80", []), headers or [])
+    return finish_head(standing, request).split(b"\r\n")[:-2]
 
 
 async def test_request_arrives_as_given(client: Upstream) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
 
 from llm_to_anthropic.counting import TokenCounter
 from llm_to_anthropic.credentials import Credentials
@@ -12,7 +13,7 @@ from llm_to_anthropic.exchange import Exchange
 from llm_to_anthropic.gateway.answer_headers import JSON_HEADERS
 from llm_to_anthropic.gateway.attempts import Alarm, Attempts
 from llm_to_anthropic.gateway.backoff import Pace
-from llm_to_anthropic.gateway.call import Call, Headers, Reply
+from llm_to_anthropic.gateway.call import Call, Reply
 from llm_to_anthropic.gateway.client_request import client_request, decode_envelope
 from llm_to_anthropic.gateway.fetched_urls import with_fetched
 from llm_to_anthropic.gateway.lanes import Lane
@@ -25,7 +26,7 @@ from llm_to_anthropic.gateway.work import Work
 from llm_to_anthropic.observers.metrics import Gauge
 from llm_to_anthropic.observers.observer import Observer
 from llm_to_anthropic.observers.transcript import Transcript
-from llm_to_anthropic.providers.provider import Target, target_url
+from llm_to_anthropic.providers.provider import Route, Target, target_url
 from llm_to_anthropic.providers.timeouts import Begins
 from llm_to_anthropic.routing import ModelEntry, Router
 from llm_to_anthropic.settings import Settings
@@ -36,6 +37,7 @@ from llm_to_anthropic.translators.memory import Memory, Remembered
 from llm_to_anthropic.translators.registry import make_translator
 from llm_to_anthropic.translators.translator import ClientRequest, Learned, Translator, UpstreamRequest
 from llm_to_anthropic.upstream import Fetcher, OutgoingRequest, Upstream, UpstreamCall
+from llm_to_anthropic.wire.anthropic import Envelope
 
 COUNT_WITHIN_S = 5.0
 """How long a count of tokens is waited for; clients ask for it while a person waits."""
@@ -71,7 +73,7 @@ class Gateway:
         self._transcript = transcript
         self._counter = TokenCounter()
         self.credentials = credentials or Credentials(settings.providers.values())
-        self._sender = Sender(upstream, self.credentials)
+        self._sender = Sender(upstream, self.credentials, transcript)
         self._fetcher = fetcher
         self._attempts = Attempts(settings, pace or Pace(), alarm)
         self._note = note
@@ -159,31 +161,27 @@ class Gateway:
         if progress.stream and not work.call.may_stream:
             raise overloaded("too hard pressed to begin a stream", "memory")
         route = self._router.resolve(envelope.model)
+        return self._attempts.run(work, route.targets, partial(self._attempt, route, envelope))
 
-        def attempt(work: Work, lane: Lane) -> Awaitable[None]:
-            if lane.target.protocol == "anthropic":
-                return self._passthrough.messages(work, lane)
-            request = client_request(work.call, route, stream=progress.stream, messages=envelope.messages)
-            target = progress.target = fitting_target(lane.target, request.body)
-            return self._translated(work, request, target, lane.key)
-
-        return self._attempts.run(work, route.targets, attempt)
+    def _attempt(self, route: Route, envelope: Envelope, work: Work, lane: Lane) -> Awaitable[None]:
+        if lane.target.protocol == "anthropic":
+            return self._passthrough.messages(work, lane)
+        progress = work.progress
+        request = client_request(work.call, route, stream=progress.stream, messages=envelope.messages)
+        target = progress.target = fitting_target(lane.target, request.body)
+        return self._translated(work, request, target, lane.key)
 
     async def _translated(self, work: Work, request: ClientRequest, target: Target, key: int) -> None:
         """Sends once, and once more where the upstream's refusal teaches what to leave out."""
         if self._fetcher is not None:
             request = await with_fetched(request, target, self._fetcher)
         learned = self._lessons(target)
-        begins: Begins = "event" if request.stream else "whole"
-
-        def send(encoded: UpstreamRequest) -> Awaitable[UpstreamCall]:
-            return self._send(work, target, key, encoded, begins)
-
+        send = partial(self._send, work, target, key, "event" if request.stream else "whole")
         may_heal = True
         while True:
             translator = make_translator(request, target, learned)
             try:
-                await self._attempt(work, request, translator, send)
+                await self._ask(work, request, translator, send)
             except UpstreamRefusal as refusal:
                 error = translator.decode_error(refusal.status, refusal.headers, refusal.body)
                 if not (may_heal and self._heals(translator, refusal, error, target)):
@@ -205,7 +203,7 @@ class Gateway:
                 )
         return True
 
-    async def _attempt(self, work: Work, request: ClientRequest, translator: Translator, send: Send) -> None:
+    async def _ask(self, work: Work, request: ClientRequest, translator: Translator, send: Send) -> None:
         encoded = translator.encode()
         progress = work.progress
         progress.losses = translator.losses
@@ -240,17 +238,18 @@ class Gateway:
             progress.stop_reason = translator.stop_reason
 
     def _send(
-        self, work: Work, target: Target, key: int, request: UpstreamRequest, begins: Begins
+        self, work: Work, target: Target, key: int, begins: Begins, encoded: UpstreamRequest
     ) -> Awaitable[UpstreamCall]:
-        def build(auth: Headers) -> OutgoingRequest:
-            outgoing = _outgoing(request, target, work.call, auth, begins)
-            if self._transcript is not None:
-                self._transcript.upstream_request(
-                    work.call.request_id, outgoing.method, outgoing.url, outgoing.headers, outgoing.body
-                )
-            return outgoing
-
-        return self._sender.send(work, target.provider, build, key)
+        request = OutgoingRequest(
+            method=encoded.method,
+            url=target_url(target, encoded.path),
+            headers=encoded.headers,
+            request_id=work.call.request_id,
+            body=encoded.body,
+            timeouts=target.timeouts,
+            begins=begins,
+        )
+        return self._sender.send(work, target.provider, request, key)
 
     async def _count_tokens(self, work: Work) -> None:
         call, progress = work.call, work.progress
@@ -281,7 +280,7 @@ class Gateway:
             return None
         try:
             async with asyncio.timeout(min(COUNT_WITHIN_S, self.settings.timeouts.commit_after_s)):
-                upstream = await self._send(work, target, lane.key, asked, "head")
+                upstream = await self._send(work, target, lane.key, "head", asked)
                 try:
                     await upstream.head()
                     body = await upstream.read_all(MAX_ERROR_BYTES)
@@ -317,18 +316,6 @@ class Gateway:
                 frames=self._frames_memory,
             )
         return learned
-
-
-def _outgoing(encoded: UpstreamRequest, target: Target, call: Call, auth: Headers, begins: Begins) -> OutgoingRequest:
-    return OutgoingRequest(
-        method=encoded.method,
-        url=target_url(target, encoded.path),
-        headers=(*encoded.headers, *auth),
-        request_id=call.request_id,
-        body=encoded.body,
-        timeouts=target.timeouts,
-        begins=begins,
-    )
 
 
 async def _cancelled(work: Work, task: asyncio.Task[None]) -> None:

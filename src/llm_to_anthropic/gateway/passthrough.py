@@ -7,6 +7,7 @@ its own protocol: an `error` event after a cut stream, an envelope around errors
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from urllib.parse import quote
 
 from llm_to_anthropic.errors import (
@@ -151,7 +152,7 @@ class Passthrough:
                 return provider
         return None
 
-    async def _send(
+    def _send(
         self,
         work: Work,
         provider: Provider,
@@ -161,21 +162,17 @@ class Passthrough:
         key: int = 0,
         timeouts: CallTimeouts | None = None,
         begins: Begins = "head",
-    ) -> UpstreamCall:
+    ) -> Awaitable[UpstreamCall]:
         call = work.call
-
-        def build(auth: Headers) -> OutgoingRequest:
-            headers = _headers(call, provider) + auth
-            return OutgoingRequest(
-                method=call.method,
-                url=provider.base_url + path,
-                headers=headers,
-                body=body,
-                timeouts=timeouts,
-                begins=begins,
-            )
-
-        return await self._sender.send(work, provider, build, key)
+        request = OutgoingRequest(
+            method=call.method,
+            url=provider.base_url + path,
+            headers=_headers(call, provider),
+            body=body,
+            timeouts=timeouts,
+            begins=begins,
+        )
+        return self._sender.send(work, provider, request, key)
 
 
 def _path(call: Call) -> str:

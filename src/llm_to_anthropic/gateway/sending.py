@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 
 from llm_to_anthropic.credentials import Credentials
 from llm_to_anthropic.gateway.call import Headers
 from llm_to_anthropic.gateway.work import Work
+from llm_to_anthropic.observers.transcript import Transcript
 from llm_to_anthropic.providers.provider import Provider
 from llm_to_anthropic.upstream import OutgoingRequest, Upstream, UpstreamCall
-
-Build = Callable[[Headers], OutgoingRequest]
-"""The request, given the headers that authenticate it."""
 
 REFUSAL_WITHIN_S = 3.0
 """A 401 that takes longer is left to the client: until then nobody looks after its connection."""
@@ -20,32 +18,37 @@ REFUSAL_WITHIN_S = 3.0
 class Sender:
     """Authenticates and sends."""
 
-    def __init__(self, upstream: Upstream, credentials: Credentials) -> None:
+    def __init__(self, upstream: Upstream, credentials: Credentials, transcript: Transcript | None = None) -> None:
         self._upstream = upstream
         self._credentials = credentials
+        self._transcript = transcript
 
-    def send(self, work: Work, provider: Provider, build: Build, key: int = 0) -> Awaitable[UpstreamCall]:
+    def send(self, work: Work, provider: Provider, request: OutgoingRequest, key: int = 0) -> Awaitable[UpstreamCall]:
         """The call under way, by the provider's key at that position.
 
         Raises ApiError where there are no credentials, or no connection.
         """
-        headers = self._credentials.at_hand(provider, work.call.headers, key)
-        if headers is None or provider.credential.login is not None:
-            return self._send_with_token(work, provider, build, headers)
+        auth = self._credentials.at_hand(provider, work.call.headers, key)
+        if auth is None or provider.credential.login is not None:
+            return self._send_with_token(work, provider, request, auth)
+        return self._begin(work, request, auth)
+
+    def _begin(self, work: Work, request: OutgoingRequest, auth: Headers) -> Awaitable[UpstreamCall]:
         work.progress.attempts += 1
-        return self._upstream.send(build(headers))
+        if self._transcript is not None and request.request_id:  # what passes through was shown as it came
+            sent = (*request.headers, *auth)
+            self._transcript.upstream_request(request.request_id, request.method, request.url, sent, request.body)
+        return self._upstream.send(request, auth)
 
     async def _send_with_token(
-        self, work: Work, provider: Provider, build: Build, headers: Headers | None
+        self, work: Work, provider: Provider, request: OutgoingRequest, auth: Headers | None
     ) -> UpstreamCall:
-        if headers is None:
-            headers = await self._credentials.headers(provider, work.call.headers)
-        work.progress.attempts += 1
-        upstream = await self._upstream.send(build(headers))
-        if await self._refused(provider, upstream, headers):
-            headers = await self._credentials.headers(provider, work.call.headers)
-            work.progress.attempts += 1
-            upstream = await self._upstream.send(build(headers))
+        if auth is None:
+            auth = await self._credentials.headers(provider, work.call.headers)
+        upstream = await self._begin(work, request, auth)
+        if await self._refused(provider, upstream, auth):
+            auth = await self._credentials.headers(provider, work.call.headers)
+            upstream = await self._begin(work, request, auth)
         return upstream
 
     async def _refused(self, provider: Provider, upstream: UpstreamCall, sent: Headers) -> bool:

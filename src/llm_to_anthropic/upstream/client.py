@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from llm_to_anthropic.errors import UpstreamUnreachable
@@ -16,15 +16,18 @@ from llm_to_anthropic.upstream.proxying import Proxy, ProxyRules
 from llm_to_anthropic.upstream.request import (
     Origin,
     OutgoingRequest,
-    encode_head,
+    finish_head,
     parse_origin,
     request_line,
     split_url,
+    standing_head,
 )
 from llm_to_anthropic.upstream.tls import Trust
 
-_MAX_LINES = 1024
-"""Request lines kept ready, by URL. Origins need no such limit: base URLs come from the configuration."""
+_MAX_READY = 1024
+"""Request lines, and heads, kept ready. Origins need no such limit: base URLs come from the configuration."""
+_HeadKey = tuple[str | tuple[bytes, bytes], ...]
+"""Method, URL and headers."""
 _SHUTTING_DOWN = "This proxy is shutting down."
 
 
@@ -61,6 +64,7 @@ class Upstream:
         self._proxies = ProxyRules(environ or {})
         self._sites: dict[str, _Site] = {}
         self._lines: dict[str, tuple[_Site, bytes]] = {}
+        self._heads: dict[_HeadKey, tuple[_Site, bytes]] = {}
         self._open: set[Connection] = set()
         self._closed = False
         self._all_gone: asyncio.Future[None] | None = None
@@ -70,19 +74,28 @@ class Upstream:
         """How many are open, idle ones included."""
         return len(self._open)
 
-    async def send(self, request: OutgoingRequest, *, decode: bool = True) -> UpstreamCall:
+    async def send(
+        self, request: OutgoingRequest, auth: Sequence[tuple[bytes, bytes]] = (), *, decode: bool = True
+    ) -> UpstreamCall:
         """Sends a request; a large body goes on being sent while the answer is awaited.
 
+        `auth` are the headers that authenticate it, beside its own.
         With `decode` an answer that comes as gzip or deflate is inflated (its headers stay as they came);
         without it the bytes stay as they are. Raises UpstreamUnreachable or UpstreamTimeout (connect, tls).
         """
-        site, line = self._lines.get(request.url) or self._add_line(request.url)
-        head = encode_head(request, line)
+        headers, method = request.headers, request.method
+        if isinstance(headers, tuple):
+            key: _HeadKey = (method, request.url, *headers, *auth)
+            site, standing = self._heads.get(key) or self._add_head(key, method, request.url, [*headers, *auth])
+        else:
+            site, line = self._lines.get(request.url) or self._add_line(request.url)
+            standing = standing_head(method, line, [*headers, *auth])
+        head = finish_head(standing, request)
         redial = partial(self._send_again, site, request, head)
         timeouts = request.timeouts or self._timeouts
         call = UpstreamCall(site.name, timeouts, site.loop, redial, decode=decode, begins=request.begins)
         connection = site.pool.take() or await self._connect(site, timeouts)
-        connection.start(call, head, request.body, bodiless=request.method == "HEAD")
+        connection.start(call, head, request.body, bodiless=method == "HEAD")
         return call
 
     async def close(self) -> None:
@@ -120,10 +133,19 @@ class Upstream:
     def _add_line(self, url: str) -> tuple[_Site, bytes]:
         prefix, target = split_url(url)
         site = self._sites.get(prefix) or self._add_site(prefix)
-        if len(self._lines) >= _MAX_LINES:
+        if len(self._lines) >= _MAX_READY:
             self._lines.clear()
         self._lines[url] = site, site.request_line(target)
         return self._lines[url]
+
+    def _add_head(
+        self, key: _HeadKey, method: str, url: str, headers: list[tuple[bytes, bytes]]
+    ) -> tuple[_Site, bytes]:
+        site, line = self._lines.get(url) or self._add_line(url)
+        if len(self._heads) >= _MAX_READY:
+            self._heads.clear()
+        self._heads[key] = site, standing_head(method, line, headers)
+        return self._heads[key]
 
     def _add_site(self, prefix: str) -> _Site:
         origin = parse_origin(prefix)

@@ -23,10 +23,11 @@ from llm_to_anthropic.upstream.connection import Connection
 from llm_to_anthropic.upstream.request import (
     Origin,
     OutgoingRequest,
-    encode_head,
+    finish_head,
     parse_origin,
     request_line,
     split_url,
+    standing_head,
 )
 from llm_to_anthropic.upstream.tls import Trust
 
@@ -116,9 +117,8 @@ class Fetcher:
         except OSError as error:
             raise NotFetched(f"could not be fetched: {handshake_text(origin, error)}") from error
         call = UpstreamCall(origin.name, CallTimeouts(), loop, _never_again, decode=True, redirects=True)
-        head = encode_head(
-            OutgoingRequest(method="GET", url=url, headers=_HEADERS), request_line(target, origin.host_header, [])
-        )
+        standing = standing_head("GET", request_line(target, origin.host_header, []), _HEADERS)
+        head = finish_head(standing, OutgoingRequest(method="GET", url=url, headers=_HEADERS))
         connection.start(call, head, b"", bodiless=False)
         return call
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -22,7 +21,10 @@ class OutgoingRequest(msgspec.Struct, frozen=True, kw_only=True):
     method: str
     url: str
     headers: list[tuple[bytes, bytes]] | tuple[tuple[bytes, bytes], ...]
-    """A tuple: the same for many requests, so that it is checked and written once."""
+    """A tuple: the same for many requests, so that it is checked and written once.
+
+    Those that authenticate the request are not among them.
+    """
     request_id: str = ""
     """Letters and digits; goes out as x-client-request-id."""
     body: bytes = b""
@@ -92,22 +94,20 @@ def request_line(target: str, host_header: str, extra: list[bytes]) -> bytes:
     return b"\r\n".join([f" {_clean_target(target)} HTTP/1.1\r\nhost: {host_header}".encode(), *extra])
 
 
-def encode_head(request: OutgoingRequest, line: bytes) -> bytes:
-    """The head of a request; `line` comes from `request_line`.
+def standing_head(method: str, line: bytes, headers: list[tuple[bytes, bytes]]) -> bytes:
+    """What the head of a request begins with, and of others like it; `line` comes from `request_line`.
 
     Raises UpstreamUnreachable where a header holds what would end it.
     """
-    headers = request.headers
-    fields = _standing_fields(headers) if isinstance(headers, tuple) else _fields(headers)
+    return method.encode("ascii") + line + _fields(headers)
+
+
+def finish_head(standing: bytes, request: OutgoingRequest) -> bytes:
+    """The whole head: `standing`, and what is the request's own."""
     size = len(request.body)
-    length = b"\r\ncontent-length: %d" % size if size or request.method in _WITH_BODY else b""
-    own = b"\r\nx-client-request-id: " + request.request_id.encode() if request.request_id else b""
-    return b"%b%b%b%b%b\r\n\r\n" % (request.method.encode("ascii"), line, own, fields, length)
-
-
-@lru_cache(maxsize=256)
-def _standing_fields(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
-    return _fields(list(headers))
+    own = f"\r\nx-client-request-id: {request.request_id}" if request.request_id else ""
+    length = f"\r\ncontent-length: {size}" if size or request.method in _WITH_BODY else ""
+    return standing + f"{own}{length}\r\n\r\n".encode()
 
 
 def _fields(headers: list[tuple[bytes, bytes]]) -> bytes:
