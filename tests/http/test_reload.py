@@ -23,7 +23,8 @@ from llm_to_anthropic.http.reloading import Reloader, current
 from llm_to_anthropic.http.server import FrontServer
 from llm_to_anthropic.http.standing import Standing
 from llm_to_anthropic.observers.access_log import configure_logging, flush_log
-from llm_to_anthropic.settings import Limits, Settings
+from llm_to_anthropic.providers.provider import Secret
+from llm_to_anthropic.settings import ClientKey, Limits, Settings
 from tests.http.fake import FakeGateway, Front, settings
 
 POLL_S = 0.02
@@ -229,6 +230,24 @@ async def test_a_request_first_looks_after_keys(*, in_files: bool) -> None:
     async with served(two.live) as server:
         assert (await server.post(body=b"{}")).status == 200
     assert (len(two.old.calls), len(two.new.calls)) == ((0, 1) if in_files else (1, 0))
+
+
+async def test_a_revoked_key_counts_at_once_where_it_was_used_before() -> None:
+    """A connection whose requests have passed is checked anew once the keys, or whom the server answers, are others."""
+    first = settings(client_keys=(ClientKey(secret=Secret("former-key")),))
+    live = Live(first, FakeGateway(), Standing(first))
+    async with served(live) as server, server.connect() as client:
+
+        async def status(key: str) -> int:
+            await client.send(server.encode("POST", "/v1/messages", {"x-api-key": key}, b"{}"))
+            return (await client.response()).status
+
+        assert [await status("former-key") for _ in range(3)] == [200] * 3
+        live.replace(settings(client_keys=(ClientKey(secret=Secret("other-key")),)), FakeGateway())
+        assert [await status("former-key") for _ in range(2)] == [401] * 2
+        assert [await status("other-key") for _ in range(3)] == [200] * 3
+        live.replace(first, FakeGateway())
+        assert [await status("other-key"), await status("former-key")] == [401, 200]
 
 
 async def test_stopping_ends_requests_of_every_configuration() -> None:

@@ -11,7 +11,7 @@ Headers = list[tuple[bytes, bytes]]
 """Names in lower case."""
 
 
-class Call(msgspec.Struct, kw_only=True):
+class Call(msgspec.Struct):
     """One HTTP request of an authenticated client, its body read and within limits."""
 
     request_id: str
@@ -23,17 +23,15 @@ class Call(msgspec.Struct, kw_only=True):
     """As it came, without the query."""
     query: str
     headers: Headers
+    found: Mapping[bytes, bytes]
+    """All that came, by name, the last of repeated ones."""
     body: bytes
     started: float
     """`time.monotonic()` at the request's arrival."""
     client_key: str = ""
     """The name of the client key that was presented."""
-
     may_stream: bool = True
     """False where the server is too hard pressed to begin a stream."""
-
-    found: Mapping[bytes, bytes]
-    """The same headers by name, the last of repeated ones."""
 
     def header(self, name: bytes) -> str:
         """The value of a header, or an empty string."""

@@ -21,7 +21,7 @@ from llm_to_anthropic.http.body import (
     read_body,
     too_large,
 )
-from llm_to_anthropic.http.cycle import AsgiCycle, Cycle
+from llm_to_anthropic.http.cycle import AsgiCycle, Cycle, Passed
 from llm_to_anthropic.http.errors import Failures, not_found, routing_error, wrong_method
 from llm_to_anthropic.http.health import OPEN_PATHS, health_routes
 from llm_to_anthropic.http.interface import Gateway
@@ -47,6 +47,8 @@ class App:
         """Requests that the gateway has, or will have."""
         self._left: asyncio.Event | None = None
         self._access = Access(settings)
+        self._checks = object()
+        """Stands for our checks: what has passed them need not pass them again."""
         self._failures = Failures(gateway)
         self._max_body_bytes = settings.limits.max_body_bytes
         self._direct: dict[str, Answer] = {
@@ -63,49 +65,99 @@ class App:
 
     async def serve(self, cycle: Cycle) -> None:
         """Serves one request. Nothing but cancellation leaves it as an exception."""
-        scope, found = cycle.scope, cycle.found
         try:
-            self._access.check_host(scope, found)
-            cycle.cors = self._access.check_origin(found)
-            answer = self._direct.get(scope["path"])
-            if answer is None or scope["method"] != "POST":
+            passed = cycle.passed
+            if passed is None or passed.checks is not self._checks:
+                passed = cycle.passed = self._check(cycle)
+            if passed is None:
                 await self._ordinary(cycle)
-                return
-            cycle.keys, cycle.client_key = self._access.authenticate(scope, found)
-            check_json(found)
-            await self._hand_over(cycle, answer)
+            else:
+                await self._hand_over(cycle, passed, self._direct[cycle.scope["path"]])
         except ApiError as error:
             await self._failures.refuse(cycle, error)
         except HTTPException as error:
-            await self._failures.refuse(cycle, routing_error(scope, error))
+            await self._failures.refuse(cycle, routing_error(cycle.scope, error))
         except ClientGone:
             self._failures.record_gone(cycle)
         except Exception:
             # The last resort: whatever happens, the client gets an envelope and the log the traceback.
             await self._failures.crash(cycle)
+        finally:
+            if cycle.inside:
+                self._let_out(cycle)
+            cycle.served()
 
-    async def _hand_over(self, cycle: Cycle, answer: Answer) -> None:
+    def _check(self, cycle: Cycle) -> Passed | None:
+        """Raises ApiError. None for what is not on a hot path: its client key is still to be checked."""
+        scope, found = cycle.scope, cycle.found
+        self._access.check_host(scope, found)
+        cycle.cors = self._access.check_origin(found)
+        if scope["path"] not in self._direct or scope["method"] != "POST":
+            return None
+        cycle.keys, cycle.client_key = self._access.authenticate(scope, found)
+        check_json(found)
+        return self._passed(cycle)
+
+    def _passed(self, cycle: Cycle) -> Passed:
+        scope, found = cycle.scope, cycle.found
+        check_encoding(found)
+        headers: Headers = scope["headers"]
+        if cycle.keys:
+            # Our own client key is no business of any upstream.
+            headers = _without(cycle.keys, headers, found)
+        raw_path, query = scope["raw_path"].decode("ascii"), scope["query_string"].decode("latin-1")
+        return Passed(self._checks, cycle.cors, cycle.keys, cycle.client_key, headers, raw_path, query)
+
+    def _hand_over(self, cycle: Cycle, passed: Passed, answer: Answer) -> Awaitable[None]:
         """Finds the request a place, reads its body and lets the gateway answer."""
-        check_encoding(cycle.found)
+        cycle.cors, cycle.keys, cycle.client_key = passed.cors, passed.keys, passed.client_key
         standing = self.standing
         if not standing.keeps_connections:
             cycle.keep_alive = False
         self._inside += 1
-        has_place = standing.admission.enter()
-        try:
-            if not has_place:
-                await self._wait_for_place(cycle)
-                has_place = True
-            body = cycle.arrived()
-            call = self._call(cycle, await self._body(cycle) if body is None else body)
-            cycle.handed_over = True
-            await answer(call, cycle)
-        finally:
-            if has_place:
-                standing.admission.leave(cycle.place_key)
-            self._inside -= 1
-            if self._left is not None and not self._inside:
-                self._left.set()
+        cycle.inside = True
+        cycle.has_place = standing.admission.enter()
+        body = cycle.arrived() if cycle.has_place else None
+        if body is None:
+            return self._hand_over_later(cycle, passed, answer)
+        return self._begin(cycle, passed, answer, body)
+
+    async def _hand_over_later(self, cycle: Cycle, passed: Passed, answer: Answer) -> None:
+        """The same for what has to wait, for its place or its body."""
+        if not cycle.has_place:
+            await self._wait_for_place(cycle)
+            cycle.has_place = True
+        body = cycle.arrived()
+        if body is None:
+            body = await self._body(cycle)
+        await self._begin(cycle, passed, answer, body)
+
+    def _begin(self, cycle: Cycle, passed: Passed, answer: Answer, body: bytes) -> Awaitable[None]:
+        if len(body) > self._max_body_bytes:
+            raise too_large(self._max_body_bytes)
+        scope = cycle.scope
+        call = Call(
+            cycle.request_id,
+            scope["method"],
+            scope["path"],
+            passed.raw_path,
+            passed.query,
+            passed.headers,
+            cycle.found,
+            body,
+            cycle.started,
+            passed.client_key,
+            self.standing.may_stream,
+        )
+        cycle.handed_over = True
+        return answer(call, cycle)
+
+    def _let_out(self, cycle: Cycle) -> None:
+        if cycle.has_place:
+            self.standing.admission.leave(cycle.place_key)
+        self._inside -= 1
+        if self._left is not None and not self._inside:
+            self._left.set()
 
     async def retire(self) -> None:
         """After the last request came: closes the gateway once all are answered."""
@@ -113,28 +165,6 @@ class App:
             self._left = asyncio.Event()
             await self._left.wait()
         await self.gateway.close()
-
-    def _call(self, cycle: Cycle, body: bytes) -> Call:
-        if len(body) > self._max_body_bytes:
-            raise too_large(self._max_body_bytes)
-        scope = cycle.scope
-        headers: Headers = scope["headers"]
-        if cycle.keys:
-            # Our own client key is no business of any upstream.
-            headers = _without(cycle.keys, headers, cycle.found)
-        return Call(
-            request_id=cycle.request_id,
-            method=scope["method"],
-            path=scope["path"],
-            raw_path=scope["raw_path"].decode("ascii"),
-            query=scope["query_string"].decode("latin-1"),
-            headers=headers,
-            found=cycle.found,
-            body=body,
-            started=cycle.started,
-            client_key=cycle.client_key,
-            may_stream=self.standing.may_stream,
-        )
 
     async def _wait_for_place(self, cycle: Cycle) -> None:
         """Raises ApiError where there is none, before a body is read that nobody needs, and ClientGone."""
@@ -197,7 +227,7 @@ class App:
         cycle: Cycle = scope["cycle"]
         if not _is_api_path(scope["path"]):
             raise not_found(scope)
-        await self._hand_over(cycle, self.gateway.forward)
+        await self._hand_over(cycle, self._passed(cycle), self.gateway.forward)
 
 
 def _without(names: Sequence[bytes], headers: Headers, found: Mapping[bytes, bytes]) -> Headers:

@@ -5,14 +5,35 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 
+import msgspec
 from starlette.types import Message, Receive, Scope, Send
 
 from llm_to_anthropic.errors import ApiError
 from llm_to_anthropic.gateway.call import Headers, WhenLeft
+from llm_to_anthropic.http.body import Found
+from llm_to_anthropic.http.known_head import with_length
 
 NO_BODY_STATUSES = (204, 304)
+
+
+class Passed(msgspec.Struct, frozen=True):
+    """What the checks of a head came to. It holds for the same head on the same connection, while they are the same."""
+
+    checks: object
+    """Stands for those who checked: another configuration has others."""
+    cors: Headers
+    keys: tuple[bytes, ...]
+    client_key: str
+    headers: Headers
+    """For the gateway: without client keys."""
+    raw_path: str
+    query: str
+
+    def with_length(self, length: bytes) -> Passed:
+        """The same for a body of another length."""
+        headers = with_length(self.headers, length)
+        return Passed(self.checks, self.cors, self.keys, self.client_key, headers, self.raw_path, self.query)
 
 
 class Cycle(ABC):
@@ -31,10 +52,13 @@ class Cycle(ABC):
         "ended",
         "found",
         "handed_over",
+        "has_place",
+        "inside",
         "keep_alive",
         "keys",
         "more_body",
         "parted_as",
+        "passed",
         "place_key",
         "refused",
         "request_id",
@@ -43,13 +67,13 @@ class Cycle(ABC):
         "status",
     )
 
-    def __init__(self, request_id: str, scope: Scope, *, keep_alive: bool = True) -> None:
+    def __init__(self, request_id: str, scope: Scope, found: Found) -> None:
         self.request_id = request_id
         self.scope = scope
-        self.found: Mapping[bytes, bytes] = dict(scope["headers"])
+        self.found = found
         """Headers by lower-case name, the last of repeated ones."""
         self.started = time.monotonic()
-        self.keep_alive = keep_alive
+        self.keep_alive = True
         """The connection may serve another request."""
         self.cors: Headers = []
         """What lets the calling web page read the answer; set once its origin is checked."""
@@ -59,6 +83,11 @@ class Cycle(ABC):
         """The name of that key."""
         self.more_body = True
         """The request may not be complete yet."""
+        self.passed: Passed | None = None
+        """What the checks of its head came to, where the gateway gets it."""
+        self.inside = False
+        """The gateway has it, or will have."""
+        self.has_place = False
         self.place_key = b""
         """By which its place is counted, where places are counted by key."""
         self.handed_over = False
@@ -80,6 +109,9 @@ class Cycle(ABC):
 
     def read_ahead(self, up_to: int) -> None:  # noqa: B027  a general server reads as it likes
         """Has so much of the body read before it is asked for: whoever is not read from is not seen to leave."""
+
+    def served(self) -> None:  # noqa: B027  a general server sees it by itself
+        """Hears that the application has done with the request."""
 
     @abstractmethod
     def when_left(self, call: WhenLeft | None) -> None:
@@ -165,7 +197,7 @@ class AsgiCycle(Cycle):
     """A request that came over ASGI."""
 
     def __init__(self, request_id: str, scope: Scope, receive: Receive, send: Send) -> None:
-        super().__init__(request_id, scope)
+        super().__init__(request_id, scope, dict(scope["headers"]))
         self._receive = receive
         self._send = send
         self._pushed = b""

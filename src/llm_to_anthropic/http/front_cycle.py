@@ -15,6 +15,7 @@ from starlette.types import Message, Scope
 from uvicorn.server import ServerState
 
 from llm_to_anthropic.gateway.call import Headers, WhenLeft
+from llm_to_anthropic.http.body import Found
 from llm_to_anthropic.http.cycle import NO_BODY_STATUSES, Cycle
 from llm_to_anthropic.http.flow import HIGH_WATER_BYTES, Flow
 
@@ -32,6 +33,10 @@ class Connection(Protocol):
 
     def answered(self, cycle: FrontCycle) -> None:
         """The whole answer of the running request is written."""
+        ...
+
+    def served(self, cycle: FrontCycle) -> None:
+        """The application has done with a request, whether it is answered or not."""
         ...
 
 
@@ -57,8 +62,8 @@ class FrontCycle(Cycle):
     task: asyncio.Task[None]
     """What answers it."""
 
-    def __init__(self, request_id: str, scope: Scope, connection: Connection, *, keep_alive: bool) -> None:
-        super().__init__(request_id, scope, keep_alive=keep_alive)
+    def __init__(self, request_id: str, scope: Scope, found: Found, connection: Connection) -> None:
+        super().__init__(request_id, scope, found)
         self.disconnected = False
         """Nobody listens any more: what is sent goes nowhere."""
         self.received = 0
@@ -76,8 +81,15 @@ class FrontCycle(Cycle):
         """The head of the answer, until something follows it."""
         self._expects = False
         """The client waits for a word before it sends the body."""
-        if b"expect" in self.found:
-            self._expects = self.found[b"expect"].lower() == b"100-continue"
+        if b"expect" in found:
+            self._expects = found[b"expect"].lower() == b"100-continue"
+
+    def feed_whole(self, body: bytes) -> None:
+        """Takes the request's body, all of it."""
+        self._pieces.append(body)
+        self._size = self.received = len(body)
+        self._news = True
+        self.more_body = False
 
     def feed(self, piece: bytes) -> None:
         """Takes a piece of the request's body."""
@@ -89,6 +101,9 @@ class FrontCycle(Cycle):
         self._news = True
         if self._awaited is not None:
             self._awaited.set()
+
+    def served(self) -> None:
+        self._connection.served(self)
 
     def complete(self) -> None:
         """The request's end has come."""

@@ -16,9 +16,9 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from llm_to_anthropic.errors import ApiError, ClientError
-from llm_to_anthropic.exchange import Exchange
 from llm_to_anthropic.gateway.call import Headers
 from llm_to_anthropic.http.body import has_body
+from llm_to_anthropic.http.cycle import Passed
 from llm_to_anthropic.http.deadline import PRECISION_S, Deadline
 from llm_to_anthropic.http.flow import Flow
 from llm_to_anthropic.http.framing import (
@@ -28,8 +28,10 @@ from llm_to_anthropic.http.framing import (
     make_parser,
     split_target,
 )
-from llm_to_anthropic.http.front_cycle import FrontCycle, status_line
+from llm_to_anthropic.http.front_cycle import FrontCycle
+from llm_to_anthropic.http.known_head import MAX_DIGITS, KnownHead, known_head, with_length
 from llm_to_anthropic.http.live import Live
+from llm_to_anthropic.http.refusing import reason, record_of, refusal_bytes, too_large_headers
 
 STALL_LOOKS = 60
 """So often within `write_s` it is looked whether a client that has no room takes anything at all."""
@@ -84,6 +86,7 @@ class FrontProtocol(asyncio.Protocol):
         "_header_s",
         "_headers",
         "_in_head",
+        "_known",
         "_limits",
         "_linger_timer",
         "_live",
@@ -138,6 +141,8 @@ class FrontProtocol(asyncio.Protocol):
         """An upper bound of the size of the head being read."""
         self._cycle: FrontCycle | None = None
         """The request that came last."""
+        self._known: KnownHead | None = None
+        """Its head, where the next one may be the same."""
         self._running: FrontCycle | None = None
         """The request that is being answered, or was."""
         self._waiting: list[FrontCycle] = []
@@ -182,8 +187,19 @@ class FrontProtocol(asyncio.Protocol):
         del self._parser
 
     def data_received(self, data: bytes) -> None:
-        while data := self._receive(data):
-            pass  # one read may hold any number of wishes for another protocol
+        last, known = self._cycle, self._known
+        if known is not None and last is not None and last.ended and last.keep_alive and last.passed is not None:
+            at = known.body_at(data)
+            if at:
+                self._begin_again(last, last.passed, known.length, data[at:])
+                return
+        self._known = None
+        between = last is not None and last.ended and not (last.more_body or self._in_head)
+        rest = self._receive(data)
+        if between:
+            self._remember(data)
+        while rest:  # one read may hold any number of wishes for another protocol
+            rest = self._receive(rest)
 
     def _receive(self, data: bytes) -> bytes:
         """Parses; gives what stands behind a wish for another protocol, and is HTTP/1.1 to us."""
@@ -197,7 +213,7 @@ class FrontProtocol(asyncio.Protocol):
             self._stay()
             rest = data[wish.args[0] :]
         except httptools.HttpParserError as error:
-            self._refuse(_reason(error))
+            self._refuse(reason(error))
             return b""
         else:
             rest = b""
@@ -221,16 +237,41 @@ class FrontProtocol(asyncio.Protocol):
         self._check_head()
         scope = self._scope()
         keep_alive = self._parser.should_keep_alive() and scope["http_version"] != "1.0"
-        cycle = FrontCycle(self._live.standing.request_ids.next(), scope, self, keep_alive=keep_alive)
-        if b"transfer-encoding" in cycle.found:
+        found = dict(self._headers)
+        cycle = FrontCycle(self._live.standing.request_ids.next(), scope, found, self)
+        cycle.keep_alive = keep_alive
+        if b"transfer-encoding" in found:
             check_coding(scope)
-        self._upgrade = b"upgrade" in cycle.found and self._parser.should_upgrade() and has_body(cycle.found)
+        self._upgrade = b"upgrade" in found and self._parser.should_upgrade() and has_body(found)
         self._cycle = cycle
         if self._running is None or self._running.ended:
             self._start(cycle)
         else:
             self.flow.pause_reading()
             self._waiting.append(cycle)
+
+    def _remember(self, data: bytes) -> None:
+        """Keeps the head of what was read, if that was one request and the whole of it."""
+        cycle = self._cycle
+        if cycle is None or cycle is not self._running or cycle.ended or cycle.more_body or not cycle.keep_alive:
+            return
+        room = self._limits.max_header_bytes - self._head_bytes
+        if room > MAX_DIGITS and not (self._in_head or self._waiting or self._upgrade):
+            self._known = known_head(data, cycle.received, self._headers, cycle.found)
+
+    def _begin_again(self, last: FrontCycle, passed: Passed, length: bytes, body: bytes) -> None:
+        """Another request with the last one's head, but for the length of its body."""
+        scope, found = last.scope, last.found
+        if found[b"content-length"] != length:
+            scope = {**scope, "headers": with_length(scope["headers"], length)}
+            found = {**found, b"content-length": length}
+            passed = passed.with_length(length)
+        cycle = self._cycle = FrontCycle(self._live.standing.request_ids.next(), scope, found, self)
+        cycle.passed = passed
+        cycle.feed_whole(body)
+        self._head_limited = False
+        self._deadline.lift()
+        self._start(cycle)
 
     def on_body(self, body: bytes) -> None:
         cycle = self._cycle
@@ -284,24 +325,22 @@ class FrontProtocol(asyncio.Protocol):
     def _start(self, cycle: FrontCycle) -> None:
         self._running = cycle
         self._body_due = 0.0
-        cycle.task = self._loop.create_task(self._serve(cycle))
+        live = self._live
+        if live.refresh is not None:
+            live.refresh()
+        cycle.task = self._loop.create_task(live.app.serve(cycle))
         self._tasks.add(cycle.task)
 
-    async def _serve(self, cycle: FrontCycle) -> None:
-        live = self._live
-        try:
-            if live.refresh is not None:
-                live.refresh()
-            await live.app.serve(cycle)
-        finally:
-            self._tasks.discard(cycle.task)
-            if not (cycle.ended or cycle.disconnected):
-                self._abandon(cycle)
+    def served(self, cycle: FrontCycle) -> None:
+        """The application has done with a request."""
+        self._tasks.discard(cycle.task)
+        if not (cycle.ended or cycle.disconnected):
+            self._abandon(cycle)
 
     def _abandon(self, cycle: FrontCycle) -> None:
         """Whoever had to answer did not, or was cancelled: the client must not wait for it."""
         if not cycle.status:
-            self.transport.write(_refusal(ApiError(500, "the request ended without an answer"), cycle.request_id))
+            self.transport.write(refusal_bytes(ApiError(500, "the request ended without an answer"), cycle.request_id))
         cycle.leave()
         self._part()
 
@@ -338,7 +377,7 @@ class FrontProtocol(asyncio.Protocol):
         cycle = self._cycle
         if self._in_head:
             if self._head_bytes > self._limits.max_header_bytes:
-                self._refuse(_too_large_headers(self._limits.max_header_bytes))
+                self._refuse(too_large_headers(self._limits.max_header_bytes))
             elif not self._head_limited:
                 self._head_limited = True
                 self._deadline.set(self._header_s)
@@ -380,7 +419,7 @@ class FrontProtocol(asyncio.Protocol):
         if max(sizes, default=0) > MAX_HEADER_BYTES:
             raise ClientError(f"a request header is larger than {MAX_HEADER_BYTES} bytes", status=431)
         if len(self._url) + sum(sizes) > limits.max_header_bytes:
-            raise _too_large_headers(limits.max_header_bytes)
+            raise too_large_headers(limits.max_header_bytes)
 
     def _scope(self) -> Scope:
         """The request's head in ASGI's words."""
@@ -417,9 +456,9 @@ class FrontProtocol(asyncio.Protocol):
             self.transport.close()
             return
         request_id = self._live.standing.request_ids.next()
-        self.transport.write(_refusal(error, request_id))
+        self.transport.write(refusal_bytes(error, request_id))
         if cycle is None:
-            self._live.app.gateway.record(_exchange(error, request_id))
+            self._live.app.gateway.record(record_of(error, request_id))
         else:
             # The application is waiting for the rest of the body; it records the request.
             cycle.refused = error
@@ -453,35 +492,3 @@ def _address(transport: asyncio.Transport, end: str) -> tuple[str, int] | None:
     """IP address and port of one end of the connection."""
     name = transport.get_extra_info(end)
     return (str(name[0]), int(name[1])) if isinstance(name, tuple) else None
-
-
-def _reason(error: httptools.HttpParserError) -> ApiError:
-    if isinstance(error.__context__, ApiError):
-        return error.__context__
-    return ClientError(f"malformed HTTP request: {error}")
-
-
-def _too_large_headers(limit: int) -> ClientError:
-    return ClientError(f"the request's headers are larger than {limit} bytes", status=431)
-
-
-def _refusal(error: ApiError, request_id: str) -> bytes:
-    body = error.envelope(request_id)
-    head = (
-        f"content-type: application/json\r\ncontent-length: {len(body)}\r\n"
-        f"request-id: {request_id}\r\nconnection: close\r\n\r\n"
-    )
-    return status_line(error.status) + head.encode("ascii") + body
-
-
-def _exchange(error: ApiError, request_id: str) -> Exchange:
-    return Exchange(
-        request_id=request_id,
-        method="",
-        path="",
-        status=error.status,
-        outcome=error.type,
-        duration_ms=0.0,
-        error=error.message,
-        refusal=error.refusal,
-    )
