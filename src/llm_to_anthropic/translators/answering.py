@@ -48,25 +48,26 @@ class AnsweringTranslator(ABC):
     """What takes the reads, as long as there is nothing but text in them."""
     settled = False
     """The upstream has said that its answer is over, before its end; most say so at its end alone."""
+    ended = False
+    failure: ApiError | None = None
+    stop_reason: str | None = None
+    usage: Usage | None = None
+    _wants_nothing = False
+    _answer: AnswerState | None = None
+    """Made by `encode()`, or once it is needed: how an answer is read depends on what was asked."""
+    _carrier: Carrier
+    _writer: StreamWriter | WholeWriter
 
     def __init__(
         self, request: ClientRequest, target: Target, learned: Learned, now: Callable[[], float] = time.time
     ) -> None:
         """`now` gives Unix time: rate limits are told as instants."""
         self.losses: list[Loss] = []
-        self.ended = False
-        self.failure: ApiError | None = None
-        self.stop_reason: str | None = None
-        self.usage: Usage | None = None
         self._request = request
         self._target = target
         self._learned = learned
         self._now = now
-        self._carrier = self._empty_carrier()
-        self._writer = self._new_writer()
-        self._answer: AnswerState
-        """Made by `encode()`: how an answer is read depends on what was asked."""
-        self._wants_nothing = False
+        self._make_writer()
         self._await_answer()
 
     def local_answer(self) -> bytes | None:
@@ -157,6 +158,10 @@ class AnsweringTranslator(ABC):
         self._whole: list[bytes] = []
         self._whole_bytes = 0
 
+    def _make_writer(self) -> None:
+        self._carrier = self._empty_carrier()
+        self._writer = self._new_writer()
+
     def _new_writer(self) -> StreamWriter | WholeWriter:
         if not self._request.stream:
             return self._whole_writer()
@@ -170,10 +175,13 @@ class AnsweringTranslator(ABC):
         )
 
     def _take(self) -> bytes:
+        answer = self._answer
+        if answer is None:  # and no writer, for whose answer nothing need be kept until it is there
+            return b""
         writer = self._writer
-        if self._answer.ended and not self.ended:
+        if answer.ended and not self.ended:
             self.ended = True
-            self.usage = self._answer.usage
+            self.usage = answer.usage
             self.stop_reason = writer.stop_reason
         # Not isinstance: of an abstract class it costs a call into Python.
         return writer.take() if type(writer) is StreamWriter else b""
@@ -219,6 +227,8 @@ class AnsweringTranslator(ABC):
 
     def _sniff(self, beginning: bytes) -> Form | None:
         """The form of an answer by its first bytes; None: there are too few. Content types are often wrong."""
+        if beginning[:1] == b"{":
+            return "json"
         text = beginning.removeprefix(_BOM).lstrip()
         if not text or _BOM.startswith(text):
             return None
@@ -252,7 +262,7 @@ class AnsweringTranslator(ABC):
         if self._form == "sse":
             for event in self._sse.close():
                 self._last_event(event)
-        self._answer.end_of_stream()
+        self._end_of_stream()
 
     def _events_of_lines(self, data: bytes, error: ValueError) -> None:
         """What is no JSON as it stands: events with one line break between them where two belong, or nothing."""
@@ -267,6 +277,10 @@ class AnsweringTranslator(ABC):
         try:
             self._event(event)
         except UpstreamProtocolError:
+            self._end_of_stream()
+
+    def _end_of_stream(self) -> None:
+        if self._answer is not None:  # as always after `encode()`
             self._answer.end_of_stream()
 
     @property

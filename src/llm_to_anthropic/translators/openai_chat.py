@@ -18,20 +18,22 @@ from llm_to_anthropic.translators.openai_chat_answer import AnswerOptions, ChatA
 from llm_to_anthropic.translators.openai_chat_healing import lesson
 from llm_to_anthropic.translators.openai_chat_loose import read_loosely
 from llm_to_anthropic.translators.openai_chat_request import ChatEncoding, encode_chat, encode_known
+from llm_to_anthropic.translators.openai_chat_whole import as_completion, text_alone
 from llm_to_anthropic.translators.openai_errors import http_error
 from llm_to_anthropic.translators.rate_limits import rate_limit_headers
 from llm_to_anthropic.translators.request import decode_request
 from llm_to_anthropic.translators.text_frames import TextFlow, TextFrames
 from llm_to_anthropic.translators.translator import UpstreamRequest
 from llm_to_anthropic.translators.upstream_errors import ErrorContext
-from llm_to_anthropic.wire.openai_chat import Choice, Completion, Delta
-from llm_to_anthropic.writer import TEXT_TAIL
+from llm_to_anthropic.wire.openai_chat import Choice, Completion, Delta, WholeCompletion
+from llm_to_anthropic.writer import TEXT_TAIL, text_message
 
 PATH = "/chat/completions"
 
 _HEADERS = ((b"content-type", b"application/json"), (b"accept", b"text/event-stream, application/json"))
 
 _COMPLETION = msgspec.json.Decoder(Completion)
+_WHOLE = msgspec.json.Decoder(WholeCompletion)
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -39,26 +41,30 @@ class OpenAIChatTranslator(AnsweringTranslator):
     """One request to one target, and its answer."""
 
     _answer: ChatAnswer
-    _context: ErrorContext
-    """Made by `encode()`, as the answer is."""
-    _sent_effort: str | None = None
+    _encoding: ChatEncoding
+    _quirks: ChatQuirks
+    """With what was learned of the target when the request was encoded."""
+    _message = b""
+    """Of an answer that is nothing but text."""
 
     def encode(self) -> UpstreamRequest:
         """The upstream request. Idempotent. Raises ClientError for what cannot be sent at all."""
-        target = self._target
+        target, request = self._target, self._request
         if self._learned.quirks:
-            target = msgspec.structs.replace(target, quirks=self._quirks())
-        encoding = encode_known(self._request, target, self._learned)
+            target = msgspec.structs.replace(target, quirks=self._learned_quirks())
+        encoding = encode_known(request, target, self._learned)
         if encoding is None:
-            encoding = encode_chat(decode_request(self._request.body), self._request, target)
+            encoding = encode_chat(decode_request(request.body), request, target)
         self.losses = list(encoding.losses)
-        self._wants_nothing = encoding.wants_nothing
-        self._sent_effort = encoding.reasoning_effort
-        self._context = ErrorContext(
-            target=target, client_model=self._request.model, prompt_tokens=estimate_tokens(encoding.input_bytes)
-        )
-        self._answer = ChatAnswer(self._writer, self._options(encoding, target.quirks))
+        self._encoding, self._quirks = encoding, target.quirks
+        if request.stream or encoding.wants_nothing:
+            self._wants_nothing = encoding.wants_nothing
+            self._expect()
         return UpstreamRequest(path=PATH, headers=_HEADERS, body=encoding.body)
+
+    def message(self) -> bytes:
+        """The whole message as JSON, for a client that did not ask for a stream. After `ended`."""
+        return self._message or super().message()
 
     def follow_up(self) -> UpstreamRequest | None:
         """Chat Completions answers in one go."""
@@ -74,7 +80,7 @@ class OpenAIChatTranslator(AnsweringTranslator):
 
     def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
         """An upstream's HTTP error -> our error. `headers` have lower-case names."""
-        return http_error(status, headers, body, self._context, self._now())
+        return http_error(status, headers, body, self._context(), self._now())
 
     def answer_headers(self, headers: Mapping[str, str]) -> Mapping[str, str]:
         """The rate limits of OpenAI and those that spell them alike."""
@@ -84,7 +90,7 @@ class OpenAIChatTranslator(AnsweringTranslator):
         """Learns from an upstream's 400 or 422 what to leave out; True if one retry makes sense."""
         if error.status != 400:
             return False
-        found = lesson(body, self._quirks(), self._sent_effort)
+        found = lesson(body, self._learned_quirks(), self._encoding.reasoning_effort)
         if found is None:
             return False
         field, value = found
@@ -94,13 +100,26 @@ class OpenAIChatTranslator(AnsweringTranslator):
         self._learned.quirks[field] = value
         return True
 
-    def _quirks(self) -> ChatQuirks:
+    def _learned_quirks(self) -> ChatQuirks:
         return msgspec.structs.replace(self._target.quirks, **self._learned.quirks)
 
-    def _options(self, encoding: ChatEncoding, quirks: ChatQuirks) -> AnswerOptions:
+    def _context(self) -> ErrorContext:
+        tokens = estimate_tokens(self._encoding.input_bytes)
+        return ErrorContext(target=self._target, client_model=self._request.model, prompt_tokens=tokens)
+
+    def _make_writer(self) -> None:
+        """Left to `_expect()`."""
+
+    def _expect(self) -> None:
+        """Makes what reads the answer, and what writes it: most whole ones are told without them."""
+        super()._make_writer()
+        self._answer = ChatAnswer(self._writer, self._options())
+
+    def _options(self) -> AnswerOptions:
+        encoding, quirks = self._encoding, self._quirks
         hide = encoding.reasoning_off and quirks.reasoning_history == "none"
         return AnswerOptions(
-            context=self._context,
+            context=self._context(),
             carrier=self._carrier,
             seed=self._request.message_id,
             tool_names=encoding.tool_names,
@@ -121,6 +140,8 @@ class OpenAIChatTranslator(AnsweringTranslator):
     def _begin_stream(self) -> None:
         super()._begin_stream()
         self._frames = TextFrames(_text_of)
+        if not self._request.stream:
+            self._expect()
 
     def _begin_flow(self) -> TextFlow | None:
         head = self._writer.text_head()
@@ -132,16 +153,39 @@ class OpenAIChatTranslator(AnsweringTranslator):
     def _json(self, data: bytes) -> None:
         self._keep(data)
 
+    def _receive_end(self) -> None:
+        if self._form is None:
+            self._expect()
+        super()._receive_end()
+
     def _json_end(self) -> None:
         body = self._kept()
         try:
-            answer = _COMPLETION.decode(body)
+            whole = _WHOLE.decode(body)
+            if self._tell_text(whole):
+                return
+            answer = as_completion(whole)
         except _UNREADABLE:
             answer = self._odd_whole(body)
         if answer.choices or answer.error:
+            if not self._request.stream:
+                self._expect()
             self._answer.receive_whole(answer)
             return
         raise self._without_choices(body)
+
+    def _tell_text(self, answer: WholeCompletion) -> bool:
+        """Tells the client an answer that is nothing but text, as it came; False where it has to be looked into."""
+        encoding, request = self._encoding, self._request
+        if request.stream or encoding.prefill or encoding.stop_sequences or self._quirks.think_tags:
+            return False
+        told = text_alone(answer)
+        if told is None:
+            return False
+        text, stop_reason, usage = told
+        self._message = text_message(request.message_id, request.model, text, stop_reason, usage)
+        self.usage, self.stop_reason, self.ended = usage, stop_reason, True
+        return True
 
     def _event(self, data: bytes) -> None:
         answer = self._answer
@@ -181,7 +225,7 @@ class OpenAIChatTranslator(AnsweringTranslator):
             raise UpstreamProtocolError(f"upstream ({self._name}) answered with something that is no JSON") from error
 
     def _without_choices(self, body: bytes) -> UpstreamError:
-        told = http_error(502, {}, body, self._context, self._now())
+        told = http_error(502, {}, body, self._context(), self._now())
         return UpstreamProtocolError(f"upstream returned no choices: {told.message}")
 
 

@@ -22,7 +22,7 @@ from llm_to_anthropic.translators.stop_sequences import StopMatcher
 from llm_to_anthropic.translators.upstream_errors import ErrorContext, is_error
 from llm_to_anthropic.translators.visible_text import PrefillFilter, ThinkTags
 from llm_to_anthropic.wire.anthropic import StopDetails
-from llm_to_anthropic.wire.openai_chat import Choice, Completion, Delta
+from llm_to_anthropic.wire.openai_chat import Chosen, Completed, Completion, Delta
 from llm_to_anthropic.wire.openai_chat import Usage as ChatUsage
 from llm_to_anthropic.writer import MessageWriter
 
@@ -155,7 +155,7 @@ class ChatAnswer:
         if completion.service_tier:
             self._service_tier = completion.service_tier
 
-    def _take(self, choice: Choice, delta: Delta | None) -> None:
+    def _take(self, choice: Chosen, delta: Delta | None) -> None:
         self._any_choice = True
         if delta is not None:
             self._take_delta(delta)
@@ -316,6 +316,6 @@ class ChatAnswer:
         return _STOP_REASONS.get((self._finish or "").lower().partition(":")[0], "end_turn")
 
 
-def _bare_error(completion: Completion) -> bytes:
+def _bare_error(completion: Completed) -> bytes:
     members = {name: getattr(completion, name) for name in ("message", "detail", "code", "type")}
     return msgspec.json.encode({name: value for name, value in members.items() if value})

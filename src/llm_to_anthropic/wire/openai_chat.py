@@ -33,10 +33,9 @@ class ToolCall(msgspec.Struct, omit_defaults=True):
     custom: CustomCall | None = None
 
 
-class Delta(msgspec.Struct):
-    """`choices[].delta` of a chunk, and `choices[].message` of a whole answer: the fields are the same."""
+class Said(msgspec.Struct):
+    """What an answer says beside its text."""
 
-    content: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
     reasoning_details: list[Raw] | None = None
@@ -45,14 +44,36 @@ class Delta(msgspec.Struct):
     function_call: FunctionCall | None = None
 
 
-class Choice(msgspec.Struct):
+class Delta(Said):
+    """`choices[].delta` of a chunk, and `choices[].message` of a whole answer: the fields are the same."""
+
+    content: str | None = None
+
+
+class WholeMessage(Said):
+    """The same with its text as it came: mostly that only travels."""
+
+    content: Raw = NO_RAW
+
+
+class Chosen(msgspec.Struct):
+    """A choice without what it says."""
+
     index: int | None = None
-    delta: Delta | None = None
-    message: Delta | None = None
     finish_reason: str | None = None
     stop_reason: str | int | None = None
     """vLLM: the stop sequence that matched (a string), or the id of a stop token (a number)."""
     error: Raw = NO_RAW
+
+
+class Choice(Chosen):
+    delta: Delta | None = None
+    message: Delta | None = None
+
+
+class WholeChoice(Chosen):
+    delta: WholeMessage | None = None
+    message: WholeMessage | None = None
 
 
 class PromptTokensDetails(msgspec.Struct):
@@ -86,10 +107,9 @@ class GroqExtras(msgspec.Struct):
     usage: Usage | None = None
 
 
-class Completion(msgspec.Struct):
-    """A whole answer or one chunk of a stream."""
+class Completed(msgspec.Struct):
+    """An answer without its choices."""
 
-    choices: list[Choice] | None = None
     usage: Usage | None = None
     error: Raw = NO_RAW
     service_tier: str | None = None
@@ -100,6 +120,18 @@ class Completion(msgspec.Struct):
     detail: Raw = NO_RAW
     code: Raw = NO_RAW
     type: Raw = NO_RAW
+
+
+class Completion(Completed):
+    """A whole answer or one chunk of a stream."""
+
+    choices: list[Choice] | None = None
+
+
+class WholeCompletion(Completed):
+    """A whole answer, its texts as they came."""
+
+    choices: list[WholeChoice] | None = None
 
 
 class TextPart(msgspec.Struct, tag="text", omit_defaults=True):

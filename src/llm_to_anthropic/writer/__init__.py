@@ -3,9 +3,19 @@
 Two writers share the rules: one emits events, the other builds the whole message, so that both always agree.
 """
 
-from llm_to_anthropic.writer.sound import sound
+from llm_to_anthropic.writer.sound import is_sound, sound
 from llm_to_anthropic.writer.stream import PING, TEXT_TAIL, StreamWriter, error_event
-from llm_to_anthropic.writer.whole import WholeWriter
+from llm_to_anthropic.writer.whole import WholeWriter, text_message
 from llm_to_anthropic.writer.writer import MessageWriter
 
-__all__ = ["PING", "TEXT_TAIL", "MessageWriter", "StreamWriter", "WholeWriter", "error_event", "sound"]
+__all__ = [
+    "PING",
+    "TEXT_TAIL",
+    "MessageWriter",
+    "StreamWriter",
+    "WholeWriter",
+    "error_event",
+    "is_sound",
+    "sound",
+    "text_message",
+]

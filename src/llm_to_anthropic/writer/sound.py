@@ -12,3 +12,14 @@ def sound(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return text
+
+
+def is_sound(text: bytes) -> bool:
+    """Whether a JSON string as it came can be passed on: it is UTF-8, and no escape of it is half a surrogate pair."""
+    if not text.isascii():
+        try:
+            text.decode()
+        except UnicodeDecodeError:
+            return False
+    # One byte is found several times as fast as two.
+    return b"\\" not in text or b"\\u" not in text or not (b"\\ud" in text or b"\\uD" in text)

@@ -22,6 +22,44 @@ from llm_to_anthropic.writer.writer import Ending, Kind, MessageWriter
 _encode = msgspec.json.encode
 
 
+def text_message(message_id: str, model: str, text: bytes, stop_reason: str, usage: Usage) -> bytes:
+    """A message of one text, which is a JSON string already; what a WholeWriter makes of the same."""
+    written = usage.cache_creation_input_tokens
+    return _TEXT_MESSAGE % (
+        _encode(message_id),
+        _encode(model),
+        text,
+        _encode(stop_reason),
+        usage.input_tokens,
+        usage.output_tokens,
+        written,
+        usage.cache_read_input_tokens,
+        written,
+        usage.thinking_tokens,
+        _encode(usage.service_tier),
+    )
+
+
+def _text_template() -> bytes:
+    """Such a message with places for its values, in their order."""
+    usage = Usage(
+        input_tokens=101,
+        output_tokens=102,
+        cache_creation_input_tokens=103,
+        cache_read_input_tokens=104,
+        thinking_tokens=105,
+        service_tier="?",
+    )
+    message = Message(id="?", model="?", content=[OutText(text="?")], stop_reason="?", usage=message_usage(usage))
+    template = _encode(message).replace(b'"?"', b"%b")
+    for number in range(101, 106):
+        template = template.replace(b"%d" % number, b"%d")
+    return template
+
+
+_TEXT_MESSAGE = _text_template()
+
+
 class WholeWriter(MessageWriter):
     """Builds the whole message."""
 
