@@ -81,3 +81,23 @@ def test_stop_sequence_ends_the_answer_before_its_last_event() -> None:
     feed(made, [created(), added(0, message()), text(0, "Hello there")])
     assert made.ended
     assert made.stop_reason == "stop_sequence"
+
+
+def test_cuts_change_nothing() -> None:
+    """However the stream is cut, and whatever its lines end with, the message is the same."""
+    stream = b"".join(stream_of(HELLO, call("look")))
+    whole = translator(stream=False)
+    whole.receive_data(stream)
+    for data in (stream, stream.replace(b"\n", b"\r\n")):
+        for size in (1, 7, 64, 200):
+            made = translator(stream=False)
+            for at in range(0, len(data), size):
+                made.receive_data(data[at : at + size])
+            made.receive_eof()
+            assert made.message() == whole.message()
+
+
+def test_answer_that_is_incomplete_by_its_event_alone() -> None:
+    """Where only the last event's type says that the answer was cut, it is told as cut."""
+    cut = event("response.incomplete", response={"output": [HELLO]})
+    assert collected(*BEGINNING, cut)["stop_reason"] == "max_tokens"

@@ -48,6 +48,7 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
     """Made by `encode()`, as the answer is."""
     _holds: bool
     """Only the last event of this answer may have to be read."""
+    _held: HeldEvents | None = None
 
     def __init__(
         self, request: ClientRequest, target: Target, learned: Learned, now: Callable[[], float] = time.time
@@ -144,13 +145,17 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
 
     def _begin_stream(self) -> None:
         if self._holds:
-            self._sse = HeldEvents()
+            self._sse = self._held = HeldEvents()
         else:
             super()._begin_stream()
 
     def _event(self, data: bytes) -> None:
         answer = self._answer
         if answer.ended:
+            return
+        if self._held is not None and self._held.last is not None:
+            answer.receive_whole(self._held.last)
+            self.settled = answer.finished
             return
         try:
             delta = _DELTA.decode(data)

@@ -7,32 +7,23 @@ empty. Source: OpenAI's API reference, `response.completed`.
 from __future__ import annotations
 
 import msgspec
-from msgspec import Raw
 
 from llm_to_anthropic.sse import SseDecoder
 from llm_to_anthropic.translators.openai_responses_loose import UNREADABLE
+from llm_to_anthropic.wire.openai_responses_answer import Response
 
 
 class _Item(msgspec.Struct, gc=False):
     type: str
 
 
-class _Kind(msgspec.Struct):
+class _Event(msgspec.Struct):
     type: str
     item: _Item | None = None
+    response: Response | None = None
 
 
-class _Output(msgspec.Struct):
-    output: list[Raw]
-
-
-class _Last(msgspec.Struct):
-    type: str
-    response: _Output
-
-
-_KIND = msgspec.json.Decoder(_Kind)
-_LAST = msgspec.json.Decoder(_Last)
+_EVENT = msgspec.json.Decoder(_Event)
 
 _ITEM_BEGINS = "response.output_item.added"
 _ITEM_ENDS = "response.output_item.done"
@@ -54,33 +45,43 @@ _HELD = frozenset(
 _ITEMS = frozenset({"message", "function_call"})
 """Of others the last event may tell another thing: reasoning is summed up and encrypted anew."""
 _COMPLETE = frozenset({"response.completed", "response.done", "response.incomplete"})
+_UNREAD = _HELD - {_ITEM_BEGINS, _ITEM_ENDS}
+"""Put by whatever they hold."""
 _BEGINNING_BYTES = 42
-_NAME_ENDS = {
-    (b'event: %b\ndata: {"type":"%b",' % (kind, kind))[:_BEGINNING_BYTES]: len(b"event: %b" % kind)
-    for kind in map(str.encode, _HELD - {_ITEM_BEGINS, _ITEM_ENDS})
+_BEGINNINGS = {
+    (b'event: %b\ndata: {"type":"%b",' % (kind.encode(), kind.encode()))[:_BEGINNING_BYTES]: (
+        len(f"event: {kind}"),
+        kind in _UNREAD,
+    )
+    for kind in _HELD | _COMPLETE
 }
-"""How an event begins that is put by whatever it holds, as OpenAI writes it -> where its first line ends."""
+"""How an event begins, as OpenAI writes it -> where its first line ends, and whether it need not be read."""
 
 
 class HeldEvents(SseDecoder):
     """Gives no events until the answer's last, or one that has to be read as it comes, with all before it."""
 
-    __slots__ = ("_begun", "_ended", "_held")
+    __slots__ = ("_begun", "_ended", "_held", "last")
 
     def __init__(self) -> None:
         super().__init__()
         self._held: list[bytes] | None = []
         """None: nothing more is to be held."""
+        self.last: Response | None = None
+        """The whole answer, once its last event has told it."""
         self._begun = 0
         self._ended = 0
 
     def feed(self, data: bytes) -> list[bytes]:
         """The data of each event that has to be read now. Raises UpstreamProtocolError for one over 8 MiB."""
         held = self._held
-        if held is not None and (end := _NAME_ENDS.get(data[:_BEGINNING_BYTES])) is not None:
-            # One event of two lines in one read: the usual case, which need not be parsed.
+        if held is not None and (begins := _BEGINNINGS.get(data[:_BEGINNING_BYTES])) is not None:
+            end, unread = begins
+            # One event of two lines in one read: the usual case, which need not be looked through.
             alone = data.rfind(b"\n", 0, -2) == end and data[-2:] == b"\n\n"
             if alone and not self._kept and not self._after_cr:
+                if not unread:
+                    return self._to_be_read([data[end + 7 : -2]])
                 held.append(data)
                 return []
         return self._to_be_read(super().feed(data))
@@ -95,32 +96,31 @@ class HeldEvents(SseDecoder):
                 return events[number:]
             if not self._hold(event, self._held):
                 before, self._held = self._held, None
-                told = () if self._told_by(event) else map(_data_of, before)
+                told = () if self.last is not None else map(_data_of, before)
                 return [*told, *events[number:]]
         return []
 
     def _hold(self, data: bytes, held: list[bytes]) -> bool:
         """Puts an event by; False where it has to be read."""
         try:
-            event = _KIND.decode(data)
+            event = _EVENT.decode(data)
         except UNREADABLE:
             return False
         kind = event.type
         if kind not in _HELD or not (event.item is None or event.item.type in _ITEMS):
+            if kind in _COMPLETE and event.response is not None and self._tells_all(kind, event.response):
+                self.last = event.response
             return False
         self._begun += kind == _ITEM_BEGINS
         self._ended += kind == _ITEM_ENDS
         held.append(data)
         return True
 
-    def _told_by(self, event: bytes) -> bool:
-        """Whether it is the last event, and tells all that was told before it."""
-        try:
-            last = _LAST.decode(event)
-        except UNREADABLE:
-            return False
-        told = len(last.response.output)
-        return last.type in _COMPLETE and told > 0 and told >= max(self._begun, self._ended)
+    def _tells_all(self, kind: str, answer: Response) -> bool:
+        """Whether the last event holds all that was told before it, and how it ended."""
+        told = len(answer.output or ())
+        ending = answer.status is not None or kind != "response.incomplete"
+        return ending and told > 0 and told >= max(self._begun, self._ended)
 
 
 def _data_of(held: bytes) -> bytes:
