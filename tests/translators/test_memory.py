@@ -138,4 +138,24 @@ def test_part_is_cut_out_of_its_own_place(before: bytes) -> None:
         messages,
     )
     outside = cut_out(body, messages)
-    assert outside == b"%d:%b" % (body.index(messages), body.replace(messages, b""))
+    assert outside == body.replace(messages, b"\0")
+
+
+@pytest.mark.parametrize("unsound", [b"\xff", b"\\ud83e"])
+@pytest.mark.parametrize("after", [1, 12])
+def test_what_is_no_text_is_refused_beside_what_is_known(unsound: bytes, after: int) -> None:
+    """Only what is new is looked at for bytes that are no text, and its place is told in the whole request."""
+    learned = Learned()
+    words = b"some words " * 60
+    said = [
+        b'{"role":"user","content":"%d %b"},{"role":"assistant","content":"so"}' % (turn, words)
+        for turn in range(after)
+    ]
+    for last in (b"end", unsound):
+        body = b'{"model":"m","max_tokens":9,"messages":[%b,{"role":"user","content":"%b"}]}' % (b",".join(said), last)
+        client = ClientRequest(body=body, model="m", stream=False, request_id="req_1", message_id="msg_1")
+        if last == b"end":
+            assert encode_known(client, target(), learned) is not None
+            continue
+        with pytest.raises(ClientError, match=f"byte {body.index(unsound)}"):
+            encode_known(client, target(), learned)

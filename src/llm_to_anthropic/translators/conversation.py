@@ -65,21 +65,21 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
         rendered, shown_role = list(self.rendered), self.shown_role
         used_tools, media_bytes, replayed = self.used_tools, self.media_bytes, self.replayed
         for message in messages:
-            if not message.fit or message.results != asked or (asked and message.role != "user"):
-                return None
-            asked = message.calls
-            if asked:
-                size = len(ids) + len(asked)
-                ids = ids.union(asked)
-                if len(ids) != size:
+            if not message.plain or asked:
+                if not message.fit or message.results != asked or (asked and message.role != "user"):
                     return None
-            if message.used_tools:
+                asked = message.calls
+                if asked:
+                    size = len(ids) + len(asked)
+                    ids = ids.union(asked)
+                    if len(ids) != size:
+                        return None
                 used_tools |= message.used_tools
+                media_bytes += message.media_bytes
+                replayed = replayed or message.replayed
             if message.rendered:
                 rendered += (seam(shown_role, message.role), message.rendered)
                 shown_role = message.role
-            media_bytes += message.media_bytes
-            replayed = replayed or message.replayed
         return Conversation(
             raw=self.raw,
             count=self.count + len(messages),

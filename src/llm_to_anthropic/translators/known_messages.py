@@ -136,7 +136,7 @@ def fill_frame(
     if known is None:
         return None
     frame_scope = (scope, client.session_id, client.strict, client.stream, known.used_tools)
-    name = b"%d:%b%b" % (len(outside), outside[:_NAME_BYTES], outside[-_NAME_BYTES:])
+    name = outside[:_NAME_BYTES] + outside[-_NAME_BYTES:]
     found = learned.frames.get(frame_scope, name)
     frame: Frame[Encoding]
     if isinstance(found, _Framed) and found.outside == outside:
@@ -172,24 +172,25 @@ class _Reading:
 
         Raises ClientError (400) for messages whose text is not sound; what is remembered was checked when it was new.
         """
-        start, rest = self._beginning(part) if len(part) > SHORT_BYTES else (NOTHING_YET, part)
-        if start.count:
-            _check_part(rest, self._client)
-        else:
-            check_text(self._client.body)
+        long = len(part) > SHORT_BYTES
+        start, rest = self._beginning(part) if long else (NOTHING_YET, part)
         try:
             messages = _RAW_LIST.decode(rest)
         except (msgspec.DecodeError, RecursionError):
             return None
         found, called = [], start.called
         for index, raw in enumerate(messages, start.count):
-            found.append(self._message(raw, index, called))
-            called = found[-1].called
+            message = self._message(raw, index, called)
+            found.append(message)
+            called = message.called
+        if not long:
+            whole = start.followed_by(found, self._seam)
+            return whole if whole and whole.complete else None
         kept = start.followed_by(found[:-KEPT_BACK], self._seam) if len(found) > KEPT_BACK else start
         known = kept and kept.followed_by(found[-KEPT_BACK:], self._seam)
         if kept is None or known is None:
             return None
-        if kept.count > start.count and len(part) > SHORT_BYTES:
+        if kept.count > start.count:
             ended, size = kept.ending_before(part, messages[-KEPT_BACK:])
             self._learned.conversations.put((self._scope, self._client.session_id), beginning_of(part), ended, size)
         return known if known.complete else None
@@ -206,6 +207,7 @@ class _Reading:
         scope = (self._scope, called) if called else self._scope
         found = self._learned.messages.get(scope, data)
         if found is None:
+            _check_part(data, self._client)
             found = self._render_alone(raw, index, called)
             self._learned.messages.put(scope, data, found, len(found.rendered))
         return found
@@ -247,15 +249,17 @@ def _render_turn(
     rendered = [msgspec.json.encode(message) for message in made]
     if losses.losses or content.parts.documents:
         return UNFIT
+    own = content.call_ids
     return Remembered(
         role=turn.role,
         rendered=b",".join(rendered),
         calls=tuple(call.id for call in calls),
-        called=() if (own := content.call_ids) is None else tuple((call.name, own.get(call.id)) for call in calls),
+        called=() if own is None else tuple((call.name, own.get(call.id)) for call in calls),
         results=tuple(result.tool_use_id for result in results),
         used_tools=frozenset(used),
         media_bytes=content.parts.media_bytes,
         replayed=content.replayed,
+        plain=not (calls or results or used or content.parts.media_bytes or content.replayed),
     )
 
 

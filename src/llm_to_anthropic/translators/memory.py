@@ -22,7 +22,7 @@ ENTRY_BYTES = 500
 
 _PROBE_BYTES = 32
 """Looking for a long part at once would first prepare a table of all its bytes."""
-
+_GAP = b"\0"
 
 Called = tuple[str, str | None]
 """The tool of a call, and the id that the upstream gave the call."""
@@ -46,6 +46,8 @@ class Remembered(msgspec.Struct, frozen=True, kw_only=True):
     media_bytes: int = 0
     replayed: bool = False
     """It holds what only the upstream that made it can read."""
+    plain: bool = False
+    """It is fit, and nothing of it but what was rendered matters to the others."""
 
 
 UNFIT = Remembered(fit=False)
@@ -120,9 +122,9 @@ class Memory(Generic[Value]):
 
 
 def cut_out(body: bytes, part: bytes) -> bytes:
-    """A body without one of its parts, and the place where that stood: together with the part it is the whole."""
+    """A body without one of its parts, whose place is marked by what no JSON holds: with the part it is the whole."""
     start = part[:_PROBE_BYTES]
     place = body.find(start)
     while not body.startswith(part, place):
         place = body.find(start, place + 1)
-    return b"%d:%b%b" % (place, body[:place], body[place + len(part) :])
+    return body[:place] + _GAP + body[place + len(part) :]
