@@ -39,8 +39,8 @@ def provenance(progress: Progress) -> Headers:
     """x-upstream-provider, -model, -attempts, -request-id, x-proxy-losses and the upstream's limits of one answer."""
     headers: Headers = list(progress.answer_headers)
     if progress.target is not None:
-        headers += _target_headers(progress.target.provider.name, progress.target.model)
-    if progress.attempts:
+        headers += _target_headers(progress.target.provider.name, progress.target.model, progress.attempts)
+    elif progress.attempts:
         headers.append((b"x-upstream-attempts", b"%d" % progress.attempts))
     if _is_id(progress.upstream_request_id):
         headers.append((b"x-upstream-request-id", progress.upstream_request_id))
@@ -50,8 +50,9 @@ def provenance(progress: Progress) -> Headers:
 
 
 @lru_cache(maxsize=1024)
-def _target_headers(provider: str, model: str) -> tuple[tuple[bytes, bytes], ...]:
-    return (b"x-upstream-provider", header_value(provider)), (b"x-upstream-model", header_value(model))
+def _target_headers(provider: str, model: str, attempts: int) -> tuple[tuple[bytes, bytes], ...]:
+    target = (b"x-upstream-provider", header_value(provider)), (b"x-upstream-model", header_value(model))
+    return (*target, (b"x-upstream-attempts", b"%d" % attempts)) if attempts else target
 
 
 def forwarded(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
@@ -65,7 +66,7 @@ def forwarded(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
 
 def _is_id(value: bytes) -> bool:
     """Whether it is an id and not prose, in which a broken server may repeat what it was sent."""
-    return 0 < len(value) <= MAX_ID_BYTES and b" " not in value
+    return 0 < len(value) <= MAX_ID_BYTES and value.find(b" ") < 0
 
 
 def header_value(text: str) -> bytes:

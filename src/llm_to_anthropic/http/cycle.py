@@ -169,7 +169,7 @@ class Cycle(ABC):
             await self.end()
 
     def _whole_head(self, status: int, headers: Headers, body: bytes) -> Headers:
-        given = dict(headers)
+        given = {name for name, _ in headers}
         head = headers.copy()
         if b"content-length" in given:
             head = [header for header in head if header[0] != b"content-length"]

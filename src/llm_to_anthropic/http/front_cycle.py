@@ -22,6 +22,7 @@ from llm_to_anthropic.http.flow import HIGH_WATER_BYTES, Flow
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 CLOSE = (b"connection", b"close")
 CHUNKED = (b"transfer-encoding", b"chunked")
+NUL, LF, CR = b"\0\n\r"
 
 
 class Connection(Protocol):
@@ -212,12 +213,14 @@ class FrontCycle(Cycle):
         elif not self.keep_alive:
             headers.append(CLOSE)
         headers += self._connection.server_state.default_headers
-        fields = b"\r\n".join(map(b": ".join, headers))
-        breaks = len(headers) - 1
-        if fields.count(b"\n") != breaks or fields.count(b"\r") != breaks or b"\0" in fields:
+        lines = list(map(b": ".join, headers))
+        told = b"".join(lines)
+        # Bytes are looked for by their numbers: another way to ask raises and catches an exception within.
+        if LF in told or CR in told or NUL in told:
             raise RuntimeError("a response header holds a line break or a NUL")
         self.status = status
-        return b"%b%b\r\n\r\n" % (status_line(status), fields)
+        lines.append(b"\r\n")
+        return status_line(status) + b"\r\n".join(lines)
 
     def _end(self) -> None:
         self._when_left = None
