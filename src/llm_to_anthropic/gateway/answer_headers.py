@@ -58,9 +58,10 @@ def _target_headers(provider: str, model: str, attempts: int) -> tuple[tuple[byt
 def forwarded(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
     """Those headers of an Anthropic upstream that its client may see: an allow-list."""
     return [
-        (name, value)
-        for name, value in headers
-        if (name in _FORWARDED or name.startswith(b"anthropic-")) and (name != b"request-id" or _is_id(value))
+        header
+        for header in headers
+        if (header[0] in _FORWARDED or header[0].startswith(b"anthropic-"))
+        and (header[0] != b"request-id" or _is_id(header[1]))
     ]
 
 

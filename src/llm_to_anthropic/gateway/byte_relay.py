@@ -31,6 +31,9 @@ _PRELUDE = _IDLE | {"content_block_start"}
 """Events that tell a client nothing yet, and come before many an error."""
 _DATA = re.compile(rb"^data: ?(.*)$", re.MULTILINE)
 _SSE = b"text/event-stream"
+_DELTA = b"event: content_block_delta\n"
+"""Nearly all events are such, and alone in what was read: there is nothing to note in them."""
+_BREAK = b"\n\n"
 
 
 class _Event(msgspec.Struct):
@@ -151,11 +154,13 @@ class ByteRelay:
 
     def _pass_on(self, data: bytes) -> bool:
         """Takes a slice of a stream in full flow; False where the client's side has no room."""
-        out = self._complete_events(data)
-        if not out:
-            return True
+        if self._held or not data.startswith(_DELTA) or data.find(_BREAK) + len(_BREAK) != len(data):
+            data = self._complete_events(data)
+            if not data:
+                return True
+            data = self._look(data)
         self._last_write = self._clock()
-        return self._reply.push(self._look(out))
+        return self._reply.push(data)
 
     def _complete_events(self, data: bytes) -> bytes:
         if not self._held and data.endswith(b"\n\n"):

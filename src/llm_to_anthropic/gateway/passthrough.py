@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from functools import lru_cache
 from urllib.parse import quote
 
 from llm_to_anthropic.errors import (
@@ -185,25 +186,27 @@ def _vertex_path(model: str, *, stream: bool) -> str:
 
 def _outgoing_body(body: bytes, requested: str, model: str) -> bytes:
     if requested != model:
-        body = replace_model(body, model)
+        body = replace_model(body, model, was=requested)
     return drop_carriers(body)
 
 
 def _headers(call: Call, provider: Provider) -> Headers:
-    headers = [
-        (name, value)
-        for name, value in call.headers
-        if name not in _NOT_FORWARDED and not name.startswith(_NOT_FORWARDED_PREFIXES)
-    ]
+    headers = [header for header in call.headers if _travels(header[0])]
     if (hops := call.found.get(b"connection", b"keep-alive").lower()) not in (b"keep-alive", b"close"):
         # Headers that it names are meant for us alone (RFC 9110, section 7.6.1).
         named = {name.strip() for name in hops.split(b",")}
         headers = [header for header in headers if header[0] not in named]
     if provider.backend == "vertex":
         return [header for header in headers if header[0] != b"anthropic-version"]  # the body names Vertex AI's own
-    if not any(name == b"anthropic-version" for name, _ in headers):
+    if b"anthropic-version" not in call.found:
         headers.append((b"anthropic-version", API_VERSIONS[0].encode()))
     return headers
+
+
+@lru_cache(maxsize=256)
+def _travels(name: bytes) -> bool:
+    """Whether a client's header goes to the upstream."""
+    return name not in _NOT_FORWARDED and not name.startswith(_NOT_FORWARDED_PREFIXES)
 
 
 async def _whole_message(work: Work, upstream: UpstreamCall, echo: str | None) -> None:
@@ -213,12 +216,12 @@ async def _whole_message(work: Work, upstream: UpstreamCall, echo: str | None) -
         raise await read_refusal(upstream, work.progress.target)
     work.progress.answering = True
     body = await upstream.read_all(MAX_ANSWER_BYTES)
-    if not is_json_object(body):
+    reader = UsageReader()
+    # What the reader understands is an object; but it passes over most of the text, which may be no UTF-8.
+    if not (reader.read(body) and body.isascii()) and not is_json_object(body):
         raise UpstreamProtocolError(
             f"the upstream answered {upstream.status} with something that is not the API's JSON"
         )
-    reader = UsageReader()
-    reader.read(body)
     work.progress.usage, work.progress.stop_reason = reader.usage, reader.stop_reason
     work.progress.wrote()
     await _whole(work, upstream, replace_served_model(body, echo) if echo else body)

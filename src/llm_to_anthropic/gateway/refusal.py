@@ -84,11 +84,14 @@ def _is_envelope(body: bytes) -> bool:
         return False
 
 
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
 def is_json_object(body: bytes) -> bool:
     """Whether a body is one JSON object, as every answer of the API is."""
     try:
         body.decode()  # what msgspec passes over it does not look at
-        msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+        _OBJECT.decode(body)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return False
     return True

@@ -30,6 +30,9 @@ class _Model(msgspec.Struct):
     model: str
 
 
+_MODEL_OF = msgspec.json.Decoder(_Model)
+
+
 class _VertexBody(msgspec.Struct):
     model: Raw | msgspec.UnsetType = msgspec.UNSET
     anthropic_version: object = None
@@ -45,14 +48,17 @@ class _Thinking(msgspec.Struct):
     signature: str | None = None
 
 
-def replace_model(body: bytes, model: str) -> bytes:
-    """The same JSON object with the value of its top-level `model` exchanged, every other byte kept."""
-    new = msgspec.json.encode(model)
-    if msgspec.json.decode(body, type=_Model).model == model:
+def replace_model(body: bytes, model: str, was: str | None = None) -> bytes:
+    """The same JSON object with the value of its top-level `model` exchanged, every other byte kept.
+
+    `was` is what that holds, where somebody has read it already.
+    """
+    if model == (_MODEL_OF.decode(body).model if was is None else was):
         return body
+    new = msgspec.json.encode(model)
     if match := _MODEL.search(body):
         edited = body[: match.start(1)] + new + body[match.end(1) :]
-        if msgspec.json.decode(edited, type=_Model).model == model:
+        if _MODEL_OF.decode(edited).model == model:
             return edited
     span = _top_level_model(body)  # a nested "model" stands before the top-level one
     return body if span is None else body[: span[0]] + new + body[span[1] :]
@@ -233,6 +239,7 @@ class _Told(msgspec.Struct):
 
 
 _TOLD = msgspec.json.Decoder(_Told)
+_NO_USAGE = Usage()
 
 
 class UsageReader:
@@ -242,29 +249,28 @@ class UsageReader:
         self.usage: Usage | None = None
         self.stop_reason: str | None = None
 
-    def read(self, data: bytes) -> None:
-        """A whole message or the data of one event; what it does not understand it leaves alone."""
+    def read(self, data: bytes) -> bool:
+        """A whole message or the data of one event. False for what it does not understand, and leaves alone."""
         try:
             told = _TOLD.decode(data)
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-            return
+            return False
         message = told.message or told
         if message.usage is not None:
             self._update(message.usage)
         self.stop_reason = message.stop_reason or (told.delta and told.delta.stop_reason) or self.stop_reason
+        return True
 
     def _update(self, wire: _WireUsage) -> None:
-        old = self.usage or Usage()
-
-        def pick(new: int | None, before: int) -> int:
-            return before if new is None else new
-
-        details = wire.output_tokens_details
+        old = self.usage or _NO_USAGE
+        asked, said = wire.input_tokens, wire.output_tokens
+        read, written = wire.cache_read_input_tokens, wire.cache_creation_input_tokens
+        thought = wire.output_tokens_details.thinking_tokens if wire.output_tokens_details else None
         self.usage = Usage(
-            input_tokens=pick(wire.input_tokens, old.input_tokens),
-            output_tokens=pick(wire.output_tokens, old.output_tokens),
-            cache_read_input_tokens=pick(wire.cache_read_input_tokens, old.cache_read_input_tokens),
-            cache_creation_input_tokens=pick(wire.cache_creation_input_tokens, old.cache_creation_input_tokens),
-            thinking_tokens=pick(details.thinking_tokens if details else None, old.thinking_tokens),
+            input_tokens=old.input_tokens if asked is None else asked,
+            output_tokens=old.output_tokens if said is None else said,
+            cache_read_input_tokens=old.cache_read_input_tokens if read is None else read,
+            cache_creation_input_tokens=old.cache_creation_input_tokens if written is None else written,
+            thinking_tokens=old.thinking_tokens if thought is None else thought,
             service_tier=wire.service_tier or old.service_tier,
         )

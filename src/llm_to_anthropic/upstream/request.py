@@ -112,18 +112,13 @@ def finish_head(standing: bytes, request: OutgoingRequest) -> bytes:
 
 def _fields(headers: list[tuple[bytes, bytes]]) -> bytes:
     """Header lines, each behind a line break. Raises UpstreamUnreachable."""
-    fields = b"".join([b"\r\n%b: %b" % pair for pair in headers])
-    lower = fields.lower()
-    if _names_ours(lower):
+    names = {name.lower() for name, _ in headers}
+    if not _OURS.isdisjoint(names):
         headers = [pair for pair in headers if pair[0].lower() not in _OURS]
-        fields = b"".join([b"\r\n%b: %b" % pair for pair in headers])
+    fields = b"\r\n".join([b"", *map(b": ".join, headers)])
     if fields.count(b"\n") != len(headers) or fields.count(b"\r") != len(headers) or b"\0" in fields:
         raise UpstreamUnreachable(_bad_header(headers), lasting=True)
-    return fields if b"\naccept-encoding:" in lower else fields + b"\r\naccept-encoding: identity"
-
-
-def _names_ours(fields: bytes) -> bool:
-    return b"\nhost:" in fields or b"\ncontent-length:" in fields or b"\ntransfer-encoding:" in fields
+    return fields if b"accept-encoding" in names else fields + b"\r\naccept-encoding: identity"
 
 
 def _clean_target(target: str) -> str:
