@@ -16,6 +16,7 @@ from llm_to_anthropic.gateway.call import Headers, Reply
 from llm_to_anthropic.gateway.disconnect import DisconnectWatch
 from llm_to_anthropic.gateway.progress import Progress
 from llm_to_anthropic.settings import Timeouts
+from llm_to_anthropic.translators.rate_limits import RATE_LIMITS
 from llm_to_anthropic.translators.translator import Translator, UpstreamRequest
 from llm_to_anthropic.upstream import UpstreamCall
 from llm_to_anthropic.writer import PING, error_event
@@ -302,7 +303,7 @@ async def _feed(translator: Translator, upstream: UpstreamCall, timeouts: Timeou
 
 
 def _answer_headers(translator: Translator, upstream: UpstreamCall) -> Headers:
-    if b"x-ratelimit-" not in b" ".join(upstream.found):
+    if RATE_LIMITS.isdisjoint(upstream.found):
         return []  # nothing else of a good answer's head is told
     told = translator.answer_headers(header_map(upstream))
     return [(name.encode("latin-1"), header_value(value)) for name, value in told.items()]
@@ -310,7 +311,4 @@ def _answer_headers(translator: Translator, upstream: UpstreamCall) -> Headers:
 
 def header_map(upstream: UpstreamCall) -> dict[str, str]:
     """An answer's headers by lower-case name; the first of repeated ones."""
-    headers: dict[str, str] = {}
-    for name, value in upstream.headers:
-        headers.setdefault(name.decode("latin-1"), value.decode("latin-1"))
-    return headers
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in upstream.found.items()}

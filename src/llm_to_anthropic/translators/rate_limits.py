@@ -11,6 +11,11 @@ from email.utils import parsedate_to_datetime
 MAX_WAIT_S = 7 * 24 * 3600
 """A longer wait is no hint but a misreading."""
 
+RATE_LIMITS = frozenset(
+    f"x-ratelimit-{kind}-{what}".encode() for kind in ("limit", "remaining", "reset") for what in ("requests", "tokens")
+)
+"""The headers that `rate_limit_headers` reads."""
+
 _THIS_AGE = (1e9, 1e10)
 _UNIX_SCALES = (1, 1000)
 """Some servers tell a Unix time in place of a wait, OpenRouter in milliseconds."""

@@ -259,10 +259,10 @@ class UpstreamCall:
         if not self._headed:
             self._begin_at = self._active + self._begin_s
 
-    def receive_head(self, status: int, headers: Headers) -> None:
+    def receive_head(self, status: int, headers: Headers, found: dict[bytes, bytes]) -> None:
         self.status = status
         self.headers = headers
-        self.found = dict(reversed(headers))
+        self.found = found
         self._headed = True
         self._redial = None
         if self._begins != "event":

@@ -45,6 +45,7 @@ class Connection(asyncio.Protocol):
         "_complete",
         "_cut",
         "_delimited",
+        "_found",
         "_free",
         "_headers",
         "_interim",
@@ -95,6 +96,7 @@ class Connection(asyncio.Protocol):
     def _reset(self, *, bodiless: bool) -> None:
         self._bodiless = bodiless
         self._headers: Headers = []
+        self._found: dict[bytes, bytes] = {}
         self._barren = 0
         self._began = False
         self._interim = False
@@ -261,6 +263,7 @@ class Connection(asyncio.Protocol):
         elif name == b"content-length":
             self._delimited = True
         self._headers.append((name, value))
+        self._found.setdefault(name, value)
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
@@ -271,9 +274,9 @@ class Connection(asyncio.Protocol):
             raise _BrokenAnswer(f"it has more than {_MAX_HEADERS} headers")
         if self._call is None:
             return
-        self._call.receive_head(status, self._headers)
+        self._call.receive_head(status, self._headers, self._found)
         # What comes now are trailers, no headers of the answer.
-        self._headers = []
+        self._headers, self._found = [], {}
         if self._unsent is not None and status >= 400:
             # It has refused a request of which it has not read the rest.
             self._unsent = None
@@ -286,7 +289,7 @@ class Connection(asyncio.Protocol):
             raise _BrokenAnswer(f"its status is {status}")
         self._interim = True
         self._chunked = self._delimited = False
-        self._headers = []
+        self._headers, self._found = [], {}
 
     def on_message_complete(self) -> None:
         if self._interim:
