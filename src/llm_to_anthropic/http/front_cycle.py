@@ -128,7 +128,7 @@ class FrontCycle(Cycle):
             return
         if self.disconnected:
             self.leave()
-        elif not self.more_body:
+        elif not self.more_body and self._connection.flow.read_paused:
             # Who does not read does not hear of the end either, and another request may have come behind this one.
             self._connection.flow.resume_reading()
 

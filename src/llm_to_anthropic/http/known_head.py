@@ -20,38 +20,44 @@ _UNUSUAL = (b"transfer-encoding", b"upgrade", b"expect")
 
 
 class KnownHead:
-    """A head, with the length of its body apart."""
+    """A head as it was sent last, and how it reads for a body of another length."""
 
-    __slots__ = ("_after", "_before", "length")
+    __slots__ = ("_head", "_length_at", "_size", "length")
 
-    def __init__(self, before: bytes, length: bytes, after: bytes) -> None:
-        self._before = before
+    def __init__(self, head: bytes, length: bytes, length_at: int, size: int) -> None:
+        self._head = head
         self.length = length
-        """As it was told last."""
-        self._after = after
+        """Of the body, as the head tells it."""
+        self._length_at = length_at
+        self._size = size
+        """Bytes of the whole request."""
 
     def body_at(self, data: bytes) -> int:
         """Where the body begins of one whole request with this head; 0 for whatever else has come."""
-        before, after = self._before, self._after
-        if not data.startswith(before):
+        size = len(data)
+        if size != self._size and not self._adapt(size):
             return 0
-        start = len(before)
-        end = data.find(b"\r", start, start + MAX_DIGITS + 1)
-        length = data[start:end]
-        if not length.isdigit() or not data.startswith(after, end):
-            return 0
-        at = end + len(after)
-        if at == len(data) or len(data) - at != int(length):
-            return 0
-        self.length = length
-        return at
+        head = self._head
+        return len(head) if data.startswith(head) else 0
+
+    def _adapt(self, size: int) -> bool:
+        """Has the head tell the length that the body of a request of so many bytes has; False where none can."""
+        head, at, former = self._head, self._length_at, self.length
+        left = size - len(head) + len(former)
+        digits = len(b"%d" % left)
+        length = b"%d" % (left - digits)
+        if left <= digits or len(length) != digits:
+            return False
+        self._head = head[:at] + length + head[at + len(former) :]
+        self.length, self._size = length, size
+        return True
 
 
 def known_head(data: bytes, body_bytes: int, headers: Headers, found: Found) -> KnownHead | None:
     """Of a read that was one whole request; None where a head like it may mean something else the next time."""
     at = len(data) - body_bytes
     length = found.get(_LENGTH, b"")
-    if at > MAX_HEAD_BYTES or not length.isdigit() or len(found) != len(headers):
+    if at > MAX_HEAD_BYTES or length != b"%d" % body_bytes or len(found) != len(headers):
         return None
     if any(name in found for name in _UNUSUAL) or data.find(b"\r\n\r\n") + 4 != at:
         return None
@@ -61,7 +67,7 @@ def known_head(data: bytes, body_bytes: int, headers: Headers, found: Found) -> 
     value = head.find(length, start + len(_LENGTH) + 3)
     if head[start + len(_LENGTH) + 3 : value].strip(b" \t") or not head.startswith(b"\r\n", value + len(length)):
         return None
-    return KnownHead(head[:value], length, head[value + len(length) :])
+    return KnownHead(head, length, value, len(data))
 
 
 def with_length(headers: Headers, length: bytes) -> Headers:

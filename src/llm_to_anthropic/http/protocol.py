@@ -297,9 +297,10 @@ class FrontProtocol(asyncio.Protocol):
         """The running request has its whole answer: the next one's turn, or the client's."""
         if not cycle.keep_alive:
             self._part()
-        if self._parting:
+        if self._linger_timer is not None or self.transport.is_closing():
             return
-        self.flow.resume_reading()
+        if self.flow.read_paused:
+            self.flow.resume_reading()
         if self._waiting:
             self._start(self._waiting.pop(0))
         elif not self._head_limited:
@@ -328,7 +329,8 @@ class FrontProtocol(asyncio.Protocol):
         live = self._live
         if live.refresh is not None:
             live.refresh()
-        cycle.task = self._loop.create_task(live.app.serve(cycle))
+        # Named alike: the loop would have each numbered, in text that nobody reads.
+        cycle.task = asyncio.Task(live.app.serve(cycle), loop=self._loop, name="request")
         self._tasks.add(cycle.task)
 
     def served(self, cycle: FrontCycle) -> None:
@@ -360,10 +362,6 @@ class FrontProtocol(asyncio.Protocol):
         unsent = self.transport.get_write_buffer_size()
         if unsent and self._stall_timer is None:
             self._watch_stall(self._loop.time(), unsent)
-
-    @property
-    def _parting(self) -> bool:
-        return self._linger_timer is not None or self.transport.is_closing()
 
     def _linger(self) -> None:
         # Closing with unread bytes resets the connection, and the client may lose what we have just said.
