@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import msgspec
-from msgspec import Raw
 
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.gateway.call import Call
 from llm_to_anthropic.providers.provider import Route
 from llm_to_anthropic.translators.request import decode_request
+from llm_to_anthropic.translators.surroundings import Surroundings
 from llm_to_anthropic.translators.translator import ClientRequest
 from llm_to_anthropic.wire.anthropic import NO_RAW, Envelope
 
@@ -33,19 +33,21 @@ def decode_envelope(body: bytes) -> Envelope:
     return envelope
 
 
-def client_request(call: Call, route: Route, *, stream: bool, messages: Raw = NO_RAW) -> ClientRequest:
-    """A call as its translator sees it; `messages` as its envelope found them."""
+def client_request(
+    call: Call, route: Route, *, stream: bool, read: Envelope | Surroundings | None = None
+) -> ClientRequest:
+    """A call as its translator sees it; `read`: what was found in its body already."""
     found = call.found
-    session = found.get(b"x-claude-code-session-id")
     return ClientRequest(
         body=call.body,
-        messages=messages,
+        messages=read.messages if type(read) is Envelope else NO_RAW,
+        surroundings=read if type(read) is Surroundings else None,
         model=route.requested,
         stream=stream,
         request_id=call.request_id,
         message_id=message_id(call.request_id),
         api_version=api_version(call),
-        session_id=session.decode("latin-1") if session else "",
+        session_id=session_id(call),
         strict=route.strict or found.get(b"x-proxy-strict", b"").lower() in _YES,
     )
 
@@ -58,6 +60,12 @@ def api_version(call: Call) -> str:
         asked = call.header(b"anthropic-version")[:40]
         raise ClientError(f"anthropic-version: {asked!r} is not a version of the API; use {known}")
     return version
+
+
+def session_id(call: Call) -> str:
+    """The client's session, where it tells."""
+    session = call.found.get(b"x-claude-code-session-id")
+    return session.decode("latin-1") if session else ""
 
 
 def message_id(request_id: str) -> str:

@@ -31,7 +31,8 @@ async def with_fetched(request: ClientRequest, target: Target, fetcher: Fetcher)
             raise ClientError(f"{dotted(refusal.path)}.source.url: more than {MAX_URLS} URLs are not fetched at once")
         fetched += 1
         file = await _fetch(refusal, fetcher)
-        request = msgspec.structs.replace(request, body=_put(request.body, refusal.url, file), messages=NO_RAW)
+        body = _put(request.body, refusal.url, file)
+        request = msgspec.structs.replace(request, body=body, messages=NO_RAW, surroundings=None)
     return request
 
 

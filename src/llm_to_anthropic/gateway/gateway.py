@@ -14,7 +14,7 @@ from llm_to_anthropic.gateway.answer_headers import JSON_HEADERS
 from llm_to_anthropic.gateway.attempts import Alarm, Attempts
 from llm_to_anthropic.gateway.backoff import Pace
 from llm_to_anthropic.gateway.call import Call, Reply
-from llm_to_anthropic.gateway.client_request import client_request, decode_envelope
+from llm_to_anthropic.gateway.client_request import client_request, decode_envelope, session_id
 from llm_to_anthropic.gateway.fetched_urls import with_fetched
 from llm_to_anthropic.gateway.lanes import Lane
 from llm_to_anthropic.gateway.passthrough import Passthrough
@@ -35,6 +35,7 @@ from llm_to_anthropic.translators.conversation import Conversation
 from llm_to_anthropic.translators.media_urls import UrlNotTaken
 from llm_to_anthropic.translators.memory import Memory, Remembered
 from llm_to_anthropic.translators.registry import make_translator
+from llm_to_anthropic.translators.surroundings import LARGE_BYTES, KnownSurroundings, Surroundings
 from llm_to_anthropic.translators.translator import ClientRequest, Learned, Translator, UpstreamRequest
 from llm_to_anthropic.upstream import Fetcher, OutgoingRequest, Upstream, UpstreamCall
 from llm_to_anthropic.wire.anthropic import Envelope
@@ -81,6 +82,7 @@ class Gateway:
         self._messages_memory: Memory[Remembered] = Memory()
         self._conversations_memory: Memory[Conversation] = Memory()
         self._frames_memory: Memory[object] = Memory()
+        self._surroundings = KnownSurroundings()
         self._learned: dict[tuple[str, str, str], Learned] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -155,19 +157,27 @@ class Gateway:
 
     def _messages(self, work: Work) -> Awaitable[None]:
         progress = work.progress
-        envelope = decode_envelope(work.call.body)
-        progress.client_model = envelope.model
-        progress.stream = envelope.stream is True
+        read = self._read(work.call)
+        progress.client_model = read.model
+        progress.stream = read.stream is True
         if progress.stream and not work.call.may_stream:
             raise overloaded("too hard pressed to begin a stream", "memory")
-        route = self._router.resolve(envelope.model)
-        return self._attempts.run(work, route.targets, partial(self._attempt, route, envelope))
+        route = self._router.resolve(read.model)
+        return self._attempts.run(work, route.targets, partial(self._attempt, route, read))
 
-    def _attempt(self, route: Route, envelope: Envelope, work: Work, lane: Lane) -> Awaitable[None]:
+    def _read(self, call: Call) -> Envelope | Surroundings:
+        """What the way of a request needs of its body."""
+        if len(call.body) > LARGE_BYTES and (known := self._surroundings.find(call.body, session_id(call))):
+            return known
+        return decode_envelope(call.body)
+
+    def _attempt(self, route: Route, read: Envelope | Surroundings, work: Work, lane: Lane) -> Awaitable[None]:
         if lane.target.protocol == "anthropic":
+            if type(read) is Surroundings:
+                decode_envelope(work.call.body)  # what is passed through is looked at by nobody else
             return self._passthrough.messages(work, lane)
         progress = work.progress
-        request = client_request(work.call, route, stream=progress.stream, messages=envelope.messages)
+        request = client_request(work.call, route, stream=progress.stream, read=read)
         target = progress.target = fitting_target(lane.target, request.body)
         return self._translated(work, request, target, lane.key)
 
@@ -314,6 +324,7 @@ class Gateway:
                 messages=self._messages_memory,
                 conversations=self._conversations_memory,
                 frames=self._frames_memory,
+                surroundings=self._surroundings,
             )
         return learned
 

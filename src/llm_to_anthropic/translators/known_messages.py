@@ -27,6 +27,7 @@ from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.memory import UNFIT, Called, Remembered, cut_out
 from llm_to_anthropic.translators.pairing import Pairing, Placed, Turn
 from llm_to_anthropic.translators.request import check_text, decode_message
+from llm_to_anthropic.translators.surroundings import LARGE_BYTES
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
 from llm_to_anthropic.wire.anthropic import ToolReferenceBlock, ToolResultBlock, ToolUseBlock
 
@@ -125,12 +126,16 @@ def fill_frame(
     the frame of a conversation that uses the tools of these names, `seam` what joins messages. Raises ClientError (400)
     as it does.
     """
-    try:
-        messages = bytes(client.messages or _CONVERSATION.decode(client.body).messages)
-    except (msgspec.DecodeError, RecursionError):
-        check_text(client.body)
-        return None
-    outside = cut_out(client.body, messages)
+    around = client.surroundings
+    if around is not None:
+        messages, outside = around.messages_in(client.body), around.outside
+    else:
+        try:
+            messages = bytes(client.messages or _CONVERSATION.decode(client.body).messages)
+        except (msgspec.DecodeError, RecursionError):
+            check_text(client.body)
+            return None
+        outside = cut_out(client.body, messages)
     scope = learned.messages.scope((client.api_version, scope))
     known = _Reading(learned, scope, client, new_renderer, seam).read(messages)
     if known is None:
@@ -141,6 +146,8 @@ def fill_frame(
     frame: Frame[Encoding]
     if isinstance(found, _Framed) and found.outside == outside:
         frame = found.frame
+        if around is None and len(client.body) > LARGE_BYTES:
+            learned.surroundings.learn(client.body, client.session_id, outside)
     else:
         _check_part(outside, client)
         frame = new_frame(known.used_tools)

@@ -22,7 +22,8 @@ ENTRY_BYTES = 500
 
 _PROBE_BYTES = 32
 """Looking for a long part at once would first prepare a table of all its bytes."""
-_GAP = b"\0"
+GAP = b"\0"
+"""Stands in the place of what was cut out: no JSON holds it."""
 
 Called = tuple[str, str | None]
 """The tool of a call, and the id that the upstream gave the call."""
@@ -127,4 +128,4 @@ def cut_out(body: bytes, part: bytes) -> bytes:
     place = body.find(start)
     while not body.startswith(part, place):
         place = body.find(start, place + 1)
-    return body[:place] + _GAP + body[place + len(part) :]
+    return body[:place] + GAP + body[place + len(part) :]

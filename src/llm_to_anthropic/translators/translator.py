@@ -13,6 +13,7 @@ from llm_to_anthropic.exchange import Loss, Usage
 from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.translators.conversation import Conversation
 from llm_to_anthropic.translators.memory import Memory, Remembered
+from llm_to_anthropic.translators.surroundings import KnownSurroundings, Surroundings
 from llm_to_anthropic.wire.anthropic import NO_RAW
 
 
@@ -31,6 +32,8 @@ class ClientRequest(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
     messages: Raw = NO_RAW
     """Those of the body, where they were found in it already."""
+    surroundings: Surroundings | None = None
+    """Of the messages, where these were not looked at for them; they may be no valid JSON then."""
     model: str
     """The model name that the client sent."""
     stream: bool
@@ -59,6 +62,8 @@ class Learned(msgspec.Struct):
     """Conversations as far as they were rendered before."""
     frames: Memory[object] = msgspec.field(default_factory=Memory)
     """What surrounded them; each translator knows its own kind."""
+    surroundings: KnownSurroundings = msgspec.field(default_factory=KnownSurroundings)
+    """The same as clients send it."""
 
 
 class Translator(Protocol):

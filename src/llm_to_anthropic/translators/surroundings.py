@@ -1,0 +1,78 @@
+"""What surrounds the messages of a request: agents send the same with each turn, and it is read only once.
+
+A body is valid JSON, and its messages are those of a request, as soon as they are a valid list between surroundings
+that were read before: nothing inside a list decides how what stands around it is read.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from llm_to_anthropic.translators.memory import GAP, MAX_ENTRY_BYTES, Memory
+from llm_to_anthropic.wire.anthropic import Envelope
+
+LARGE_BYTES = 4096
+"""Shorter bodies are read as soon as they are recognised."""
+MAX_ALIKE = 16
+"""Of one session so many are remembered that begin alike: each is compared."""
+_NAME_BYTES = 32
+_PLACE = b"[1]"
+"""Stands for the messages."""
+
+_ENVELOPE = msgspec.json.Decoder(Envelope)
+
+
+class Surroundings(msgspec.Struct, frozen=True):
+    """All of a body but its messages."""
+
+    head: bytes
+    tail: bytes
+    outside: bytes
+    """Both, as `cut_out` gives them."""
+    model: str
+    stream: bool | None
+
+    def messages_in(self, body: bytes) -> bytes:
+        """What stands between them, which may be no list."""
+        return body[len(self.head) : len(body) - len(self.tail)]
+
+
+class KnownSurroundings:
+    """Those of large requests that came more than once."""
+
+    def __init__(self) -> None:
+        self._known: Memory[tuple[Surroundings, ...]] = Memory()
+
+    def find(self, body: bytes, session_id: str) -> Surroundings | None:
+        """Those of a body, its messages not looked at; None: it has to be read."""
+        for known in self._known.get(session_id, body[:_NAME_BYTES]) or ():
+            inside = len(body) - len(known.head) - len(known.tail)
+            if inside > 0 and body.startswith(known.head) and body.endswith(known.tail):
+                return known
+        return None
+
+    def learn(self, body: bytes, session_id: str, outside: bytes) -> None:
+        """Remembers what `cut_out` left of a body that was read."""
+        head, _, tail = outside.partition(GAP)
+        if (made := _read(head, tail, outside)) is None:
+            return
+        name = body[:_NAME_BYTES]
+        alike = [made, *(self._known.get(session_id, name) or ())][:MAX_ALIKE]
+        while len(alike) > 1 and _size(alike) > MAX_ENTRY_BYTES // 2:
+            alike.pop()
+        self._known.put(session_id, name, tuple(alike), _size(alike))
+
+
+def _read(head: bytes, tail: bytes, outside: bytes) -> Surroundings | None:
+    """The surroundings; None where the list between them is not what a reader takes for the messages."""
+    try:
+        envelope = _ENVELOPE.decode(head + _PLACE + tail)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return None
+    if bytes(envelope.messages) != _PLACE:
+        return None
+    return Surroundings(head, tail, outside, envelope.model, envelope.stream)
+
+
+def _size(alike: list[Surroundings]) -> int:
+    return sum(2 * len(known.outside) for known in alike)

@@ -1,0 +1,114 @@
+"""What surrounds the messages of large requests is read once, and the messages between are those of the request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llm_to_anthropic.errors import ClientError
+from llm_to_anthropic.translators.memory import cut_out
+from llm_to_anthropic.translators.openai_chat_request import ChatEncoding, encode_chat, encode_known
+from llm_to_anthropic.translators.request import decode_request
+from llm_to_anthropic.translators.surroundings import LARGE_BYTES, MAX_ALIKE, KnownSurroundings
+from llm_to_anthropic.translators.translator import ClientRequest, Learned
+from tests.translators.chat_requests import target
+from tests.translators.conversations import CONVERSATION, FIELDS, TOOLS
+
+Json = Any
+
+LONG = "What stands before the messages. " * (LARGE_BYTES // 30)
+MESSAGES = b'[{"role":"user","content":"hi"}]'
+
+
+def _encode(body: bytes, learned: Learned | None) -> ChatEncoding | str:
+    around = learned.surroundings.find(body, "") if learned else None
+    client = ClientRequest(
+        body=body, surroundings=around, model="m", stream=False, request_id="req_1", message_id="msg_1"
+    )
+    try:
+        known = encode_known(client, target(), learned) if learned else None
+        return known or encode_chat(decode_request(body), client, target())
+    except ClientError as error:
+        return error.message
+
+
+def _known(*bodies: bytes) -> KnownSurroundings:
+    known = KnownSurroundings()
+    for body in bodies:
+        known.learn(body, "", cut_out(body, MESSAGES))
+    return known
+
+
+@given(st.lists(st.tuples(CONVERSATION, FIELDS), min_size=1, max_size=3))
+def test_what_is_known_around_the_messages_changes_nothing(requests: list[tuple[list[Json], Json]]) -> None:
+    """Whatever stood around the messages before, a request, its losses and its errors are those of a fresh start."""
+    learned = Learned()
+    for messages, fields in requests * 3:
+        request = {"model": "m", "max_tokens": 9, "system": LONG, "messages": messages, "tools": TOOLS} | fields
+        body = msgspec.json.encode(request)
+        assert _encode(body, learned) == _encode(body, None)
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        b"[1,",
+        b"{}",
+        b'"text"',
+        b'[],"messages":[]',
+        b'[{"role":"user","content":"\xff"}]',
+        b'[{"role":"user","content":"\\ud83e"}]',
+        b"[" * 5000,
+        b"",
+    ],
+)
+def test_what_is_wrong_between_known_surroundings_is_told_as_ever(messages: bytes) -> None:
+    """A body that is no request is refused in the same words, also where all around its messages is known."""
+    learned = Learned()
+    head = b'{"model":"m","max_tokens":9,"system":"%b","messages":' % LONG.encode()
+    for _ in range(3):
+        assert isinstance(_encode(head + MESSAGES + b"}", learned), ChatEncoding)
+    assert learned.surroundings.find(head + MESSAGES + b"}", "") is not None
+    body = head + messages + b"}"
+    assert _encode(body, learned) == _encode(body, None)
+
+
+def test_the_messages_are_found_between_what_is_known() -> None:
+    """Another conversation of the same agent is told from what stands around it, with the model and the stream."""
+    body = b'{"stream":true,"model":"some-model","messages":%b}'
+    known = _known(body % MESSAGES).find(body % b"[1,2]", "")
+    assert known is not None
+    assert (known.messages_in(body % b"[1,2]"), known.model, known.stream) == (b"[1,2]", "some-model", True)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"model":"m","metadata":{"messages":%b},"messages":%b}',
+        b'{"model":"m","messages":%b,"messages":%b}',
+        b'{"model":"m","system":[{"type":"text","text":"","x":%b}],"messages":%b}',
+    ],
+)
+def test_another_list_is_not_taken_for_the_messages(body: bytes) -> None:
+    """Where the same list stands elsewhere first, what surrounds that is not remembered."""
+    assert _known(body % (MESSAGES, MESSAGES)).find(body % (b"[1]", MESSAGES), "") is None
+
+
+def test_few_surroundings_are_remembered_that_begin_alike() -> None:
+    """Each is compared with a request, so that the last ones are kept and the others forgotten."""
+    bodies = [
+        b'{"model":"m","system":"the same beginning, and %d","messages":%b}' % (n, MESSAGES)
+        for n in range(MAX_ALIKE + 4)
+    ]
+    known = _known(*bodies)
+    assert [known.find(body, "") is not None for body in bodies] == [False] * 4 + [True] * MAX_ALIKE
+
+
+def test_sessions_do_not_push_out_what_the_others_sent() -> None:
+    """What is remembered of one session is its own."""
+    body = b'{"model":"m","messages":%b}' % MESSAGES
+    assert _known(body).find(body, "another") is None
