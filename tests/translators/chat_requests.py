@@ -8,6 +8,7 @@ import msgspec
 
 from llm_to_anthropic.providers.provider import Credential, ModelLimits, Provider, Target
 from llm_to_anthropic.providers.quirks import ChatQuirks
+from llm_to_anthropic.translators.known_messages import Filled
 from llm_to_anthropic.translators.openai_chat_request import ChatEncoding, encode_chat
 from llm_to_anthropic.translators.request import decode_request
 from llm_to_anthropic.translators.translator import ClientRequest
@@ -62,6 +63,11 @@ def encoding(
         strict=strict,
     )
     return encode_chat(decode_request(body), client, target(quirks, max_output=max_output))
+
+
+def filled(known: Filled[ChatEncoding]) -> ChatEncoding:
+    """The encoding of a request that was put together."""
+    return msgspec.structs.replace(known.encoding, body=known.body, input_bytes=known.input_bytes)
 
 
 def upstream(request: Json, quirks: ChatQuirks | None = None) -> Json:

@@ -15,7 +15,7 @@ from llm_to_anthropic.translators.memory import Memory, cut_out
 from llm_to_anthropic.translators.openai_chat_request import ChatEncoding, encode_chat, encode_known
 from llm_to_anthropic.translators.request import decode_request
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
-from tests.translators.chat_requests import target
+from tests.translators.chat_requests import filled, target
 from tests.translators.conversations import CONVERSATION, FIELDS, TOOLS
 
 Json = Any
@@ -26,7 +26,7 @@ def encode(messages: list[Json], learned: Learned | None, **fields: Json) -> Cha
     client = ClientRequest(body=body, model="m", stream=False, request_id="req_1", message_id="msg_1")
     try:
         known = encode_known(client, target(), learned) if learned else None
-        return known or encode_chat(decode_request(body), client, target())
+        return filled(known) if known else encode_chat(decode_request(body), client, target())
     except ClientError as error:
         return error.message
 

@@ -15,7 +15,7 @@ from llm_to_anthropic.translators.openai_chat_request import ChatEncoding, encod
 from llm_to_anthropic.translators.request import decode_request
 from llm_to_anthropic.translators.surroundings import LARGE_BYTES, MAX_ALIKE, KnownSurroundings
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
-from tests.translators.chat_requests import target
+from tests.translators.chat_requests import filled, target
 from tests.translators.conversations import CONVERSATION, FIELDS, TOOLS
 
 Json = Any
@@ -31,7 +31,7 @@ def _encode(body: bytes, learned: Learned | None) -> ChatEncoding | str:
     )
     try:
         known = encode_known(client, target(), learned) if learned else None
-        return known or encode_chat(decode_request(body), client, target())
+        return filled(known) if known else encode_chat(decode_request(body), client, target())
     except ClientError as error:
         return error.message
 

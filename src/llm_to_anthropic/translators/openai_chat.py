@@ -42,6 +42,8 @@ class OpenAIChatTranslator(AnsweringTranslator):
 
     _answer: ChatAnswer
     _encoding: ChatEncoding
+    """Without the body, which may be large: answers can last for long."""
+    _input_bytes = 0
     _quirks: ChatQuirks
     """With what was learned of the target when the request was encoded."""
     _message = b""
@@ -52,15 +54,19 @@ class OpenAIChatTranslator(AnsweringTranslator):
         target, request = self._target, self._request
         if self._learned.quirks:
             target = msgspec.structs.replace(target, quirks=self._learned_quirks())
-        encoding = encode_known(request, target, self._learned)
-        if encoding is None:
+        known = encode_known(request, target, self._learned)
+        if known is None:
             encoding = encode_chat(decode_request(request.body), request, target)
+            body, self._input_bytes = encoding.body, encoding.input_bytes
+            encoding = msgspec.structs.replace(encoding, body=b"")
+        else:
+            encoding, body, self._input_bytes = known.encoding, known.body, known.input_bytes
         self.losses = list(encoding.losses)
         self._encoding, self._quirks = encoding, target.quirks
         if request.stream or encoding.wants_nothing:
             self._wants_nothing = encoding.wants_nothing
             self._expect()
-        return UpstreamRequest(path=PATH, headers=_HEADERS, body=encoding.body)
+        return UpstreamRequest(path=PATH, headers=_HEADERS, body=body)
 
     def message(self) -> bytes:
         """The whole message as JSON, for a client that did not ask for a stream. After `ended`."""
@@ -104,7 +110,7 @@ class OpenAIChatTranslator(AnsweringTranslator):
         return msgspec.structs.replace(self._target.quirks, **self._learned.quirks)
 
     def _context(self) -> ErrorContext:
-        tokens = estimate_tokens(self._encoding.input_bytes)
+        tokens = estimate_tokens(self._input_bytes)
         return ErrorContext(target=self._target, client_model=self._request.model, prompt_tokens=tokens)
 
     def _make_writer(self) -> None:
@@ -131,7 +137,7 @@ class OpenAIChatTranslator(AnsweringTranslator):
             think_tags=quirks.think_tags,
             keep_details=quirks.reasoning_details and not hide,
             hide_thinking=hide,
-            input_bytes=encoding.input_bytes,
+            input_bytes=self._input_bytes,
         )
 
     def _empty_carrier(self) -> Carrier:

@@ -19,7 +19,7 @@ from llm_to_anthropic.translators.answer_settings import lose_sampling, most_tok
 from llm_to_anthropic.translators.checks import check_supported, report_unknown, report_unsupported
 from llm_to_anthropic.translators.functions import function_schema
 from llm_to_anthropic.translators.history import History, read_history
-from llm_to_anthropic.translators.known_messages import Frame, fill_frame
+from llm_to_anthropic.translators.known_messages import Filled, Frame, fill_frame
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.openai_chat_content import ChatContent, merge_roles
 from llm_to_anthropic.translators.request import decode_fields
@@ -81,8 +81,8 @@ def encode_chat(request: MessagesRequest, client: ClientRequest, target: Target)
         raise ClientError("The request holds a part that is nested too deeply.") from error
 
 
-def encode_known(client: ClientRequest, target: Target, learned: Learned) -> ChatEncoding | None:
-    """The same encoding, put together out of what was rendered before.
+def encode_known(client: ClientRequest, target: Target, learned: Learned) -> Filled[ChatEncoding] | None:
+    """The same encoding, put together out of what was rendered before: body and size stand beside it.
 
     None where the general way has to see the request. Raises ClientError (400) as `encode_chat`.
     """
@@ -98,10 +98,7 @@ def encode_known(client: ClientRequest, target: Target, learned: Learned) -> Cha
 
     learned_quirks = str(learned.quirks) if learned.quirks else ""
     scope = (target.protocol, target.provider.name, target.model, learned_quirks)
-    filled = fill_frame(client, learned, scope, new_renderer, new_frame)
-    if filled is None:
-        return None
-    return msgspec.structs.replace(filled.encoding, body=filled.body, input_bytes=filled.input_bytes)
+    return fill_frame(client, learned, scope, new_renderer, new_frame)
 
 
 class _Encoder:
