@@ -33,7 +33,6 @@ _DATA = re.compile(rb"^data: ?(.*)$", re.MULTILINE)
 _SSE = b"text/event-stream"
 _DELTA = b"event: content_block_delta\n"
 """Nearly all events are such, and alone in what was read: there is nothing to note in them."""
-_BREAK = b"\n\n"
 
 
 class _Event(msgspec.Struct):
@@ -154,7 +153,8 @@ class ByteRelay:
 
     def _pass_on(self, data: bytes) -> bool:
         """Takes a slice of a stream in full flow; False where the client's side has no room."""
-        if self._held or not data.startswith(_DELTA) or data.find(_BREAK) + len(_BREAK) != len(data):
+        alone = data.find(b"\n", len(_DELTA)) == len(data) - 2 and data.startswith(_DELTA) and data.endswith(b"\n\n")
+        if self._held or not alone:
             data = self._complete_events(data)
             if not data:
                 return True
@@ -236,4 +236,5 @@ class ByteRelay:
     def _quiet_s(self) -> float:
         """Seconds of silence that the client may still be left in."""
         limit = self._timeouts.ping_s if self.committed else self._timeouts.commit_after_s
-        return max(0.0, self._last_write + limit - self._clock())
+        left_s = self._last_write + limit - self._clock()
+        return left_s if left_s > 0.0 else 0.0  # asked before each read: no call for it

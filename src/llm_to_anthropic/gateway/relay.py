@@ -236,7 +236,8 @@ class StreamRelay:
     def _quiet_s(self) -> float:
         """Seconds of silence that the client may still be left in."""
         limit = self._timeouts.ping_s if self.committed else self._timeouts.commit_after_s
-        return max(0.0, self._last_write + limit - self._clock())
+        left_s = self._last_write + limit - self._clock()
+        return left_s if left_s > 0.0 else 0.0  # asked before each read: no call for it
 
 
 async def whole_answer(
