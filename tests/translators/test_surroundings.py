@@ -82,7 +82,8 @@ def test_the_messages_are_found_between_what_is_known() -> None:
     body = b'{"stream":true,"model":"some-model","messages":%b}'
     known = _known(body % MESSAGES).find(body % b"[1,2]", "")
     assert known is not None
-    assert (known.messages_in(body % b"[1,2]"), known.model, known.stream) == (b"[1,2]", "some-model", True)
+    start, end = known.place_in(body % b"[1,2]")
+    assert ((body % b"[1,2]")[start:end], known.model, known.stream) == (b"[1,2]", "some-model", True)
 
 
 @pytest.mark.parametrize(

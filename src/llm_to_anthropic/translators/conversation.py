@@ -17,7 +17,8 @@ KEPT_BACK = 3
 """Clients move cache marks along the last messages, so these may look different next time."""
 SHORT_BYTES = 4096
 """Below this a conversation is read as soon as it is recognised."""
-_NAME_BYTES = 256
+NAME_BYTES = 256
+"""By so many of its first bytes a conversation is found again, within its session."""
 
 Seam = Callable[[str, str], bytes]
 """What stands between what was rendered for messages of two roles; an empty one: the beginning, or the end."""
@@ -49,12 +50,12 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
         """Whether a request may end here."""
         return bool(self.rendered) and not self.asked and "assistant" not in (self.last_role, self.shown_role)
 
-    def rest_of(self, part: bytes) -> bytes | None:
-        """The messages of a request that follow these, as a JSON list; None: it does not begin like this."""
-        size = len(self.raw)
-        if not part.startswith(self.raw) or part[size : size + 1] != b",":
+    def rest_of(self, data: bytes, start: int, end: int) -> bytes | None:
+        """The messages that follow these in the list that stands there, as one; None: it does not begin like this."""
+        place = start + len(self.raw)
+        if place >= end or not data.startswith(self.raw, start) or data[place : place + 1] != b",":
             return None
-        return b"[" + part[size + 1 :]
+        return b"[" + data[place + 1 : end]
 
     def followed_by(self, messages: Sequence[Remembered], seam: Seam) -> Conversation | None:
         """With more messages; None where one has to be mended or moved first.
@@ -110,8 +111,3 @@ NOTHING_YET = Conversation()
 def comma(before: str, after: str) -> bytes:
     """The seam of upstreams that take messages one by one, whatever their roles."""
     return b"," if before and after else b""
-
-
-def beginning_of(part: bytes) -> bytes:
-    """By what a conversation is found again, within its session."""
-    return part[:_NAME_BYTES]

@@ -15,11 +15,11 @@ from msgspec import Raw
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.translators.conversation import (
     KEPT_BACK,
+    NAME_BYTES,
     NOTHING_YET,
     SHORT_BYTES,
     Conversation,
     Seam,
-    beginning_of,
     comma,
 )
 from llm_to_anthropic.translators.history import TurnReader, drop_empty
@@ -31,7 +31,7 @@ from llm_to_anthropic.translators.surroundings import LARGE_BYTES
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
 from llm_to_anthropic.wire.anthropic import ToolReferenceBlock, ToolResultBlock, ToolUseBlock
 
-_NAME_BYTES = 128
+_END_BYTES = 128
 """Of each end: a long part is found by its ends and compared as a whole, which is faster than to hash it."""
 _RAW_LIST = msgspec.json.Decoder(list[Raw])
 
@@ -128,20 +128,22 @@ def fill_frame(
     """
     around = client.surroundings
     if around is not None:
-        messages, outside = around.messages_in(client.body), around.outside
+        data, outside = client.body, around.outside
+        start, end = around.place_in(data)
     else:
         try:
-            messages = bytes(client.messages or _CONVERSATION.decode(client.body).messages)
+            data = bytes(client.messages or _CONVERSATION.decode(client.body).messages)
         except (msgspec.DecodeError, RecursionError):
             check_text(client.body)
             return None
-        outside = cut_out(client.body, messages)
+        outside = cut_out(client.body, data)
+        start, end = 0, len(data)
     scope = learned.messages.scope((client.api_version, scope))
-    known = _Reading(learned, scope, client, new_renderer, seam).read(messages)
+    known = _Reading(learned, scope, client, new_renderer, seam).read(data, start, end)
     if known is None:
         return None
     frame_scope = (scope, client.session_id, client.strict, client.stream, known.used_tools)
-    name = outside[:_NAME_BYTES] + outside[-_NAME_BYTES:]
+    name = outside[:_END_BYTES] + outside[-_END_BYTES:]
     found = learned.frames.get(frame_scope, name)
     frame: Frame[Encoding]
     if isinstance(found, _Framed) and found.outside == outside:
@@ -174,40 +176,40 @@ class _Reading:
         self._new_renderer = new_renderer
         self._seam = seam
 
-    def read(self, part: bytes) -> Conversation | None:
-        """All messages of the part rendered, or None where the general way has to see the request.
+    def read(self, data: bytes, start: int, end: int) -> Conversation | None:
+        """All messages of the list that stands there rendered, or None where the general way has to see the request.
 
         Raises ClientError (400) for messages whose text is not sound; what is remembered was checked when it was new.
         """
-        long = len(part) > SHORT_BYTES
-        start, rest = self._beginning(part) if long else (NOTHING_YET, part)
+        long = end - start > SHORT_BYTES
+        name = data[start : min(end, start + NAME_BYTES)]
+        begun, rest = self._beginning(name, data, start, end) if long else (NOTHING_YET, data[start:end])
         try:
             messages = _RAW_LIST.decode(rest)
         except (msgspec.DecodeError, RecursionError):
             return None
-        found, called = [], start.called
-        for index, raw in enumerate(messages, start.count):
+        found, called = [], begun.called
+        for index, raw in enumerate(messages, begun.count):
             message = self._message(raw, index, called)
             found.append(message)
             called = message.called
         if not long:
-            whole = start.followed_by(found, self._seam)
+            whole = begun.followed_by(found, self._seam)
             return whole if whole and whole.complete else None
-        kept = start.followed_by(found[:-KEPT_BACK], self._seam) if len(found) > KEPT_BACK else start
+        kept = begun.followed_by(found[:-KEPT_BACK], self._seam) if len(found) > KEPT_BACK else begun
         known = kept and kept.followed_by(found[-KEPT_BACK:], self._seam)
         if kept is None or known is None:
             return None
-        if kept.count > start.count:
-            ended, size = kept.ending_before(part, messages[-KEPT_BACK:])
-            self._learned.conversations.put((self._scope, self._client.session_id), beginning_of(part), ended, size)
+        if kept.count > begun.count:
+            ended, size = kept.ending_before(data[start:end], messages[-KEPT_BACK:])
+            self._learned.conversations.put((self._scope, self._client.session_id), name, ended, size)
         return known if known.complete else None
 
-    def _beginning(self, part: bytes) -> tuple[Conversation, bytes]:
-        """The conversation that the part goes on with, and what follows it."""
-        session = (self._scope, self._client.session_id)
-        known = self._learned.conversations.get(session, beginning_of(part))
-        rest = known.rest_of(part) if known else None
-        return (NOTHING_YET, part) if known is None or rest is None else (known, rest)
+    def _beginning(self, name: bytes, data: bytes, start: int, end: int) -> tuple[Conversation, bytes]:
+        """The conversation that the list goes on with, and what follows it."""
+        known = self._learned.conversations.get((self._scope, self._client.session_id), name)
+        rest = known.rest_of(data, start, end) if known else None
+        return (NOTHING_YET, data[start:end]) if known is None or rest is None else (known, rest)
 
     def _message(self, raw: Raw, index: int, called: tuple[Called, ...]) -> Remembered:
         data = bytes(raw)

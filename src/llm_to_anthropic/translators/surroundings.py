@@ -32,9 +32,9 @@ class Surroundings(msgspec.Struct, frozen=True):
     model: str
     stream: bool | None
 
-    def messages_in(self, body: bytes) -> bytes:
-        """What stands between them, which may be no list."""
-        return body[len(self.head) : len(body) - len(self.tail)]
+    def place_in(self, body: bytes) -> tuple[int, int]:
+        """Where that stands, from and to, which is between them; it may be no list."""
+        return len(self.head), len(body) - len(self.tail)
 
 
 class KnownSurroundings:
