@@ -39,6 +39,17 @@ def test_call_is_put_together() -> None:
 
 
 @pytest.mark.parametrize("quirks", [ChatQuirks(), LIVE], ids=["buffer", "live"])
+def test_calls_in_many_pieces_take_turns(quirks: ChatQuirks) -> None:
+    """However many pieces the arguments of calls at once come in, each call gets its own, character by character."""
+    wanted = [{"path": "C:\\x", "lines": [1, 2]}, {"text": 'Grüße, "x"\n'}]
+    texts = [json.dumps(one, ensure_ascii=False).ljust(40) for one in wanted]
+    begin = [call(at, id=f"call_{at}", name="look", arguments="") for at in range(2)]
+    pieces = [call(at, arguments=text[place]) for place in range(40) for at, text in enumerate(texts)]
+    chunks = [delta(tool_calls=[one]) for one in (*begin, *pieces)]
+    assert inputs(streamed(*chunks, delta("tool_calls"), usage(), quirks=quirks)) == wanted
+
+
+@pytest.mark.parametrize("quirks", [ChatQuirks(), LIVE], ids=["buffer", "live"])
 @pytest.mark.parametrize(
     "chunks",
     [

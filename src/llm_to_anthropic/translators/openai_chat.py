@@ -12,6 +12,7 @@ import msgspec
 from llm_to_anthropic.errors import ApiError, UpstreamError, UpstreamProtocolError
 from llm_to_anthropic.providers.quirks import ChatQuirks
 from llm_to_anthropic.translators.answering import AnsweringTranslator
+from llm_to_anthropic.translators.call_frames import CallFrames, Piece
 from llm_to_anthropic.translators.carrier import Carrier
 from llm_to_anthropic.translators.estimate import estimate_tokens
 from llm_to_anthropic.translators.openai_chat_answer import AnswerOptions, ChatAnswer
@@ -25,7 +26,7 @@ from llm_to_anthropic.translators.request import decode_request
 from llm_to_anthropic.translators.text_frames import TextFlow, TextFrames
 from llm_to_anthropic.translators.translator import UpstreamRequest
 from llm_to_anthropic.translators.upstream_errors import ErrorContext
-from llm_to_anthropic.wire.openai_chat import Choice, Completion, Delta, WholeCompletion
+from llm_to_anthropic.wire.openai_chat import Choice, Completion, Delta, FunctionCall, ToolCall, WholeCompletion
 from llm_to_anthropic.writer import TEXT_TAIL, text_message
 
 PATH = "/chat/completions"
@@ -146,6 +147,8 @@ class OpenAIChatTranslator(AnsweringTranslator):
     def _begin_stream(self) -> None:
         super()._begin_stream()
         self._frames = TextFrames(_text_of)
+        self._call_frames: CallFrames | None = None
+        """Made once a call comes."""
         if not self._request.stream:
             self._expect()
 
@@ -202,16 +205,29 @@ class OpenAIChatTranslator(AnsweringTranslator):
             self._flows = True
             return
         self._flows = False
+        calls = self._call_frames
+        if calls is not None and (piece := calls.piece(data)) is not None and answer.receive_arguments(*piece):
+            return
         try:
             chunk = _COMPLETION.decode(data)
         except _UNREADABLE:
             self._odd_event(data)
         else:
             answer.receive(chunk)
-            if chunk.choices and (delta := chunk.choices[0].delta) is not None and delta.content:
-                frames.learn(data)
+            self._learn(chunk, data)
         # After a finish reason only usage and [DONE] follow.
         self.settled = answer.finished
+
+    def _learn(self, chunk: Completion, data: bytes) -> None:
+        delta = chunk.choices[0].delta if chunk.choices else None
+        if delta is None:
+            return
+        if delta.content:
+            self._frames.learn(data)
+        elif delta.tool_calls:
+            if self._call_frames is None:
+                self._call_frames = CallFrames(_arguments_of)
+            self._call_frames.learn(data)
 
     def _odd_event(self, event: bytes) -> None:
         if event.strip() == b"[DONE]":
@@ -245,3 +261,20 @@ def _text_of(event: bytes) -> str | None:
     text = choice.delta.content if choice and choice.delta else None
     plain = Completion(choices=[Choice(index=0, delta=Delta(content=text))], service_tier=chunk.service_tier)
     return text if chunk == plain else None
+
+
+def _arguments_of(event: bytes) -> Piece | None:
+    """The piece of a call's arguments in a chunk that is nothing but one."""
+    try:
+        chunk = _COMPLETION.decode(event)
+    except _UNREADABLE:
+        return None
+    choice = chunk.choices[0] if chunk.choices else None
+    calls = choice.delta.tool_calls if choice and choice.delta else None
+    call = calls[0] if calls else None
+    if call is None or call.index is None or call.function is None or call.function.arguments is None:
+        return None
+    number, text = call.index, call.function.arguments
+    alone = Delta(tool_calls=[ToolCall(index=number, function=FunctionCall(arguments=text))])
+    plain = Completion(choices=[Choice(index=0, delta=alone)], service_tier=chunk.service_tier)
+    return (number, text) if chunk == plain else None

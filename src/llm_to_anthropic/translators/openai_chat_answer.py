@@ -113,6 +113,12 @@ class ChatAnswer:
         self._output_size += size
         return True
 
+    def receive_arguments(self, number: int, arguments: str) -> bool:
+        """A chunk of nothing but more arguments of a call; False where it has to be decoded."""
+        if self._calls is None or self._filtered or (self._details is not None and self._details.held):
+            return False
+        return self._calls.go_on(number, arguments)
+
     def count_text(self, size: int) -> None:
         """So many bytes of text were passed on without this answer's doing."""
         self._output_size += size

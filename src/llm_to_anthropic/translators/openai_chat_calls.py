@@ -78,6 +78,16 @@ class ToolCalls:
             function = call.function or FunctionCall()
             self._add(slot, call.id or "", function.name or "", function.arguments or "")
 
+    def go_on(self, index: int, arguments: str) -> bool:
+        """More arguments of the call under this number; False where there is more to it."""
+        slot = self._by_index.get(index)
+        if slot is None or slot.closed or slot.dropped or not slot.opened:
+            return False
+        self.size += len(arguments)
+        if passed := slot.arguments.feed(arguments):
+            self._writer.tool_arguments(slot.key, passed)
+        return True
+
     def receive_legacy(self, call: FunctionCall) -> None:
         """`function_call`, from before there were several calls."""
         if not call.name and not call.arguments:
