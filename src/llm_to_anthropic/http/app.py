@@ -112,8 +112,8 @@ class App:
         """Finds the request a place, reads its body and lets the gateway answer."""
         cycle.cors, cycle.keys, cycle.client_key = passed.cors, passed.keys, passed.client_key
         standing = self.standing
-        if not standing.keeps_connections:
-            cycle.keep_alive = False
+        if standing.draining or not standing.may_stream:
+            cycle.keep_alive = False  # another server, or this one later, has more room for the next
         self._inside += 1
         cycle.inside = True
         cycle.has_place = standing.admission.enter()

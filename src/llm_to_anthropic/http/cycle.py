@@ -170,9 +170,10 @@ class Cycle(ABC):
 
     def _whole_head(self, status: int, headers: Headers, body: bytes) -> Headers:
         given = {name for name, _ in headers}
-        head = headers.copy()
         if b"content-length" in given:
-            head = [header for header in head if header[0] != b"content-length"]
+            head = [header for header in headers if header[0] != b"content-length"]
+        else:
+            head = headers.copy()
         if b"content-type" not in given and body:
             head.append((b"content-type", b"application/json"))
         if status not in NO_BODY_STATUSES:

@@ -20,7 +20,7 @@ from llm_to_anthropic.http.cycle import NO_BODY_STATUSES, Cycle
 from llm_to_anthropic.http.flow import HIGH_WATER_BYTES, Flow
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-CLOSE = (b"connection", b"close")
+CLOSE = b"connection: close"
 CHUNKED = (b"transfer-encoding", b"chunked")
 NUL, LF, CR = b"\0\n\r"
 
@@ -205,15 +205,14 @@ class FrontCycle(Cycle):
             self._connection.transport.write(out)
 
     def _encode(self, status: int, headers: Headers) -> bytes:
-        """The head of the answer; `headers` is changed."""
+        """The head of the answer."""
         if self.status:
             raise RuntimeError("an answer has one head")
-        if CLOSE in headers:
+        lines = [*map(b": ".join, headers), *map(b": ".join, self._connection.server_state.default_headers)]
+        if CLOSE in lines:
             self.keep_alive = False
         elif not self.keep_alive:
-            headers.append(CLOSE)
-        headers += self._connection.server_state.default_headers
-        lines = list(map(b": ".join, headers))
+            lines.append(CLOSE)
         told = b"".join(lines)
         # Bytes are looked for by their numbers: another way to ask raises and catches an exception within.
         if LF in told or CR in told or NUL in told:

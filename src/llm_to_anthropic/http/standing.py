@@ -38,11 +38,6 @@ class Standing:
         self.may_stream = True
         """New streams are begun."""
 
-    @property
-    def keeps_connections(self) -> bool:
-        """Whether a connection may serve another request."""
-        return self.may_stream and not self.draining
-
     def adopt(self, settings: Settings) -> None:
         """Takes the limits of another configuration."""
         self.admission.adopt(settings.limits, settings.timeouts.queue_s)
