@@ -212,13 +212,17 @@ class UpstreamCall:
         """The whole body. Raises UpstreamProtocolError over `limit` bytes."""
         pieces: list[bytes] = []
         size = 0
-        while piece := await self.read():
+        while True:
+            piece = self.rest()
+            if piece is None:
+                piece = await self.read()
+            if not piece:
+                return b"".join(pieces)
             size += len(piece)
             if size > limit:
                 self.close()
                 raise UpstreamProtocolError(f"The answer of {self._peer} is larger than {limit} bytes.")
             pieces.append(piece)
-        return b"".join(pieces)
 
     def close(self) -> None:
         """Done with this call, any number of times. An unfinished answer closes its connection at once."""
