@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -165,6 +166,31 @@ def test_words_wait_for_an_open_call() -> None:
 
     assert [block["type"] for block in content(script)] == ["tool_use", "text", "thinking", "text"]
     assert content(script)[1]["text"] == "one two"
+
+
+@pytest.mark.parametrize("before", ["nothing", "text", "thinking", "call"])
+def test_whole_call_is_as_one_in_pieces(before: str) -> None:
+    """A call that is complete at once gives the same events as one that is told step by step, whatever is open."""
+
+    def script(writer: MessageWriter, *, at_once: bool) -> None:
+        match before:
+            case "text":
+                writer.text("Hi")
+            case "thinking":
+                writer.thinking("Hm")
+            case "call":
+                writer.open_tool(0, "call_0", "look")
+        if at_once:
+            writer.whole_tool(1, "call_1", "find", '{"at":1}')
+        else:
+            writer.open_tool(1, "call_1", "find")
+            writer.tool_arguments(1, '{"at":1}')
+            writer.close_tool(1)
+        writer.text("Done")
+        writer.finish("end_turn", USAGE)
+
+    assert streamed(partial(script, at_once=True)) == streamed(partial(script, at_once=False))
+    assert whole(partial(script, at_once=True)) == whole(partial(script, at_once=False))
 
 
 def test_call_streams_while_it_is_open() -> None:

@@ -221,7 +221,8 @@ class GeminiAnswer:
     def _call(self, part: Part, signature: str) -> None:
         if self._server_parts:
             self._settle()
-        self._flush_text()
+        if self._filtered:
+            self._flush_text()
         if part.function_call is not None and not self.ended:
             self._any_content = True
             self._calls.receive(part.function_call, signature)

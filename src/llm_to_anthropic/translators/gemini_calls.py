@@ -40,7 +40,8 @@ class FunctionCalls:
             return
         if self._single and (self.waiting or self._writer.calls):
             return
-        self._seen.add(call.id or "")
+        if call.id:
+            self._seen.add(call.id)
         self.waiting.append((call, signature))
 
     def write(self, *, thinking: bool, spare_signature: str) -> None:
@@ -65,9 +66,7 @@ class FunctionCalls:
             value: object = msgspec.json.decode(arguments)
             arguments = msgspec.json.encode(restore_values(schema, value)).decode()
         self.size += len(arguments)
-        writer.open_tool(key, self._ids.take(call.id or "", key), name)
-        writer.tool_arguments(key, arguments)
-        writer.close_tool(key)
+        writer.whole_tool(key, self._ids.take(call.id or "", key), name, arguments)
 
     def _piece(self, call: FunctionCall, signature: str) -> None:
         if self._partial is None or call.name:

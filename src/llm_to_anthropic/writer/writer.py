@@ -153,6 +153,22 @@ class MessageWriter(ABC):
         elif waiting := self._call(key):
             waiting.ended, waiting.cut = True, cut
 
+    def whole_tool(self, key: int, id: str, name: str, arguments: str) -> None:
+        """A tool call that is complete at once; `arguments` are a JSON object."""
+        if self.finished:
+            return
+        if self._open == "tool_use":
+            self.open_tool(key, id, name)
+            self.tool_arguments(key, arguments)
+            self.close_tool(key)
+            return
+        self.calls += 1
+        self._key = key
+        self._begin("tool_use", id, name)
+        self._delta(arguments)
+        self._block_stop(cut=False)
+        self._open = None
+
     def finish(
         self,
         stop_reason: str,
