@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.messages import Event
@@ -86,9 +88,10 @@ def test_stop_sequence_ends_the_answer_before_its_last_event() -> None:
 def test_cuts_change_nothing() -> None:
     """However the stream is cut, and whatever its lines end with, the message is the same."""
     stream = b"".join(stream_of(HELLO, call("look")))
+    compact = stream.replace(b'": ', b'":').replace(b', "', b',"')
     whole = translator(stream=False)
     whole.receive_data(stream)
-    for data in (stream, stream.replace(b"\n", b"\r\n")):
+    for data in (stream, compact, compact.replace(b"\n", b"\r\n")):
         for size in (1, 7, 64, 200):
             made = translator(stream=False)
             for at in range(0, len(data), size):
@@ -101,3 +104,13 @@ def test_answer_that_is_incomplete_by_its_event_alone() -> None:
     """Where only the last event's type says that the answer was cut, it is told as cut."""
     cut = event("response.incomplete", response={"output": [HELLO]})
     assert collected(*BEGINNING, cut)["stop_reason"] == "max_tokens"
+
+
+def test_events_as_openai_writes_them_are_put_by_and_read_where_they_must() -> None:
+    """Compact events, each in a read of its own, make the same message, whether the last tells the whole or nothing."""
+    for last in (completed(HELLO), completed()):
+        made = translator(stream=False)
+        stream = b"".join((*BEGINNING, last)).replace(b'": ', b'":').replace(b', "', b',"')
+        for one in stream.split(b"\n\n")[:-1]:
+            made.receive_data(one + b"\n\n")
+        assert [block["text"] for block in json.loads(made.message())["content"]] == ["Hello there"]
