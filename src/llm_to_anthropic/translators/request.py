@@ -37,6 +37,7 @@ _SOUND = re.compile(
 _SOUND_SLICE = re.compile(
     rb"(?:[^\\]++|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u(?=[^dD]|[dD][^89a-fA-F])|\\[^u])*+"
 )
+_BACKSLASH = ord("\\")
 _SLICE = 256 * 1024
 _LONGEST_ESCAPE = 12
 _PLACE = re.compile(r"^(?P<text>.*?)(?: - at `(?:\$|key in \$)(?P<path>.*)`)?$", re.DOTALL)
@@ -132,8 +133,8 @@ def check_text(body: bytes) -> None:
     msgspec checks this only for what it decodes, not for raw parts, which travel on as they came.
     """
     check_utf8(body)
-    # One byte is found several times as fast as two.
-    if b"\\" not in body or (len(body) <= _SLICE and b"\\u" not in body):
+    # One byte is found several times as fast as two, and by its number without an exception raised and caught within.
+    if _BACKSLASH not in body or (len(body) <= _SLICE and b"\\u" not in body):
         return
     if not _holds_surrogates(body):
         return

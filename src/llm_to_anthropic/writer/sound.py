@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+_BACKSLASH = ord("\\")
+
 
 def sound(text: str) -> str:
     """The text with the halves of surrogate pairs joined, and lone ones replaced by U+FFFD."""
@@ -21,5 +23,5 @@ def is_sound(text: bytes) -> bool:
             text.decode()
         except UnicodeDecodeError:
             return False
-    # One byte is found several times as fast as two.
-    return b"\\" not in text or b"\\u" not in text or not (b"\\ud" in text or b"\\uD" in text)
+    # One byte is found several times as fast as two, and by its number without an exception raised and caught within.
+    return _BACKSLASH not in text or b"\\u" not in text or not (b"\\ud" in text or b"\\uD" in text)
