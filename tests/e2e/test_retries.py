@@ -71,4 +71,5 @@ async def test_a_flaky_upstream_is_hardly_noticed_by_clients() -> None:
         await asyncio.gather(*(ask() for _ in range(2000)))
         assert answered >= 1998
         assert len(upstream.requests) <= 2000 * 2
-        assert len(records.exchanges) <= 2002
+        # The SDK asks again for the few that fail.
+        assert len(records.exchanges) <= 2010
