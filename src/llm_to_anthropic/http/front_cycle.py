@@ -22,6 +22,7 @@ from llm_to_anthropic.http.flow import HIGH_WATER_BYTES, Flow
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 CLOSE = b"connection: close"
 CHUNKED = (b"transfer-encoding", b"chunked")
+_SIZES = [b"%x\r\n" % size for size in range(512)]
 NUL, LF, CR = b"\0\n\r"
 
 
@@ -179,14 +180,14 @@ class FrontCycle(Cycle):
         if self.ended or not self.status:
             raise RuntimeError("a body stands between the head and the end of an answer")
         if self._chunked and data:
-            data = b"%x\r\n%b\r\n" % (len(data), data)
+            data = _chunk(data)
         await self._write(self._head if self._bodiless else self._head + data)
 
     def push(self, data: bytes) -> bool:
         if self._bodiless or self.disconnected:
             return True
         connection = self._connection
-        connection.transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
+        connection.transport.write(_chunk(data) if self._chunked else data)
         return not connection.flow.write_paused
 
     async def end(self) -> None:
@@ -237,6 +238,12 @@ class FrontCycle(Cycle):
         self._pieces.clear()
         self._size = 0
         return body
+
+
+def _chunk(data: bytes) -> bytes:
+    """Data as a chunk of a body. Most are events, small and alike: their sizes are written beforehand."""
+    size = len(data)
+    return (_SIZES[size] if size < len(_SIZES) else b"%x\r\n" % size) + data + b"\r\n"
 
 
 @lru_cache(maxsize=64)

@@ -16,6 +16,8 @@ SHORT = 128
 MAX_VAIN = 4
 """Frames are not learned for ever in streams whose events have none: each costs as much as a decoding."""
 _PROBE = b"?"
+# Looked for by their numbers, which is several times faster than as bytes.
+_LINE_BREAK, _QUOTE, _BACKSLASH = b'\n"\\'
 _FIELD, _BLANK = b"data: ", b"\n\n"
 """What nearly every upstream puts around its events. Others' are taken out one by one."""
 
@@ -87,7 +89,7 @@ class TextFrames:
 class TextFlow:
     """Reads of nothing but text events, made the client's events without taking them apart."""
 
-    __slots__ = ("_between", "_head", "_joint", "_prefix", "_suffix", "_tail", "rest", "size")
+    __slots__ = ("_begins", "_between", "_ends", "_head", "_joint", "_prefix", "_suffix", "_tail", "rest", "size")
 
     def __init__(self, prefix: bytes, suffix: bytes, head: bytes, tail: bytes) -> None:
         self.rest = b""
@@ -97,6 +99,7 @@ class TextFlow:
         self._prefix = prefix
         self._suffix = suffix
         self._between = suffix + prefix
+        self._begins, self._ends = len(prefix), -len(suffix)
         self._head = head
         self._tail = tail
         self._joint = tail + head
@@ -105,16 +108,15 @@ class TextFlow:
         """The client's events; nothing where there is more in `rest` and `data` than text: both are to be decoded."""
         if self.rest:
             data = self.rest + data
-        prefix, suffix = self._prefix, self._suffix
-        if data.find(b"\n") != len(data) - len(_BLANK) or not data.startswith(prefix) or not data.endswith(suffix):
+        text = data[self._begins : self._ends]
+        if _LINE_BREAK in text or self._prefix + text + self._suffix != data:
             return self._pass_on_many(data)
-        text = data[len(prefix) : -len(suffix)]
         size = text_size(text)
         if size < 1:
             return b""
         self.size += size
         self.rest = b""
-        return b"%b%b%b" % (self._head, text, self._tail)
+        return self._head + text + self._tail
 
     def _pass_on_many(self, data: bytes) -> bytes:
         prefix, suffix = self._prefix, self._suffix
@@ -141,16 +143,18 @@ def text_size(inside: bytes) -> int:
 
     Line breaks and quotes may stay escaped. Other escapes, control characters and what is no UTF-8 are the decoder's.
     """
-    escapes: list[bytes] = []
-    if b"\\" in inside:
+    size = len(inside)
+    if _BACKSLASH in inside:
         escapes = [after[:1] for after in inside.split(b"\\")[1:]]
-        if escapes.count(b"n") + escapes.count(b'"') != len(escapes):
+        quotes = escapes.count(b'"')
+        if quotes + escapes.count(b"n") != len(escapes) or quotes != inside.count(b'"'):
             return -1
-    if inside.count(b'"') != escapes.count(b'"'):
+        size -= len(escapes)
+    elif _QUOTE in inside:
         return -1
     try:
         text = inside.decode()
     except UnicodeDecodeError:
         return -1
     plain = (len(text) <= SHORT and text.isprintable()) or not inside.translate(None, PLAIN)
-    return len(inside) - len(escapes) if plain else -1
+    return size if plain else -1
