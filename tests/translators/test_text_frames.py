@@ -97,6 +97,13 @@ def test_text_beside_other_fields_teaches_nothing() -> None:
     assert frames.text(event("Hello", finish="stop")) is None
 
 
+def test_frame_is_learned_from_a_text_with_escapes() -> None:
+    """The first text of a stream may hold line breaks and quotes."""
+    frames = TextFrames(read)
+    frames.learn(event('He said:\n"Hello"'))
+    assert frames.text(event("x")) == b"x"
+
+
 def test_stream_without_frames_is_given_up() -> None:
     """Where no two events have the same frame, looking for one ends soon."""
     frames = TextFrames(read)

@@ -9,6 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
+from llm_to_anthropic.writer import sound
+
 PLAIN = bytes(code for code in range(0x20, 0x100) if code != 0x7F)
 """Bytes that may stand inside a JSON string, if quotes and backslashes are where they belong."""
 SHORT = 128
@@ -37,7 +41,7 @@ class TextFrames:
         self._lesson = b""
         """An event to learn from."""
         self._vain = 0
-        """Frames learned since one was met again."""
+        """Events looked at since a frame was met."""
         self._flow: TextFlow | None = None
         self._vain_flows = 0
         """Flows in a row that took nothing."""
@@ -74,14 +78,14 @@ class TextFrames:
 
     def _learn(self, event: bytes) -> bool:
         text = self._read(event)
+        self._vain += 1
         if not text:
             return False
-        inside = text.encode("utf-8", "replace")
-        prefix, found, suffix = event.partition(b'"%b"' % inside)
+        # Where the upstream escapes in another way, another text will do.
+        prefix, found, suffix = event.partition(msgspec.json.encode(sound(text)))
         # The same text may stand elsewhere too: only a frame that lets another text be read in its place is one.
         if found and self._read(b'%b"%b"%b' % (prefix, _PROBE, suffix)) == _PROBE.decode():
             self._prefix, self._suffix = prefix + b'"', b'"' + suffix
-            self._vain += 1
             return True
         return False
 
