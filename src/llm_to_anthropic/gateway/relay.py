@@ -93,6 +93,8 @@ class StreamRelay:
         """The client's side has no room."""
         self._begun = False
         """Something meaningful has come of the present call."""
+        self._head: Headers = []
+        """Of our answer, once the upstream's has come."""
         self.committed = False
         self.failure: ApiError | None = None
         """What ended a stream that had begun."""
@@ -127,6 +129,9 @@ class StreamRelay:
         if upstream.status < 400:
             self._progress.answering = True
             self._progress.answer_headers = _answer_headers(self._translator, upstream)
+            if not self.committed:
+                # Now, while the upstream thinks, and not once its first words wait to be passed on.
+                self._head = STREAM_HEADERS + provenance(self._progress)
             return
         body = await upstream.read_all(MAX_ERROR_BYTES)
         refusal = UpstreamRefusal(upstream.status, header_map(upstream), body)
@@ -231,7 +236,7 @@ class StreamRelay:
     async def _commit(self) -> None:
         self.committed = True
         self._progress.status = 200
-        await self._reply.start(200, STREAM_HEADERS + provenance(self._progress))
+        await self._reply.start(200, self._head or STREAM_HEADERS + provenance(self._progress))
 
     def _quiet_s(self) -> float:
         """Seconds of silence that the client may still be left in."""

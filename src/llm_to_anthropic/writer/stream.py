@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import msgspec
 from msgspec import Raw
 
@@ -43,6 +45,14 @@ def error_event(error: ApiError, request_id: str) -> bytes:
     return b"event: error\ndata: " + error.envelope(request_id) + b"\n\n"
 
 
+@lru_cache(maxsize=256)
+def _around_id(model: str) -> tuple[bytes, bytes]:
+    """The event that begins a message, and the ping, before and behind the id: nothing else in it changes."""
+    message = Message(id="", model=model, content=[], usage=message_usage(Usage()))
+    before, found, after = _encode({"type": "message_start", "message": message}).partition(b'"id":""')
+    return b"event: message_start\ndata: " + before + found[:-2], after + b"\n\n" + PING
+
+
 class StreamWriter(MessageWriter):
     """Emits the message as server-sent events; `take()` hands over what has gathered."""
 
@@ -72,9 +82,8 @@ class StreamWriter(MessageWriter):
         return True
 
     def _message_start(self) -> None:
-        message = Message(id=self.message_id, model=self.model, content=[], usage=message_usage(Usage()))
-        event = _encode({"type": "message_start", "message": message})
-        self._out.append(b"event: message_start\ndata: %b\n\n%b" % (event, PING))
+        before, after = _around_id(self.model)
+        self._out.append(before + _encode(self.message_id) + after)
 
     def _block_start(self, kind: Kind, id: str, name: str) -> None:
         index = self._index
