@@ -34,6 +34,8 @@ _BEGIN_SETTINGS: dict[Begins, str] = {
 
 
 _CLOSED = "The call to the upstream was closed before its answer was complete."
+_RELEASED = UpstreamProtocolError(_CLOSED)
+"""Marks the calls that nobody reads any more; made once, since it is never raised."""
 
 
 class Line(Protocol):
@@ -234,7 +236,7 @@ class UpstreamCall:
         """Done with this call, whose last words have come: its connection may wait for the end of the framing."""
         line, self._line = self._line, None
         if line is not None and not self._ended and self._failure is None:
-            self._failure = UpstreamProtocolError(_CLOSED)
+            self._failure = _RELEASED
             line.drain()
         self._pieces.clear()
 
