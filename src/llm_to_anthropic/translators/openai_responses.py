@@ -24,11 +24,13 @@ from llm_to_anthropic.translators.openai_responses_held import HeldEvents
 from llm_to_anthropic.translators.openai_responses_loose import UNREADABLE, decode_loosely, delta_loosely
 from llm_to_anthropic.translators.openai_responses_output import AnswerOptions
 from llm_to_anthropic.translators.openai_responses_request import encode_count, encode_known, encode_responses
+from llm_to_anthropic.translators.openai_responses_whole import text_alone
 from llm_to_anthropic.translators.rate_limits import rate_limit_headers
 from llm_to_anthropic.translators.request import decode_fields
 from llm_to_anthropic.translators.translator import ClientRequest, Learned, UpstreamRequest
 from llm_to_anthropic.translators.upstream_errors import ErrorContext, is_error
 from llm_to_anthropic.wire.openai_responses_answer import Delta, InputTokens, Response
+from llm_to_anthropic.writer import text_message
 
 PATH = "/responses"
 COUNT_PATH = f"{PATH}/input_tokens"
@@ -43,12 +45,15 @@ _DELTA = msgspec.json.Decoder(Delta)
 class OpenAIResponsesTranslator(AnsweringTranslator):
     """One request to one target, and its answer."""
 
-    _answer: ResponsesAnswer
+    _answer: ResponsesAnswer | None = None
+    """None until it turns out to be needed: most whole answers are one text."""
     _encoding: ResponsesEncoding
-    """Made by `encode()`, as the answer is."""
+    """Made by `encode()`."""
     _holds: bool
     """Only the last event of this answer may have to be read."""
     _held: HeldEvents | None = None
+    _message = b""
+    """Of an answer that is nothing but text."""
 
     def __init__(
         self, request: ClientRequest, target: Target, learned: Learned, now: Callable[[], float] = time.time
@@ -68,10 +73,15 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
         self._encoding = encoding
         self.losses = list(encoding.losses)
         self._wants_nothing = encoding.wants_nothing
-        self._answer = ResponsesAnswer(self._writer, self._options(encoding, target))
         # A stop sequence ends the answer, and what it costs, as soon as it comes.
         self._holds = not (self._request.stream or encoding.stop_sequences)
+        if not self._holds or encoding.prefill or encoding.wants_nothing:
+            self._expect()
         return UpstreamRequest(path=PATH, headers=_HEADERS, body=encoding.body)
+
+    def message(self) -> bytes:
+        """The whole message as JSON, for a client that did not ask for a stream. After `ended`."""
+        return self._message or super().message()
 
     def follow_up(self) -> UpstreamRequest | None:
         """Responses answers in one go."""
@@ -127,13 +137,23 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
         quirks = msgspec.structs.replace(target.responses, **self._learned.quirks)
         return msgspec.structs.replace(target, responses=quirks)
 
-    def _options(self, encoding: ResponsesEncoding, target: Target) -> AnswerOptions:
+    def _make_writer(self) -> None:
+        """Left to `_expect()`."""
+
+    def _expect(self) -> ResponsesAnswer:
+        """Makes what reads the answer, and what writes it."""
+        super()._make_writer()
+        self._answer = answer = ResponsesAnswer(self._writer, self._options())
+        return answer
+
+    def _options(self) -> AnswerOptions:
+        encoding, streams = self._encoding, self._request.stream
         return AnswerOptions(
             context=self._context(estimate_tokens(encoding.input_bytes)),
             carrier=self._carrier,
             seed=self._request.message_id,
             encoding=encoding,
-            live_arguments=target.responses.tool_args == "live" and self._request.stream,
+            live_arguments=streams and self._quirky_target().responses.tool_args == "live",
             now=self._now(),
         )
 
@@ -150,23 +170,40 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
             super()._begin_stream()
 
     def _event(self, data: bytes) -> None:
-        answer = self._answer
+        held, answer = self._held, self._answer
+        whole = held.last if held is not None else None
+        if answer is None:
+            if self.ended or (whole is not None and self._tell_text(whole)):
+                self.settled = True
+                return
+            answer = self._expect()
         if answer.ended:
             return
-        if self._held is not None and self._held.last is not None:
-            answer.receive_whole(self._held.last)
+        if whole is not None:
+            answer.receive_whole(whole)
             self.settled = answer.finished
             return
         try:
             delta = _DELTA.decode(data)
         except UNREADABLE:
-            self._odd_event(data)
+            self._odd_event(answer, data)
         else:
             answer.receive(delta, data)
         # Once the upstream has told its end, no more than an end mark follows.
         self.settled = answer.finished
 
-    def _odd_event(self, data: bytes) -> None:
+    def _tell_text(self, whole: Response) -> bool:
+        """Tells the client an answer that is nothing but text, as it came; False where it has to be looked into."""
+        told = text_alone(whole)
+        if told is None:
+            return False
+        text, usage = told
+        stop_reason, request = "end_turn", self._request
+        self._message = text_message(request.message_id, request.model, text, stop_reason, usage)
+        self.usage, self.stop_reason, self.ended = usage, stop_reason, True
+        return True
+
+    def _odd_event(self, answer: ResponsesAnswer, data: bytes) -> None:
         if data.strip() == b"[DONE]":
             return
         try:
@@ -175,7 +212,7 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
             self._events_of_lines(data, error)
         else:
             if delta is not None:
-                self._answer.receive(delta, data)
+                answer.receive(delta, data)
 
     def _json(self, data: bytes) -> None:
         self._keep(data)
@@ -185,7 +222,14 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
         answer = decode_loosely(body, Response)
         if answer.status is None and answer.output is None and not (answer.error and is_error(answer.error)):
             raise self._no_answer(body)
-        self._answer.receive_whole(answer)
+        if self._answer is not None:
+            self._answer.receive_whole(answer)
+        elif not self._tell_text(answer):
+            self._expect().receive_whole(answer)
+
+    def _end_of_stream(self) -> None:
+        if not self.ended:
+            (self._answer or self._expect()).end_of_stream()
 
     def _no_answer(self, body: bytes) -> UpstreamError:
         told = http_error(502, {}, body, self._context(), self._now())

@@ -107,6 +107,23 @@ class MessageItem(msgspec.Struct):
     content: str | list[Part] | None = None
 
 
+class TextPart(msgspec.Struct):
+    """A part of a message whose text only travels."""
+
+    type: str = ""
+    text: Raw = NO_RAW
+    refusal: str | None = None
+    annotations: list[Raw] | None = None
+
+
+class TextItem(msgspec.Struct):
+    """A message of such parts."""
+
+    type: str = ""
+    role: str | None = None
+    content: list[TextPart] | None = None
+
+
 class ReasoningItem(msgspec.Struct):
     summary: list[Part] | None = None
     content: list[Part] | None = None
