@@ -17,7 +17,7 @@ FUZZ_REQUIRES := atheris==3.0.*
 AUDIT_REQUIRES := pip-audit==2.*
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test cover lint types format build image docs check lock clean bench-translators conformance replay clients bench
+.PHONY: help demo test cover lint types format build image docs check lock clean instructions conformance replay clients bench
 .PHONY: chaos fuzz splits soak lifecycle mutants sbom gate audit release-check
 
 help:
@@ -33,7 +33,7 @@ help:
 	@echo "make chaos        the real proxy behind a network that misbehaves (ARGS=--smoke: in seconds)"
 	@echo "make fuzz         coverage-guided fuzzing, by default 30 s a target (SECONDS=60 ARGS='sse request')"
 	@echo "make splits       recorded streams of real servers, cut at every byte (ARGS='--random 1000000')"
-	@echo "make bench-translators   what an event of each upstream protocol costs, beside Chat Completions"
+	@echo "make instructions  count a request's and an event's machine instructions in memory; needs valgrind"
 	@echo "make soak         ten minutes of load with faults and outages; does memory grow? (SECONDS=60)"
 	@echo "make lifecycle    slow and stalled clients, drains, rolling restarts, silence at full size (ARGS=rolling: one)"
 	@echo "make mutants      switch off each guard in turn: does its test notice? (ARGS='breaker key')"
@@ -120,8 +120,8 @@ gate: $(VENV)/.dev
 check:
 	./.ci/run
 
-bench-translators: $(VENV)/.dev
-	$(BIN)/python benchmarks/translators.py $(ARGS)
+instructions: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.instructions $(ARGS)
 
 lock:
 	$(LOCK) $(ARGS) pyproject.toml -o requirements/core.txt

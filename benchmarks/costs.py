@@ -14,7 +14,7 @@ import math
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -205,6 +205,28 @@ class Costs:
 
 def measure(costs: Costs, seconds: float, wanted: Callable[[Case], bool] = lambda _case: True) -> None:
     """Lets all cases that are served take turns for so long, and adds what it finds to `costs`."""
+
+    async def take_turns(client: MemoryClient, upstream: MemoryUpstream, asked: Sequence[Case]) -> None:
+        await _take_turns(costs, client, upstream, asked, seconds)
+
+    _in_memory(take_turns, wanted)
+
+
+def repeat(name: str, times: int) -> None:
+    """Asks one case so many times, for tools that look at the process from outside."""
+
+    async def ask(client: MemoryClient, upstream: MemoryUpstream, asked: Sequence[Case]) -> None:
+        for case in asked:
+            upstream.slices = case.slices
+            await client.ask(case.request, times, case.end)
+
+    _in_memory(ask, lambda case: case.name == name)
+
+
+def _in_memory(
+    work: Callable[[MemoryClient, MemoryUpstream, Sequence[Case]], Awaitable[None]], wanted: Callable[[Case], bool]
+) -> None:
+    """Does the work with a client and an upstream in memory, and the cases that are wanted and served."""
     chosen = settings()
     loop = MemoryLoop()
     upstream = loop.upstream = MemoryUpstream(loop)
@@ -217,7 +239,7 @@ def measure(costs: Costs, seconds: float, wanted: Callable[[Case], bool] = lambd
         gc.collect()
         gc.freeze()
         try:
-            await _take_turns(costs, client, upstream, asked, seconds)
+            await work(client, upstream, asked)
         finally:
             gc.unfreeze()
             await live.close()
