@@ -42,18 +42,18 @@ class AnsweringTranslator(ABC):
 
     _sse: SseDecoder
     """Made once the answer turns out to be a stream."""
-    _flows = False
+    _flows: bool
     """The event that came last was plain text: what follows may be passed on in whole reads."""
-    _flow: TextFlow | None = None
+    _flow: TextFlow | None
     """What takes the reads, as long as there is nothing but text in them."""
-    settled = False
+    settled: bool
     """The upstream has said that its answer is over, before its end; most say so at its end alone."""
-    ended = False
-    failure: ApiError | None = None
+    ended: bool
+    failure: ApiError | None
     stop_reason: str | None = None
     usage: Usage | None = None
     _wants_nothing = False
-    _answer: AnswerState | None = None
+    _answer: AnswerState | None
     """Made by `encode()`, or once it is needed: how an answer is read depends on what was asked."""
     _carrier: Carrier
     _writer: StreamWriter | WholeWriter
@@ -62,6 +62,9 @@ class AnsweringTranslator(ABC):
         self, request: ClientRequest, target: Target, learned: Learned, now: Callable[[], float] = time.time
     ) -> None:
         """`now` gives Unix time: rate limits are told as instants."""
+        # What every event asks for is the instance's: the interpreter finds it many times as fast as the class's.
+        self.ended = self.settled = self._flows = False
+        self.failure = self._flow = self._answer = None
         self.losses: list[Loss] = []
         self._request = request
         self._target = target

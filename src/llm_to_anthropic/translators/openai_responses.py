@@ -45,13 +45,13 @@ _DELTA = msgspec.json.Decoder(Delta)
 class OpenAIResponsesTranslator(AnsweringTranslator):
     """One request to one target, and its answer."""
 
-    _answer: ResponsesAnswer | None = None
+    _answer: ResponsesAnswer | None
     """None until it turns out to be needed: most whole answers are one text."""
     _encoding: ResponsesEncoding
     """Made by `encode()`."""
     _holds: bool
     """Only the last event of this answer may have to be read."""
-    _held: HeldEvents | None = None
+    _held: HeldEvents | None
     _message = b""
     """Of an answer that is nothing but text."""
 
@@ -60,6 +60,7 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
     ) -> None:
         """`now` gives Unix time."""
         super().__init__(request, target, learned, now)
+        self._held = None
         self._unsigned = request.request_id in learned.unsigned
         learned.unsigned.discard(request.request_id)
 
