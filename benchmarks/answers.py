@@ -11,6 +11,8 @@ import msgspec
 
 EVENTS = 200
 """Content events of a stream, about: what opens and ends it comes on top."""
+TURN_EVENTS = 60
+"""Those of a short turn."""
 
 WORDS = (
     "The ",
@@ -45,6 +47,8 @@ def pieces(workload: str) -> list[Piece]:
     match workload:
         case "text":
             return [("text", 0, WORDS[at % len(WORDS)]) for at in range(EVENTS)]
+        case "turn":
+            return [("text", 0, WORDS[at % len(WORDS)]) for at in range(TURN_EVENTS)]
         case "long":
             return [("text", 0, "".join(WORDS) * 6) for _ in range(EVENTS)]
         case "thinking":
@@ -58,7 +62,7 @@ def pieces(workload: str) -> list[Piece]:
     raise ValueError(workload)
 
 
-WORKLOADS = ("text", "long", "thinking", "tools", "short")
+WORKLOADS = ("text", "turn", "long", "thinking", "tools", "short")
 
 
 def _parallel_calls() -> list[Piece]:

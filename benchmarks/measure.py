@@ -122,7 +122,7 @@ def _burst(
 
 
 def _paced(
-    name: str, title: str, streams: int, answer: str = "text-paced", protocol: str = "chat", slow_requests: int = 0
+    name: str, title: str, streams: int, answer: str = "turn-paced", protocol: str = "chat", slow_requests: int = 0
 ) -> Workload:
     return Workload(
         name=name,
@@ -134,8 +134,8 @@ def _paced(
         seconds=30,
         per_event=True,
         protocol=protocol,
-        # Streams begin spread over the gap between two events, as they do in life.
-        ramp_us=20_000 // streams if streams < OPEN_STREAMS else 200,
+        # A thousand that begin at once would measure how they begin.
+        ramp_us=0 if streams < OPEN_STREAMS else 200,
         slow_requests=slow_requests,
     )
 

@@ -30,7 +30,7 @@ ROUTER_VERSION = "2.0.0"
 COMPROMISED = frozenset({"1.82.7", "1.82.8", "1.107.0"})
 """Releases of LiteLLM that carried malware, or were withdrawn without a word."""
 
-WORKLOADS = ("text-burst", "text-paced", "short-quick", "short-slow")
+WORKLOADS = ("text-burst", "turn-paced", "short-quick", "short-slow")
 """What peers are asked for; the models' names have to be listed."""
 
 

@@ -15,17 +15,13 @@ from benchmarks.answers import PROTOCOLS, WORKLOADS, answers
 from benchmarks.bodies import encode
 from benchmarks.costs import Case, Costs, Figure, cases, measure
 from benchmarks.gate import judge, read_stored
-from benchmarks.measure import REQUESTS, STREAMS, Results
+from benchmarks.measure import REQUESTS, STREAMS, Results, Workload
 from benchmarks.native import SOURCES, Load, Times
 from benchmarks.planning import plan
 from benchmarks.processes import Absent
 from benchmarks.report import Found, chart, tables
 from benchmarks.targets import COMPROMISED, LITELLM_VERSION, refuse_compromised
 
-EVENTS = {
-    name: len(answers()[protocol, "text"].events)
-    for name, protocol in (("nginx", "anthropic"), ("llm-to-anthropic", "openai_chat"))
-} | {"before nginx": 0, "before llm-to-anthropic": 0}
 ROOT = Path(__file__).resolve().parents[1]
 STORED_FIGURES: Mapping[str, Figure] = read_stored().figures
 
@@ -133,6 +129,10 @@ def test_compromised_releases_are_not_installed(version: str) -> None:
     assert refuse_compromised(LITELLM_VERSION) == LITELLM_VERSION
 
 
+def _events(target: str, workload: Workload) -> int:
+    return len(answers()["anthropic" if "nginx" in target else "openai_chat", workload.answer.partition("-")[0]].events)
+
+
 @pytest.fixture
 def found() -> Found:
     """A run of round figures: the proxy costs thrice what nginx costs."""
@@ -156,7 +156,7 @@ def found() -> Found:
                 latency_us=times,
                 first_event_us=times,
                 first_delta_us=times,
-                cpu_us=cost * (EVENTS[name] if workload.per_event else 1) * 100,
+                cpu_us=cost * (_events(name, workload) if workload.per_event else 1) * 100,
             )
             results.add(name, workload, load)
     made = Found(results, rounds=1)
