@@ -19,6 +19,7 @@ _KNOWN_VERSIONS = {b"": API_VERSIONS[0]} | {version.encode(): version for versio
 _YES = frozenset({b"1", b"true", b"yes"})
 
 _ENVELOPE = msgspec.json.Decoder(Envelope)
+_ANY = msgspec.json.Decoder(msgspec.Raw)
 
 
 def decode_envelope(body: bytes) -> Envelope:
@@ -31,6 +32,17 @@ def decode_envelope(body: bytes) -> Envelope:
     if not envelope.model:
         raise ClientError("model: must not be empty")
     return envelope
+
+
+def checked(body: bytes, read: Envelope | Surroundings) -> Envelope | Surroundings:
+    """What was found in a body that nobody else looks at. Raises ClientError where it is no request after all."""
+    if type(read) is Surroundings:
+        start, end = read.place_in(body)
+        try:
+            _ANY.decode(memoryview(body)[start:end])
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+            return decode_envelope(body)  # finds the words for it, if it is no list between other surroundings
+    return read
 
 
 def client_request(

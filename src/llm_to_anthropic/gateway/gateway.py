@@ -78,11 +78,11 @@ class Gateway:
         self._fetcher = fetcher
         self._attempts = Attempts(settings, pace or Pace(), alarm)
         self._note = note
-        self._passthrough = Passthrough(settings, self._sender)
         self._messages_memory: Memory[Remembered] = Memory()
         self._conversations_memory: Memory[Conversation] = Memory()
         self._frames_memory: Memory[object] = Memory()
         self._surroundings = KnownSurroundings()
+        self._passthrough = Passthrough(settings, self._sender, self._surroundings)
         self._learned: dict[tuple[str, str, str], Learned] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -173,9 +173,7 @@ class Gateway:
 
     def _attempt(self, route: Route, read: Envelope | Surroundings, work: Work, lane: Lane) -> Awaitable[None]:
         if lane.target.protocol == "anthropic":
-            if type(read) is Surroundings:
-                decode_envelope(work.call.body)  # what is passed through is looked at by nobody else
-            return self._passthrough.messages(work, lane)
+            return self._passthrough.messages(work, lane, read)
         progress = work.progress
         request = client_request(work.call, route, stream=progress.stream, read=read)
         target = progress.target = fitting_target(lane.target, request.body)

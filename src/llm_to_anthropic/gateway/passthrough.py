@@ -22,7 +22,7 @@ from llm_to_anthropic.gateway.answer_headers import forwarded, provenance
 from llm_to_anthropic.gateway.batches import check_batch, local_results_url
 from llm_to_anthropic.gateway.byte_relay import ByteRelay
 from llm_to_anthropic.gateway.call import Call, Headers
-from llm_to_anthropic.gateway.client_request import API_VERSIONS
+from llm_to_anthropic.gateway.client_request import API_VERSIONS, checked, session_id
 from llm_to_anthropic.gateway.lanes import Lane
 from llm_to_anthropic.gateway.refusal import is_json_object, read_refusal
 from llm_to_anthropic.gateway.relay import MAX_ANSWER_BYTES
@@ -37,10 +37,13 @@ from llm_to_anthropic.translators.anthropic import (
     drop_carriers,
     for_vertex,
     for_vertex_counting,
+    replace_known_model,
     replace_model,
     replace_served_model,
 )
+from llm_to_anthropic.translators.surroundings import LARGE_BYTES, KnownSurroundings, Surroundings
 from llm_to_anthropic.upstream import OutgoingRequest, UpstreamCall
+from llm_to_anthropic.wire.anthropic import Envelope
 
 _NOT_FORWARDED = frozenset(
     {
@@ -78,14 +81,15 @@ _VERTEX_COUNTING = "/models/count-tokens:rawPredict"
 class Passthrough:
     """Carries calls to an Anthropic upstream."""
 
-    def __init__(self, settings: Settings, sender: Sender) -> None:
+    def __init__(self, settings: Settings, sender: Sender, surroundings: KnownSurroundings) -> None:
         self._settings = settings
         self._sender = sender
+        self._surroundings = surroundings
 
-    async def messages(self, work: Work, lane: Lane) -> None:
-        """POST /v1/messages, attempted by one lane."""
+    async def messages(self, work: Work, lane: Lane, read: Envelope | Surroundings) -> None:
+        """POST /v1/messages, attempted by one lane; `read`: what was found in its body."""
         progress, target = work.progress, lane.target
-        path, body = _path(work.call), _outgoing_body(work.call.body, progress.client_model, target.model)
+        path, body = _path(work.call), self._message_body(work.call, read, target.model)
         if target.provider.backend == "vertex":
             path, body = _vertex_path(target.model, stream=progress.stream), for_vertex(body)
         echo = progress.client_model if progress.client_model != target.model else None
@@ -140,6 +144,14 @@ class Passthrough:
                 await _stream_through(work, upstream)
         finally:
             upstream.close()
+
+    def _message_body(self, call: Call, read: Envelope | Surroundings, model: str) -> bytes:
+        body, read = call.body, checked(call.body, read)
+        if isinstance(read, Surroundings):
+            return drop_carriers(body if read.model == model else replace_known_model(body, read, model))
+        if len(body) > LARGE_BYTES and (messages := bytes(read.messages)):
+            self._surroundings.see(body, session_id(call), messages)
+        return _outgoing_body(body, read.model, model)
 
     def _provider(self) -> Provider | None:
         """The provider of paths that name no model: the built-in one, else the first of its protocol."""

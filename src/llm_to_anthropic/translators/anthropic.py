@@ -17,6 +17,7 @@ from msgspec import Raw
 from llm_to_anthropic.exchange import Usage
 from llm_to_anthropic.translators.carrier import is_carrier
 from llm_to_anthropic.translators.request import check_utf8
+from llm_to_anthropic.translators.surroundings import PLACE, Surroundings
 
 _MODEL = re.compile(rb'"model"\s*:\s*("(?:[^"\\]|\\.)*")')
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\Z)|[{}\[\]]')
@@ -62,6 +63,23 @@ def replace_model(body: bytes, model: str, was: str | None = None) -> bytes:
             return edited
     span = _top_level_model(body)  # a nested "model" stands before the top-level one
     return body if span is None else body[: span[0]] + new + body[span[1] :]
+
+
+def replace_known_model(body: bytes, known: Surroundings, model: str) -> bytes:
+    """`replace_model` for a body whose surroundings are known: what it does to them is remembered."""
+    ends = known.renamed.get(model)
+    if ends is None:
+        ends = known.renamed[model] = _renamed(known, model)
+    start, end = known.place_in(body)
+    return b"".join((ends[0], memoryview(body)[start:end], ends[1]))
+
+
+def _renamed(known: Surroundings, model: str) -> tuple[bytes, bytes]:
+    before = PLACE.join((known.head, known.tail))
+    edited = replace_model(before, model, was=known.model)
+    if not edited.endswith(PLACE + known.tail):
+        return known.head, edited[len(known.head) + len(PLACE) :]
+    return edited[: len(known.head) + len(edited) - len(before)], known.tail
 
 
 def for_vertex(body: bytes) -> bytes:

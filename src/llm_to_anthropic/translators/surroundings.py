@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from llm_to_anthropic.translators.memory import GAP, MAX_ENTRY_BYTES, Memory
+from llm_to_anthropic.translators.memory import GAP, MAX_ENTRY_BYTES, Memory, cut_out
 from llm_to_anthropic.wire.anthropic import Envelope
 
 LARGE_BYTES = 4096
@@ -16,7 +16,7 @@ LARGE_BYTES = 4096
 MAX_ALIKE = 16
 """Of one session so many are remembered that begin alike: each is compared."""
 _NAME_BYTES = 32
-_PLACE = b"[1]"
+PLACE = b"[1]"
 """Stands for the messages."""
 
 _ENVELOPE = msgspec.json.Decoder(Envelope)
@@ -31,6 +31,8 @@ class Surroundings(msgspec.Struct, frozen=True):
     """Both, as `cut_out` gives them."""
     model: str
     stream: bool | None
+    renamed: dict[str, tuple[bytes, bytes]] = msgspec.field(default_factory=dict)
+    """Head and tail with the name of another model: of each that was asked for."""
 
     def place_in(self, body: bytes) -> tuple[int, int]:
         """Where that stands, from and to, which is between them; it may be no list."""
@@ -42,6 +44,7 @@ class KnownSurroundings:
 
     def __init__(self) -> None:
         self._known: Memory[tuple[Surroundings, ...]] = Memory()
+        self._seen: Memory[bytes] = Memory()
 
     def find(self, body: bytes, session_id: str) -> Surroundings | None:
         """Those of a body, its messages not looked at; None: it has to be read."""
@@ -50,6 +53,15 @@ class KnownSurroundings:
             if inside > 0 and body.startswith(known.head) and body.endswith(known.tail):
                 return known
         return None
+
+    def see(self, body: bytes, session_id: str, messages: bytes) -> None:
+        """Remembers what surrounds the messages of a body that was read, once the same has come again."""
+        outside = cut_out(body, messages)
+        name = outside[:_NAME_BYTES] + outside[-_NAME_BYTES:]
+        if self._seen.get(session_id, name) == outside:
+            self.learn(body, session_id, outside)
+        else:
+            self._seen.put(session_id, name, outside, len(outside))
 
     def learn(self, body: bytes, session_id: str, outside: bytes) -> None:
         """Remembers what `cut_out` left of a body that was read."""
@@ -66,10 +78,10 @@ class KnownSurroundings:
 def _read(head: bytes, tail: bytes, outside: bytes) -> Surroundings | None:
     """The surroundings; None where the list between them is not what a reader takes for the messages."""
     try:
-        envelope = _ENVELOPE.decode(head + _PLACE + tail)
+        envelope = _ENVELOPE.decode(head + PLACE + tail)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return None
-    if bytes(envelope.messages) != _PLACE:
+    if bytes(envelope.messages) != PLACE:
         return None
     return Surroundings(head, tail, outside, envelope.model, envelope.stream)
 
