@@ -25,11 +25,14 @@ class MemoryReply:
         self._when_left: WhenLeft | None = None
 
     async def whole(self, status: int, headers: Headers, body: bytes) -> None:
-        await self.start(status, headers)
+        self.start(status, headers)
         await self.write(body)
         await self.end()
 
-    async def start(self, status: int, headers: Headers) -> None:
+    def prepare(self, status: int, headers: Headers) -> None:
+        assert self.status == 0, "an answer has one head"
+
+    def start(self, status: int, headers: Headers) -> None:
         assert self.status == 0, "an answer has one head"
         self.status = status
         self.headers = dict(headers)
@@ -41,7 +44,7 @@ class MemoryReply:
         self.progressed.set()
 
     def push(self, data: bytes) -> bool:
-        assert self.body, "what is pushed follows a write"
+        assert self.status, "what is pushed needs a head before it"
         assert not self.ended, "nothing follows the end"
         self.body += data
         self.progressed.set()

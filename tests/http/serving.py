@@ -23,7 +23,7 @@ class Streams(FakeGateway):
     """Answers every message with a stream, and counts with the id of this process."""
 
     async def messages(self, call: Call, reply: Reply) -> None:
-        await reply.start(200, EVENT_STREAM)
+        reply.start(200, EVENT_STREAM)
         await reply.write(b"event: first\n\n")
         await reply.write(b"event: %s\n\n" % await self._second(call))
         await reply.end()

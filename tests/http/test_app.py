@@ -152,7 +152,7 @@ async def test_crash_amid_a_stream_ends_it_with_an_error_event() -> None:
     """A client never sees a stream that just stops."""
 
     async def crash(call: Call, reply: Reply) -> None:
-        await reply.start(200, [(b"content-type", b"text/event-stream; charset=utf-8")])
+        reply.start(200, [(b"content-type", b"text/event-stream; charset=utf-8")])
         await reply.write(b"event: ping\ndata: {}\n\n")
         raise RuntimeError("secret detail")
 
@@ -176,7 +176,7 @@ async def test_stream_arrives_as_it_is_written() -> None:
     """Each write of the gateway reaches the client, with the stream's own headers and request-id."""
 
     async def stream(call: Call, reply: Reply) -> None:
-        await reply.start(200, [(b"content-type", b"text/event-stream")])
+        reply.start(200, [(b"content-type", b"text/event-stream")])
         for number in range(3):
             await reply.write(b"event: %d\n\n" % number)
         await reply.end()
@@ -193,7 +193,7 @@ async def test_disconnect_is_told_to_the_gateway() -> None:
     gateway = FakeGateway()
 
     async def wait(call: Call, reply: Reply) -> None:
-        await reply.start(200, [(b"content-type", b"text/event-stream")])
+        reply.start(200, [(b"content-type", b"text/event-stream")])
         await reply.write(b"x")
         await left(reply)
         gateway.closed.set()

@@ -61,7 +61,7 @@ async def test_stream_over_asgi() -> None:
     """Each write is a message of its own, and the framing is the server's."""
 
     async def stream(_call: Call, reply: Reply) -> None:
-        await reply.start(200, [(b"content-type", b"text/event-stream")])
+        reply.start(200, [(b"content-type", b"text/event-stream")])
         await reply.write(b"one")
         await left(reply)
         await reply.end()

@@ -6,10 +6,12 @@ import asyncio
 import gc
 import json
 import weakref
+from typing import cast
 
 import pytest
 
 from llm_to_anthropic.gateway.call import Call, Headers, Reply
+from llm_to_anthropic.http.front_cycle import FrontCycle
 from llm_to_anthropic.settings import Limits
 from tests.http.fake import FakeGateway, front, left
 
@@ -22,7 +24,7 @@ async def echo(call: Call, reply: Reply) -> None:
 
 
 async def stream(_call: Call, reply: Reply) -> None:
-    await reply.start(200, [*EVENT_STREAM, (b"content-length", b"3")])
+    reply.start(200, [*EVENT_STREAM, (b"content-length", b"3")])
     await reply.write(b"one")
     await reply.write(b"")
     await reply.write(b"two")
@@ -132,7 +134,7 @@ async def test_stream_that_is_left_open_is_cut() -> None:
     """A stream that its gateway does not end is cut off, so that nobody takes it for complete."""
 
     async def forgotten(_call: Call, reply: Reply) -> None:
-        await reply.start(200, [(b"content-type", b"application/x-ndjson")])
+        reply.start(200, [(b"content-type", b"application/x-ndjson")])
         await reply.write(b"one")
 
     async with front(FakeGateway(forgotten)) as server, server.connect() as client:
@@ -185,7 +187,7 @@ async def test_pushed_pieces_leave_at_once_and_in_order() -> None:
     """A piece that is pushed is on its way when the call returns, framed like a written one."""
 
     async def answer(_call: Call, reply: Reply) -> None:
-        await reply.start(200, EVENT_STREAM)
+        reply.start(200, EVENT_STREAM)
         await reply.write(b"one")
         assert reply.push(b"two")
         assert reply.push(b"three")
@@ -202,7 +204,7 @@ async def test_client_without_room_stops_what_is_pushed() -> None:
     full = asyncio.Event()
 
     async def answer(_call: Call, reply: Reply) -> None:
-        await reply.start(200, EVENT_STREAM)
+        reply.start(200, EVENT_STREAM)
         await reply.write(b"-")
         count = 1
         while reply.push(b"x" * 65536):
@@ -217,3 +219,55 @@ async def test_client_without_room_stops_what_is_pushed() -> None:
         await full.wait()
         body = (await client.response()).body
     assert len(body) == 1 + 65536 * pushes[0]
+
+
+async def test_an_answer_may_begin_with_a_push() -> None:
+    """A piece that is pushed first takes the head along, whether or not the head was made ready before."""
+
+    async def answer(call: Call, reply: Reply) -> None:
+        headers = [*EVENT_STREAM, (b"x-made", b"ready")]
+        if call.query:
+            reply.prepare(200, headers)
+        reply.start(200, headers)
+        assert reply.push(b"one")
+        await reply.end()
+
+    async with front(FakeGateway(answer)) as server, server.connect() as client:
+        await client.send(HEAD % b"" + HEAD % b"?prepare")
+        for _ in range(2):
+            told = await client.response()
+            assert (told.status, dict(told.headers)["x-made"], told.body) == (200, "ready", b"one")
+
+
+async def test_a_head_made_ready_is_not_sent_in_place_of_another() -> None:
+    """What was made ready for a stream leaves no trace in an answer that becomes another one."""
+
+    async def answer(call: Call, reply: Reply) -> None:
+        reply.prepare(200, [*EVENT_STREAM, (b"x-made", b"ready")])
+        if call.query:
+            await reply.whole(400, [], b"{}")
+            return
+        reply.start(203, EVENT_STREAM)
+        await reply.write(b"one")
+        await reply.end()
+
+    async with front(FakeGateway(answer)) as server, server.connect() as client:
+        await client.send(HEAD % b"" + HEAD % b"?refuse")
+        told = [await client.response() for _ in range(2)]
+    assert [(one.status, one.body) for one in told] == [(203, b"one"), (400, b"{}")]
+    assert all("x-made" not in dict(one.headers) for one in told)
+
+
+async def test_a_head_made_ready_before_the_server_drains_closes_its_connection() -> None:
+    """A connection that may serve no more requests is told so, though the head was ready before that."""
+
+    async def answer(_call: Call, reply: Reply) -> None:
+        headers = [*EVENT_STREAM]
+        reply.prepare(200, headers)
+        cast("FrontCycle", reply).keep_alive = False
+        reply.start(200, headers)
+        await reply.end()
+
+    async with front(FakeGateway(answer)) as server, server.connect() as client:
+        await client.send(HEAD % b"")
+        assert dict((await client.response()).headers)["connection"] == "close"

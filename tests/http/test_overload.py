@@ -34,7 +34,7 @@ class Held:
         self.gateway = FakeGateway(self.answer)
 
     async def answer(self, _call: Call, reply: Reply) -> None:
-        await reply.start(200, EVENT_STREAM)
+        reply.start(200, EVENT_STREAM)
         await reply.write(EVENTS[0])
         await self.go_on.wait()
         for event in EVENTS[1:]:
@@ -235,7 +235,7 @@ class Unread:
         self._piece = piece
 
     async def answer(self, _call: Call, reply: Reply) -> None:
-        await reply.start(200, EVENT_STREAM)
+        reply.start(200, EVENT_STREAM)
         writing = asyncio.create_task(self._write(reply))
         self.outcome.set_result(await left(reply))
         writing.cancel()

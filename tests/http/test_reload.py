@@ -180,7 +180,7 @@ class Two:
         self.live = Live(first, self.old, Standing(first))
 
     async def answer(self, _call: Call, reply: Reply) -> None:
-        await reply.start(200, [(b"content-type", b"text/event-stream")])
+        reply.start(200, [(b"content-type", b"text/event-stream")])
         await reply.write(b"event: old\n\n")
         await self.go_on.wait()
         await reply.write(b"event: old\n\n")

@@ -25,7 +25,7 @@ class Crashing(FakeGateway):
 
     async def messages(self, call: Call, reply: Reply) -> None:
         if call.query == "amid":
-            await reply.start(200, [(b"content-type", b"text/event-stream")])
+            reply.start(200, [(b"content-type", b"text/event-stream")])
             await reply.write(b"event: first\n\n")
         headers = {"authorization": f"Bearer {self._key}"}
         raise RuntimeError(f"these headers cannot be sent: {headers}") from KeyError(self._key)

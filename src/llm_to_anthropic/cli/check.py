@@ -231,7 +231,9 @@ class _CapturedReply:
     async def whole(self, status: int, headers: Headers, body: bytes) -> None:  # noqa: ARG002  Reply names it
         self.status, self.body = status, body
 
-    async def start(self, status: int, headers: Headers) -> None:  # noqa: ARG002  Reply names it
+    def prepare(self, status: int, headers: Headers) -> None: ...
+
+    def start(self, status: int, headers: Headers) -> None:  # noqa: ARG002  Reply names it
         self.status = status
 
     async def write(self, data: bytes) -> None:

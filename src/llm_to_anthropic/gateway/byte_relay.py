@@ -229,7 +229,7 @@ class ByteRelay:
         self.committed = True
         self._progress.status = 200
         passed = [(name, value) for name, value in forwarded(self._upstream.headers) if name != b"content-type"]
-        await self._reply.start(200, STREAM_HEADERS + passed + provenance(self._progress))
+        self._reply.start(200, STREAM_HEADERS + passed + provenance(self._progress))
         prelude, self._prelude = self._prelude, b""
         return prelude
 

@@ -53,8 +53,12 @@ class Reply(Protocol):
         """Answers at once; `content-type: application/json` unless given."""
         ...
 
-    async def start(self, status: int, headers: Headers) -> None:
-        """Sends the head of an answer whose body follows in writes."""
+    def prepare(self, status: int, headers: Headers) -> None:
+        """Makes the head ready that `start` will be given, the same object, if all goes well."""
+        ...
+
+    def start(self, status: int, headers: Headers) -> None:
+        """Begins an answer whose body follows in writes; its head leaves with the first of them."""
         ...
 
     async def write(self, data: bytes) -> None:
@@ -62,7 +66,7 @@ class Reply(Protocol):
         ...
 
     def push(self, data: bytes) -> bool:
-        """Sends a piece at once, after a first `write`; False where `write` has to wait for room before the next."""
+        """Sends a piece at once; False where `write` has to wait for room before the next."""
         ...
 
     async def end(self) -> None: ...

@@ -263,7 +263,7 @@ async def _whole_batch(work: Work, upstream: UpstreamCall, provider: Provider) -
 async def _stream_through(work: Work, upstream: UpstreamCall) -> None:
     """A body of any kind and size, piece by piece."""
     work.progress.status = upstream.status
-    await work.reply.start(upstream.status, forwarded(upstream.headers) + provenance(work.progress))
+    work.reply.start(upstream.status, forwarded(upstream.headers) + provenance(work.progress))
     try:
         while data := await upstream.read():
             await work.reply.write(data)

@@ -20,9 +20,12 @@ class RecordingReply:
         self._transcript.answer(self._request_id, status, body)
         await self._reply.whole(status, headers, body)
 
-    async def start(self, status: int, headers: Headers) -> None:
+    def prepare(self, status: int, headers: Headers) -> None:
+        self._reply.prepare(status, headers)
+
+    def start(self, status: int, headers: Headers) -> None:
         self._status = status
-        await self._reply.start(status, headers)
+        self._reply.start(status, headers)
 
     async def write(self, data: bytes) -> None:
         if len(self._kept) <= MAX_LOGGED_BYTES:

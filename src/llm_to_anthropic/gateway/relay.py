@@ -132,6 +132,7 @@ class StreamRelay:
             if not self.committed:
                 # Now, while the upstream thinks, and not once its first words wait to be passed on.
                 self._head = STREAM_HEADERS + provenance(self._progress)
+                self._reply.prepare(200, self._head)
             return
         body = await upstream.read_all(MAX_ERROR_BYTES)
         refusal = UpstreamRefusal(upstream.status, header_map(upstream), body)
@@ -144,7 +145,7 @@ class StreamRelay:
         while not translator.ended:
             if translator.settled:
                 more = await self._receive(await self._read_rest())
-            elif self._begun and await self._upstream.pour(self._pass_on, self._timeouts.ping_s):
+            elif await self._upstream.pour(self._pass_on, self._patience_s()):
                 more = await self._settle_flow()
             else:
                 more = await self._receive(await self._upstream.read(self._quiet_s()))
@@ -165,7 +166,7 @@ class StreamRelay:
         out = translator.receive_data(data) if data else translator.receive_eof()
         if out:
             await self._write(out)
-        elif self._clock() - self._last_write >= self._timeouts.ping_s:
+        elif not self._quiet_s():
             await self._bridge_silence()  # the upstream talks, but says nothing that we can pass on
         if translator.failure is not None:
             raise translator.failure
@@ -180,11 +181,13 @@ class StreamRelay:
         translator = self._translator
         out = translator.receive_data(data)
         if out:
+            if not self._begun:
+                self._begin()
             self._last_write = self._clock()
             if not self._reply.push(out):
                 self._jammed = True
                 return False
-        elif self._clock() - self._last_write >= self._timeouts.ping_s:
+        elif not self._begun or self._clock() - self._last_write >= self._timeouts.ping_s:
             return False
         return not (translator.settled or translator.ended or translator.failure is not None)
 
@@ -193,7 +196,7 @@ class StreamRelay:
         if self._jammed:
             self._jammed = False
             await self._reply.write(b"")
-        elif self._clock() - self._last_write >= self._timeouts.ping_s:
+        elif not self._quiet_s():
             await self._bridge_silence()  # the upstream talks, but says nothing that we can pass on
         if self._translator.failure is not None:
             raise self._translator.failure
@@ -216,27 +219,35 @@ class StreamRelay:
         return True
 
     async def _write(self, out: bytes) -> None:
-        self._progress.wrote()
         if not self._begun:
-            self._begun = True
-            self._upstream.begun()
-        if not self.committed:
-            await self._commit()
+            self._begin()
         await self._reply.write(out)
         self._last_write = self._clock()
+
+    def _begin(self) -> None:
+        """Something meaningful has come: from here on the client is answered."""
+        self._begun = True
+        self._upstream.begun()
+        self._progress.wrote()
+        if not self.committed:
+            self._commit()
 
     async def _bridge_silence(self) -> None:
         if self.committed:
             await self._reply.write(PING)
         else:
-            await self._commit()
+            self._commit()
             await self._reply.write(self._translator.begin())
         self._last_write = self._clock()
 
-    async def _commit(self) -> None:
+    def _commit(self) -> None:
         self.committed = True
         self._progress.status = 200
-        await self._reply.start(200, self._head or STREAM_HEADERS + provenance(self._progress))
+        self._reply.start(200, self._head or STREAM_HEADERS + provenance(self._progress))
+
+    def _patience_s(self) -> float:
+        """Seconds of silence after each slice of a flow."""
+        return self._timeouts.ping_s if self._begun else self._quiet_s()
 
     def _quiet_s(self) -> float:
         """Seconds of silence that the client may still be left in."""

@@ -125,9 +125,12 @@ class Cycle(ABC):
     async def whole(self, status: int, headers: Headers, body: bytes) -> None:
         """Answers at once; `content-type: application/json` unless given."""
 
+    def prepare(self, status: int, headers: Headers) -> None:  # noqa: B027  a general server makes the head by itself
+        """Makes the head ready that `start` will be given, the same object, if all goes well."""
+
     @abstractmethod
-    async def start(self, status: int, headers: Headers) -> None:
-        """Sends the head of an answer whose body follows in writes."""
+    def start(self, status: int, headers: Headers) -> None:
+        """Begins an answer whose body follows in writes; its head leaves with the first of them."""
 
     @abstractmethod
     async def write(self, data: bytes) -> None:
@@ -135,7 +138,7 @@ class Cycle(ABC):
 
     @abstractmethod
     def push(self, data: bytes) -> bool:
-        """Sends a piece at once, after a first `write`; False where `write` has to wait for room before the next."""
+        """Sends a piece at once; False where `write` has to wait for room before the next."""
 
     @abstractmethod
     async def end(self) -> None:
@@ -144,7 +147,7 @@ class Cycle(ABC):
     @property
     def streaming(self) -> bool:
         """An event stream has begun and is not at its end."""
-        return self._event_stream and not self.ended
+        return self._event_stream and self.status != 0 and not self.ended
 
     async def error(self, error: ApiError) -> None:
         """Answers with Anthropic's error envelope."""
@@ -162,7 +165,7 @@ class Cycle(ABC):
             await self.whole(*promised, body)
             return
         if promised:
-            await self.start(*promised)
+            self.start(*promised)
         if body:
             await self.write(body)
         if not more:
@@ -203,6 +206,8 @@ class AsgiCycle(Cycle):
         self._send = send
         self._pushed = b""
         """What a server's `send` has to be awaited for."""
+        self._beginning: Message | None = None
+        """The same of a head."""
         self._listener: asyncio.Task[None] | None = None
 
     async def receive(self) -> Message:
@@ -228,12 +233,12 @@ class AsgiCycle(Cycle):
         await self._send({"type": "http.response.start", "status": status, "headers": head})
         await self._send({"type": "http.response.body", "body": body})
 
-    async def start(self, status: int, headers: Headers) -> None:
+    def start(self, status: int, headers: Headers) -> None:
         self.status = status
-        head = self._stream_head(headers)
-        await self._send({"type": "http.response.start", "status": status, "headers": head})
+        self._beginning = {"type": "http.response.start", "status": status, "headers": self._stream_head(headers)}
 
     async def write(self, data: bytes) -> None:
+        await self._begin()
         pushed, self._pushed = self._pushed, b""
         await self._send({"type": "http.response.body", "body": pushed + data, "more_body": True})
 
@@ -242,8 +247,14 @@ class AsgiCycle(Cycle):
         return False
 
     async def end(self) -> None:
+        await self._begin()
         self.ended = True
         await self._send({"type": "http.response.body", "body": self._pushed})
+
+    async def _begin(self) -> None:
+        beginning, self._beginning = self._beginning, None
+        if beginning is not None:
+            await self._send(beginning)
 
 
 def _visible(value: str) -> bytes:

@@ -54,6 +54,7 @@ class FrontCycle(Cycle):
         "_head",
         "_news",
         "_pieces",
+        "_prepared",
         "_size",
         "_when_left",
         "disconnected",
@@ -81,6 +82,8 @@ class FrontCycle(Cycle):
         self._chunked = False
         self._head = b""
         """The head of the answer, until something follows it."""
+        self._prepared: tuple[Headers, bool, bytes] | None = None
+        """What a head is made of, and the head."""
         self._expects = False
         """The client waits for a word before it sends the body."""
         if b"expect" in found:
@@ -156,6 +159,7 @@ class FrontCycle(Cycle):
 
     async def whole(self, status: int, headers: Headers, body: bytes) -> None:
         out = self._encode(status, self._whole_head(status, headers, body))
+        self._answer(status)
         if self.scope["method"] != "HEAD" and status not in NO_BODY_STATUSES:
             out += body
         connection = self._connection
@@ -167,14 +171,30 @@ class FrontCycle(Cycle):
             await connection.flow.drain()  # given is what the client has taken
         self._end()
 
-    async def start(self, status: int, headers: Headers) -> None:
+    def prepare(self, status: int, headers: Headers) -> None:
+        self._prepared = headers, self.keep_alive, self._encode(status, self._framed_head(status, headers))
+
+    def start(self, status: int, headers: Headers) -> None:
+        prepared = self._prepared
+        if prepared is None or prepared[0] is not headers or prepared[1] != self.keep_alive:
+            self._head = self._encode(status, self._framed_head(status, headers))
+        else:
+            self._head = prepared[2]
+        self._answer(status)
+
+    def _framed_head(self, status: int, headers: Headers) -> Headers:
         head = self._stream_head(headers)
         self._bodiless = self.scope["method"] == "HEAD" or status in NO_BODY_STATUSES
         # An HTTP/1.0 client knows no chunks: the end of the connection tells it the end of the answer.
-        if not self._bodiless and self.scope["http_version"] != "1.0":
-            self._chunked = True
+        self._chunked = not self._bodiless and self.scope["http_version"] != "1.0"
+        if self._chunked:
             head.append(CHUNKED)
-        self._head = self._encode(status, head)
+        return head
+
+    def _answer(self, status: int) -> None:
+        if self.status:
+            raise RuntimeError("an answer has one head")
+        self.status = status
 
     async def write(self, data: bytes) -> None:
         if self.ended or not self.status:
@@ -184,10 +204,15 @@ class FrontCycle(Cycle):
         await self._write(self._head if self._bodiless else self._head + data)
 
     def push(self, data: bytes) -> bool:
-        if self._bodiless or self.disconnected:
+        if self.disconnected:
             return True
         connection = self._connection
-        connection.transport.write(_chunk(data) if self._chunked else data)
+        if self._chunked:
+            data = _chunk(data)
+        if self._head or self._bodiless:
+            data = self._head if self._bodiless else self._head + data
+            self._head = b""
+        connection.transport.write(data)
         return not connection.flow.write_paused
 
     async def end(self) -> None:
@@ -207,8 +232,6 @@ class FrontCycle(Cycle):
 
     def _encode(self, status: int, headers: Headers) -> bytes:
         """The head of the answer."""
-        if self.status:
-            raise RuntimeError("an answer has one head")
         lines = [*map(b": ".join, headers), *map(b": ".join, self._connection.server_state.default_headers)]
         if CLOSE in lines:
             self.keep_alive = False
@@ -218,7 +241,6 @@ class FrontCycle(Cycle):
         # Bytes are looked for by their numbers: another way to ask raises and catches an exception within.
         if LF in told or CR in told or NUL in told:
             raise RuntimeError("a response header holds a line break or a NUL")
-        self.status = status
         lines.append(b"\r\n")
         return status_line(status) + b"\r\n".join(lines)
 
