@@ -20,13 +20,14 @@ from llm_to_anthropic.gateway.lanes import Lane
 from llm_to_anthropic.gateway.passthrough import Passthrough
 from llm_to_anthropic.gateway.progress import CLIENT_GONE
 from llm_to_anthropic.gateway.recording import RecordingReply
-from llm_to_anthropic.gateway.relay import MAX_ERROR_BYTES, Send, StreamRelay, UpstreamRefusal, header_map, whole_answer
+from llm_to_anthropic.gateway.relay import MAX_ERROR_BYTES, Send, StreamRelay, UpstreamRefusal, header_map
 from llm_to_anthropic.gateway.sending import Sender
+from llm_to_anthropic.gateway.whole import carry_whole
 from llm_to_anthropic.gateway.work import Work
 from llm_to_anthropic.observers.metrics import Gauge
 from llm_to_anthropic.observers.observer import Observer
 from llm_to_anthropic.observers.transcript import Transcript
-from llm_to_anthropic.providers.provider import Route, Target, target_url
+from llm_to_anthropic.providers.provider import Target, target_url
 from llm_to_anthropic.providers.timeouts import Begins
 from llm_to_anthropic.routing import ModelEntry, Router
 from llm_to_anthropic.settings import Settings
@@ -163,7 +164,8 @@ class Gateway:
         if progress.stream and not work.call.may_stream:
             raise overloaded("too hard pressed to begin a stream", "memory")
         route = self._router.resolve(read.model)
-        return self._attempts.run(work, route.targets, partial(self._attempt, route, read))
+        work.route, work.read = route, read
+        return self._attempts.run(work, route.targets, self._attempt)
 
     def _read(self, call: Call) -> Envelope | Surroundings:
         """What the way of a request needs of its body."""
@@ -171,11 +173,12 @@ class Gateway:
             return known
         return decode_envelope(call.body)
 
-    def _attempt(self, route: Route, read: Envelope | Surroundings, work: Work, lane: Lane) -> Awaitable[None]:
+    def _attempt(self, work: Work, lane: Lane) -> Awaitable[None]:
+        read = work.read
         if lane.target.protocol == "anthropic":
             return self._passthrough.messages(work, lane, read)
         progress = work.progress
-        request = client_request(work.call, route, stream=progress.stream, read=read)
+        request = client_request(work.call, work.route, stream=progress.stream, read=read)
         target = progress.target = fitting_target(lane.target, request.body)
         return self._translated(work, request, target, lane.key)
 
@@ -184,12 +187,27 @@ class Gateway:
         if self._fetcher is not None:
             request = await with_fetched(request, target, self._fetcher)
         learned = self._lessons(target)
-        send = partial(self._send, work, target, key, "event" if request.stream else "whole")
+        asked: UpstreamRequest | None
         may_heal = True
         while True:
             translator = make_translator(request, target, learned)
+            asked = translator.encode()
+            work.progress.losses = translator.losses
+            ready = translator.local_answer()
+            if ready is not None:
+                work.progress.stop_reason = translator.stop_reason
+                await work.whole(200, JSON_HEADERS, ready)
+                return
+            if self._transcript is not None:
+                self._transcript.losses(work.call.request_id, translator.losses)
             try:
-                await self._ask(work, request, translator, send)
+                if request.stream:
+                    upstream = await self._send(work, target, key, "event", asked)
+                    asked = None  # a stream may run for long, and need not hold on to it
+                    await self._relay(work, translator, upstream, partial(self._send, work, target, key, "event"))
+                while asked is not None:
+                    upstream = await self._send(work, target, key, "whole", asked)
+                    asked = await carry_whole(work, translator, upstream, self.settings.timeouts)
             except UpstreamRefusal as refusal:
                 error = translator.decode_error(refusal.status, refusal.headers, refusal.body)
                 if not (may_heal and self._heals(translator, refusal, error, target)):
@@ -197,6 +215,18 @@ class Gateway:
                 may_heal = False
             else:
                 return
+
+    def _relay(self, work: Work, translator: Translator, upstream: UpstreamCall, send: Send) -> Awaitable[None]:
+        work.relay = StreamRelay(
+            translator,
+            upstream,
+            send,
+            reply=work.reply,
+            progress=work.progress,
+            timeouts=self.settings.timeouts,
+            silent_since=work.silent_since,
+        )
+        return work.relay.run(work.watch)
 
     def _heals(self, translator: Translator, refusal: UpstreamRefusal, error: ApiError, target: Target) -> bool:
         """Whether one more try makes sense. What was learned for all requests to come is told."""
@@ -210,40 +240,6 @@ class Gateway:
                     f"{target.provider.name} refused a field for {target.model}: {field} is {value!r} from now on"
                 )
         return True
-
-    async def _ask(self, work: Work, request: ClientRequest, translator: Translator, send: Send) -> None:
-        encoded = translator.encode()
-        progress = work.progress
-        progress.losses = translator.losses
-        ready = translator.local_answer()
-        if ready is not None:
-            progress.stop_reason = translator.stop_reason
-            await work.whole(200, JSON_HEADERS, ready)
-            return
-        if self._transcript is not None:
-            self._transcript.losses(work.call.request_id, translator.losses)
-
-        upstream = await send(encoded)
-        del encoded  # a stream may run for long, and need not hold on to what was asked
-        try:
-            if request.stream:
-                work.relay = StreamRelay(
-                    translator,
-                    upstream,
-                    send,
-                    reply=work.reply,
-                    progress=progress,
-                    timeouts=self.settings.timeouts,
-                    silent_since=work.silent_since,
-                )
-                await work.relay.run(work.watch)
-                return
-            message = await whole_answer(translator, upstream, send, progress, self.settings.timeouts)
-            progress.wrote()
-            await work.whole(200, JSON_HEADERS, message)
-        finally:
-            progress.usage = translator.usage
-            progress.stop_reason = translator.stop_reason
 
     def _send(
         self, work: Work, target: Target, key: int, begins: Begins, encoded: UpstreamRequest

@@ -1,4 +1,4 @@
-"""Carries one upstream answer to the client, through a translator: streamed or whole.
+"""Carries one upstream answer to the client as a stream, through a translator.
 
 Owns the commit point: until something meaningful has come nothing is sent, so that an early error
 keeps its status. After `commit_after_s` of silence the client is answered 200 and pinged.
@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from math import inf
 
-from llm_to_anthropic.errors import ApiError, UpstreamError, UpstreamProtocolError
+from llm_to_anthropic.errors import ApiError, UpstreamError
 from llm_to_anthropic.gateway.answer_headers import STREAM_HEADERS, header_value, provenance
 from llm_to_anthropic.gateway.call import Headers, Reply
 from llm_to_anthropic.gateway.disconnect import DisconnectWatch
@@ -41,7 +40,13 @@ class UpstreamRefusal(Exception):
         self.body = body
 
 
-class _LastWords:
+async def read_upstream_refusal(upstream: UpstreamCall) -> UpstreamRefusal:
+    """The rest of an answer with an error status."""
+    body = await upstream.read_all(MAX_ERROR_BYTES)
+    return UpstreamRefusal(upstream.status, header_map(upstream), body)
+
+
+class LastWords:
     """Reads what follows a settled answer, of which only the end is sure to come.
 
     Servers forget their end mark and keep the connection open, or break it: neither costs the client the message.
@@ -83,7 +88,7 @@ class StreamRelay:
         self._translator = translator
         self._send = send
         self._upstream = upstream
-        self._last_words: _LastWords | None = None
+        self._last_words: LastWords | None = None
         self._reply = reply
         self._progress = progress
         self._timeouts = timeouts
@@ -110,6 +115,7 @@ class StreamRelay:
             await self.fail(error)
         finally:
             self._upstream.close()
+            self._progress.usage, self._progress.stop_reason = self._translator.usage, self._translator.stop_reason
             # It holds the request, which holds this: only the garbage collector would part them.
             del self._send
         watch.stop()
@@ -128,14 +134,13 @@ class StreamRelay:
         self._progress.upstream_request_id = upstream.header(b"x-request-id")
         if upstream.status < 400:
             self._progress.answering = True
-            self._progress.answer_headers = _answer_headers(self._translator, upstream)
+            self._progress.answer_headers = answer_headers(self._translator, upstream)
             if not self.committed:
                 # Now, while the upstream thinks, and not once its first words wait to be passed on.
                 self._head = STREAM_HEADERS + provenance(self._progress)
                 self._reply.prepare(200, self._head)
             return
-        body = await upstream.read_all(MAX_ERROR_BYTES)
-        refusal = UpstreamRefusal(upstream.status, header_map(upstream), body)
+        refusal = await read_upstream_refusal(upstream)
         if not self.committed:
             raise refusal
         raise self._translator.decode_error(refusal.status, refusal.headers, refusal.body)
@@ -204,7 +209,7 @@ class StreamRelay:
 
     async def _read_rest(self) -> bytes:
         if self._last_words is None:
-            self._last_words = _LastWords(self._upstream, self._timeouts)
+            self._last_words = LastWords(self._upstream, self._timeouts)
         return await self._last_words.read()
 
     async def _goes_on(self) -> bool:
@@ -256,70 +261,8 @@ class StreamRelay:
         return left_s if left_s > 0.0 else 0.0  # asked before each read: no call for it
 
 
-async def whole_answer(
-    translator: Translator, upstream: UpstreamCall, send: Send, progress: Progress, timeouts: Timeouts
-) -> bytes:
-    """The upstream's answer as one message, as JSON. Raises ApiError or UpstreamRefusal."""
-    while True:
-        try:
-            await upstream.head()
-            progress.upstream_request_id = upstream.header(b"x-request-id")
-            if upstream.status >= 400:
-                body = await upstream.read_all(MAX_ERROR_BYTES)
-                raise UpstreamRefusal(upstream.status, header_map(upstream), body)
-            progress.answering = True
-            progress.answer_headers = _answer_headers(translator, upstream)
-            if not _feed_rest(translator, upstream):
-                await _feed(translator, upstream, timeouts)
-            if translator.settled:
-                upstream.release()
-        finally:
-            upstream.close()
-        if translator.failure is not None:
-            raise translator.failure
-        if translator.ended or not (request := translator.follow_up()):
-            return translator.message()
-        upstream = await send(request)
-
-
-def _feed_rest(translator: Translator, upstream: UpstreamCall) -> bool:
-    """Feeds an answer that has come with its head, as most that are not streamed do; False where more is to come."""
-    data = upstream.rest()
-    if data is None:
-        return False
-    translator.receive_data(data)
-    if not translator.ended and translator.failure is None:
-        translator.receive_eof()
-    return True
-
-
-async def _feed(translator: Translator, upstream: UpstreamCall, timeouts: Timeouts) -> None:
-    received = 0
-    rest: _LastWords | None = None
-
-    def take(data: bytes) -> bool:
-        nonlocal received
-        received += len(data)
-        if received > MAX_ANSWER_BYTES:
-            raise UpstreamProtocolError(f"the upstream's answer is larger than {MAX_ANSWER_BYTES >> 20} MiB")
-        translator.receive_data(data)
-        return not (translator.settled or translator.ended or translator.failure is not None)
-
-    while not translator.ended and translator.failure is None:
-        if translator.settled:
-            rest = rest or _LastWords(upstream, timeouts)
-            data: bytes | None = await rest.read()
-        elif await upstream.pour(take, inf):  # most of what is whole to the client is a stream to us
-            continue
-        else:
-            data = await upstream.read()
-        if not data:
-            translator.receive_eof()
-            return
-        take(data)
-
-
-def _answer_headers(translator: Translator, upstream: UpstreamCall) -> Headers:
+def answer_headers(translator: Translator, upstream: UpstreamCall) -> Headers:
+    """What of the head of a good answer is told to the client."""
     if RATE_LIMITS.isdisjoint(upstream.found):
         return []  # nothing else of a good answer's head is told
     told = translator.answer_headers(header_map(upstream))

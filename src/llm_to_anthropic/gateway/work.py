@@ -12,12 +12,19 @@ from llm_to_anthropic.gateway.call import Call, Headers, Reply
 from llm_to_anthropic.gateway.disconnect import DisconnectWatch
 from llm_to_anthropic.gateway.progress import Progress
 from llm_to_anthropic.gateway.relay import StreamRelay
+from llm_to_anthropic.providers.provider import Route
+from llm_to_anthropic.translators.surroundings import Surroundings
+from llm_to_anthropic.wire.anthropic import Envelope
 
 
 class Work:
     """The request, the seam to answer it, and what is known so far."""
 
-    __slots__ = ("call", "progress", "relay", "reply", "silent_since", "watch")
+    __slots__ = ("call", "progress", "read", "relay", "reply", "route", "silent_since", "watch")
+
+    route: Route
+    """Where it may go; set once its model is known, as is what was read of its body."""
+    read: Envelope | Surroundings
 
     def __init__(self, call: Call, reply: Reply, task: asyncio.Task[None]) -> None:
         self.call = call
