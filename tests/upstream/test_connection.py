@@ -141,6 +141,59 @@ async def test_header_names_are_lower_case() -> None:
     assert carried.call.header(b"none") == b""
 
 
+async def outcome(*slices: bytes) -> object:
+    """What comes of an answer: status, headers, body and whether the connection serves again; or a refusal."""
+    carried = Carried()
+    carried.feed(*slices, eof=True)
+    try:
+        await carried.call.head()
+        told = carried.call.status, carried.call.headers, carried.call.header(b"x")
+        return *told, await carried.read(), bool(carried.freed)
+    except UpstreamProtocolError as error:
+        return "not valid HTTP" in str(error)
+
+
+ODD_PIECES = [
+    *(b"\r", b"\n", b"\r\n", b"\r\n ", b" ", b"\t", b":", b"\0", b"\x0b", b"\x7f", b"\xff", b"-", b",", b"0", b"9"),
+    *(b"\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n", b"chunked", b"x: y\r\n", b"content-encoding: identity\r\n"),
+    *(b"Transfer-Encoding: chunked\r\n", b"transfer-encoding:gzip\r\n", b"Content-Length: 5\r\n"),
+]
+SOUND_HEADS = [
+    HEAD + b"X-Empty:\r\nX:\t a b \t\r\nCookie: a\r\ncookie: b\r\nVary: Encoding\r\nContent-Length: 2\r\n\r\n",
+    HEAD + b"Transfer-Encoding: Chunked \r\nContent-Encoding: identity\r\nX: 1\r\n\r\n",
+    b"HTTP/1.0 503 Busy\r\nRetry-After: 5\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("head", SOUND_HEADS)
+@pytest.mark.parametrize("piece", ODD_PIECES)
+async def test_head_reads_the_same_in_one_read_and_in_two(head: bytes, piece: bytes) -> None:
+    """Whatever stands in a head, and wherever: it is taken or refused alike in one read, and cut in two."""
+    body = b"hi" if b"Content-Length" in head else b"2\r\nhi\r\n0\r\n\r\n"
+    for at in range(len(head) + 1):
+        answer = head[:at] + piece + head[at:] + body
+        assert await outcome(answer) == await outcome(answer[:8], answer[8:]), answer
+
+
+async def test_head_has_256_headers_at_most() -> None:
+    """256 headers are taken, one more is refused, in one read as in two."""
+    for count, taken in ((256, True), (257, False)):
+        answer = HEAD + b"x: y\r\n" * (count - 1) + b"Content-Length: 0\r\n\r\n"
+        for slices in ([answer], [answer[:9], answer[9:]]):
+            carried = Carried()
+            carried.feed(*slices)
+            assert bool(carried.freed) is taken
+
+
+async def test_trailers_are_no_headers() -> None:
+    """What follows a body in chunks neither counts as a header nor changes how the body is framed."""
+    carried = Carried()
+    trailers = b"0\r\nTransfer-Encoding: gzip\r\nX-Request-Id: 2\r\n\r\n"
+    carried.feed(HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n" + trailers)
+    assert await carried.read() == b"hi"
+    assert carried.call.headers == [(b"transfer-encoding", b"chunked")]
+
+
 BROKEN_HEADS = {
     "no HTTP": b"\x15\x03\x01\x00\x02\x02",
     "a request": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",

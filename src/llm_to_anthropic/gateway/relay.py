@@ -263,7 +263,7 @@ class StreamRelay:
 
 def answer_headers(translator: Translator, upstream: UpstreamCall) -> Headers:
     """What of the head of a good answer is told to the client."""
-    if RATE_LIMITS.isdisjoint(upstream.found):
+    if not upstream.has_header(RATE_LIMITS):
         return []  # nothing else of a good answer's head is told
     told = translator.answer_headers(header_map(upstream))
     return [(name.encode("latin-1"), header_value(value)) for name, value in told.items()]
@@ -271,4 +271,4 @@ def answer_headers(translator: Translator, upstream: UpstreamCall) -> Headers:
 
 def header_map(upstream: UpstreamCall) -> dict[str, str]:
     """An answer's headers by lower-case name; the first of repeated ones."""
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in upstream.found.items()}
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(upstream.headers)}

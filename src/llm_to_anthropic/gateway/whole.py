@@ -24,7 +24,7 @@ async def carry_whole(
     try:
         try:
             await upstream.head()
-            progress.upstream_request_id = upstream.found.get(b"x-request-id", b"")
+            progress.upstream_request_id = upstream.header(b"x-request-id")
             if upstream.status >= 400:
                 raise await read_upstream_refusal(upstream)
             progress.answering = True

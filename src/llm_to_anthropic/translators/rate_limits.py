@@ -11,10 +11,8 @@ from email.utils import parsedate_to_datetime
 MAX_WAIT_S = 7 * 24 * 3600
 """A longer wait is no hint but a misreading."""
 
-RATE_LIMITS = frozenset(
-    f"x-ratelimit-{kind}-{what}".encode() for kind in ("limit", "remaining", "reset") for what in ("requests", "tokens")
-)
-"""The headers that `rate_limit_headers` reads."""
+RATE_LIMITS = b"x-ratelimit-"
+"""So the headers begin that `rate_limit_headers` reads."""
 
 _THIS_AGE = (1e9, 1e10)
 _UNIX_SCALES = (1, 1000)

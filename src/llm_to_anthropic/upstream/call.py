@@ -12,9 +12,9 @@ from typing import Protocol
 
 from llm_to_anthropic.errors import Phase, UpstreamError, UpstreamProtocolError, UpstreamTimeout
 from llm_to_anthropic.providers.timeouts import Begins, CallTimeouts
+from llm_to_anthropic.upstream.answer_head import Headers, headers_of, value_of
 from llm_to_anthropic.upstream.decoding import ContentDecoder
 
-Headers = list[tuple[bytes, bytes]]
 Redial = Callable[["UpstreamCall"], Awaitable[None]]
 """Sends the request on a new connection."""
 Pour = Callable[[bytes], bool]
@@ -76,9 +76,11 @@ class UpstreamCall:
         "_decoder",
         "_ended",
         "_failure",
+        "_head",
         "_headed",
         "_line",
         "_loop",
+        "_lowered",
         "_peer",
         "_pieces",
         "_pour",
@@ -91,8 +93,6 @@ class UpstreamCall:
         "_timeouts",
         "_total_at",
         "_waiter",
-        "found",
-        "headers",
         "status",
         "unread",
     )
@@ -109,10 +109,7 @@ class UpstreamCall:
         redirects: bool = False,
     ) -> None:
         self.status = 0
-        self.headers: Headers = []
-        """Names in lower case."""
-        self.found: dict[bytes, bytes] = {}
-        """The same by name, the first of repeated ones. All three are valid once `head` has returned True."""
+        """This and the headers are known once `head` has returned True."""
         self.unread = 0
         """Bytes of the body, as they travelled, that wait to be read."""
         self._peer = peer
@@ -127,6 +124,8 @@ class UpstreamCall:
         """Until something of the answer has come. It holds the request, body and all."""
         self._decode = decode
         self._redirects = redirects
+        self._head = self._lowered = b""
+        """Of the answer, as it came and in lower case."""
         self._coding = b""
         self._decoder: ContentDecoder | None = None
         self._line: Line | None = None
@@ -139,9 +138,18 @@ class UpstreamCall:
         self._quiet_at = self._quiet_s = inf
         self._pour: Pour | None = None
 
+    @property
+    def headers(self) -> Headers:
+        """All of the answer's, names in lower case; read anew each time."""
+        return headers_of(self._head)
+
     def header(self, name: bytes) -> bytes:
         """The first value of a header, or nothing; `name` in lower case."""
-        return self.found.get(name, b"")
+        return value_of(self._head, self._lowered, name)
+
+    def has_header(self, prefix: bytes) -> bool:
+        """Whether there is a header whose name begins like this; in lower case."""
+        return self._lowered.find(b"\n" + prefix) >= 0
 
     async def head(self, quiet_s: float | None = None) -> bool:
         """True once status and headers are there; False after `quiet_s` of silence (call again to go on).
@@ -265,16 +273,17 @@ class UpstreamCall:
         if not self._headed:
             self._begin_at = self._active + self._begin_s
 
-    def receive_head(self, status: int, headers: Headers, found: dict[bytes, bytes]) -> None:
+    def receive_head(self, status: int, head: bytes, lowered: bytes, *, coded: bool) -> None:
+        """The head of the answer, and the same in lower case. `coded`: its body may be compressed."""
         self.status = status
-        self.headers = headers
-        self.found = found
+        self._head = head
+        self._lowered = lowered
         self._headed = True
         self._redial = None
         if self._begins != "event":
             self._begin_at = inf
-        if self._decode:
-            coding = self.found.get(b"content-encoding", b"")
+        if coded and self._decode:
+            coding = self.header(b"content-encoding")
             self._coding = b"" if coding.lower() == b"identity" else coding
 
     def receive(self, data: bytes, size: int) -> bool:

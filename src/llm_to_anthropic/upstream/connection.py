@@ -11,23 +11,55 @@ from math import inf
 
 from httptools import HttpParserCallbackError, HttpParserError, HttpResponseParser
 
-from llm_to_anthropic.upstream.call import Headers, UpstreamCall
+from llm_to_anthropic.upstream.answer_head import CODED, MAY_BE_MANY, flaw_of
+from llm_to_anthropic.upstream.call import UpstreamCall
 
 _SMALL_BODY = 64 * 1024
 """Up to here head and body go out in one write."""
 _WRITE_SLICE = 256 * 1024
 _MAX_UNREAD = 128 * 1024
-_MAX_HEADERS = 256
 _MAX_BARREN = 256 * 1024
 """So many bytes may come in a row that are no body: head, interim answers, chunk extensions, trailers."""
 _DRAIN_S = 1.0
 """The last bytes of an answer often come apart from its last words, and a new connection costs more than a wait."""
 _TIMER_SLACK_S = 0.001
 """uvloop's timers count whole milliseconds and may fire a little early."""
+_H, _TWO = b"H2"
 
 
 class _BrokenAnswer(Exception):
     """Stops the parser; says what is wrong with the answer."""
+
+
+class _Piecewise:
+    """Hears of an answer whose head comes in several reads, or after interim answers: header by header."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._lines = [b""]
+        self._interim = False
+        self.on_body = connection.on_body
+        self.on_message_begin = connection.on_message_begin
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._lines.append(name + b": " + value)
+
+    def on_headers_complete(self) -> None:
+        status = self._connection.status
+        lines, self._lines = self._lines, [b""]
+        if status < 100 or status == 101:
+            raise _BrokenAnswer(f"its status is {status}")
+        if status < 200:
+            self._interim = True
+            return
+        self._connection.head = b"\r\n".join([*lines, b""])
+        self._connection.on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        if self._interim:
+            self._interim = False
+        else:
+            self._connection.on_message_complete()
 
 
 class Connection(asyncio.Protocol):
@@ -38,23 +70,18 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_barren",
-        "_began",
         "_bodiless",
         "_call",
-        "_chunked",
         "_complete",
         "_cut",
-        "_delimited",
-        "_found",
         "_free",
-        "_headers",
-        "_interim",
         "_keep",
         "_loop",
         "_lost",
         "_parser",
         "_paused",
         "_pieces",
+        "_reading",
         "_timer",
         "_timer_at",
         "_transport",
@@ -62,6 +89,7 @@ class Connection(asyncio.Protocol):
         "_used",
         "_writable",
         "gone",
+        "head",
         "idle_until",
         "on_body",
     )
@@ -90,20 +118,17 @@ class Connection(asyncio.Protocol):
         self._pieces: list[bytes] = []
         # The parser calls it for every chunk: a bound list method costs no Python frame.
         self.on_body = self._pieces.append
+        # It tells of no headers: whoever wants one looks for it in the head.
         self._parser = HttpResponseParser(self)
-        self._reset(bodiless=False)
-
-    def _reset(self, *, bodiless: bool) -> None:
-        self._bodiless = bodiless
-        self._headers: Headers = []
-        self._found: dict[bytes, bytes] = {}
+        self._reading: HttpResponseParser | None = None
+        """What reads the answer under way; nothing has come of it without."""
+        self.head = b""
+        """Of the answer under way, its lines."""
+        self._bodiless = False
         self._barren = 0
-        self._began = False
-        self._interim = False
-        self._chunked = False
-        self._delimited = False
         self._complete = False
         self._cut = False
+        """A request was not sent to its end: the connection serves no other."""
         self._keep = False
 
     @property
@@ -127,8 +152,11 @@ class Connection(asyncio.Protocol):
         if self._transport is None:
             call.lost(stale=False)
             return
-        self._reset(bodiless=bodiless)
         self._call = call
+        self._bodiless = bodiless
+        self._reading = None
+        self._barren = 0
+        self._complete = self._keep = False
         self.idle_until = inf
         if len(body) <= _SMALL_BODY:
             self._transport.write(head + body)
@@ -219,9 +247,9 @@ class Connection(asyncio.Protocol):
             # Nobody asked: the next answer could not be told from this.
             self.abort()
             return
-        self._began = True
+        reading = self._reading or self._begin_reading(data)
         try:
-            self._parser.feed_data(data)
+            reading.feed_data(data)
             broken = None
         except HttpParserError as error:
             broken = _describe(error)
@@ -254,29 +282,33 @@ class Connection(asyncio.Protocol):
         call.progress()
         return None
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
-        if name == b"transfer-encoding":
-            if self._chunked or value.strip().lower() != b"chunked":
-                raise _BrokenAnswer("its transfer-encoding is not chunked alone")
-            self._chunked = True
-        elif name == b"content-length":
-            self._delimited = True
-        self._headers.append((name, value))
-        self._found.setdefault(name, value)
+    def _begin_reading(self, data: bytes) -> HttpResponseParser:
+        """What reads an answer that begins like this."""
+        end = data.find(b"\r\n\r\n")
+        if end > 9 and data[0] == _H and data[9] >= _TWO:
+            # The whole of a head that is no interim answer's: the parser judges it, and no header is cut out.
+            self.head = data[: end + 2]
+            self._reading = self._parser
+        else:
+            self._reading = HttpResponseParser(_Piecewise(self))
+        return self._reading
+
+    @property
+    def status(self) -> int:
+        """Of the answer under way, as far as its head was read."""
+        return 0 if self._reading is None else int(self._reading.get_status_code())
 
     def on_headers_complete(self) -> None:
-        status = self._parser.get_status_code()
-        if status < 200:
-            self._skip_interim(status)
+        call, reading, head = self._call, self._reading, self.head
+        if call is None or reading is None:
             return
-        if len(self._headers) > _MAX_HEADERS:
-            raise _BrokenAnswer(f"it has more than {_MAX_HEADERS} headers")
-        if self._call is None:
-            return
-        self._call.receive_head(status, self._headers, self._found)
-        # What comes now are trailers, no headers of the answer.
-        self._headers, self._found = [], {}
+        status, lowered = reading.get_status_code(), head.lower()
+        coded = lowered.find(CODED) >= 0
+        if coded or len(head) > MAY_BE_MANY:
+            flaw = flaw_of(head, lowered)
+            if flaw is not None:
+                raise _BrokenAnswer(flaw)
+        call.receive_head(status, head, lowered, coded=coded)
         if self._unsent is not None and status >= 400:
             # It has refused a request of which it has not read the rest.
             self._unsent = None
@@ -284,20 +316,11 @@ class Connection(asyncio.Protocol):
         if self._bodiless:
             self._complete = True
 
-    def _skip_interim(self, status: int) -> None:
-        if status < 100 or status == 101:
-            raise _BrokenAnswer(f"its status is {status}")
-        self._interim = True
-        self._chunked = self._delimited = False
-        self._headers, self._found = [], {}
-
     def on_message_complete(self) -> None:
-        if self._interim:
-            self._interim = False
-            return
         self._complete = True
         # Asked later it says no.
-        self._keep = self._parser.should_keep_alive() and not (self._bodiless or self._cut or self.sending)
+        kept = self._reading is not None and self._reading.should_keep_alive()
+        self._keep = kept and not (self._bodiless or self._cut or self.sending)
 
     def on_message_begin(self) -> None:
         if self._complete:
@@ -325,19 +348,20 @@ class Connection(asyncio.Protocol):
         self.gone = True
         # The parser and its callbacks hold each other: without this only the garbage collector frees them.
         del self._parser
+        self._reading = None
         self._lost(self)
 
     def _end(self, *, reset: bool) -> None:
-        call = self._call
-        until_close = not self._chunked and not self._delimited
+        call, began = self._call, self._reading is not None
         self.abort()
         if call is None:
             return
-        if until_close and not reset and call.status:
+        framed = call.header(b"content-length") or call.header(b"transfer-encoding")
+        if call.status and not framed and not reset:
             call.finish()
             call.wake()
         else:
-            call.lost(stale=self._used and not self._began)
+            call.lost(stale=self._used and not began)
 
 
 def _describe(error: HttpParserError) -> str:
