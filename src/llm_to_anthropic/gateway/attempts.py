@@ -71,8 +71,10 @@ class Attempts:
         started = self._pace.clock()
         lane = self._lanes.first(targets, started)
         lane.budget.request(started)
-        work.progress.target = lane.target
-        work.progress.fallback = not same_target(lane.target, targets[0])
+        progress = work.progress
+        target = progress.target = lane.target
+        if target is not targets[0]:
+            progress.fallback = not same_target(target, targets[0])
         trouble: _Trouble | None = None
         while True:
             generation, load = lane.circuit.generation, lane.load
@@ -92,7 +94,10 @@ class Attempts:
                 lane.circuit.abandoned(generation)
                 raise
             else:
-                self._note_end(work, lane, generation)
+                if work.relay is None and progress.attempts:
+                    lane.circuit.succeeded(generation, self._pace.clock())
+                else:
+                    self._note_end(work, lane, generation)
                 return
             finally:
                 load.running -= 1

@@ -38,24 +38,30 @@ def delay_s(retry: int, chance: Callable[[], float]) -> float:
 
 
 class Window:
-    """How many things happened within the last 10 seconds, and how many of them were marked. By whole seconds."""
+    """How many things happened within the last 10 seconds, and how many of them were marked. By whole seconds.
 
-    __slots__ = ("_ends", "_marked", "_second", "_total")
+    `now` is seconds of any clock that does not go back.
+    """
+
+    __slots__ = ("_ends", "_marked", "_second", "_slot", "_total")
 
     def __init__(self) -> None:
-        self._second = 0
+        self._second = self._slot = 0
         self._ends = 1.0
         """When the present second is over."""
         self.clear()
 
-    def add(self, now: float, total: int, marked: int) -> None:
-        """Counts at `now`, seconds of any clock that does not go back."""
+    def count(self, now: float) -> None:
+        """One more happened."""
         if now >= self._ends:
             self._forget(int(now))
-        slot = self._second % WINDOW_S
-        self._total[slot] += total
-        if marked:
-            self._marked[slot] += marked
+        self._total[self._slot] += 1
+
+    def mark(self, now: float) -> None:
+        """One more is marked."""
+        if now >= self._ends:
+            self._forget(int(now))
+        self._marked[self._slot] += 1
 
     def counts(self, now: float) -> tuple[int, int]:
         """(total, marked) of the window that ends at `now`."""
@@ -73,28 +79,26 @@ class Window:
             for passed in range(self._second + 1, second + 1):
                 self._total[passed % WINDOW_S] = self._marked[passed % WINDOW_S] = 0
         self._second = max(self._second, second)
+        self._slot = self._second % WINDOW_S
         self._ends = self._second + 1.0
 
 
-class RetryBudget:
+class RetryBudget(Window):
     """Of one upstream: retries are at most a share of its requests within 10 seconds, or three, or one request's."""
 
-    __slots__ = ("_floor", "_share", "_window")
+    __slots__ = ("_floor", "_share")
 
     def __init__(self, retries: Retries) -> None:
+        super().__init__()
         self._share = retries.max_share
         self._floor = max(BUDGET_FLOOR, retries.max_retries)
-        self._window = Window()
 
-    def request(self, now: float) -> None:
-        """A request goes there for the first time."""
-        self._window.add(now, 1, 0)
+    request = Window.count
+    """A request goes there for the first time."""
+    retry = Window.mark
+    """A retry goes there."""
 
     def left(self, now: float) -> bool:
         """Whether one more retry may go there."""
-        requests, retries = self._window.counts(now)
+        requests, retries = self.counts(now)
         return retries < max(self._floor, int(requests * self._share))
-
-    def retry(self, now: float) -> None:
-        """A retry goes there."""
-        self._window.add(now, 0, 1)

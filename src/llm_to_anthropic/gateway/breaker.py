@@ -71,7 +71,7 @@ class Circuit:
         if self.open:
             self._close()
         self._in_a_row = 0
-        self._window.add(now, 1, 0)
+        self._window.count(now)
 
     def failed(self, generation: int, now: float) -> None:
         """The upstream failed."""
@@ -83,7 +83,8 @@ class Circuit:
                 self._trip(now)
             return
         self._in_a_row += 1
-        self._window.add(now, 1, 1)
+        self._window.count(now)
+        self._window.mark(now)
         if self._in_a_row >= MAX_IN_A_ROW or self._mostly_failing(now):
             self._trip(now)
 

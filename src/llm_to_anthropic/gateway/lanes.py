@@ -123,6 +123,10 @@ class Lanes:
 
     def first(self, targets: Sequence[Target], now: float) -> Lane:
         """The lane for a new request. Where every one is closed it is the one that is ready soonest: never none."""
+        target = targets[0]
+        fan = self._of_targets.get((target.provider.name, target.model))
+        if fan is not None and fan.only is not None and fan.only.admit(now):
+            return fan.only  # as nearly always
         lane = self.open_one(targets, now)
         if lane is None:
             lane = min((lane for target in targets for lane in self._of(target).lanes), key=Lane.ready_at)
@@ -132,8 +136,7 @@ class Lanes:
     def open_one(self, targets: Sequence[Target], now: float, *, but: Lane | None = None) -> Lane | None:
         """The first lane of targets, in their order, that admits a request."""
         for target in targets:
-            fan = self._of_targets.get((target.provider.name, target.model)) or self._of(target)
-            lane = fan.take_turn(now, but)
+            lane = self._of(target).take_turn(now, but)
             if lane is not None:
                 return lane
         return None
@@ -176,17 +179,15 @@ class Lanes:
 class _Fan:
     """The lanes of one target, one for each key, used in turn."""
 
-    __slots__ = ("_next", "lanes")
+    __slots__ = ("_next", "lanes", "only")
 
     def __init__(self, lanes: list[Lane]) -> None:
         self.lanes = lanes
+        self.only = lanes[0] if len(lanes) == 1 else None
         self._next = 0
 
     def take_turn(self, now: float, but: Lane | None) -> Lane | None:
         lanes = self.lanes
-        if len(lanes) == 1:
-            lane = lanes[0]
-            return lane if lane is not but and lane.admit(now) else None
         for step in range(len(lanes)):
             position = (self._next + step) % len(lanes)
             lane = lanes[position]
