@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 
 import msgspec
 
 from llm_to_anthropic.errors import ApiError, UpstreamProtocolError
 from llm_to_anthropic.gateway.answer_headers import STREAM_HEADERS, forwarded, provenance
 from llm_to_anthropic.gateway.call import Reply
-from llm_to_anthropic.gateway.disconnect import DisconnectWatch
 from llm_to_anthropic.gateway.progress import Progress
 from llm_to_anthropic.gateway.refusal import is_json_object, read_refusal, told_error, without_keys
 from llm_to_anthropic.gateway.relay import MAX_ANSWER_BYTES
@@ -83,7 +83,7 @@ class ByteRelay:
         self.failure: ApiError | None = None
         """What ended a stream that had begun."""
 
-    async def run(self, watch: DisconnectWatch) -> None:
+    async def run(self, unwatch: Callable[[], None]) -> None:
         """The whole answer."""
         try:
             if not await self._wait_for_head():
@@ -98,7 +98,7 @@ class ByteRelay:
         finally:
             self._upstream.close()
             self._progress.usage, self._progress.stop_reason = self._reader.usage, self._reader.stop_reason
-        watch.stop()
+        unwatch()
         await self._reply.end()
 
     async def fail(self, error: ApiError) -> None:

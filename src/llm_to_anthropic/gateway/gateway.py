@@ -136,7 +136,10 @@ class Gateway:
         """Whatever happens, the client gets one answer and the observers one record."""
         if self._transcript is not None:
             reply = RecordingReply(reply, self._transcript, call.request_id)
-        task = self._this_task()
+        self._loop = self._loop or asyncio.get_running_loop()
+        task = asyncio.current_task(self._loop)
+        if task is None:
+            raise RuntimeError("a request runs in a task")
         work = Work(call, reply, task)
         self._running.add(task)
         try:
@@ -152,7 +155,7 @@ class Gateway:
             work.progress.failed("api_error", "internal error")
             raise
         finally:
-            work.watch.stop()
+            reply.when_left(None)
             self._running.discard(task)
             self.record(work.progress.exchange())
 
@@ -226,7 +229,7 @@ class Gateway:
             timeouts=self.settings.timeouts,
             silent_since=work.silent_since,
         )
-        return work.relay.run(work.watch)
+        return work.relay.run(work.unwatch)
 
     def _heals(self, translator: Translator, refusal: UpstreamRefusal, error: ApiError, target: Target) -> bool:
         """Whether one more try makes sense. What was learned for all requests to come is told."""
@@ -301,13 +304,6 @@ class Gateway:
     async def _forward(self, work: Work) -> None:
         await self._passthrough.forward(work, self._router)
 
-    def _this_task(self) -> asyncio.Task[None]:
-        self._loop = self._loop or asyncio.get_running_loop()
-        task = asyncio.current_task(self._loop)
-        if task is None:
-            raise RuntimeError("a request runs in a task")
-        return task
-
     def _lessons(self, target: Target) -> Learned:
         key = (target.provider.name, target.protocol, target.model)
         learned = self._learned.get(key)
@@ -325,10 +321,10 @@ class Gateway:
 
 async def _cancelled(work: Work, task: asyncio.Task[None]) -> None:
     """The client left, or the server stops; only in the second case there is somebody to tell."""
-    if work.watch.outcome:
+    if work.left_as:
         task.uncancel()
         work.progress.status = work.progress.status or CLIENT_GONE
-        work.progress.failed(work.watch.outcome)
+        work.progress.failed(work.left_as)
         return
     error = ApiError(529, "the proxy is shutting down; try again", type="overloaded_error")
     if work.relay is not None and work.relay.committed:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from llm_to_anthropic.errors import ApiError, UpstreamTimeout
 from llm_to_anthropic.exchange import Exchange, Loss, Usage, milliseconds
-from llm_to_anthropic.gateway.call import Call, Headers
+from llm_to_anthropic.gateway.call import Call
 from llm_to_anthropic.providers.provider import Target, same_target
 
 CLIENT_GONE = 499
@@ -50,19 +50,17 @@ class Progress:
         """The upstream has begun a good answer."""
         self.fallback = False
         """Another target than the route's first was asked."""
-        self.failures: list[str] = []
+        self.failures: tuple[str, ...] = ()
         """The attempts that were followed by another, and why."""
         self.status = 0
         self.outcome = "ok"
-        self.error = ""
-        self.phase = ""
-        self.refusal = ""
+        self.error = self.phase = self.refusal = ""
         self.first_write: float | None = None
         self.usage: Usage | None = None
         self.stop_reason: str | None = None
         self.losses: Sequence[Loss] = ()
         self.upstream_request_id = b""
-        self.answer_headers: Headers = []
+        self.answer_headers: Sequence[tuple[bytes, bytes]] = ()
         """What of the upstream's headers is told to the client, in Anthropic's names."""
 
     def wrote(self) -> None:
@@ -74,13 +72,13 @@ class Progress:
         """Another attempt follows; no trace of this one may get into its answer."""
         failed = self.target
         if failed is not None:
-            self.failures.append(f"{failed.provider.name}/{failed.model}: {error.status} {error.type}")
+            self.failures += (f"{failed.provider.name}/{failed.model}: {error.status} {error.type}",)
             self.fallback = self.fallback or not same_target(failed, target)
         self.target = target
         self.answering = False
         self.losses = ()
         self.upstream_request_id = b""
-        self.answer_headers = []
+        self.answer_headers = ()
         self.usage = self.stop_reason = None
 
     def failed(self, outcome: str, error: str = "") -> None:
@@ -110,7 +108,7 @@ class Progress:
             self.upstream_request_id.decode("latin-1"),
             self.attempts,
             self.fallback,
-            tuple(self.failures),
+            self.failures,
             self.stream,
             None if first_write is None else milliseconds(first_write - call.started),
             self.usage,

@@ -7,12 +7,11 @@ keeps its status. After `commit_after_s` of silence the client is answered 200 a
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from llm_to_anthropic.errors import ApiError, UpstreamError
 from llm_to_anthropic.gateway.answer_headers import STREAM_HEADERS, header_value, provenance
 from llm_to_anthropic.gateway.call import Headers, Reply
-from llm_to_anthropic.gateway.disconnect import DisconnectWatch
 from llm_to_anthropic.gateway.progress import Progress
 from llm_to_anthropic.settings import Timeouts
 from llm_to_anthropic.translators.rate_limits import RATE_LIMITS
@@ -104,7 +103,7 @@ class StreamRelay:
         self.failure: ApiError | None = None
         """What ended a stream that had begun."""
 
-    async def run(self, watch: DisconnectWatch) -> None:
+    async def run(self, unwatch: Callable[[], None]) -> None:
         """The whole answer, from the upstream's head to the end of ours."""
         try:
             await self._wait_for_head()
@@ -118,7 +117,7 @@ class StreamRelay:
             self._progress.usage, self._progress.stop_reason = self._translator.usage, self._translator.stop_reason
             # It holds the request, which holds this: only the garbage collector would part them.
             del self._send
-        watch.stop()
+        unwatch()
         await self._reply.end()
 
     async def fail(self, error: ApiError) -> None:
@@ -261,10 +260,10 @@ class StreamRelay:
         return left_s if left_s > 0.0 else 0.0  # asked before each read: no call for it
 
 
-def answer_headers(translator: Translator, upstream: UpstreamCall) -> Headers:
+def answer_headers(translator: Translator, upstream: UpstreamCall) -> Sequence[tuple[bytes, bytes]]:
     """What of the head of a good answer is told to the client."""
     if not upstream.has_header(RATE_LIMITS):
-        return []  # nothing else of a good answer's head is told
+        return ()  # nothing else of a good answer's head is told
     told = translator.answer_headers(header_map(upstream))
     return [(name.encode("latin-1"), header_value(value)) for name, value in told.items()]
 

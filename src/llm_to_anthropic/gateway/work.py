@@ -9,7 +9,6 @@ from llm_to_anthropic.errors import ApiError
 from llm_to_anthropic.gateway.answer_headers import JSON_HEADERS, header_value, provenance
 from llm_to_anthropic.gateway.byte_relay import ByteRelay
 from llm_to_anthropic.gateway.call import Call, Headers, Reply
-from llm_to_anthropic.gateway.disconnect import DisconnectWatch
 from llm_to_anthropic.gateway.progress import Progress
 from llm_to_anthropic.gateway.relay import StreamRelay
 from llm_to_anthropic.providers.provider import Route
@@ -18,9 +17,12 @@ from llm_to_anthropic.wire.anthropic import Envelope
 
 
 class Work:
-    """The request, the seam to answer it, and what is known so far."""
+    """The request, the seam to answer it, and what is known so far.
 
-    __slots__ = ("call", "progress", "read", "relay", "reply", "route", "silent_since", "watch")
+    From its making until `unwatch()` its task is cancelled once the client has left.
+    """
+
+    __slots__ = ("_task", "call", "left_as", "progress", "read", "relay", "reply", "route", "silent_since")
 
     route: Route
     """Where it may go; set once its model is known, as is what was read of its body."""
@@ -29,11 +31,22 @@ class Work:
     def __init__(self, call: Call, reply: Reply, task: asyncio.Task[None]) -> None:
         self.call = call
         self.reply = reply
-        self.progress = Progress(call)
-        self.watch = DisconnectWatch(reply, task)
-        self.silent_since = self.progress.clock()
+        self._task = task
+        self.left_as = ""
+        """What the client did that has left."""
+        self.progress = progress = Progress(call)
+        self.silent_since = progress.clock()
         """From when on a streaming client has heard nothing, whatever was attempted meanwhile."""
         self.relay: StreamRelay | ByteRelay | None = None
+        reply.when_left(self._cancel)
+
+    def unwatch(self) -> None:
+        """From here on the server's end of the response is not mistaken for a disconnect."""
+        self.reply.when_left(None)
+
+    def _cancel(self, outcome: str) -> None:
+        self.left_as = outcome
+        self._task.cancel()
 
     def whole(self, status: int, headers: Headers, body: bytes) -> Awaitable[None]:
         """Answers at once."""
