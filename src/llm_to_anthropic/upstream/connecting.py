@@ -11,6 +11,8 @@ from errno import ECONNREFUSED
 from itertools import chain, zip_longest
 from typing import TypeVar
 
+from aiofastnet import create_connection, start_tls
+
 from llm_to_anthropic.errors import UpstreamTimeout, UpstreamUnreachable
 from llm_to_anthropic.providers.timeouts import CallTimeouts
 from llm_to_anthropic.upstream.addresses import is_forbidden
@@ -85,7 +87,7 @@ async def attach(
 ) -> _P:
     """Gives a connected socket to a protocol, through TLS where there is a context. Raises OSError."""
     loop = asyncio.get_running_loop()
-    _, attached = await loop.create_connection(lambda: protocol, sock=sock, ssl=context, server_hostname=name)
+    _, attached = await create_connection(loop, lambda: protocol, sock=sock, ssl=context, server_hostname=name)
     return attached
 
 
@@ -99,7 +101,7 @@ async def _start_tls(
 ) -> None:
     loop = asyncio.get_running_loop()
     try:
-        transport = await loop.start_tls(raw, protocol, context, server_hostname=origin.host)
+        transport = await start_tls(loop, raw, protocol, context, server_hostname=origin.host)
     except BaseException:
         raw.abort()
         raise
