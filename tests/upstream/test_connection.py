@@ -44,8 +44,9 @@ class Carried:
         self.connection = Connection(loop, self.freed.append, self.lost.append)
         self.transport = StubTransport()
         self.connection.connection_made(self.transport)
-        self.call = UpstreamCall("upstream:80", Timeouts(), loop, self._no_redial, decode=True)
-        self.connection.start(self.call, b"", b"", bodiless=bodiless)
+        self.call = UpstreamCall("upstream:80", Timeouts(), loop, (self._no_redial, ()))
+        self.call.bodiless = bodiless
+        self.connection.start(self.call, b"", b"")
 
     async def _no_redial(self, call: UpstreamCall) -> None:
         raise AssertionError("this connection has not served before")

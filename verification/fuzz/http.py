@@ -131,8 +131,8 @@ async def _read(slices: list[bytes]) -> bytes | None:
     loop = asyncio.get_running_loop()
     connection = Connection(loop, lambda free: free.abort(), lambda _: None)
     connection.connection_made(WrittenTransport())
-    call = UpstreamCall("upstream:80", Timeouts(), loop, _no_redial, decode=True)
-    connection.start(call, b"", b"", bodiless=False)
+    call = UpstreamCall("upstream:80", Timeouts(), loop, (_no_redial, ()))
+    connection.start(call, b"", b"")
     try:
         for data in slices:
             if data and not call.closed:

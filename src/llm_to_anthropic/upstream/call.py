@@ -15,8 +15,8 @@ from llm_to_anthropic.providers.timeouts import Begins, CallTimeouts
 from llm_to_anthropic.upstream.answer_head import Headers, headers_of, value_of
 from llm_to_anthropic.upstream.decoding import ContentDecoder
 
-Redial = Callable[["UpstreamCall"], Awaitable[None]]
-"""Sends the request on a new connection."""
+Redial = tuple[Callable[..., Awaitable[None]], tuple[object, ...]]
+"""What sends the request on a new connection, and what it takes after the call."""
 Pour = Callable[[bytes], bool]
 """Takes a slice of a body; False: no more for now."""
 
@@ -72,7 +72,6 @@ class UpstreamCall:
         "_begin_s",
         "_begins",
         "_coding",
-        "_decode",
         "_decoder",
         "_ended",
         "_failure",
@@ -87,12 +86,13 @@ class UpstreamCall:
         "_quiet_at",
         "_quiet_s",
         "_redial",
-        "_redirects",
-        "_soonest",
         "_stale",
         "_timeouts",
         "_total_at",
         "_waiter",
+        "bodiless",
+        "decode",
+        "redirects",
         "status",
         "unread",
     )
@@ -103,13 +103,16 @@ class UpstreamCall:
         timeouts: CallTimeouts,
         loop: asyncio.AbstractEventLoop,
         redial: Redial,
-        *,
-        decode: bool,
         begins: Begins = "head",
-        redirects: bool = False,
     ) -> None:
         self.status = 0
         """This and the headers are known once `head` has returned True."""
+        self.bodiless = False
+        """The answer has no body whatever its headers say (HEAD)."""
+        self.decode = True
+        """Inflates a body that comes as gzip or deflate."""
+        self.redirects = False
+        """A redirect is an answer like others."""
         self.unread = 0
         """Bytes of the body, as they travelled, that wait to be read."""
         self._peer = peer
@@ -117,13 +120,9 @@ class UpstreamCall:
         self._begins = begins
         self._begin_s = timeouts.whole_s if begins == "whole" else timeouts.first_event_s
         self._begin_at = inf
-        # The timer is looked at no later than this, so that no change of phase has to move it.
-        self._soonest = min(timeouts.idle_s, timeouts.write_s, self._begin_s)
         self._loop = loop
         self._redial: Redial | None = redial
         """Until something of the answer has come. It holds the request, body and all."""
-        self._decode = decode
-        self._redirects = redirects
         self._head = self._lowered = b""
         """Of the answer, as it came and in lower case."""
         self._coding = b""
@@ -161,10 +160,11 @@ class UpstreamCall:
                 raise self._failure
             if self._stale and self._redial is not None:
                 self._stale = False
-                await self._redial(self)
+                send, given = self._redial
+                await send(self, *given)
             elif not await self._wait(quiet_s):
                 return False
-        if 300 <= self.status < 400 and self.status != 304 and not self._redirects:
+        if 300 <= self.status < 400 and self.status != 304 and not self.redirects:
             self.close()
             raise UpstreamProtocolError(
                 f"{self._peer} answered {self.status}, a redirect. None is followed, since the key would go along: "
@@ -260,7 +260,7 @@ class UpstreamCall:
         self._line = line
         self._active = self._loop.time()
         self._begin_at = self._active + self._begin_s
-        due = self._active + self._soonest
+        due = self._active + self._soonest_s()
         line.watch(due if due < self._total_at else self._total_at)
 
     def progress(self) -> None:
@@ -273,8 +273,8 @@ class UpstreamCall:
         if not self._headed:
             self._begin_at = self._active + self._begin_s
 
-    def receive_head(self, status: int, head: bytes, lowered: bytes, *, coded: bool) -> None:
-        """The head of the answer, and the same in lower case. `coded`: its body may be compressed."""
+    def receive_head(self, status: int, head: bytes, lowered: bytes) -> None:
+        """The head of the answer, and the same in lower case."""
         self.status = status
         self._head = head
         self._lowered = lowered
@@ -282,9 +282,11 @@ class UpstreamCall:
         self._redial = None
         if self._begins != "event":
             self._begin_at = inf
-        if coded and self._decode:
-            coding = self.header(b"content-encoding")
-            self._coding = b"" if coding.lower() == b"identity" else coding
+
+    def receive_coding(self) -> None:
+        """The head says how its body is coded."""
+        coding = self.header(b"content-encoding") if self.decode else b""
+        self._coding = b"" if coding.lower() == b"identity" else coding
 
     def receive(self, data: bytes, size: int) -> bool:
         """A slice of the body, which took `size` bytes on the way. True: nobody has to be woken for it."""
@@ -312,9 +314,12 @@ class UpstreamCall:
             waiter.set_result(True)
 
     def finish(self) -> None:
-        """The answer is complete; the connection may serve others. The caller wakes."""
+        """The answer is complete; the connection may serve others."""
         self._ended = True
         self._line = None
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(True)
 
     def lost(self, *, stale: bool) -> None:
         """The connection is gone; `stale` if it had served before and not one byte came this time."""
@@ -352,7 +357,13 @@ class UpstreamCall:
             self._quiet_at = inf
             if self._waiter is not None and not self._waiter.done():
                 self._waiter.set_result(False)
-        return min(self._active + limit, now + self._soonest, self._begin_at, self._total_at, self._quiet_at)
+        return min(self._active + limit, now + self._soonest_s(), self._begin_at, self._total_at, self._quiet_at)
+
+    def _soonest_s(self) -> float:
+        """The timer is looked at no later than after so long, so that no change of phase has to move it."""
+        idle_s, write_s = self._timeouts.idle_s, self._timeouts.write_s
+        least_s = idle_s if idle_s < write_s else write_s
+        return least_s if least_s < self._begin_s else self._begin_s
 
     def _limit(self) -> tuple[Phase, float]:
         """What ends a silence now."""

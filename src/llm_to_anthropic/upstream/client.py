@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 from llm_to_anthropic.errors import UpstreamUnreachable
 from llm_to_anthropic.providers.timeouts import CallTimeouts
@@ -28,6 +27,7 @@ _MAX_READY = 1024
 """Request lines, and heads, kept ready. Origins need no such limit: base URLs come from the configuration."""
 _HeadKey = tuple[str | tuple[bytes, bytes], ...]
 """Method, URL and headers."""
+_Given = Sequence[tuple[bytes, bytes]]
 _SHUTTING_DOWN = "This proxy is shutting down."
 
 
@@ -51,6 +51,10 @@ class _Site:
         return request_line(f"http://{host}{target}", host, self.proxy.header_lines())
 
 
+_Sent = tuple[_Given, _Given, str, tuple[_Site, bytes]]
+"""Headers, those that authenticate, method; site and standing head."""
+
+
 class Upstream:
     """Sends requests upstream; one instance per event loop, which keeps its connections.
 
@@ -65,6 +69,8 @@ class Upstream:
         self._sites: dict[str, _Site] = {}
         self._lines: dict[str, tuple[_Site, bytes]] = {}
         self._heads: dict[_HeadKey, tuple[_Site, bytes]] = {}
+        self._last: dict[str, _Sent] = {}
+        """By URL: what was sent last, and its head. The next request has mostly the very same headers."""
         self._open: set[Connection] = set()
         self._closed = False
         self._all_gone: asyncio.Future[None] | None = None
@@ -74,28 +80,23 @@ class Upstream:
         """How many are open, idle ones included."""
         return len(self._open)
 
-    async def send(
-        self, request: OutgoingRequest, auth: Sequence[tuple[bytes, bytes]] = (), *, decode: bool = True
-    ) -> UpstreamCall:
+    async def send(self, request: OutgoingRequest, auth: _Given = (), *, decode: bool = True) -> UpstreamCall:
         """Sends a request; a large body goes on being sent while the answer is awaited.
 
         `auth` are the headers that authenticate it, beside its own.
         With `decode` an answer that comes as gzip or deflate is inflated (its headers stay as they came);
         without it the bytes stay as they are. Raises UpstreamUnreachable or UpstreamTimeout (connect, tls).
         """
-        headers, method = request.headers, request.method
-        if isinstance(headers, tuple):
-            key: _HeadKey = (method, request.url, *headers, *auth)
-            site, standing = self._heads.get(key) or self._add_head(key, method, request.url, [*headers, *auth])
-        else:
-            site, line = self._lines.get(request.url) or self._add_line(request.url)
-            standing = standing_head(method, line, [*headers, *auth])
+        site, standing = self._standing_head(request, auth)
         head = finish_head(standing, request)
-        redial = partial(self._send_again, site, request, head)
         timeouts = request.timeouts or self._timeouts
-        call = UpstreamCall(site.name, timeouts, site.loop, redial, decode=decode, begins=request.begins)
+        redial = self._send_again, (site, request, head)
+        call = UpstreamCall(site.name, timeouts, site.loop, redial, request.begins)
+        call.decode = decode
+        if request.method == "HEAD":
+            call.bodiless = True
         connection = site.pool.take() or await self._connect(site, timeouts)
-        connection.start(call, head, request.body, bodiless=method == "HEAD")
+        connection.start(call, head, request.body)
         return call
 
     async def close(self) -> None:
@@ -107,9 +108,12 @@ class Upstream:
             self._all_gone = asyncio.get_running_loop().create_future()
             await self._all_gone
 
-    async def _send_again(self, site: _Site, request: OutgoingRequest, head: bytes, call: UpstreamCall) -> None:
+    async def _send_again(self, call: UpstreamCall, site: _Site, request: OutgoingRequest, head: bytes) -> None:
         connection = await self._connect(site, request.timeouts or self._timeouts)
-        connection.start(call, head, request.body, bodiless=request.method == "HEAD")
+        if call.closed:
+            connection.abort()
+        else:
+            connection.start(call, head, request.body)
 
     async def _connect(self, site: _Site, timeouts: CallTimeouts) -> Connection:
         """A new connection to a site. Raises UpstreamUnreachable or UpstreamTimeout."""
@@ -129,6 +133,22 @@ class Upstream:
         self._open.discard(connection)
         if not self._open and self._all_gone is not None and not self._all_gone.done():
             self._all_gone.set_result(None)
+
+    def _standing_head(self, request: OutgoingRequest, auth: _Given) -> tuple[_Site, bytes]:
+        headers, method, url = request.headers, request.method, request.url
+        if isinstance(headers, list):
+            site, line = self._lines.get(url) or self._add_line(url)
+            return site, standing_head(method, line, [*headers, *auth])
+        last = self._last.get(url)
+        if last is not None and last[0] is headers and last[1] is auth and last[2] == method:
+            return last[3]
+        key: _HeadKey = (method, url, *headers, *auth)
+        found = self._heads.get(key) or self._add_head(key, method, url, [*headers, *auth])
+        if len(self._last) >= _MAX_READY:
+            self._last.clear()
+        # They are held, so that nothing else can be the same object.
+        self._last[url] = headers, auth, method, found
+        return found
 
     def _add_line(self, url: str) -> tuple[_Site, bytes]:
         prefix, target = split_url(url)

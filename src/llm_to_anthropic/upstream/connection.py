@@ -70,7 +70,6 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_barren",
-        "_bodiless",
         "_call",
         "_complete",
         "_cut",
@@ -124,7 +123,6 @@ class Connection(asyncio.Protocol):
         """What reads the answer under way; nothing has come of it without."""
         self.head = b""
         """Of the answer under way, its lines."""
-        self._bodiless = False
         self._barren = 0
         self._complete = False
         self._cut = False
@@ -141,19 +139,12 @@ class Connection(asyncio.Protocol):
         """Whether a part of the request still waits to be sent."""
         return self._unsent is not None or not self._writable
 
-    def start(self, call: UpstreamCall, head: bytes, body: bytes, *, bodiless: bool) -> None:
-        """Sends a request, as far as the upstream takes it; the rest follows on its own.
-
-        `bodiless`: the answer has no body whatever its headers say (HEAD).
-        """
-        if call.closed:
-            self.abort()
-            return
+    def start(self, call: UpstreamCall, head: bytes, body: bytes) -> None:
+        """Sends a request, as far as the upstream takes it; the rest follows on its own."""
         if self._transport is None:
             call.lost(stale=False)
             return
         self._call = call
-        self._bodiless = bodiless
         self._reading = None
         self._barren = 0
         self._complete = self._keep = False
@@ -263,8 +254,9 @@ class Connection(asyncio.Protocol):
         elif not self._complete:
             broken = self._receive_barren(call, len(data)) or broken
         if self._complete:
-            self._finish(call, reusable=broken is None)
-        elif broken is not None:
+            self._finish(call, broken)
+            return
+        if broken is not None:
             call.refuse(broken)
         elif call.unread > _MAX_UNREAD:
             self._pause()
@@ -308,27 +300,31 @@ class Connection(asyncio.Protocol):
             flaw = flaw_of(head, lowered)
             if flaw is not None:
                 raise _BrokenAnswer(flaw)
-        call.receive_head(status, head, lowered, coded=coded)
+        call.receive_head(status, head, lowered)
+        if coded:
+            call.receive_coding()
         if self._unsent is not None and status >= 400:
             # It has refused a request of which it has not read the rest.
             self._unsent = None
             self._cut = True
-        if self._bodiless:
+        if call.bodiless:
             self._complete = True
 
     def on_message_complete(self) -> None:
         self._complete = True
+        call, reading = self._call, self._reading
+        if call is None or reading is None or call.bodiless or self._cut or self._unsent is not None:
+            return
         # Asked later it says no.
-        kept = self._reading is not None and self._reading.should_keep_alive()
-        self._keep = kept and not (self._bodiless or self._cut or self.sending)
+        self._keep = self._writable and reading.should_keep_alive()
 
     def on_message_begin(self) -> None:
         if self._complete:
             raise _BrokenAnswer("more comes after its end")
 
-    def _finish(self, call: UpstreamCall, *, reusable: bool) -> None:
+    def _finish(self, call: UpstreamCall, broken: str | None) -> None:
         self._call = None
-        if self._keep and reusable:
+        if self._keep and broken is None:
             self._used = True
             if self._paused:
                 self.resume()
@@ -359,7 +355,6 @@ class Connection(asyncio.Protocol):
         framed = call.header(b"content-length") or call.header(b"transfer-encoding")
         if call.status and not framed and not reset:
             call.finish()
-            call.wake()
         else:
             call.lost(stale=self._used and not began)
 

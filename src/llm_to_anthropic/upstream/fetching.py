@@ -116,10 +116,11 @@ class Fetcher:
             await attach(connection, sock, self._trust.context(), origin.host)
         except OSError as error:
             raise NotFetched(f"could not be fetched: {handshake_text(origin, error)}") from error
-        call = UpstreamCall(origin.name, CallTimeouts(), loop, _never_again, decode=True, redirects=True)
+        call = UpstreamCall(origin.name, CallTimeouts(), loop, (_never_again, ()))
+        call.redirects = True
         standing = standing_head("GET", request_line(target, origin.host_header, []), _HEADERS)
         head = finish_head(standing, OutgoingRequest(method="GET", url=url, headers=_HEADERS))
-        connection.start(call, head, b"", bodiless=False)
+        connection.start(call, head, b"")
         return call
 
     async def _public(self, origin: Origin) -> list[Address]:

@@ -104,8 +104,10 @@ def standing_head(method: str, line: bytes, headers: list[tuple[bytes, bytes]]) 
 
 def finish_head(standing: bytes, request: OutgoingRequest) -> bytes:
     """The whole head: `standing`, and what is the request's own."""
-    size = len(request.body)
-    own = f"\r\nx-client-request-id: {request.request_id}" if request.request_id else ""
+    size, request_id = len(request.body), request.request_id
+    if size and request_id:
+        return standing + f"\r\nx-client-request-id: {request_id}\r\ncontent-length: {size}\r\n\r\n".encode()
+    own = f"\r\nx-client-request-id: {request_id}" if request_id else ""
     length = f"\r\ncontent-length: {size}" if size or request.method in _WITH_BODY else ""
     return standing + f"{own}{length}\r\n\r\n".encode()
 
