@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.providers.provider import Target
@@ -28,7 +29,10 @@ def encode(
     client = a_client({"messages": messages, "tools": TOOLS} | fields)
     try:
         if learned is not None:
-            return encode_known(client, to, learned)
+            known = encode_known(client, to, learned)
+            if known is None:
+                return None
+            return replace(known.encoding, body=known.body, input_bytes=known.input_bytes)
         return encode_gemini(decode_request(client.body), client, to)
     except ClientError as error:
         return error.message

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from urllib.parse import quote
 
 import msgspec
@@ -28,11 +29,13 @@ from llm_to_anthropic.translators.gemini_request import (
     encode_gemini_count,
     encode_known,
 )
+from llm_to_anthropic.translators.gemini_whole import text_alone
 from llm_to_anthropic.translators.json_objects import JsonObjects
 from llm_to_anthropic.translators.request import decode_fields
 from llm_to_anthropic.translators.translator import ClientRequest, Learned, UpstreamRequest
 from llm_to_anthropic.translators.upstream_errors import ErrorContext
 from llm_to_anthropic.wire.gemini import Answer, CountAnswer
+from llm_to_anthropic.writer import text_message
 
 _HEADERS = ((b"content-type", b"application/json"), (b"accept", b"text/event-stream, application/json"))
 
@@ -46,9 +49,14 @@ class GeminiTranslator(AnsweringTranslator):
     The upstream is always asked to stream: it gives longer answers so, and stops when the client leaves.
     """
 
-    _answer: GeminiAnswer
+    _answer: GeminiAnswer | None
+    """Made by `encode()` for streams, else once it turns out to be needed: most whole answers are told without."""
     _encoding: GeminiEncoding
-    """Made by `encode()`, as the answer is."""
+    """Made by `encode()`, as the next two are. Its own body and size are those of no request in particular."""
+    _body: bytes
+    _input_bytes: int
+    _message = b""
+    """Of an answer that is nothing but text."""
 
     def __init__(
         self, request: ClientRequest, target: Target, learned: Learned, now: Callable[[], float] = time.time
@@ -61,27 +69,35 @@ class GeminiTranslator(AnsweringTranslator):
 
     def encode(self) -> UpstreamRequest:
         """The upstream request. Idempotent. Raises ClientError for what cannot be sent at all."""
-        target = self._quirky_target()
-        encoding = None if self._unsigned else encode_known(self._request, target, self._learned)
-        if encoding is None:
-            request = decode_fields(self._request.body)
-            encoding = encode_gemini(request, self._request, target, bypass_signatures=self._unsigned)
+        target, request = self._quirky_target(), self._request
+        known = None if self._unsigned else encode_known(request, target, self._learned)
+        if known is None:
+            encoding = encode_gemini(decode_fields(request.body), request, target, bypass_signatures=self._unsigned)
+            self._body, self._input_bytes = encoding.body, encoding.input_bytes
+        else:
+            encoding, self._body, self._input_bytes = known.encoding, known.body, known.input_bytes
         self._encoding = encoding
         self.losses = list(encoding.losses)
         self._wants_nothing = encoding.wants_nothing
-        self._answer = GeminiAnswer(self._writer, self._options(encoding))
-        return self._generate(encoding.body)
+        if request.stream or encoding.wants_nothing or self._answer is not None:
+            self._expect()
+        return self._generate(self._body)
+
+    def message(self) -> bytes:
+        """The whole message as JSON, for a client that did not ask for a stream. After `ended`."""
+        return self._message or super().message()
 
     def follow_up(self) -> UpstreamRequest | None:
         """The request whose answer goes on with the message. After `receive_eof()`."""
-        if self.ended or self.failure is not None or self._answer.next is None:
+        answer = self._answer
+        if self.ended or self.failure is not None or answer is None or answer.next is None:
             return None
         self._await_answer()
-        if self._answer.next == "go on":
-            body = _continued(self._encoding.body, self._answer.continuation_token)
-            self._answer.next_round()
+        if answer.next == "go on":
+            body = _continued(self._body, answer.continuation_token)
+            answer.next_round()
             return self._generate(body)
-        if self._answer.next == "unsigned":
+        if answer.next == "unsigned":
             self._unsigned = True
         self._asked_again = True
         return self.encode()
@@ -128,14 +144,26 @@ class GeminiTranslator(AnsweringTranslator):
             return target
         return msgspec.structs.replace(target, gemini=msgspec.structs.replace(target.gemini, **self._learned.quirks))
 
-    def _options(self, encoding: GeminiEncoding) -> AnswerOptions:
-        return AnswerOptions(
-            context=self._context(estimate_tokens(encoding.input_bytes)),
+    def _make_writer(self) -> None:
+        """Left to `_expect()`."""
+
+    def _expect(self) -> GeminiAnswer:
+        """Makes what reads the answer, and for the first of a request what writes it."""
+        if self._answer is None:
+            super()._make_writer()
+        options = AnswerOptions(
+            context=self._context(estimate_tokens(self._input_bytes)),
             carrier=self._carrier,
             seed=self._request.message_id,
-            encoding=encoding,
+            encoding=self._encoding,
+            input_bytes=self._input_bytes,
             may_ask_again=not self._asked_again,
         )
+        self._answer = GeminiAnswer(self._writer, options)
+        return self._answer
+
+    def _expected(self) -> GeminiAnswer:
+        return self._answer or self._expect()
 
     def _context(self, prompt_tokens: int = 0) -> ErrorContext:
         return ErrorContext(target=self._target, client_model=self._request.model, prompt_tokens=prompt_tokens)
@@ -146,7 +174,7 @@ class GeminiTranslator(AnsweringTranslator):
         return UpstreamRequest(path=self._path("generateContent"), headers=_HEADERS, body=body)
 
     def _path(self, method: str) -> str:
-        return f"/models/{quote(bare_model(self._target.model), safe='')}:{method}"
+        return f"{_model_path(self._target.model)}:{method}"
 
     def _empty_carrier(self) -> Carrier:
         target = self._target
@@ -159,7 +187,8 @@ class GeminiTranslator(AnsweringTranslator):
         """The answer is one JSON object, and no array; None: it has not begun."""
 
     def _event(self, data: bytes) -> None:
-        if self._answer.ended:
+        answer = self._expected()
+        if answer.ended:
             return
         try:
             chunk = _ANSWER.decode(data)
@@ -167,7 +196,7 @@ class GeminiTranslator(AnsweringTranslator):
             if data.strip() == b"[DONE]":
                 return
             chunk = self._odd_chunk(data)
-        self._answer.receive(chunk)
+        answer.receive(chunk)
 
     def _odd_chunk(self, data: bytes) -> Answer:
         try:
@@ -187,27 +216,54 @@ class GeminiTranslator(AnsweringTranslator):
         for chunk in self._objects.feed(data):
             self._event(chunk)
 
+    def _receive_end(self) -> None:
+        if self._form is None:
+            self._expected()
+        super()._receive_end()
+
     def _json_end(self) -> None:
         if not self._is_object:
-            self._answer.end_of_stream()
+            self._expected().end_of_stream()
             return
         body = self._kept()
+        if self._answer is None and self._tell_text(body):
+            return
+        answer = self._expected()
         try:
-            answer = _ANSWER.decode(body)
+            whole = _ANSWER.decode(body)
         except _UNREADABLE:
-            self._odd_whole(body)
+            self._odd_whole(body, answer)
         else:
-            self._answer.receive(answer)
-            self._answer.end()
+            answer.receive(whole)
+            answer.end()
 
-    def _odd_whole(self, body: bytes) -> None:
+    def _tell_text(self, body: bytes) -> bool:
+        """Tells the client an answer that is nothing but text, as it came; False where it has to be looked into."""
+        encoding, request = self._encoding, self._request
+        if encoding.prefill or encoding.stop_sequences or encoding.web_search or encoding.web_fetch:
+            return False
+        # Where thinking was asked for, a signature gets a block of its own.
+        told = text_alone(body, signed=not encoding.thinking_on)
+        if told is None:
+            return False
+        text, stop_reason, usage = told
+        self._message = text_message(request.message_id, request.model, text, stop_reason, usage)
+        self.usage, self.stop_reason, self.ended = usage, stop_reason, True
+        return True
+
+    def _odd_whole(self, body: bytes, answer: GeminiAnswer) -> None:
         """What is no sound JSON in one piece may be several objects, or cut off."""
         for chunk in self._objects.feed(body):
             self._event(chunk)
         if self._objects.open:
-            self._answer.end_of_stream()
+            answer.end_of_stream()
         else:
-            self._answer.end()
+            answer.end()
+
+
+@lru_cache(maxsize=256)
+def _model_path(model: str) -> str:
+    return f"/models/{quote(bare_model(model), safe='')}"
 
 
 def _continued(body: bytes, token: str) -> bytes:

@@ -68,6 +68,8 @@ class AnswerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Bound to the upstream, without items."""
     seed: str
     encoding: GeminiEncoding
+    input_bytes: int
+    """Of the request's text: the encoding may be that of many requests."""
     may_ask_again: bool = True
 
 
@@ -390,7 +392,7 @@ class GeminiAnswer:
         # A signature that came after its text is let go: no model insists on it, and clients take a message's last
         # block for its answer.
         self.usage = self._counts.message_usage(
-            input_size=self._options.encoding.input_bytes,
+            input_size=self._options.input_bytes,
             output_size=self._output_size + self._calls.size,
             searches=self._grounding.searches,
             fetches=self._server.fetches,

@@ -28,7 +28,7 @@ from llm_to_anthropic.translators.gemini_tools import (
     gemini_tools,
 )
 from llm_to_anthropic.translators.history import History, read_history
-from llm_to_anthropic.translators.known_messages import Frame, fill_frame
+from llm_to_anthropic.translators.known_messages import Filled, Frame, fill_frame
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.request import decode_fields, dotted
 from llm_to_anthropic.translators.system_prompt import NO_SEARCH, system_blocks
@@ -110,8 +110,8 @@ def encode_gemini(
         return _Encoder(request, client, target, bypass=bypass_signatures).encode()
 
 
-def encode_known(client: ClientRequest, target: Target, learned: Learned) -> GeminiEncoding | None:
-    """The same encoding, put together out of what was rendered before.
+def encode_known(client: ClientRequest, target: Target, learned: Learned) -> Filled[GeminiEncoding] | None:
+    """The same encoding, put together out of what was rendered before: body and size stand beside it.
 
     None where the general way has to see the request. Raises ClientError (400) as `encode_gemini`.
     """
@@ -125,10 +125,7 @@ def encode_known(client: ClientRequest, target: Target, learned: Learned) -> Gem
 
     learned_quirks = str(learned.quirks) if learned.quirks else ""
     scope = (target.protocol, target.provider.name, target.model, learned_quirks)
-    filled = fill_frame(client, learned, scope, new_renderer, new_frame, seam=seam)
-    if filled is None:
-        return None
-    return msgspec.structs.replace(filled.encoding, body=filled.body, input_bytes=filled.input_bytes)
+    return fill_frame(client, learned, scope, new_renderer, new_frame, seam=seam)
 
 
 def encode_gemini_count(request: MessagesRequest, client: ClientRequest, target: Target) -> bytes:

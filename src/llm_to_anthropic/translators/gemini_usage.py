@@ -36,20 +36,19 @@ class TokenCounts:
         """The usage of the message; what was not reported is estimated from the sizes, in bytes."""
         reported = self._first or self._last
         if reported is None:
-            output = estimate_tokens(output_size) if output_size else 0
             return Usage(
                 input_tokens=estimate_tokens(input_size),
-                output_tokens=output,
+                output_tokens=estimate_tokens(output_size) if output_size else 0,
                 web_search_requests=searches,
                 web_fetch_requests=fetches,
             )
-        cached = max(0, reported.cached_content_token_count or 0)
+        output, cached = self.output, max(0, reported.cached_content_token_count or 0)
         prompt = max(0, (reported.prompt_token_count or 0) - cached)
         return Usage(
             input_tokens=prompt + max(0, reported.tool_use_prompt_token_count or 0),
-            output_tokens=self.output,
+            output_tokens=output,
             cache_read_input_tokens=cached,
-            thinking_tokens=min(self._thoughts(), self.output),
+            thinking_tokens=min(self._thoughts(), output),
             web_search_requests=searches,
             web_fetch_requests=fetches,
         )

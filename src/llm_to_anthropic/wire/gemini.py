@@ -246,3 +246,29 @@ class Answer(msgspec.Struct, rename="camel"):
     model_version: str | None = None
     response_id: str | None = None
     error: Raw = NO_RAW
+
+
+class TextPart(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """A part that is text and nothing else, as it came: mostly that only travels."""
+
+    text: Raw
+    thought_signature: str | None = None
+
+
+class TextContent(msgspec.Struct):
+    parts: list[TextPart]
+
+
+class TextCandidate(msgspec.Struct, rename="camel"):
+    content: TextContent
+    index: int | None = None
+    finish_reason: str | None = None
+
+
+class TextAnswer(msgspec.Struct, rename="camel"):
+    """A whole answer, of text alone."""
+
+    candidates: list[TextCandidate]
+    usage_metadata: UsageMetadata
+    prompt_feedback: PromptFeedback | None = None
+    error: Raw = NO_RAW
