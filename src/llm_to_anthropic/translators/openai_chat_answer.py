@@ -104,7 +104,7 @@ class ChatAnswer:
             self._take(choice, delta)
 
     def receive_text(self, text: bytes, size: int) -> bool:
-        """A chunk of nothing but text, as the inside of its JSON string; False where it has to be decoded.
+        """A chunk of nothing but text, as its JSON string; False where it has to be decoded.
 
         `size`: its bytes as UTF-8.
         """

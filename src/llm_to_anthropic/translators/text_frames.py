@@ -1,8 +1,8 @@
 """Text events of a stream, read without decoding them.
 
 In most streams the events that carry text are the same to the byte but for the text itself. What stands around it, its
-frame, is learned from one such event; the inside of the JSON string in the next ones is passed on as it came. While
-nothing else comes, whole reads are: their frames are replaced by the client's, however many there are.
+frame, is learned from one such event; the JSON string in the next ones is passed on as it came. While nothing else
+comes, whole reads are: their frames are replaced by the client's, however many there are.
 """
 
 from __future__ import annotations
@@ -13,17 +13,15 @@ import msgspec
 
 from llm_to_anthropic.writer import sound
 
-PLAIN = bytes(code for code in range(0x20, 0x100) if code != 0x7F)
-"""Bytes that may stand inside a JSON string, if quotes and backslashes are where they belong."""
-SHORT = 128
-"""Up to so many characters Python's own look at each is faster than a table of bytes."""
 MAX_VAIN = 4
 """Frames are not learned for ever in streams whose events have none: each costs as much as a decoding."""
-_PROBE = b"?"
-# Looked for by their numbers, which is several times faster than as bytes.
-_LINE_BREAK, _QUOTE, _BACKSLASH = b'\n"\\'
+_PROBE = "?"
+_LINE_BREAK = ord("\n")
+"""Looked for by its number, which is several times faster than as bytes."""
 _FIELD, _BLANK = b"data: ", b"\n\n"
 """What nearly every upstream puts around its events. Others' are taken out one by one."""
+_STRING = msgspec.json.Decoder(str)
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
 
 
 class TextFrames:
@@ -47,12 +45,12 @@ class TextFrames:
         """Flows in a row that took nothing."""
 
     def text(self, event: bytes) -> bytes | None:
-        """The inside of the text's JSON string, in which every byte stands for itself; None: decode the event."""
+        """The text as the JSON string that came; None: decode the event."""
         prefix, suffix = self._prefix, self._suffix
-        if not prefix or not event.startswith(prefix) or not event.endswith(suffix):
+        text = event[len(prefix) : -len(suffix)]
+        if not prefix or prefix + text + suffix != event:
             lesson, self._lesson = self._lesson, b""
             return self.text(event) if lesson and self._learn(lesson) else None
-        text = event[len(prefix) : -len(suffix)]
         self.size = text_size(text)
         if self.size < 1:
             return None
@@ -84,8 +82,8 @@ class TextFrames:
         # Where the upstream escapes in another way, another text will do.
         prefix, found, suffix = event.partition(msgspec.json.encode(sound(text)))
         # The same text may stand elsewhere too: only a frame that lets another text be read in its place is one.
-        if found and self._read(b'%b"%b"%b' % (prefix, _PROBE, suffix)) == _PROBE.decode():
-            self._prefix, self._suffix = prefix + b'"', b'"' + suffix
+        if found and self._read(b'%b"%b"%b' % (prefix, _PROBE.encode(), suffix)) == _PROBE:
+            self._prefix, self._suffix = prefix, suffix
             return True
         return False
 
@@ -93,7 +91,7 @@ class TextFrames:
 class TextFlow:
     """Reads of nothing but text events, made the client's events without taking them apart."""
 
-    __slots__ = ("_begins", "_between", "_ends", "_head", "_joint", "_prefix", "_suffix", "_tail", "rest", "size")
+    __slots__ = ("_begins", "_ends", "_head", "_prefix", "_suffix", "_tail", "rest", "size")
 
     def __init__(self, prefix: bytes, suffix: bytes, head: bytes, tail: bytes) -> None:
         self.rest = b""
@@ -102,11 +100,9 @@ class TextFlow:
         """Bytes of text so far, as UTF-8."""
         self._prefix = prefix
         self._suffix = suffix
-        self._between = suffix + prefix
         self._begins, self._ends = len(prefix), -len(suffix)
         self._head = head
         self._tail = tail
-        self._joint = tail + head
 
     def pass_on(self, data: bytes) -> bytes:
         """The client's events; nothing where there is more in `rest` and `data` than text: both are to be decoded."""
@@ -123,42 +119,31 @@ class TextFlow:
         return self._head + text + self._tail
 
     def _pass_on_many(self, data: bytes) -> bytes:
-        prefix, suffix = self._prefix, self._suffix
-        texts: list[bytes] = []
+        opens, closes = self._prefix + b'"', b'"' + self._suffix
+        begins, ends = len(opens), 2 - len(closes)
+        insides: list[bytes] = []
         at = 0
         # Looked for by one byte, which is many times faster than by more.
         while (end := data.find(b"\n", at)) >= 0:
-            texts.append(data[at + len(prefix) : end + 2 - len(suffix)])
+            insides.append(data[at + begins : end + ends])
             at = end + 2
-        if b"" in texts or not texts:
+        if b"" in insides or not insides:
             return b""
         # A blank, so that no character is made of the halves of two.
-        size = text_size(b" ".join(texts)) - len(texts) + 1
+        size = text_size(b'"%b"' % b" ".join(insides)) - len(insides) + 1
         # Cut by their lengths, they are texts only where all that stands around them is as it should be.
-        if size < len(texts) or b"%b%b%b%b" % (prefix, self._between.join(texts), suffix, data[at:]) != data:
+        if size < len(insides) or b"%b%b%b%b" % (opens, (closes + opens).join(insides), closes, data[at:]) != data:
             return b""
         self.size += size
         self.rest = data[at:]
-        return b"%b%b%b" % (self._head, self._joint.join(texts), self._tail)
+        return b'%b"%b"%b' % (self._head, (b'"%b%b"' % (self._tail, self._head)).join(insides), self._tail)
 
 
-def text_size(inside: bytes) -> int:
-    """The size of a text by the inside of its JSON string, in bytes of UTF-8; -1 where it cannot stay as it is.
-
-    Line breaks and quotes may stay escaped. Other escapes, control characters and what is no UTF-8 are the decoder's.
-    """
-    size = len(inside)
-    if _BACKSLASH in inside:
-        escapes = [after[:1] for after in inside.split(b"\\")[1:]]
-        quotes = escapes.count(b'"')
-        if quotes + escapes.count(b"n") != len(escapes) or quotes != inside.count(b'"'):
-            return -1
-        size -= len(escapes)
-    elif _QUOTE in inside:
-        return -1
+def text_size(text: bytes) -> int:
+    """The size of a text, given as a JSON string, in bytes of UTF-8; -1 for what is none, or cannot stay as it is."""
     try:
-        text = inside.decode()
-    except UnicodeDecodeError:
+        # Far faster than any look of our own at its characters, and as strict as the client's reader may be.
+        said = _STRING.decode(text)
+    except _UNREADABLE:
         return -1
-    plain = (len(text) <= SHORT and text.isprintable()) or not inside.translate(None, PLAIN)
-    return size if plain else -1
+    return len(said) if said.isascii() else len(said.encode())

@@ -29,8 +29,8 @@ _THINKING_DELTA = _DELTA + b'"thinking_delta","thinking":'
 _INPUT_DELTA = _DELTA + b'"input_json_delta","partial_json":'
 _CITATION_DELTA = _DELTA + b'"citations_delta","citation":'
 _SIGNATURE_DELTA = _DELTA + b'"signature_delta","signature":'
-TEXT_TAIL = b'"}}\n\n'
-"""Behind the inside of a delta's JSON string."""
+TEXT_TAIL = b"}}\n\n"
+"""Behind a delta's text, a JSON string."""
 _BLOCK_STOP = b'event: content_block_stop\ndata: {"type":"content_block_stop","index":%d}\n\n'
 _BLOCK_START = b'event: content_block_start\ndata: {"type":"content_block_start","index":%d,"content_block":'
 _TEXT_START = _BLOCK_START + b'{"type":"text","text":""}}\n\n'
@@ -73,12 +73,12 @@ class StreamWriter(MessageWriter):
         return data
 
     def text_head(self) -> bytes:
-        return self._head + b'"' if self._open == "text" and not self._half else b""
+        return self._head if self._open == "text" and not self._half else b""
 
-    def json_text(self, inside: bytes) -> bool:
+    def json_text(self, text: bytes) -> bool:
         if self._open != "text" or self._half:
             return False
-        self._out.append(b'%b"%b%b' % (self._head, inside, TEXT_TAIL))
+        self._out.append(self._head + text + TEXT_TAIL)
         return True
 
     def _message_start(self) -> None:

@@ -79,12 +79,12 @@ class MessageWriter(ABC):
         if text and (self._open == "text" or self._turn_of("text", text)):
             self._delta(text)
 
-    def json_text(self, inside: bytes) -> bool:  # noqa: ARG002  for streams
-        """More of the open text, as the inside of a JSON string; False, and nothing done, where it cannot go on so."""
+    def json_text(self, text: bytes) -> bool:  # noqa: ARG002  for streams
+        """More of the open text, as a JSON string; False, and nothing done, where it cannot go on so."""
         return False
 
     def text_head(self) -> bytes:
-        """What stands before the inside of a JSON string that goes on with the open text; nothing: it cannot go on."""
+        """What stands before a JSON string that goes on with the open text; nothing: it cannot go on."""
         return b""
 
     def thinking(self, text: str) -> None:
