@@ -48,8 +48,16 @@ def checked(body: bytes, read: Envelope | Surroundings) -> Envelope | Surroundin
 def client_request(
     call: Call, route: Route, *, stream: bool, read: Envelope | Surroundings | None = None
 ) -> ClientRequest:
-    """A call as its translator sees it; `read`: what was found in its body already."""
+    """A call as its translator sees it; `read`: what was found in its body already.
+
+    Raises ClientError for a version of the API that does not exist.
+    """
     found = call.found
+    version = _KNOWN_VERSIONS.get(found.get(b"anthropic-version", b""))
+    if version is None:
+        raise _unknown_version(call)
+    strict = found.get(b"x-proxy-strict")
+    session = found.get(b"x-claude-code-session-id")
     return ClientRequest(
         body=call.body,
         messages=read.messages if type(read) is Envelope else NO_RAW,
@@ -57,29 +65,21 @@ def client_request(
         model=route.requested,
         stream=stream,
         request_id=call.request_id,
-        message_id=message_id(call.request_id),
-        api_version=api_version(call),
-        session_id=session_id(call),
-        strict=route.strict or found.get(b"x-proxy-strict", b"").lower() in _YES,
+        # As unique as the characters of the request's id.
+        message_id="msg_" + call.request_id.removeprefix("req_"),
+        api_version=version,
+        session_id=session.decode("latin-1") if session else "",
+        strict=route.strict or (strict is not None and strict.lower() in _YES),
     )
 
 
-def api_version(call: Call) -> str:
-    """The API version that the client asked for. Raises ClientError for one that does not exist."""
-    version = _KNOWN_VERSIONS.get(call.found.get(b"anthropic-version", b""))
-    if version is None:
-        known = " or ".join(API_VERSIONS)
-        asked = call.header(b"anthropic-version")[:40]
-        raise ClientError(f"anthropic-version: {asked!r} is not a version of the API; use {known}")
-    return version
+def _unknown_version(call: Call) -> ClientError:
+    known = " or ".join(API_VERSIONS)
+    asked = call.header(b"anthropic-version")[:40]
+    return ClientError(f"anthropic-version: {asked!r} is not a version of the API; use {known}")
 
 
 def session_id(call: Call) -> str:
     """The client's session, where it tells."""
     session = call.found.get(b"x-claude-code-session-id")
     return session.decode("latin-1") if session else ""
-
-
-def message_id(request_id: str) -> str:
-    """`msg_` and the characters of the request's id, which are as unique."""
-    return "msg_" + request_id.removeprefix("req_")
