@@ -1,6 +1,6 @@
 """The whole path in one process without a kernel in it: our protocol in front, our upstream client behind, all real.
 
-Only sockets are replaced, at the event loop's own seam: connections that it opens are pairs of objects in memory.
+Only sockets are replaced, where the upstream client attaches to them: its connections are pairs of objects in memory.
 What is measured like this is the proxy's own work, which is the same on a busy machine.
 """
 
@@ -16,6 +16,7 @@ from uvicorn.server import ServerState
 
 from llm_to_anthropic.http.live import Live
 from llm_to_anthropic.http.protocol import FrontProtocol, ServerConfig
+from llm_to_anthropic.upstream import connecting
 
 ADDRESS = ("127.0.0.1", 443)
 
@@ -59,22 +60,22 @@ class MemoryLoop(uvloop.Loop):
 
     upstream: MemoryUpstream
 
+    def __init__(self) -> None:
+        super().__init__()
+        connecting.create_connection = _connect  # type: ignore[attr-defined,assignment]
+
     async def getaddrinfo(self, host: object, port: object, **_given: object) -> list[Any]:
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port))]
 
     async def sock_connect(self, sock: socket.socket, address: object) -> None:
         """There is nowhere to connect to."""
 
-    async def create_connection(  # type: ignore[override]
-        self,
-        factory: Callable[[], asyncio.Protocol],
-        *_where: object,
-        sock: socket.socket | None = None,
-        **_tls: object,
-    ) -> tuple[asyncio.Transport, asyncio.Protocol]:
-        if sock is not None:
-            sock.close()
-        return self.upstream.accept(factory())
+
+async def _connect(
+    loop: MemoryLoop, factory: Callable[[], asyncio.Protocol], *, sock: socket.socket, **_tls: object
+) -> tuple[asyncio.Transport, asyncio.Protocol]:
+    sock.close()
+    return loop.upstream.accept(factory())
 
 
 class MemoryUpstream:
