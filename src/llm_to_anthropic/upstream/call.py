@@ -162,8 +162,13 @@ class UpstreamCall:
                 self._stale = False
                 send, given = self._redial
                 await send(self, *given)
-            elif not await self._wait(quiet_s):
-                return False
+                continue
+            try:
+                if not await self._wait(quiet_s):
+                    return False
+            except BaseException:
+                self.close()
+                raise
         if 300 <= self.status < 400 and self.status != 304 and not self.redirects:
             self.close()
             raise UpstreamProtocolError(
@@ -209,6 +214,10 @@ class UpstreamCall:
         self._quiet_s = quiet_s
         try:
             await self._wait(quiet_s)
+        except BaseException:
+            self.close()
+            raise
+        else:
             return self._pour is None
         finally:
             self._pour = None
@@ -385,20 +394,15 @@ class UpstreamCall:
             line.abort()
         self.wake()
 
-    async def _wait(self, quiet_s: float | None) -> bool:
+    def _wait(self, quiet_s: float | None) -> asyncio.Future[bool]:
+        """Done once something has come, with False after `quiet_s` of silence. Whoever is cancelled there closes."""
         waiter: asyncio.Future[bool] = self._loop.create_future()
         self._waiter = waiter
+        self._quiet_at = inf
         if quiet_s is not None and self._line is not None:
             self._quiet_at = self._loop.time() + quiet_s
             self._line.watch(self._quiet_at)
-        try:
-            return await waiter
-        except BaseException:
-            self.close()
-            raise
-        finally:
-            self._waiter = None
-            self._quiet_at = inf
+        return waiter
 
     def _stop_flow(self, error: Exception | None = None) -> None:
         """Whoever asked for the flow goes on, and hears of the error that stopped it."""
@@ -427,8 +431,12 @@ class UpstreamCall:
                 raise self._failure
             if self._ended:
                 return b""
-            if not await self._wait(quiet_s):
-                return None
+            try:
+                if not await self._wait(quiet_s):
+                    return None
+            except BaseException:
+                self.close()
+                raise
         return self._take()
 
     async def _read_decoded(self, quiet_s: float | None) -> bytes | None:
