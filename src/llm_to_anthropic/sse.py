@@ -16,19 +16,22 @@ _BOM = b"\xef\xbb\xbf"
 class SseDecoder:
     """Incremental: however an answer is cut, the same events come out."""
 
-    __slots__ = ("_after_cr", "_kept", "_kept_bytes")
+    __slots__ = ("_after_cr", "_kept", "_kept_bytes", "blank")
 
     def __init__(self) -> None:
         self._kept: list[bytes] = []
         """The beginning of an event whose end has not come."""
         self._kept_bytes = 0
         self._after_cr = False
+        self.blank = b"\n\n"
+        """What ends the events, as far as it was seen."""
 
     def feed(self, data: bytes) -> list[bytes]:
         """The data of each event that is complete now. Raises UpstreamProtocolError for one over 8 MiB."""
         kept = self._kept
         cr = data.find(b"\r")
         if cr >= 0 or self._after_cr:
+            self.blank = b"\r\n\r\n"
             if not kept and not self._after_cr and _is_one_event(data, cr):
                 return [data[6:cr]]
             data = self._with_plain_line_ends(data)

@@ -20,6 +20,7 @@ from llm_to_anthropic.translators.carrier import Carrier
 from llm_to_anthropic.translators.estimate import estimate_tokens
 from llm_to_anthropic.translators.gemini_answer import AnswerOptions, GeminiAnswer
 from llm_to_anthropic.translators.gemini_errors import http_error
+from llm_to_anthropic.translators.gemini_frames import GeminiFrames, is_text
 from llm_to_anthropic.translators.gemini_healing import is_about_signatures, lesson
 from llm_to_anthropic.translators.gemini_loose import read_loosely
 from llm_to_anthropic.translators.gemini_request import (
@@ -32,10 +33,11 @@ from llm_to_anthropic.translators.gemini_request import (
 from llm_to_anthropic.translators.gemini_whole import text_alone
 from llm_to_anthropic.translators.json_objects import JsonObjects
 from llm_to_anthropic.translators.request import decode_fields
+from llm_to_anthropic.translators.text_frames import TextFlow
 from llm_to_anthropic.translators.translator import ClientRequest, Learned, UpstreamRequest
 from llm_to_anthropic.translators.upstream_errors import ErrorContext
 from llm_to_anthropic.wire.gemini import Answer, CountAnswer
-from llm_to_anthropic.writer import text_message
+from llm_to_anthropic.writer import TEXT_TAIL, text_message
 
 _HEADERS = ((b"content-type", b"application/json"), (b"accept", b"text/event-stream, application/json"))
 
@@ -183,13 +185,31 @@ class GeminiTranslator(AnsweringTranslator):
     def _await_answer(self) -> None:
         super()._await_answer()
         self._objects = JsonObjects()
+        self._frames: GeminiFrames | None = None
+        """Of the text events of a stream."""
         self._is_object: bool | None = None
         """The answer is one JSON object, and no array; None: it has not begun."""
 
+    def _begin_stream(self) -> None:
+        super()._begin_stream()
+        self._frames = GeminiFrames()
+
+    def _begin_flow(self) -> TextFlow | None:
+        head, frames = self._writer.text_head(), self._frames
+        return frames.flow(head, TEXT_TAIL, self._sse.blank) if head and frames is not None else None
+
+    def _end_flow(self, flow: TextFlow) -> None:
+        self._expected().count_text(flow.size)
+
     def _event(self, data: bytes) -> None:
-        answer = self._expected()
+        answer, frames = self._answer or self._expect(), self._frames
         if answer.ended:
             return
+        if frames is not None:
+            if (text := frames.text(data)) and answer.receive_text(text, frames.size, frames.usage):
+                self._flows = True
+                return
+            self._flows = False
         try:
             chunk = _ANSWER.decode(data)
         except _UNREADABLE:
@@ -197,6 +217,8 @@ class GeminiTranslator(AnsweringTranslator):
                 return
             chunk = self._odd_chunk(data)
         answer.receive(chunk)
+        if frames is not None and is_text(chunk):
+            frames.learn(data)
 
     def _odd_chunk(self, data: bytes) -> Answer:
         try:

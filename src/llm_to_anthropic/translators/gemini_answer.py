@@ -28,7 +28,7 @@ from llm_to_anthropic.translators.tool_ids import ToolIds
 from llm_to_anthropic.translators.upstream_errors import ErrorContext, is_error
 from llm_to_anthropic.translators.visible_text import PrefillFilter
 from llm_to_anthropic.wire.anthropic import OutText, StopDetails
-from llm_to_anthropic.wire.gemini import Answer, Candidate, Part, PromptFeedback, UrlContextMetadata
+from llm_to_anthropic.wire.gemini import Answer, Candidate, Part, PromptFeedback, UrlContextMetadata, UsageMetadata
 from llm_to_anthropic.writer import MessageWriter, sound
 
 MAX_ROUNDS = 20
@@ -100,6 +100,8 @@ class GeminiAnswer:
         self._prefill = PrefillFilter(encoding.prefill)
         self._stops = StopMatcher(encoding.stop_sequences)
         self._filtered = bool(encoding.prefill or encoding.stop_sequences)
+        self._passes = not self._filtered and not self._holds
+        """Text is written as it comes."""
         self._counts = TokenCounts()
         self._last: _Last = ""
         self._texts = 0
@@ -124,6 +126,21 @@ class GeminiAnswer:
         for candidate in chunk.candidates or ():
             if not candidate.index and not self.ended:
                 self._take(candidate)
+
+    def receive_text(self, text: bytes, size: int, usage: UsageMetadata | None) -> bool:
+        """A chunk that is more of the open text, as a JSON string; False where there is more to it."""
+        if self._last != "text" or not self._passes or self._calls.waiting or self._server_parts:
+            return False
+        if not self._writer.json_text(text):
+            return False
+        self._output_size += size
+        if usage is not None:
+            self._counts.see(usage)
+        return True
+
+    def count_text(self, size: int) -> None:
+        """So many bytes of text were passed on without being looked at."""
+        self._output_size += size
 
     def end(self) -> None:
         """The whole answer is here, whether it says so or not."""

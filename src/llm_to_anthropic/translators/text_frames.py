@@ -57,16 +57,16 @@ class TextFrames:
         self._vain = 0
         return text
 
-    def flow(self, head: bytes, tail: bytes) -> TextFlow | None:
+    def flow(self, head: bytes, tail: bytes, blank: bytes = _BLANK) -> TextFlow | None:
         """What takes whole reads from here on; None in streams that are not framed as nearly all are.
 
-        `head` and `tail` stand before and behind the text in an event for the client.
+        `head` and `tail` stand before and behind the text in an event for the client, `blank` behind the upstream's.
         """
         if self._flow is not None:
             self._vain_flows = 0 if self._flow.size else self._vain_flows + 1
         if self._vain_flows >= MAX_VAIN:
             return None
-        self._flow = TextFlow(_FIELD + self._prefix, self._suffix + _BLANK, head, tail)
+        self._flow = TextFlow(_FIELD + self._prefix, self._suffix + blank, head, tail)
         return self._flow
 
     def learn(self, event: bytes) -> None:
@@ -91,7 +91,7 @@ class TextFrames:
 class TextFlow:
     """Reads of nothing but text events, made the client's events without taking them apart."""
 
-    __slots__ = ("_begins", "_ends", "_head", "_prefix", "_suffix", "_tail", "rest", "size")
+    __slots__ = ("_begins", "_behind", "_ends", "_head", "_prefix", "_suffix", "_tail", "rest", "size")
 
     def __init__(self, prefix: bytes, suffix: bytes, head: bytes, tail: bytes) -> None:
         self.rest = b""
@@ -101,6 +101,8 @@ class TextFlow:
         self._prefix = prefix
         self._suffix = suffix
         self._begins, self._ends = len(prefix), -len(suffix)
+        self._behind = 3 if suffix.endswith(b"\r\n") else 2
+        """From the first line break at its end an event goes on so far."""
         self._head = head
         self._tail = tail
 
@@ -120,13 +122,14 @@ class TextFlow:
 
     def _pass_on_many(self, data: bytes) -> bytes:
         opens, closes = self._prefix + b'"', b'"' + self._suffix
-        begins, ends = len(opens), 2 - len(closes)
+        begins, behind = len(opens), self._behind
+        ends = behind - len(closes)
         insides: list[bytes] = []
         at = 0
         # Looked for by one byte, which is many times faster than by more.
         while (end := data.find(b"\n", at)) >= 0:
             insides.append(data[at + begins : end + ends])
-            at = end + 2
+            at = end + behind
         if b"" in insides or not insides:
             return b""
         # A blank, so that no character is made of the halves of two.
