@@ -195,6 +195,14 @@ async def test_trailers_are_no_headers() -> None:
     assert carried.call.headers == [(b"transfer-encoding", b"chunked")]
 
 
+async def test_headers_of_a_kind_come_by_name() -> None:
+    """Headers whose names begin alike are found, whatever their case; of repeated ones the first, of values no part."""
+    carried = Carried()
+    carried.feed(HEAD + b"X-Limit-A: 1 \r\nY: x-limit-b: 2\r\nx-limit-c:3\r\nX-LIMIT-A: 4\r\nContent-Length: 0\r\n\r\n")
+    assert carried.call.headers_like(b"x-limit-") == {"x-limit-a": "1 ", "x-limit-c": "3"}
+    assert carried.call.headers_like(b"z") == {}
+
+
 BROKEN_HEADS = {
     "no HTTP": b"\x15\x03\x01\x00\x02\x02",
     "a request": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",

@@ -262,9 +262,10 @@ class StreamRelay:
 
 def answer_headers(translator: Translator, upstream: UpstreamCall) -> Sequence[tuple[bytes, bytes]]:
     """What of the head of a good answer is told to the client."""
-    if not upstream.has_header(RATE_LIMITS):
+    limits = upstream.headers_like(RATE_LIMITS)
+    if not limits:
         return ()  # nothing else of a good answer's head is told
-    told = translator.answer_headers(header_map(upstream))
+    told = translator.answer_headers(limits)
     return [(name.encode("latin-1"), header_value(value)) for name, value in told.items()]
 
 

@@ -7,12 +7,21 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 MAX_WAIT_S = 7 * 24 * 3600
 """A longer wait is no hint but a misreading."""
 
 RATE_LIMITS = b"x-ratelimit-"
 """So the headers begin that `rate_limit_headers` reads."""
+
+_COUNTS = "limit", "remaining"
+_TABLE = tuple(
+    (f"x-ratelimit-{kind}-{what}", f"anthropic-ratelimit-{what}-{kind}", kind in _COUNTS)
+    for what in ("requests", "tokens")
+    for kind in (*_COUNTS, "reset")
+)
+"""Names there and here, and whether it is a number."""
 
 _THIS_AGE = (1e9, 1e10)
 _UNIX_SCALES = (1, 1000)
@@ -36,16 +45,22 @@ def rate_limit_headers(headers: Mapping[str, str], now: float) -> dict[str, str]
     A reset is a duration from now there ("6m0s"), and an instant here (RFC 3339, UTC).
     """
     found = {}
-    for what in ("requests", "tokens"):
-        for kind in ("limit", "remaining"):
-            value = headers.get(f"x-ratelimit-{kind}-{what}", "")
+    for there, here, is_count in _TABLE:
+        value = headers.get(there)
+        if value is None:
+            continue
+        if is_count:
             if value.isdecimal():
-                found[f"anthropic-ratelimit-{what}-{kind}"] = value
-        wait = duration_s(headers.get(f"x-ratelimit-reset-{what}", ""))
-        if wait is not None:
-            instant = datetime.fromtimestamp(math.ceil(now + wait), UTC)
-            found[f"anthropic-ratelimit-{what}-reset"] = instant.strftime("%Y-%m-%dT%H:%M:%SZ")
+                found[here] = value
+        elif (wait := duration_s(value)) is not None:
+            found[here] = _instant(math.ceil(now + wait))
     return found
+
+
+@lru_cache(maxsize=64)
+def _instant(second: int) -> str:
+    """A Unix time as RFC 3339 writes it. Many answers of a second name the same."""
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def retry_after_s(headers: Mapping[str, str], body: str, now: float) -> int | None:
@@ -65,12 +80,23 @@ def retry_after_s(headers: Mapping[str, str], body: str, now: float) -> int | No
 def duration_s(text: str) -> float | None:
     """Seconds of a duration like `6m0s`, `120ms` or a bare number."""
     text = text.strip()
-    if (plain := _number(text)) is not None:
-        return plain if plain <= MAX_WAIT_S else None
-    if not _DURATION.fullmatch(text):
-        return None
-    total = sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text))
+    total = _short_s(text)
+    if total is None:
+        total = _number(text)
+    if total is None:
+        if not _DURATION.fullmatch(text):
+            return None
+        total = sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text))
     return total if total <= MAX_WAIT_S else None
+
+
+def _short_s(text: str) -> float | None:
+    """Seconds of `120ms` or `8.64s`, as most waits are told; None of anything else."""
+    unit = "ms" if text.endswith("ms") else "s"
+    whole, point, part = text.removesuffix(unit).partition(".")
+    if not text.endswith("s") or not whole.isdecimal() or (point and not part.isdecimal()):
+        return None
+    return float(whole + point + part) * _SECONDS[unit]
 
 
 def _milliseconds(text: str) -> float | None:

@@ -27,6 +27,19 @@ def value_of(head: bytes, lowered: bytes, name: bytes) -> bytes:
     return head[at : head.find(b"\r", at)].lstrip()
 
 
+def texts_like(head: bytes, lowered: bytes, prefix: bytes) -> dict[str, str]:
+    """The headers whose names begin like this, by their names in lower case; the first of repeated ones."""
+    found: dict[str, str] = {}
+    sought = b"\n" + prefix
+    at = lowered.find(sought)
+    while at >= 0:
+        end = head.find(b"\r", at)
+        name, _, value = head[at + 1 : end].decode("latin-1").partition(":")
+        found.setdefault(name.lower(), value.lstrip(" \t"))
+        at = lowered.find(sought, end)
+    return found
+
+
 def headers_of(head: bytes) -> Headers:
     """All headers in order, names in lower case."""
     lines = [line.partition(b":") for line in head.split(b"\r\n")[1:-1]]

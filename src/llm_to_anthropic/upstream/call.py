@@ -12,7 +12,7 @@ from typing import Protocol
 
 from llm_to_anthropic.errors import Phase, UpstreamError, UpstreamProtocolError, UpstreamTimeout
 from llm_to_anthropic.providers.timeouts import Begins, CallTimeouts
-from llm_to_anthropic.upstream.answer_head import Headers, headers_of, value_of
+from llm_to_anthropic.upstream.answer_head import Headers, headers_of, texts_like, value_of
 from llm_to_anthropic.upstream.decoding import ContentDecoder
 
 Redial = tuple[Callable[..., Awaitable[None]], tuple[object, ...]]
@@ -146,9 +146,9 @@ class UpstreamCall:
         """The first value of a header, or nothing; `name` in lower case."""
         return value_of(self._head, self._lowered, name)
 
-    def has_header(self, prefix: bytes) -> bool:
-        """Whether there is a header whose name begins like this; in lower case."""
-        return self._lowered.find(b"\n" + prefix) >= 0
+    def headers_like(self, prefix: bytes) -> dict[str, str]:
+        """The headers whose names begin like this, in lower case; the first of repeated ones."""
+        return texts_like(self._head, self._lowered, prefix)
 
     async def head(self, quiet_s: float | None = None) -> bool:
         """True once status and headers are there; False after `quiet_s` of silence (call again to go on).
