@@ -40,6 +40,9 @@ class AnswerState(Protocol):
 class AnsweringTranslator(ABC):
     """One request to one target, and its answer."""
 
+    _form: Form | None
+    _beginning: bytes
+    """Bytes before the form of the answer is known."""
     _sse: SseDecoder
     """Made once the answer turns out to be a stream."""
     _flows: bool
@@ -101,7 +104,8 @@ class AnsweringTranslator(ABC):
                 return out
             data = self._left_of_flow(self._flow) + data
         try:
-            if self._form == "sse":
+            form = self._form
+            if form == "sse":
                 events = self._sse.feed(data)
                 if not events:
                     return b""
@@ -109,6 +113,9 @@ class AnsweringTranslator(ABC):
                     self._event(event)
                 if self._flows:
                     self._start_flow()
+            elif form is not None or (data.startswith(b"{") and not self._beginning):
+                self._form = "json"
+                self._json(data)
             else:
                 self._receive(data)
         except ApiError as error:
@@ -155,9 +162,8 @@ class AnsweringTranslator(ABC):
 
     def _await_answer(self) -> None:
         """Forgets what was read: the answer to another request follows."""
-        self._form: Form | None = None
+        self._form = None
         self._beginning = b""
-        """Bytes before the form of the answer is known."""
         self._whole: list[bytes] = []
         self._whole_bytes = 0
 
@@ -190,17 +196,16 @@ class AnsweringTranslator(ABC):
         return writer.take() if type(writer) is StreamWriter else b""
 
     def _receive(self, data: bytes) -> None:
+        """Of an answer whose form is not known."""
+        self._beginning += data
+        self._form = self._sniff(self._beginning)
         if self._form is None:
-            self._beginning += data
-            self._form = self._sniff(self._beginning)
-            if self._form is None:
-                return
-            data, self._beginning = self._beginning, b""
-            if self._form == "sse":
-                self._begin_stream()
+            return
+        data, self._beginning = self._beginning, b""
         if self._form == "json":
             self._json(data)
             return
+        self._begin_stream()
         for event in self._sse.feed(data):
             self._event(event)
 
@@ -230,8 +235,6 @@ class AnsweringTranslator(ABC):
 
     def _sniff(self, beginning: bytes) -> Form | None:
         """The form of an answer by its first bytes; None: there are too few. Content types are often wrong."""
-        if beginning[:1] == b"{":
-            return "json"
         text = beginning.removeprefix(_BOM).lstrip()
         if not text or _BOM.startswith(text):
             return None
@@ -254,7 +257,8 @@ class AnsweringTranslator(ABC):
 
     def _kept(self) -> bytes:
         """The whole answer, without a byte order mark."""
-        return b"".join(self._whole).removeprefix(_BOM)
+        body = self._whole[0] if len(self._whole) == 1 else b"".join(self._whole)
+        return body if body.startswith(b"{") else body.removeprefix(_BOM)
 
     def _receive_end(self) -> None:
         if self._form == "json":

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from llm_to_anthropic.exchange import Usage
 from llm_to_anthropic.translators.estimate import estimate_tokens
 from llm_to_anthropic.wire.openai_chat import Completed, CompletionTokensDetails, PromptTokensDetails
 from llm_to_anthropic.wire.openai_chat import Usage as ChatUsage
 
+_TIERS: Mapping[str | None, str] = {"priority": "priority"}
+"""Of an answer; all others are standard."""
 _NO_PROMPT_DETAILS = PromptTokensDetails()
 _NO_COMPLETION_DETAILS = CompletionTokensDetails()
 
@@ -24,24 +28,33 @@ def reported_usage(completion: Completed) -> ChatUsage | None:
 
 def message_usage(usage: ChatUsage | None, *, input_size: int, output_size: int, service_tier: str | None) -> Usage:
     """The usage of a message; what the upstream does not report is estimated from the sizes, in bytes."""
-    tier = "priority" if service_tier == "priority" else "standard"
-    if usage is None:
-        estimated = estimate_tokens(output_size) if output_size else 0
-        return Usage(input_tokens=estimate_tokens(input_size), output_tokens=estimated, service_tier=tier)
-    prompt = usage.prompt_tokens_details or usage.input_tokens_details or _NO_PROMPT_DETAILS
-    read, written = _cached(usage, prompt), _cache_written(usage, prompt)
-    output = output_tokens(usage)
+    output = None if usage is None else output_tokens(usage)
     if output is None:
         output = estimate_tokens(output_size) if output_size else 0
+    if usage is None:
+        tier = _TIERS.get(service_tier, "standard")
+        return Usage(input_tokens=estimate_tokens(input_size), output_tokens=output, service_tier=tier)
+    return told_usage(usage, output, service_tier)
+
+
+def told_usage(usage: ChatUsage, output: int, service_tier: str | None) -> Usage:
+    """The usage of a message as the upstream reports it; `output` are the tokens of the answer."""
+    prompt = usage.prompt_tokens_details or usage.input_tokens_details or _NO_PROMPT_DETAILS
+    read = prompt.cached_tokens or usage.prompt_cache_hit_tokens or usage.cache_read_input_tokens or usage.cached_tokens
+    written = prompt.cache_write_tokens or prompt.cache_creation_tokens or usage.cache_creation_input_tokens
+    read = read if read and read > 0 else 0
+    written = written if written and written > 0 else 0
     details = usage.completion_tokens_details or usage.output_tokens_details or _NO_COMPLETION_DETAILS
-    thinking = details.reasoning_tokens or usage.reasoning_tokens or 0
+    thinking = details.reasoning_tokens or usage.reasoning_tokens
+    prompted = usage.prompt_tokens
+    uncached = _input_tokens(usage, read + written) if prompted is None else prompted - read - written
     return Usage(
-        input_tokens=_uncached(usage, read, written),
+        input_tokens=uncached if uncached > 0 else 0,
         output_tokens=output,
         cache_read_input_tokens=read,
         cache_creation_input_tokens=written,
         thinking_tokens=min(max(0, thinking), output) if thinking else 0,
-        service_tier=tier,
+        service_tier=_TIERS.get(service_tier, "standard"),
     )
 
 
@@ -56,27 +69,8 @@ def output_tokens(usage: ChatUsage) -> int | None:
     return output if output > 0 else 0
 
 
-def _uncached(usage: ChatUsage, read: int, written: int) -> int:
-    if usage.prompt_tokens is not None:
-        uncached = usage.prompt_tokens - read - written
-    elif usage.input_tokens_details is not None:
-        uncached = (usage.input_tokens or 0) - read - written  # the spelling of the Responses API
-    else:
-        uncached = usage.input_tokens or 0  # Anthropic's own spelling, and its arithmetic with it
-    return uncached if uncached > 0 else 0
-
-
-def _cached(usage: ChatUsage, details: PromptTokensDetails) -> int:
-    found = (
-        details.cached_tokens
-        or usage.prompt_cache_hit_tokens
-        or usage.cache_read_input_tokens
-        or usage.cached_tokens
-        or 0
-    )
-    return found if found > 0 else 0
-
-
-def _cache_written(usage: ChatUsage, details: PromptTokensDetails) -> int:
-    found = details.cache_write_tokens or details.cache_creation_tokens or usage.cache_creation_input_tokens or 0
-    return found if found > 0 else 0
+def _input_tokens(usage: ChatUsage, cached: int) -> int:
+    """Those that are not cached, where they are not spelled as Chat Completions does."""
+    if usage.input_tokens_details is not None:
+        return (usage.input_tokens or 0) - cached  # the spelling of the Responses API
+    return usage.input_tokens or 0  # Anthropic's own spelling, and its arithmetic with it

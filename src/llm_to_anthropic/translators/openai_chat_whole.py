@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from llm_to_anthropic.exchange import Usage
-from llm_to_anthropic.translators.openai_chat_usage import message_usage, output_tokens, reported_usage
+from llm_to_anthropic.translators.openai_chat_usage import output_tokens, reported_usage, told_usage
 from llm_to_anthropic.translators.upstream_errors import is_error
 from llm_to_anthropic.wire.openai_chat import Choice, Completion, Delta, WholeChoice, WholeCompletion, WholeMessage
 from llm_to_anthropic.writer import is_sound
@@ -16,7 +16,7 @@ _TEXT: msgspec.json.Decoder[str | None] = msgspec.json.Decoder(str | None)
 
 _PLAIN_ENDS: Mapping[str | None, str] = {"stop": "end_turn", "length": "max_tokens"}
 """Stop reasons of the finish reasons that most answers have; the others are looked at more closely."""
-_EMPTY = b'""'
+_EMPTY_BYTES = len('""')
 
 
 def text_alone(answer: WholeCompletion) -> tuple[bytes, str, Usage] | None:
@@ -25,32 +25,28 @@ def text_alone(answer: WholeCompletion) -> tuple[bytes, str, Usage] | None:
     None for all others, and where the usage would have to be estimated from the decoded text.
     """
     choice = answer.choices[0] if answer.choices else None
-    message = choice.message if choice else None
-    if choice is None or message is None or choice.index or not _is_text(message):
+    if choice is None or choice.index or (choice.error and is_error(choice.error)):
         return None
-    if is_error(choice.error) or is_error(answer.error):
+    message = choice.message
+    if message is None or (answer.error and is_error(answer.error)):
         return None
-    stop_reason = _PLAIN_ENDS.get(choice.finish_reason)
-    reported = reported_usage(answer)
-    if stop_reason is None or reported is None or output_tokens(reported) is None:
-        return None
-    text = bytes(message.content)
-    if text[:1] != b'"' or text == _EMPTY or not is_sound(text):
-        return None
-    usage = message_usage(reported, input_size=0, output_size=0, service_tier=answer.service_tier)
-    return text, stop_reason, usage
-
-
-def _is_text(message: WholeMessage) -> bool:
-    """Whether a message holds nothing beside its text."""
-    return not (
+    if (
         message.refusal
         or message.tool_calls
         or message.reasoning_content
         or message.reasoning
         or message.reasoning_details
         or message.function_call
-    )
+    ):
+        return None
+    stop_reason = _PLAIN_ENDS.get(choice.finish_reason)
+    reported = reported_usage(answer)
+    if stop_reason is None or reported is None or (output := output_tokens(reported)) is None:
+        return None
+    text = bytes(message.content)
+    if not text.startswith(b'"') or len(text) == _EMPTY_BYTES or not is_sound(text):
+        return None
+    return text, stop_reason, told_usage(reported, output, answer.service_tier)
 
 
 def as_completion(answer: WholeCompletion) -> Completion:

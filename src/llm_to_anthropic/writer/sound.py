@@ -23,5 +23,5 @@ def is_sound(text: bytes) -> bool:
             text.decode()
         except UnicodeDecodeError:
             return False
-    # One byte is found several times as fast as two, and by its number without an exception raised and caught within.
-    return _BACKSLASH not in text or b"\\u" not in text or not (b"\\ud" in text or b"\\uD" in text)
+    # One byte is found several times as fast as two; `in` raises and catches an exception where it is asked for bytes.
+    return _BACKSLASH not in text or text.find(b"\\u") < 0 or (text.find(b"\\ud") < 0 and text.find(b"\\uD") < 0)
