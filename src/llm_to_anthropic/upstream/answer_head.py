@@ -29,14 +29,17 @@ def value_of(head: bytes, lowered: bytes, name: bytes) -> bytes:
 
 def texts_like(head: bytes, lowered: bytes, prefix: bytes) -> dict[str, str]:
     """The headers whose names begin like this, by their names in lower case; the first of repeated ones."""
+    sought, kind = b"\n" + prefix, prefix.decode()
+    first = lowered.find(sought)
+    if first < 0:
+        return {}
+    end = head.find(b"\r", lowered.rfind(sought) + 1)
     found: dict[str, str] = {}
-    sought = b"\n" + prefix
-    at = lowered.find(sought)
-    while at >= 0:
-        end = head.find(b"\r", at)
-        name, _, value = head[at + 1 : end].decode("latin-1").partition(":")
-        found.setdefault(name.lower(), value.lstrip(" \t"))
-        at = lowered.find(sought, end)
+    for line in reversed(head[first + 1 : end].decode("latin-1").split("\r\n")):
+        name, _, value = line.partition(":")
+        name = name.lower()
+        if name.startswith(kind):
+            found[name] = value.lstrip(" \t")
     return found
 
 
