@@ -1,7 +1,9 @@
 """The head of an answer, as it travelled: most of it nobody reads, so only what is asked for is taken out of it.
 
-A parser has found it in order. Here a head is its lines with their line breaks, the first of which is no header, and
-without the empty line at its end; `lowered` is the same in lower case.
+A parser has found it in order. Here a head is its lines, the first of which is no header, without the line break and
+the empty line at its end; `lowered` is the same in lower case.
+
+What is looked for is cut off with `partition`, of bytes' methods the cheapest to call.
 """
 
 from __future__ import annotations
@@ -20,11 +22,10 @@ _TRANSFER_CODING = b"\ntransfer-encoding:"
 
 def value_of(head: bytes, lowered: bytes, name: bytes) -> bytes:
     """The first value of a header, or nothing; `name` in lower case."""
-    at = lowered.find(b"\n" + name + b":")
-    if at < 0:
+    before, found, _ = lowered.partition(b"\n" + name + b":")
+    if not found:
         return b""
-    at += len(name) + 2
-    return head[at : head.find(b"\r", at)].lstrip()
+    return head[len(before) + len(found) :].partition(b"\r")[0].lstrip()
 
 
 def texts_like(head: bytes, lowered: bytes, prefix: bytes) -> dict[str, str]:
@@ -33,9 +34,10 @@ def texts_like(head: bytes, lowered: bytes, prefix: bytes) -> dict[str, str]:
     first = lowered.find(sought)
     if first < 0:
         return {}
-    end = head.find(b"\r", lowered.rfind(sought) + 1)
+    last = lowered.rfind(sought)
+    between = head[first + 1 : last + 1] + head[last + 1 :].partition(b"\r")[0]
     found: dict[str, str] = {}
-    for line in reversed(head[first + 1 : end].decode("latin-1").split("\r\n")):
+    for line in reversed(between.decode("latin-1").split("\r\n")):
         name, _, value = line.partition(":")
         name = name.lower()
         if name.startswith(kind):
@@ -45,17 +47,16 @@ def texts_like(head: bytes, lowered: bytes, prefix: bytes) -> dict[str, str]:
 
 def headers_of(head: bytes) -> Headers:
     """All headers in order, names in lower case."""
-    lines = [line.partition(b":") for line in head.split(b"\r\n")[1:-1]]
+    lines = [line.partition(b":") for line in head.split(b"\r\n")[1:]]
     return [(name.lower(), value.lstrip()) for name, _, value in lines]
 
 
 def flaw_of(head: bytes, lowered: bytes) -> str | None:
     """What is wrong with a head that a parser takes, or nothing."""
-    if len(head) > MAY_BE_MANY and head.count(b"\n") - 1 > MAX_HEADERS:
+    if len(head) > MAY_BE_MANY and head.count(b"\n") > MAX_HEADERS:
         return f"it has more than {MAX_HEADERS} headers"
-    at = lowered.find(_TRANSFER_CODING)
-    if at < 0:
+    _, found, rest = lowered.partition(_TRANSFER_CODING)
+    coding, _, rest = rest.partition(b"\r")
+    if not found or (coding.strip() == b"chunked" and _TRANSFER_CODING not in rest):
         return None
-    end = at + len(_TRANSFER_CODING)
-    alone = lowered[end : lowered.find(b"\r", end)].strip() == b"chunked" and lowered.find(_TRANSFER_CODING, end) < 0
-    return None if alone else "its transfer-encoding is not chunked alone"
+    return "its transfer-encoding is not chunked alone"

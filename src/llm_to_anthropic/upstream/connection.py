@@ -52,7 +52,7 @@ class _Piecewise:
         if status < 200:
             self._interim = True
             return
-        self._connection.head = b"\r\n".join([*lines, b""])
+        self._connection.head = b"\r\n".join(lines)
         self._connection.on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -276,10 +276,10 @@ class Connection(asyncio.Protocol):
 
     def _begin_reading(self, data: bytes) -> HttpResponseParser:
         """What reads an answer that begins like this."""
-        end = data.find(b"\r\n\r\n")
-        if end > 9 and data[0] == _H and data[9] >= _TWO:
+        head, ends, _ = data.partition(b"\r\n\r\n")
+        if ends and len(head) > 9 and head[0] == _H and head[9] >= _TWO:
             # The whole of a head that is no interim answer's: the parser judges it, and no header is cut out.
-            self.head = data[: end + 2]
+            self.head = head
             self._reading = self._parser
         else:
             self._reading = HttpResponseParser(_Piecewise(self))
@@ -295,7 +295,7 @@ class Connection(asyncio.Protocol):
         if call is None or reading is None:
             return
         status, lowered = reading.get_status_code(), head.lower()
-        coded = lowered.find(CODED) >= 0
+        coded = lowered.partition(CODED)[1]
         if coded or len(head) > MAY_BE_MANY:
             flaw = flaw_of(head, lowered)
             if flaw is not None:
