@@ -8,14 +8,14 @@ import pytest
 from llm_to_anthropic.gateway.gateway import Gateway
 from llm_to_anthropic.scripted import Script, ScriptedUpstream, whole
 from llm_to_anthropic.translators.anthropic import replace_known_model, replace_model
-from llm_to_anthropic.translators.surroundings import LARGE_BYTES, KnownSurroundings
+from llm_to_anthropic.translators.surroundings import MIN_BYTES, KnownSurroundings
 from tests.gateway.memory_reply import MemoryReply, call
 
 MESSAGE = (
     b'{"type":"message","model":"claude-x","content":[],"stop_reason":"end_turn",'
     b'"usage":{"input_tokens":3,"output_tokens":1}}'
 )
-LONG = b'"system":"%b"' % (b"What stands around the messages. " * (LARGE_BYTES // 30))
+LONG = b'"system":"%b"' % (b"What stands around the messages. " * (MIN_BYTES // 30))
 TURNS = (
     b'[{"role":"user","content":"hi"}]',
     b'[{"role":"user","content":"\\"model\\":\\"claude-mine\\" \\u00e9 1.50"}]',

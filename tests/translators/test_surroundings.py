@@ -13,14 +13,14 @@ from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.translators.memory import cut_out
 from llm_to_anthropic.translators.openai_chat_request import ChatEncoding, encode_chat, encode_known
 from llm_to_anthropic.translators.request import decode_request
-from llm_to_anthropic.translators.surroundings import LARGE_BYTES, MAX_ALIKE, KnownSurroundings
+from llm_to_anthropic.translators.surroundings import MAX_ALIKE, MIN_BYTES, KnownSurroundings
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
 from tests.translators.chat_requests import filled, target
 from tests.translators.conversations import CONVERSATION, FIELDS, TOOLS
 
 Json = Any
 
-LONG = "What stands before the messages. " * (LARGE_BYTES // 30)
+LONG = "What stands before the messages. " * (MIN_BYTES // 30)
 MESSAGES = b'[{"role":"user","content":"hi"}]'
 
 

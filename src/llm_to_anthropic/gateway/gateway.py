@@ -36,7 +36,7 @@ from llm_to_anthropic.translators.conversation import Conversation
 from llm_to_anthropic.translators.media_urls import UrlNotTaken
 from llm_to_anthropic.translators.memory import Memory, Remembered
 from llm_to_anthropic.translators.registry import make_translator
-from llm_to_anthropic.translators.surroundings import LARGE_BYTES, KnownSurroundings, Surroundings
+from llm_to_anthropic.translators.surroundings import MIN_BYTES, KnownSurroundings, Surroundings
 from llm_to_anthropic.translators.translator import ClientRequest, Learned, Translator, UpstreamRequest
 from llm_to_anthropic.upstream import Fetcher, OutgoingRequest, Upstream, UpstreamCall
 from llm_to_anthropic.wire.anthropic import Envelope
@@ -172,7 +172,7 @@ class Gateway:
 
     def _read(self, call: Call) -> Envelope | Surroundings:
         """What the way of a request needs of its body."""
-        if len(call.body) > LARGE_BYTES and (known := self._surroundings.find(call.body, session_id(call))):
+        if len(call.body) > MIN_BYTES and (known := self._surroundings.find(call.body, session_id(call))):
             return known
         return decode_envelope(call.body)
 

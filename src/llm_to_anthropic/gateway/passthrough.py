@@ -41,7 +41,7 @@ from llm_to_anthropic.translators.anthropic import (
     replace_model,
     replace_served_model,
 )
-from llm_to_anthropic.translators.surroundings import LARGE_BYTES, KnownSurroundings, Surroundings
+from llm_to_anthropic.translators.surroundings import MIN_BYTES, KnownSurroundings, Surroundings
 from llm_to_anthropic.upstream import OutgoingRequest, UpstreamCall
 from llm_to_anthropic.wire.anthropic import Envelope
 
@@ -149,7 +149,7 @@ class Passthrough:
         body, read = call.body, checked(call.body, read)
         if isinstance(read, Surroundings):
             return drop_carriers(body if read.model == model else replace_known_model(body, read, model))
-        if len(body) > LARGE_BYTES and (messages := bytes(read.messages)):
+        if len(body) > MIN_BYTES and (messages := bytes(read.messages)):
             self._surroundings.see(body, session_id(call), messages)
         return _outgoing_body(body, read.model, model)
 

@@ -27,7 +27,7 @@ from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.memory import UNFIT, Called, Remembered, cut_out
 from llm_to_anthropic.translators.pairing import Pairing, Placed, Turn
 from llm_to_anthropic.translators.request import check_text, decode_message
-from llm_to_anthropic.translators.surroundings import LARGE_BYTES
+from llm_to_anthropic.translators.surroundings import MIN_BYTES
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
 from llm_to_anthropic.wire.anthropic import ToolReferenceBlock, ToolResultBlock, ToolUseBlock
 
@@ -148,7 +148,7 @@ def fill_frame(
     frame: Frame[Encoding]
     if isinstance(found, _Framed) and found.outside == outside:
         frame = found.frame
-        if around is None and len(client.body) > LARGE_BYTES:
+        if around is None and len(client.body) > MIN_BYTES:
             learned.surroundings.learn(client.body, client.session_id, outside)
     else:
         _check_part(outside, client)

@@ -11,7 +11,7 @@ import msgspec
 from llm_to_anthropic.translators.memory import GAP, MAX_ENTRY_BYTES, Memory, cut_out
 from llm_to_anthropic.wire.anthropic import Envelope
 
-LARGE_BYTES = 4096
+MIN_BYTES = 512
 """Shorter bodies are read as soon as they are recognised."""
 MAX_ALIKE = 16
 """Of one session so many are remembered that begin alike: each is compared."""
@@ -40,7 +40,7 @@ class Surroundings(msgspec.Struct, frozen=True):
 
 
 class KnownSurroundings:
-    """Those of large requests that came more than once."""
+    """Those of requests that came more than once."""
 
     def __init__(self) -> None:
         self._known: Memory[tuple[Surroundings, ...]] = Memory()
