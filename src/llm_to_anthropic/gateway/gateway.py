@@ -160,21 +160,19 @@ class Gateway:
             self.record(work.progress.exchange())
 
     def _messages(self, work: Work) -> Awaitable[None]:
-        progress = work.progress
-        read = self._read(work.call)
+        call, progress = work.call, work.progress
+        read: Envelope | Surroundings | None = None
+        if len(call.body) > MIN_BYTES:
+            read = self._surroundings.find(call.body, session_id(call))
+        if read is None:
+            read = decode_envelope(call.body)
         progress.client_model = read.model
         progress.stream = read.stream is True
-        if progress.stream and not work.call.may_stream:
+        if progress.stream and not call.may_stream:
             raise overloaded("too hard pressed to begin a stream", "memory")
         route = self._router.resolve(read.model)
         work.route, work.read = route, read
         return self._attempts.run(work, route.targets, self._attempt)
-
-    def _read(self, call: Call) -> Envelope | Surroundings:
-        """What the way of a request needs of its body."""
-        if len(call.body) > MIN_BYTES and (known := self._surroundings.find(call.body, session_id(call))):
-            return known
-        return decode_envelope(call.body)
 
     def _attempt(self, work: Work, lane: Lane) -> Awaitable[None]:
         read = work.read
@@ -182,7 +180,9 @@ class Gateway:
             return self._passthrough.messages(work, lane, read)
         progress = work.progress
         request = client_request(work.call, work.route, stream=progress.stream, read=read)
-        target = progress.target = fitting_target(lane.target, request.body)
+        target = lane.target
+        if target.for_server_tools is not None:
+            target = progress.target = fitting_target(target, request.body)
         return self._translated(work, request, target, lane.key)
 
     async def _translated(self, work: Work, request: ClientRequest, target: Target, key: int) -> None:
