@@ -23,6 +23,8 @@ MAX_WHOLE_BYTES = 64 * 1024 * 1024
 
 _BOM = b"\xef\xbb\xbf"
 _SSE_FIELDS = (b"data", b"event", b":", b"id", b"retry")
+_SSE_BEGINNINGS = frozenset({b"event:", b"data: "})
+"""Of nearly every stream."""
 
 Form = Literal["sse", "json"]
 
@@ -235,6 +237,8 @@ class AnsweringTranslator(ABC):
 
     def _sniff(self, beginning: bytes) -> Form | None:
         """The form of an answer by its first bytes; None: there are too few. Content types are often wrong."""
+        if beginning[:6] in _SSE_BEGINNINGS:
+            return "sse"
         text = beginning.removeprefix(_BOM).lstrip()
         if not text or _BOM.startswith(text):
             return None
