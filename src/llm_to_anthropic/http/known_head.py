@@ -32,13 +32,13 @@ class KnownHead:
         self._size = size
         """Bytes of the whole request."""
 
-    def body_at(self, data: bytes) -> int:
-        """Where the body begins of one whole request with this head; 0 for whatever else has come."""
+    def body_of(self, data: bytes) -> bytes | None:
+        """The body of one whole request with this head; None for whatever else has come."""
         size = len(data)
         if size != self._size and not self._adapt(size):
-            return 0
-        head = self._head
-        return len(head) if data.startswith(head) else 0
+            return None
+        body = data.removeprefix(self._head)
+        return None if len(body) == size else body
 
     def _adapt(self, size: int) -> bool:
         """Has the head tell the length that the body of a request of so many bytes has; False where none can."""

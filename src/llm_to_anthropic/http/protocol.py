@@ -189,9 +189,9 @@ class FrontProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         last, known = self._cycle, self._known
         if known is not None and last is not None and last.ended and last.keep_alive and last.passed is not None:
-            at = known.body_at(data)
-            if at:
-                self._begin_again(last, last.passed, known.length, data[at:])
+            body = known.body_of(data)
+            if body is not None:
+                self._begin_again(last, last.passed, known.length, body)
                 return
         self._known = None
         between = last is not None and last.ended and not (last.more_body or self._in_head)
