@@ -9,6 +9,7 @@ import pytest
 from llm_to_anthropic.gateway.gateway import Gateway
 from llm_to_anthropic.scripted import Cut, Delay, Pause, Reset, Script, ScriptedUpstream, Stall, never, stream, whole
 from llm_to_anthropic.settings import Retries, Settings, Timeouts
+from llm_to_anthropic.translators.surroundings import MIN_BYTES
 from llm_to_anthropic.upstream import Upstream
 from tests.gateway.conftest import Records, providers, with_timeouts
 from tests.gateway.memory_reply import MemoryReply, ask, call
@@ -68,6 +69,20 @@ async def test_a_stream(gateway: Gateway, script: Script, records: Records) -> N
     (exchange,) = records.exchanges
     assert exchange.stream
     assert exchange.ttft_ms is not None
+
+
+@pytest.mark.parametrize("more", ['"stream":true', '"stream":true,"stop_sequences":["x"]'])
+async def test_a_stream_that_is_asked_for_at_the_end(gateway: Gateway, script: Script, more: str) -> None:
+    """It is one also where the same request came before without it, and what stood around its messages is known."""
+    said = "hello " * (MIN_BYTES // 6)
+    body = '{"model":"openai/gpt-4o","max_tokens":9,"messages":[{"role":"user","content":"' + said + '"}]%s}'
+    for _ in range(3):
+        script.push(whole(WHOLE))
+        await gateway.messages(call((body % "").encode()), MemoryReply())
+    script.push(stream(ROLE, TEXT, FINISH, DONE))
+    reply = MemoryReply()
+    await gateway.messages(call((body % f",{more}").encode()), reply)
+    assert reply.events() == [*EVENTS, "message_delta", "message_stop"]
 
 
 async def test_the_upstream_gets_its_key_and_not_the_clients(

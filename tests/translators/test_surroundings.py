@@ -1,4 +1,4 @@
-"""What surrounds the messages of large requests is read once, and the messages between are those of the request."""
+"""What surrounds the messages of requests is read once, and the messages between are those of the request."""
 
 from __future__ import annotations
 
@@ -113,3 +113,10 @@ def test_sessions_do_not_push_out_what_the_others_sent() -> None:
     """What is remembered of one session is its own."""
     body = b'{"model":"m","messages":%b}' % MESSAGES
     assert _known(body).find(body, "another") is None
+
+
+@pytest.mark.parametrize("more", [b',"stream":true', b',"stream":true ', b',"model":"another","max_tokens":9'])
+def test_what_follows_the_messages_is_not_taken_for_a_part_of_them(more: bytes) -> None:
+    """A request that asks for a stream at its end is another one than that which ends with its messages."""
+    body = b'{"model":"m","messages":%b%b}'
+    assert _known(body % (MESSAGES, b"")).find(body % (MESSAGES, more), "") is None

@@ -79,8 +79,10 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
                 media_bytes += message.media_bytes
                 replayed = replayed or message.replayed
             if message.rendered:
-                rendered += (seam(shown_role, message.role), message.rendered)
-                shown_role = message.role
+                role = message.role
+                rendered.append(seam(shown_role, role))
+                rendered.append(message.rendered)
+                shown_role = role
         return Conversation(
             raw=self.raw,
             count=self.count + len(messages),

@@ -27,12 +27,10 @@ from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.memory import UNFIT, Called, Remembered, cut_out
 from llm_to_anthropic.translators.pairing import Pairing, Placed, Turn
 from llm_to_anthropic.translators.request import check_text, decode_message
-from llm_to_anthropic.translators.surroundings import MIN_BYTES
+from llm_to_anthropic.translators.surroundings import MIN_BYTES, name_of
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
 from llm_to_anthropic.wire.anthropic import ToolReferenceBlock, ToolResultBlock, ToolUseBlock
 
-_END_BYTES = 128
-"""Of each end: a long part is found by its ends and compared as a whole, which is faster than to hash it."""
 _RAW_LIST = msgspec.json.Decoder(list[Raw])
 
 
@@ -128,7 +126,7 @@ def fill_frame(
     """
     around = client.surroundings
     if around is not None:
-        data, outside = client.body, around.outside
+        data, outside, name = client.body, around.outside, around.name
         start, end = around.place_in(data)
     else:
         try:
@@ -137,19 +135,19 @@ def fill_frame(
             check_text(client.body)
             return None
         outside = cut_out(client.body, data)
+        name = name_of(outside)
         start, end = 0, len(data)
     scope = learned.messages.scope((client.api_version, scope))
     known = _Reading(learned, scope, client, new_renderer, seam).read(data, start, end)
     if known is None:
         return None
     frame_scope = (scope, client.session_id, client.strict, client.stream, known.used_tools)
-    name = outside[:_END_BYTES] + outside[-_END_BYTES:]
     found = learned.frames.get(frame_scope, name)
     frame: Frame[Encoding]
     if isinstance(found, _Framed) and found.outside == outside:
         frame = found.frame
         if around is None and len(client.body) > MIN_BYTES:
-            learned.surroundings.learn(client.body, client.session_id, outside)
+            learned.surroundings.learn(client.body, client.session_id, found.outside)
     else:
         _check_part(outside, client)
         frame = new_frame(known.used_tools)
@@ -181,21 +179,23 @@ class _Reading:
 
         Raises ClientError (400) for messages whose text is not sound; what is remembered was checked when it was new.
         """
-        long = end - start > SHORT_BYTES
-        name = data[start : min(end, start + NAME_BYTES)]
-        begun, rest = self._beginning(name, data, start, end) if long else (NOTHING_YET, data[start:end])
+        if end - start > SHORT_BYTES:
+            return self._read_long(data, start, end)
+        try:
+            messages = _RAW_LIST.decode(data[start:end])
+        except (msgspec.DecodeError, RecursionError):
+            return None
+        whole = NOTHING_YET.followed_by(self._found(messages, NOTHING_YET), self._seam)
+        return whole if whole and whole.complete else None
+
+    def _read_long(self, data: bytes, start: int, end: int) -> Conversation | None:
+        name = data[start : start + NAME_BYTES]
+        begun, rest = self._beginning(name, data, start, end)
         try:
             messages = _RAW_LIST.decode(rest)
         except (msgspec.DecodeError, RecursionError):
             return None
-        found, called = [], begun.called
-        for index, raw in enumerate(messages, begun.count):
-            message = self._message(raw, index, called)
-            found.append(message)
-            called = message.called
-        if not long:
-            whole = begun.followed_by(found, self._seam)
-            return whole if whole and whole.complete else None
+        found = self._found(messages, begun)
         kept = begun.followed_by(found[:-KEPT_BACK], self._seam) if len(found) > KEPT_BACK else begun
         known = kept and kept.followed_by(found[-KEPT_BACK:], self._seam)
         if kept is None or known is None:
@@ -211,15 +211,26 @@ class _Reading:
         rest = known.rest_of(data, start, end) if known else None
         return (NOTHING_YET, data[start:end]) if known is None or rest is None else (known, rest)
 
-    def _message(self, raw: Raw, index: int, called: tuple[Called, ...]) -> Remembered:
-        data = bytes(raw)
-        scope = (self._scope, called) if called else self._scope
-        found = self._learned.messages.get(scope, data)
-        if found is None:
-            _check_part(data, self._client)
-            found = self._render_alone(raw, index, called)
-            self._learned.messages.put(scope, data, found, len(found.rendered))
+    def _found(self, messages: list[Raw], begun: Conversation) -> list[Remembered]:
+        """The messages that follow a conversation, those that are new rendered now."""
+        known, scope = self._learned.messages, self._scope
+        found: list[Remembered] = []
+        called = begun.called
+        for raw in messages:
+            data = bytes(raw)
+            message = known.get((scope, called) if called else scope, data)
+            if message is None:
+                message = self._new(data, raw, begun.count + len(found), called)
+            found.append(message)
+            called = message.called
         return found
+
+    def _new(self, data: bytes, raw: Raw, index: int, called: tuple[Called, ...]) -> Remembered:
+        _check_part(data, self._client)
+        made = self._render_alone(raw, index, called)
+        scope = (self._scope, called) if called else self._scope
+        self._learned.messages.put(scope, data, made, len(made.rendered))
+        return made
 
     def _render_alone(self, raw: Raw, index: int, called: tuple[Called, ...]) -> Remembered:
         losses = LossReport(strict=False)

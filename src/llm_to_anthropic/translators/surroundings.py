@@ -13,9 +13,14 @@ from llm_to_anthropic.wire.anthropic import Envelope
 
 MIN_BYTES = 512
 """Shorter bodies are read as soon as they are recognised."""
+LARGE_BYTES = 4096
+"""Messages of shorter bodies are looked at as soon as they are recognised."""
 MAX_ALIKE = 16
 """Of one session so many are remembered that begin alike: each is compared."""
 _NAME_BYTES = 32
+_END_BYTES = 128
+"""Of each end: a long part is found by its ends and compared as a whole, which is faster than to hash it."""
+_CLOSING = ord("]")
 PLACE = b"[1]"
 """Stands for the messages."""
 
@@ -29,6 +34,8 @@ class Surroundings(msgspec.Struct, frozen=True):
     tail: bytes
     outside: bytes
     """Both, as `cut_out` gives them."""
+    name: bytes
+    """As `name_of` gives it."""
     model: str
     stream: bool | None
     renamed: dict[str, tuple[bytes, bytes]] = msgspec.field(default_factory=dict)
@@ -37,6 +44,11 @@ class Surroundings(msgspec.Struct, frozen=True):
     def place_in(self, body: bytes) -> tuple[int, int]:
         """Where that stands, from and to, which is between them; it may be no list."""
         return len(self.head), len(body) - len(self.tail)
+
+
+def name_of(outside: bytes) -> bytes:
+    """By what surroundings are found again; others may have the same name."""
+    return outside[:_END_BYTES] + outside[-_END_BYTES:]
 
 
 class KnownSurroundings:
@@ -49,8 +61,9 @@ class KnownSurroundings:
     def find(self, body: bytes, session_id: str) -> Surroundings | None:
         """Those of a body, its messages not looked at; None: it has to be read."""
         for known in self._known.get(session_id, body[:_NAME_BYTES]) or ():
-            inside = len(body) - len(known.head) - len(known.tail)
-            if inside > 0 and body.startswith(known.head) and body.endswith(known.tail):
+            start, end = known.place_in(body)
+            # Whatever follows the messages in another request may be the tail's beginning: its stream, for instance.
+            if start < end and body[end - 1] == _CLOSING and body.startswith(known.head) and body.endswith(known.tail):
                 return known
         return None
 
@@ -83,7 +96,7 @@ def _read(head: bytes, tail: bytes, outside: bytes) -> Surroundings | None:
         return None
     if bytes(envelope.messages) != PLACE:
         return None
-    return Surroundings(head, tail, outside, envelope.model, envelope.stream)
+    return Surroundings(head, tail, outside, name_of(outside), envelope.model, envelope.stream)
 
 
 def _size(alike: list[Surroundings]) -> int:
