@@ -172,7 +172,7 @@ class Cycle(ABC):
             await self.end()
 
     def _whole_head(self, status: int, headers: Headers, body: bytes) -> Headers:
-        given = {name for name, _ in headers}
+        given = dict(headers)
         if b"content-length" in given:
             head = [header for header in headers if header[0] != b"content-length"]
         else:

@@ -66,29 +66,30 @@ class AccessLog:
         sink = _sink()
         self._sink = sink if sink is not None and sink.json else None
         self._logger: FilteringBoundLogger = structlog.get_logger()
-        self._second = 0
+        self._second = ""
         self._shown = ""
         """The running second as text: it is the same for many lines."""
 
     def record(self, exchange: Exchange) -> None:
         """One line: id, client model and target, status, times, tokens, losses."""
         if self._sink is not None:
-            self._sink.write(partial(self._as_line, exchange, time.time()))
+            self._sink.write(partial(self._as_line, exchange, time.time_ns()))
             return
         fields: dict[str, object] = msgspec.to_builtins(access_line(exchange, ""))
         for name in ("event", "level", "timestamp"):
             del fields[name]
         self._logger.log(logging.WARNING if _has_failed(exchange) else logging.INFO, "request", **fields)
 
-    def _as_line(self, exchange: Exchange, ended: float) -> str:
-        return _as_json(access_line(exchange, self._shown_at(ended)))
+    def _as_line(self, exchange: Exchange, ended_ns: int) -> str:
+        return _as_json(access_line(exchange, self._shown_at(ended_ns)))
 
-    def _shown_at(self, now: float) -> str:
-        second = int(now)
+    def _shown_at(self, now_ns: int) -> str:
+        digits = str(now_ns)
+        second = digits[:-9]
         if second != self._second:
             self._second = second
-            self._shown = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        return f"{self._shown}.{int((now - second) * 1e6):06d}Z"
+            self._shown = datetime.fromtimestamp(int(second), UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        return self._shown + "." + digits[-9:-3] + "Z"
 
 
 def _has_failed(exchange: Exchange) -> bool:
