@@ -71,10 +71,11 @@ async def test_a_stream(gateway: Gateway, script: Script, records: Records) -> N
     assert exchange.ttft_ms is not None
 
 
+@pytest.mark.parametrize("size", [MIN_BYTES, 20 * MIN_BYTES])
 @pytest.mark.parametrize("more", ['"stream":true', '"stream":true,"stop_sequences":["x"]'])
-async def test_a_stream_that_is_asked_for_at_the_end(gateway: Gateway, script: Script, more: str) -> None:
+async def test_a_stream_that_is_asked_for_at_the_end(gateway: Gateway, script: Script, more: str, size: int) -> None:
     """It is one also where the same request came before without it, and what stood around its messages is known."""
-    said = "hello " * (MIN_BYTES // 6)
+    said = "hello " * (size // 6)
     body = '{"model":"openai/gpt-4o","max_tokens":9,"messages":[{"role":"user","content":"' + said + '"}]%s}'
     for _ in range(3):
         script.push(whole(WHOLE))

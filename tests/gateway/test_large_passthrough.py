@@ -8,7 +8,7 @@ import pytest
 from llm_to_anthropic.gateway.gateway import Gateway
 from llm_to_anthropic.scripted import Script, ScriptedUpstream, whole
 from llm_to_anthropic.translators.anthropic import replace_known_model, replace_model
-from llm_to_anthropic.translators.surroundings import LARGE_BYTES, MIN_BYTES, KnownSurroundings
+from llm_to_anthropic.translators.surroundings import MIN_BYTES, KnownSurroundings
 from tests.gateway.memory_reply import MemoryReply, call
 
 MESSAGE = (
@@ -63,16 +63,15 @@ async def test_a_broken_large_request_is_refused_each_time(
     assert len(upstream.requests) == 3
 
 
-async def test_a_second_model_between_known_surroundings_does_not_count(
+async def test_a_second_model_between_known_surroundings_counts(
     gateway: Gateway, script: Script, upstream: ScriptedUpstream
 ) -> None:
-    """A model named once more behind the messages gives way to the one that the request was routed to."""
+    """A model named once more behind the messages is the one that is asked, as if nothing were known."""
     form = BODIES["model first"]
-    large = b'"system":"%b"' % (b"x" * LARGE_BYTES)
-    for turn in (TURNS[0], TURNS[0], TURNS[0], TURNS[0] + b',"model":"claude-dear","x":[]'):
+    for turn in (TURNS[0], TURNS[0], TURNS[0], TURNS[0] + b',"model":"claude-x","x":[]'):
         script.push(whole(MESSAGE))
-        await gateway.messages(call(form % (large, turn)), MemoryReply())
-    assert msgspec.json.decode(upstream.requests[-1].body)["model"] == "claude-real"
+        await gateway.messages(call(form % (LONG, turn)), MemoryReply())
+    assert msgspec.json.decode(upstream.requests[-1].body)["model"] == "claude-x"
 
 
 def test_surroundings_are_known_from_the_second_time() -> None:

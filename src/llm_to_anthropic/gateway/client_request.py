@@ -8,7 +8,7 @@ from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.gateway.call import Call
 from llm_to_anthropic.providers.provider import Route
 from llm_to_anthropic.translators.request import decode_request
-from llm_to_anthropic.translators.surroundings import Surroundings
+from llm_to_anthropic.translators.surroundings import MoreThanMessages, Surroundings
 from llm_to_anthropic.translators.translator import ClientRequest
 from llm_to_anthropic.wire.anthropic import NO_RAW, Envelope
 
@@ -34,15 +34,13 @@ def decode_envelope(body: bytes) -> Envelope:
     return envelope
 
 
-def checked(body: bytes, read: Envelope | Surroundings) -> Envelope | Surroundings:
-    """What was found in a body that nobody else looks at. Raises ClientError where it is no request after all."""
-    if type(read) is Surroundings:
-        start, end = read.place_in(body)
-        try:
-            _ANY.decode(memoryview(body)[start:end])
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-            return decode_envelope(body)  # finds the words for it, if it is no list between other surroundings
-    return read
+def check_messages(body: bytes, around: Surroundings) -> None:
+    """Looks at the messages of a body that nobody else looks at. Raises MoreThanMessages where they are none."""
+    start, end = around.place_in(body)
+    try:
+        _ANY.decode(memoryview(body)[start:end])
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        raise MoreThanMessages from None
 
 
 def client_request(

@@ -14,7 +14,7 @@ from llm_to_anthropic.gateway.answer_headers import JSON_HEADERS
 from llm_to_anthropic.gateway.attempts import Alarm, Attempts
 from llm_to_anthropic.gateway.backoff import Pace
 from llm_to_anthropic.gateway.call import Call, Reply
-from llm_to_anthropic.gateway.client_request import checked, client_request, decode_envelope, session_id
+from llm_to_anthropic.gateway.client_request import client_request, decode_envelope, session_id
 from llm_to_anthropic.gateway.fetched_urls import with_fetched
 from llm_to_anthropic.gateway.lanes import Lane
 from llm_to_anthropic.gateway.passthrough import Passthrough
@@ -36,7 +36,7 @@ from llm_to_anthropic.translators.conversation import Conversation
 from llm_to_anthropic.translators.media_urls import UrlNotTaken
 from llm_to_anthropic.translators.memory import Memory, Remembered
 from llm_to_anthropic.translators.registry import make_translator
-from llm_to_anthropic.translators.surroundings import LARGE_BYTES, MIN_BYTES, KnownSurroundings, Surroundings
+from llm_to_anthropic.translators.surroundings import MIN_BYTES, KnownSurroundings, MoreThanMessages, Surroundings
 from llm_to_anthropic.translators.translator import ClientRequest, Learned, Translator, UpstreamRequest
 from llm_to_anthropic.upstream import Fetcher, OutgoingRequest, Upstream, UpstreamCall
 from llm_to_anthropic.wire.anthropic import Envelope
@@ -160,17 +160,25 @@ class Gateway:
             self.record(work.progress.exchange())
 
     def _messages(self, work: Work) -> Awaitable[None]:
-        call, progress = work.call, work.progress
-        read: Envelope | Surroundings | None = None
+        call = work.call
+        read: Surroundings | None = None
         if len(call.body) > MIN_BYTES:
             read = self._surroundings.find(call.body, session_id(call))
         if read is None:
-            read = decode_envelope(call.body)
-        elif len(call.body) <= LARGE_BYTES:
-            read = checked(call.body, read)
+            return self._routed(work, decode_envelope(call.body))
+        return self._known(work, read)
+
+    async def _known(self, work: Work, read: Surroundings) -> None:
+        try:
+            await self._routed(work, read)
+        except MoreThanMessages:
+            await self._routed(work, decode_envelope(work.call.body))
+
+    def _routed(self, work: Work, read: Envelope | Surroundings) -> Awaitable[None]:
+        progress = work.progress
         progress.client_model = read.model
         progress.stream = read.stream is True
-        if progress.stream and not call.may_stream:
+        if progress.stream and not work.call.may_stream:
             raise overloaded("too hard pressed to begin a stream", "memory")
         route = self._router.resolve(read.model)
         work.route, work.read = route, read

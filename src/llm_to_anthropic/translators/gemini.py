@@ -32,6 +32,7 @@ from llm_to_anthropic.translators.gemini_request import (
 )
 from llm_to_anthropic.translators.gemini_whole import text_alone
 from llm_to_anthropic.translators.json_objects import JsonObjects
+from llm_to_anthropic.translators.known_messages import read_fields
 from llm_to_anthropic.translators.request import decode_fields
 from llm_to_anthropic.translators.text_frames import TextFlow
 from llm_to_anthropic.translators.translator import ClientRequest, Learned, UpstreamRequest
@@ -74,7 +75,7 @@ class GeminiTranslator(AnsweringTranslator):
         target, request = self._quirky_target(), self._request
         known = None if self._unsigned else encode_known(request, target, self._learned)
         if known is None:
-            encoding = encode_gemini(decode_fields(request.body), request, target, bypass_signatures=self._unsigned)
+            encoding = encode_gemini(read_fields(request), request, target, bypass_signatures=self._unsigned)
             self._body, self._input_bytes = encoding.body, encoding.input_bytes
         else:
             encoding, self._body, self._input_bytes = known.encoding, known.body, known.input_bytes

@@ -26,10 +26,10 @@ from llm_to_anthropic.translators.history import TurnReader, drop_empty
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.memory import UNFIT, Called, Remembered, cut_out
 from llm_to_anthropic.translators.pairing import Pairing, Placed, Turn
-from llm_to_anthropic.translators.request import check_text, decode_message
-from llm_to_anthropic.translators.surroundings import MIN_BYTES, name_of
+from llm_to_anthropic.translators.request import check_text, decode_fields, decode_message
+from llm_to_anthropic.translators.surroundings import MIN_BYTES, MoreThanMessages, name_of
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
-from llm_to_anthropic.wire.anthropic import ToolReferenceBlock, ToolResultBlock, ToolUseBlock
+from llm_to_anthropic.wire.anthropic import MessagesRequest, ToolReferenceBlock, ToolResultBlock, ToolUseBlock
 
 _RAW_LIST = msgspec.json.Decoder(list[Raw])
 
@@ -155,6 +155,18 @@ def fill_frame(
         learned.frames.put(frame_scope, name, _Framed(outside, frame), size)
     whole = b"".join((frame.head, *known.rendered, seam(known.shown_role, ""), frame.tail))
     return Filled(whole, max(len(whole) - known.media_bytes, 0), known.replayed, frame.encoding)
+
+
+def read_fields(client: ClientRequest) -> MessagesRequest:
+    """The request the general way, its messages not looked into.
+
+    Raises ClientError, and MoreThanMessages where it asks for something else than its surroundings alone.
+    """
+    request = decode_fields(client.body)
+    around = client.surroundings
+    if around is not None and (request.model, request.stream is True) != (around.model, client.stream):
+        raise MoreThanMessages
+    return request
 
 
 class _Reading:

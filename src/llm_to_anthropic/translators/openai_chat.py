@@ -15,6 +15,7 @@ from llm_to_anthropic.translators.answering import AnsweringTranslator
 from llm_to_anthropic.translators.call_frames import CallFrames, Piece
 from llm_to_anthropic.translators.carrier import Carrier
 from llm_to_anthropic.translators.estimate import estimate_tokens
+from llm_to_anthropic.translators.known_messages import read_fields
 from llm_to_anthropic.translators.openai_chat_answer import AnswerOptions, ChatAnswer
 from llm_to_anthropic.translators.openai_chat_healing import lesson
 from llm_to_anthropic.translators.openai_chat_loose import read_loosely
@@ -22,7 +23,7 @@ from llm_to_anthropic.translators.openai_chat_request import ChatEncoding, encod
 from llm_to_anthropic.translators.openai_chat_whole import as_completion, text_alone
 from llm_to_anthropic.translators.openai_errors import http_error
 from llm_to_anthropic.translators.rate_limits import rate_limit_headers
-from llm_to_anthropic.translators.request import decode_request
+from llm_to_anthropic.translators.request import decode_messages
 from llm_to_anthropic.translators.text_frames import TextFlow, TextFrames
 from llm_to_anthropic.translators.translator import UpstreamRequest
 from llm_to_anthropic.translators.upstream_errors import ErrorContext
@@ -57,7 +58,9 @@ class OpenAIChatTranslator(AnsweringTranslator):
             target = msgspec.structs.replace(target, quirks=self._learned_quirks())
         known = encode_known(request, target, self._learned)
         if known is None:
-            encoding = encode_chat(decode_request(request.body), request, target)
+            fields = read_fields(request)
+            decode_messages(fields)  # what is wrong with them is told before what cannot be sent
+            encoding = encode_chat(fields, request, target)
             body, self._input_bytes = encoding.body, encoding.input_bytes
             encoding = msgspec.structs.replace(encoding, body=b"")
         else:

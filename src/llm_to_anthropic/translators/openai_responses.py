@@ -15,6 +15,7 @@ from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.translators.answering import AnsweringTranslator
 from llm_to_anthropic.translators.carrier import Carrier
 from llm_to_anthropic.translators.estimate import estimate_tokens
+from llm_to_anthropic.translators.known_messages import read_fields
 from llm_to_anthropic.translators.openai_errors import http_error
 from llm_to_anthropic.translators.openai_responses_answer import ResponsesAnswer
 from llm_to_anthropic.translators.openai_responses_carrier import empty_carrier
@@ -69,7 +70,7 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
         target = self._quirky_target()
         encoding = None if self._unsigned else encode_known(self._request, target, self._learned)
         if encoding is None:
-            request = decode_fields(self._request.body)
+            request = read_fields(self._request)
             encoding = encode_responses(request, self._request, target, unsigned=self._unsigned)
         self._encoding = encoding
         self.losses = list(encoding.losses)

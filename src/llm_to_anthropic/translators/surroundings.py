@@ -13,8 +13,6 @@ from llm_to_anthropic.wire.anthropic import Envelope
 
 MIN_BYTES = 512
 """Shorter bodies are read as soon as they are recognised."""
-LARGE_BYTES = 4096
-"""Messages of shorter bodies are looked at as soon as they are recognised."""
 MAX_ALIKE = 16
 """Of one session so many are remembered that begin alike: each is compared."""
 _NAME_BYTES = 32
@@ -25,6 +23,10 @@ PLACE = b"[1]"
 """Stands for the messages."""
 
 _ENVELOPE = msgspec.json.Decoder(Envelope)
+
+
+class MoreThanMessages(Exception):
+    """Between known surroundings there is more than the messages: the request has to be read anew, all of it."""
 
 
 class Surroundings(msgspec.Struct, frozen=True):
