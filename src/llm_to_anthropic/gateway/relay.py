@@ -247,7 +247,8 @@ class StreamRelay:
     def _commit(self) -> None:
         self.committed = True
         self._progress.status = 200
-        self._reply.start(200, self._head or STREAM_HEADERS + provenance(self._progress))
+        head, self._head = self._head, []  # a stream may run for long
+        self._reply.start(200, head or STREAM_HEADERS + provenance(self._progress))
 
     def _patience_s(self) -> float:
         """Seconds of silence after each slice of a flow."""

@@ -175,7 +175,7 @@ class FrontCycle(Cycle):
         self._prepared = headers, self.keep_alive, self._encode(status, self._framed_head(status, headers))
 
     def start(self, status: int, headers: Headers) -> None:
-        prepared = self._prepared
+        prepared, self._prepared = self._prepared, None
         if prepared is None or prepared[0] is not headers or prepared[1] != self.keep_alive:
             self._head = self._encode(status, self._framed_head(status, headers))
         else:
