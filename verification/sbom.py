@@ -28,6 +28,7 @@ PERMITTED = frozenset(
 """Licences (SPDX) with which the core may be shipped: none asks for the source of what uses it."""
 SPOKEN = {
     "MIT License": "MIT",
+    "The MIT License": "MIT",
     "Apache Software License": "Apache-2.0",
     "BSD License": "BSD-3-Clause",
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
@@ -77,7 +78,14 @@ def licence(name: str) -> str:
     if first in SPOKEN or first in PERMITTED:
         return SPOKEN.get(first, first)
     classified = [line.rpartition(" :: ")[2] for line in told.get_all("Classifier") or [] if line.startswith("License")]
-    return " OR ".join(SPOKEN.get(one, one) for one in classified)
+    return " OR ".join(SPOKEN.get(one, one) for one in classified or _titles(name))
+
+
+def _titles(name: str) -> list[str]:
+    """The first lines of the licence files that a distribution brings, where that is all it tells."""
+    brought = metadata.distribution(name)
+    files = (brought.read_text(f"licenses/{file}") for file in brought.metadata.get_all("License-File") or [])
+    return [text.strip().partition("\n")[0].strip() for text in files if text]
 
 
 def refused(expression: str) -> bool:
