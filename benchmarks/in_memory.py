@@ -62,7 +62,13 @@ class MemoryLoop(uvloop.Loop):
 
     def __init__(self) -> None:
         super().__init__()
+        self._real = connecting.create_connection  # type: ignore[attr-defined]
         connecting.create_connection = _connect  # type: ignore[attr-defined,assignment]
+
+    def close(self) -> None:
+        """Lets connections of other loops be real again."""
+        connecting.create_connection = self._real  # type: ignore[attr-defined]
+        super().close()
 
     async def getaddrinfo(self, host: object, port: object, **_given: object) -> list[Any]:
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port))]
