@@ -178,6 +178,15 @@ def test_any_answer_keeps_the_grammar(protocol: Protocol, data: st.DataObject) -
     targets.answer(protocol, data.draw(damaged_answers(protocol)))
 
 
+@pytest.mark.parametrize(
+    "data", [b"", b"data", b": waiting\n\n", b"data: [DONE]\n\n", b"data:\n\n", b"event: ping\n\n", b"[]"]
+)
+@pytest.mark.parametrize("protocol", SPOKEN)
+def test_answer_without_an_event_is_no_silence(protocol: Protocol, data: bytes) -> None:
+    """An answer in which nothing stands is an error, or asked for again, streamed or whole."""
+    targets.answer(protocol, data)
+
+
 @pytest.mark.parametrize("name", list(targets.TARGETS))
 def test_fuzz_targets_take_their_seeds(name: str) -> None:
     """What `make fuzz` begins with breaks no promise."""

@@ -240,7 +240,7 @@ class GeminiTranslator(AnsweringTranslator):
             self._event(chunk)
 
     def _receive_end(self) -> None:
-        if self._form is None:
+        if self._form != "json":  # a stream without an event too
             self._expected()
         super()._receive_end()
 
