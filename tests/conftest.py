@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import AsyncIterator
 
 import pytest
@@ -29,3 +30,10 @@ async def conversation() -> AsyncIterator[ScriptedUpstream]:
     """A scripted upstream on loopback that holds a conversation."""
     async with ScriptedUpstream() as running:
         yield running
+
+
+@pytest.fixture(scope="session", autouse=True)
+def hangups() -> None:
+    """Servers that tests start hear of a hang-up also where the tests themselves run under nohup."""
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)

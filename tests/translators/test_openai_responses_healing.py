@@ -53,7 +53,9 @@ def unsupported(param: str) -> bytes:
         (unsupported("service_tier"), ("service_tier", False)),
         (unsupported("truncation"), ("truncation", False)),
         (unsupported("store"), ("store", False)),
-        (unsupported("stream"), ("streams", False)),
+        (unsupported("stream"), ("streams", "never")),
+        (refusal("Stream must be set to true"), ("streams", "always")),
+        (refusal("This model requires streaming: 'stream' must be true.", "stream"), ("streams", "always")),
         (refusal("Unknown parameter: 'tools[0].strict'.", "tools[0].strict"), ("strict", False)),
         (
             refusal("Unknown parameter: 'tools[0].filters.blocked_domains'.", "tools[0].filters.blocked_domains"),
@@ -152,7 +154,7 @@ def test_what_is_the_proxys_own_is_left_out_in_silence() -> None:
     """The client asked for no cache key, no unpadded events and no unkept request."""
     learned: Json = {"prompt_cache_key": False, "obfuscation": False, "store": False, "truncation": False}
     assert lost(encoding({}, MODEL, **learned)) == []
-    assert upstream({}, MODEL, **learned).keys() == {"model", "input", "max_output_tokens", "include", "stream"}
+    assert upstream({}, MODEL, **learned).keys() == {"model", "input", "max_output_tokens", "include"}
 
 
 def translator(messages: Json, learned: Learned) -> OpenAIResponsesTranslator:

@@ -17,7 +17,10 @@ from typing import Any
 import msgspec
 import pytest
 from openai.types.responses.input_token_count_params import InputTokenCountParams
-from openai.types.responses.response_create_params import ResponseCreateParamsStreaming
+from openai.types.responses.response_create_params import (
+    ResponseCreateParamsNonStreaming,
+    ResponseCreateParamsStreaming,
+)
 from pydantic import TypeAdapter
 
 from llm_to_anthropic.errors import ClientError
@@ -110,6 +113,7 @@ def test_recorded_requests_become_openais(path: Path, model: str, base_url: str)
         assert any(reason in made for reason in REFUSED)
         return
     body, count = made
-    read_by_sdk(ResponseCreateParamsStreaming, body)
+    sent = msgspec.json.decode(body)
+    read_by_sdk(ResponseCreateParamsStreaming if sent.get("stream") else ResponseCreateParamsNonStreaming, body)
     read_by_sdk(InputTokenCountParams, count)
-    strict_server()(msgspec.json.decode(body))
+    strict_server()(sent)

@@ -7,6 +7,7 @@ import hashlib
 import pytest
 
 from llm_to_anthropic.errors import ClientError
+from llm_to_anthropic.translators.openai_responses_request import SHORT_ANSWER_TOKENS
 from tests.translators.responses_requests import LOCAL, MODEL, PLAIN, Json, counted, encoding, items, lost, upstream
 
 SCHEMA = {
@@ -20,13 +21,37 @@ OPTIONAL = {"type": "object", "properties": {"at": {"type": "string"}}}
 
 def test_every_request_stands_for_itself() -> None:
     """Nothing is kept at the upstream or looked up there, nothing is cut, and the answer comes in events."""
-    made = upstream({})
+    made = upstream({"stream": True})
     assert made["model"] == MODEL
     assert made["input"] == [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hi"}]}]
     assert (made["store"], made["truncation"], made["stream"]) == (False, "disabled", True)
     assert made["stream_options"] == {"include_obfuscation": False}
     assert made["include"] == ["reasoning.encrypted_content"]
     assert not {"previous_response_id", "conversation", "background", "user", "metadata"} & made.keys()
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"max_tokens": SHORT_ANSWER_TOKENS + 1},
+        {"max_tokens": 16, "stream": True},
+        {"max_tokens": 16, "stop_sequences": ["END"]},
+        {"max_tokens": 16, "tools": [{"type": "web_search_20250305", "name": "web_search"}]},
+    ],
+    ids=["long", "streamed", "stopped here", "run by the upstream"],
+)
+def test_what_may_take_long_comes_in_events(request_: Json) -> None:
+    """The upstream streams even where the client waits: long reasoning outlives every idle time on the way."""
+    assert upstream(request_)["stream"] is True
+    assert encoding(request_).stream
+
+
+def test_a_short_answer_to_a_client_that_waits_comes_whole() -> None:
+    """Events that nobody sees cost both sides time; what is short is there before any proxy loses patience."""
+    made = upstream({"max_tokens": SHORT_ANSWER_TOKENS})
+    assert not {"stream", "stream_options"} & made.keys()
+    assert not encoding({"max_tokens": SHORT_ANSWER_TOKENS}).stream
+    assert upstream({"max_tokens": 16}, streams="always")["stream"] is True
 
 
 def test_a_model_that_does_not_stream_answers_at_once() -> None:
@@ -271,7 +296,7 @@ def test_what_would_mislead_is_refused(request_: Json, message: str) -> None:
 def test_a_compatible_server_gets_nothing_of_openais_own() -> None:
     """Fields that only OpenAI's account knows are not sent elsewhere."""
     made = upstream({"metadata": {"user_id": "u"}, "service_tier": "auto"}, "qwen3", LOCAL)
-    assert made.keys() == {"model", "input", "truncation", "max_output_tokens", "stream", "store"}
+    assert made.keys() == {"model", "input", "truncation", "max_output_tokens", "store"}
 
 
 def test_a_prefill_is_sent_and_known_to_the_answer() -> None:

@@ -115,8 +115,8 @@ class ResponsesQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     tool_args: Literal["live", "buffer"] = "live"
     """Pass on argument fragments as they come, or the whole checked object at the block's end."""
     response_format: Literal["json_schema", "json_object"] = "json_schema"
-    streams: bool = True
-    """Answers in events; otherwise all at once (o1-pro)."""
+    streams: Literal["long", "always", "never"] = "long"
+    """Asked for events: all but short answers to clients that want them whole; these too; never (o1-pro)."""
     truncation: bool = True
     """May cut a conversation that does not fit, unless `truncation` is "disabled"."""
     obfuscation: bool = True

@@ -22,7 +22,7 @@ FAMILIES: tuple[Rule, ...] = (
     ("gpt-[34]*", NOT_REASONING),
     ("chatgpt-*", NOT_REASONING),
     ("o[1-9]*", _REASONING),
-    ("o1-pro*", {"streams": False}),
+    ("o1-pro*", {"streams": "never"}),
     ("gpt-[5-9]*", _REASONING),
     ("gpt-5-chat*", NOT_REASONING),
     ("codex-mini*", {**_REASONING, "efforts": ("low", "medium", "high"), "sampling": False}),

@@ -35,6 +35,7 @@ _TOOLS = re.compile(r"(web_search|code_interpreter|mcp)(?:_preview|_\d[\d_]*)?'?
 _INCLUDE = re.compile(r"[\"'`]include[\"'`\[]")
 """The field, not the word."""
 _TOOL_REFUSED = re.compile(r"\btools?\b", re.IGNORECASE)
+_ALWAYS_STREAMS = re.compile(r"\bstream\b\W{0,3} (?:must|has to|needs to|should) be (?:set to )?\W?true", re.IGNORECASE)
 _REASONING = re.compile(
     r"invalid_encrypted_content|encrypted content (?:for item|could not)|could not be (?:decrypted|verified)"
     r"|item (?:with id )?'?rs_\w*'? (?:not found|of type)|without its required following item"
@@ -57,10 +58,12 @@ def lesson(body: bytes, quirks: ResponsesQuirks, sent_effort: str | None) -> tup
     names = complaint.names
     if complaint.most and not _LENGTH_FIELDS.isdisjoint(names):
         return ("max_output", complaint.most) if complaint.most != quirks.max_output else None
+    if (streams := _ALWAYS_STREAMS.search(complaint.text)) and quirks.streams == "long":
+        return "streams", "always"
     if not complaint.refuses:
         return None
-    if complaint.param == "stream" and quirks.streams:
-        return "streams", False
+    if complaint.param == "stream" and quirks.streams != "never" and not streams:
+        return "streams", "never"
     if "effort" in names and quirks.efforts:
         return "efforts", fewer_efforts(complaint, quirks.efforts, sent_effort)
     if (found := _switch(names, quirks)) is not None:

@@ -44,6 +44,8 @@ from llm_to_anthropic.wire.openai_responses import (
 
 MIN_TOKENS = 16
 """The upstream refuses to be asked for fewer."""
+SHORT_ANSWER_TOKENS = 4096
+"""Generated in about a minute, reasoning and all: as long as most proxies bear with silence."""
 
 _PLACE = Raw(b'{"input":"stand here"}')
 """Stands for the items in a frame. Before it come a model name and texts, which hold no such object."""
@@ -234,10 +236,19 @@ class _Encoder:
             "code_interpreter_call.outputs": tools.runs("code_execution"),
         }
         made.include = [name for name, wanted in included.items() if wanted] or None
-        # Streamed to whole answers too: a long silence of reasoning would not outlive every proxy on the way.
-        if self._quirks.streams:
+        if self._streams(made, tools):
             made.stream = True
             made.stream_options = StreamOptions(include_obfuscation=False) if self._quirks.obfuscation else None
+
+    def _streams(self, made: ResponsesRequest, tools: ResponsesTools) -> bool:
+        """Whether to ask for events. For long answers to clients that want them whole, too.
+
+        A long silence does not outlive every proxy on the way, and a stop sequence ends an answer where it comes.
+        """
+        request, wanted = self._request, made.max_output_tokens
+        if self._quirks.streams != "long" or request.stream or request.stop_sequences or tools.hosted:
+            return self._quirks.streams != "never"
+        return wanted is None or wanted > SHORT_ANSWER_TOKENS
 
     def _set_account(self, made: ResponsesRequest) -> None:
         """Fields about the account rather than the answer."""
