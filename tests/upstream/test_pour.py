@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from llm_to_anthropic.errors import UpstreamProtocolError, UpstreamTimeout
+from llm_to_anthropic.providers.timeouts import CallTimeouts
 from llm_to_anthropic.settings import Timeouts
 from llm_to_anthropic.upstream import OutgoingRequest, Upstream, UpstreamCall
 from tests.upstream.raw_server import Peer, RawServer
@@ -203,3 +204,54 @@ async def test_request_is_let_go_once_the_answer_begins(client: Upstream) -> Non
         await call.head()
         assert sys.getrefcount(body) == ours
         call.close()
+
+
+class Clock:
+    """A loop's time, told by the test."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def time(self) -> float:
+        return self.now
+
+    def create_future(self) -> asyncio.Future[bool]:
+        return asyncio.get_running_loop().create_future()
+
+
+class Line:
+    """A connection that does nothing."""
+
+    sending = False
+
+    def watch(self, at: float) -> None: ...
+
+    def resume(self) -> None: ...
+
+    def drain(self) -> None: ...
+
+    def abort(self) -> None: ...
+
+
+@pytest.mark.parametrize(("stays", "ends"), [(True, True), (False, False)], ids=["stays quiet", "is told"])
+async def test_what_tells_a_client_nothing_breaks_no_silence(stays: bool, ends: bool) -> None:
+    """A slice of which nothing comes for the client leaves the end of its silence where it was."""
+    clock = Clock()
+    call = UpstreamCall("one", CallTimeouts(), clock, (None, ()))  # type: ignore[arg-type]
+    call.begin(Line())
+    call.receive_head(200, b"", b"")
+
+    def take(_data: bytes) -> bool:
+        if stays:
+            call.stay_quiet(1.0)
+        return True
+
+    pouring = asyncio.ensure_future(call.pour(take, 10.0))
+    await asyncio.sleep(0)
+    clock.now = 9.0
+    assert call.receive(b"x", 1)
+    call.look(10.0)
+    await asyncio.sleep(0)
+    assert pouring.done() is ends
+    pouring.cancel()
+    call.close()

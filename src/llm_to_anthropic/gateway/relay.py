@@ -191,8 +191,10 @@ class StreamRelay:
             if not self._reply.push(out):
                 self._jammed = True
                 return False
-        elif not self._begun or self._clock() - self._last_write >= self._timeouts.ping_s:
+        elif not (left_s := self._quiet_s()):
             return False
+        elif not self._begun:
+            self._upstream.stay_quiet(left_s)
         return not (translator.settled or translator.ended or translator.failure is not None)
 
     async def _settle_flow(self) -> bool:

@@ -20,7 +20,7 @@ from llm_to_anthropic.translators.carrier import Carrier
 from llm_to_anthropic.translators.estimate import estimate_tokens
 from llm_to_anthropic.translators.gemini_answer import AnswerOptions, GeminiAnswer
 from llm_to_anthropic.translators.gemini_errors import http_error
-from llm_to_anthropic.translators.gemini_frames import GeminiFrames, is_text
+from llm_to_anthropic.translators.gemini_frames import GeminiFrames
 from llm_to_anthropic.translators.gemini_healing import is_about_signatures, lesson
 from llm_to_anthropic.translators.gemini_loose import read_loosely
 from llm_to_anthropic.translators.gemini_request import (
@@ -218,7 +218,7 @@ class GeminiTranslator(AnsweringTranslator):
                 return
             chunk = self._odd_chunk(data)
         answer.receive(chunk)
-        if frames is not None and is_text(chunk):
+        if frames is not None and answer.in_text:
             frames.learn(data)
 
     def _odd_chunk(self, data: bytes) -> Answer:

@@ -127,6 +127,11 @@ class GeminiAnswer:
             if not candidate.index and not self.ended:
                 self._take(candidate)
 
+    @property
+    def in_text(self) -> bool:
+        """What was written last is text."""
+        return self._last == "text"
+
     def receive_text(self, text: bytes, size: int, usage: UsageMetadata | None) -> bool:
         """A chunk that is more of the open text, as a JSON string; False where there is more to it."""
         if self._last != "text" or not self._passes or self._calls.waiting or self._server_parts:

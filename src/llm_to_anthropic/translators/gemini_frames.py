@@ -60,13 +60,6 @@ class GeminiFrames(TextFrames):
         return True
 
 
-def is_text(chunk: Answer) -> bool:
-    """Whether a chunk brings text, whatever else it brings."""
-    content = chunk.candidates[0].content if chunk.candidates else None
-    parts = content.parts if content else None
-    return bool(parts and parts[0].text and not parts[0].thought)
-
-
 def _text_of(event: bytes) -> str | None:
     """The text of a chunk that is nothing but text and counts."""
     try:

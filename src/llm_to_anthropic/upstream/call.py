@@ -223,6 +223,10 @@ class UpstreamCall:
             self._pour = None
             self._quiet_s = inf
 
+    def stay_quiet(self, quiet_s: float) -> None:
+        """From now on `pour` ends after so much silence: what it handed over has not broken the client's."""
+        self._quiet_s = quiet_s
+
     def begun(self) -> None:
         """The answer has said something: from here on only silence ends it. For streams, whose head says nothing."""
         self._begin_at = inf
