@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -78,7 +79,7 @@ def machine() -> str:
     model = next((line.partition(":")[2].strip() for line in cpuinfo if line.startswith("model name")), "unknown")
     cores = sum(line.startswith("processor") for line in cpuinfo)
     system = f"{platform.system()} {platform.release().partition('-')[0]}"
-    return f"{cores} cores of {model}, {system}, Python {platform.python_version()}"
+    return f"{cores} cores of {model}, {system}"
 
 
 def tables(found: Found) -> str:
@@ -112,7 +113,7 @@ def _replaced(text: str, mark: str, new: str) -> str:
 
 def _setting(found: Found) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in found.versions.items() if name != TWO)
-    words = "" if found.rounds == ROUNDS else f' ARGS="--rounds {found.rounds}"'
+    words = f' ARGS="{" ".join(sys.argv[1:])}"' if sys.argv[1:] else ""
     return (
         f"Measured on {found.day}: {versions}; {machine()}. Medians of {found.rounds} rounds; "
         "in brackets the ratio to nginx in the same round, and its lowest and highest.\n"

@@ -62,6 +62,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--dry", action="store_true", help="print, and leave docs/performance.md as it is (--quick does)"
     )
+    parser.add_argument(
+        "--python", default=sys.executable, metavar="FILE", help="the interpreter to install the proxy for [this one]"
+    )
     parser.add_argument("--json", metavar="FILE", help="write all figures there as well")
     asked = parser.parse_args()
     asked.rounds = asked.rounds or (1 if asked.quick else report.ROUNDS)
@@ -83,6 +86,7 @@ class Run:
         self._folder = folder
         self._rounds: int = asked.rounds
         self._quick: bool = asked.quick
+        self._python: str = asked.python
         self._peers: list[str] = asked.peers
         self._bench = Bench(Native(folder), Results())
         self._found = report.Found(self._bench.results, rounds=asked.rounds)
@@ -95,7 +99,7 @@ class Run:
             stack.callback(upstream.stop)
             self._tls = self._start_tls(stack)
             limit = nginx(self._folder, tls=self._tls)
-            ours = proxy(self._folder, tls=self._tls)
+            ours = proxy(self._folder, python=self._python, tls=self._tls)
             self._start_often(limit)
             self._start_often(ours)
             with self._running(limit) as first:
@@ -106,7 +110,7 @@ class Run:
                     self._bench.open_streams(fresh)
                 self._bench.open_streams(first)
                 if not self._quick:
-                    with self._running(proxy(self._folder, tls=self._tls, workers=2)) as two:
+                    with self._running(proxy(self._folder, python=self._python, tls=self._tls, workers=2)) as two:
                         self._workers(first, two)
                 for name in self._peers:
                     self._peer(name)

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -171,8 +171,11 @@ def _nginx_version() -> str:
     return told.rpartition("/")[2].strip()
 
 
-def proxy(folder: Path, *, tls: bool, workers: int = 1) -> Target:
-    """The proxy as users install it, and with all that a server of a team has on: client keys, logging, limits."""
+def proxy(folder: Path, *, python: str, tls: bool, workers: int = 1) -> Target:
+    """The proxy as users install it, and with all that a server of a team has on: client keys, logging, limits.
+
+    `python` is the interpreter that runs it.
+    """
     plain = f"http://127.0.0.1:{PORTS.upstream}"
     tables = [
         _provider("chat", "openai_chat", f"{plain}/v1"),
@@ -186,17 +189,18 @@ def proxy(folder: Path, *, tls: bool, workers: int = 1) -> Target:
         env["SSL_CERT_FILE"] = str(folder / "cert.pem")
     config = folder / "proxy.toml"
     config.write_text("\n".join(tables))
-    installed = install_proxy()
+    installed = install_proxy(python)
     command = installed / "bin" / "llm-to-anthropic"
     words = (command, "proxy", "--host", "127.0.0.1", "--port", str(PORTS.proxy), "--config", config)
-    told = subprocess.run([command, "--version"], capture_output=True, text=True, check=True).stdout
+    told = _said([command, "--version"]).split()[-1]
+    interpreter = _said([installed / "bin" / "python", "--version"])
     return Target(
         name="llm-to-anthropic" if workers == 1 else f"llm-to-anthropic, {workers} workers",
         port=PORTS.proxy,
         command=(*words, "--workers", str(workers)),
         env=env,
         model="chat/bench-{workload}",
-        version=told.split()[-1],
+        version=f"{told} on {interpreter.strip()}",
         installed=installed,
     )
 
@@ -205,9 +209,9 @@ def _provider(name: str, protocol: str, base_url: str) -> str:
     return f'[providers.{name}]\nprotocol = "{protocol}"\nbase_url = "{base_url}"\napi_key = "env:BENCH_KEY"\n'
 
 
-def install_proxy() -> Path:
+def install_proxy(python: str = sys.executable) -> Path:
     """The wheel of this checkout and what it depends on, in an environment without anything else."""
-    place = _environment_of("proxy")
+    place = _environment_of("proxy", python)
     lock = ROOT / "requirements" / "core.txt"
     _once(place, "core", lock.read_bytes(), lambda: _pip(place, "--require-hashes", "-r", str(lock)))
     with_wheel = INSTALLS / "dist"
@@ -312,11 +316,15 @@ def installed_mb(place: Path) -> float:
     return sum(file.stat().st_size for file in files) / 1e6
 
 
-def _environment_of(name: str) -> Path:
+def _environment_of(name: str, python: str = sys.executable) -> Path:
     place = INSTALLS / name
-    if not (place / "bin" / "python").exists():
-        _install([sys.executable, "-m", "venv", "--without-pip", str(place)])
+    words = [python, "-m", "venv", "--clear", "--without-pip", str(place)]
+    _once(place, "python", python.encode(), lambda: _install(words))
     return place
+
+
+def _said(command: Sequence[str | Path]) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def _pip(place: Path, *words: str) -> None:
