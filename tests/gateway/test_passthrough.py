@@ -119,6 +119,27 @@ async def test_a_stream_keeps_its_bytes(
     assert exchange.stop_reason == "end_turn"
 
 
+@pytest.mark.parametrize(
+    ("end", "outcome"),
+    [(DELTA + STOP, "ok"), (b"event: error\ndata: " + OVERLOADED + b"\n\n", "overloaded_error")],
+    ids=["good", "failed"],
+)
+async def test_text_that_reads_like_an_end_is_none(
+    gateway: Gateway, script: Script, records: Records, end: bytes, outcome: str
+) -> None:
+    """In one read with its end, or before it: what a text says of ends, errors and usage is only text."""
+    said = [rb"event: error", rb"event: message_stop", rb"\"message_stop\"", rb"{\"usage\":1}"]
+    texts = b"".join(TEXT.replace(b"1.50", words) for words in said)
+    script.push(stream(START + TEXT, texts + end))
+    reply = MemoryReply()
+    await gateway.messages(call(ask("claude-x", stream=True)), reply)
+    assert reply.body == START + TEXT + texts + end
+    (exchange,) = records.exchanges
+    assert exchange.outcome == outcome
+    assert exchange.usage is not None
+    assert exchange.usage.output_tokens == (9 if outcome == "ok" else 1)
+
+
 @pytest.mark.parametrize("cut_at", range(len(START + TEXT), len(STREAM) - len(STOP), 17))
 async def test_a_cut_stream_ends_in_an_error_event(gateway: Gateway, script: Script, cut_at: int) -> None:
     """Wherever Anthropic's stream breaks off, the client gets whole events and then an `error` event."""

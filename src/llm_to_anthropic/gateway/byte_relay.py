@@ -25,6 +25,9 @@ from llm_to_anthropic.writer import PING, error_event
 
 MAX_EVENT_BYTES = 8 * 1024 * 1024
 _END = re.compile(rb'(?:^|[\r\n])event: ?(?:message_stop|(?P<error>error))[ \r\n]|"type" ?: ?"message_stop"')
+_ENDINGS = (b"message_stop", b"event: error", b"event:error")
+"""Without any of them there is no end, and an end begins not far before the first."""
+_BEFORE_ENDING = 16
 _IDLE = frozenset({"message_start", "ping"})
 """Events that come before the upstream has anything to say."""
 _PRELUDE = _IDLE | {"content_block_start"}
@@ -47,6 +50,11 @@ def _kind(data: bytes) -> str:
         return _EVENT.decode(data).type
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return ""
+
+
+def _end_in(out: bytes) -> re.Match[bytes] | None:
+    found = [at for ending in _ENDINGS if (at := out.find(ending)) >= 0]
+    return _END.search(out, max(min(found) - _BEFORE_ENDING, 0)) if found else None
 
 
 class ByteRelay:
@@ -146,7 +154,7 @@ class ByteRelay:
                 break
             elif out := self._complete_events(data):
                 await self._write(out)
-        if self._held and (self._ended or _END.search(self._held)):
+        if self._held and (self._ended or _end_in(self._held)):
             await self._write(self._held)
         if not self._ended:
             raise UpstreamProtocolError("the upstream's stream ended before the message was complete")
@@ -206,10 +214,8 @@ class ByteRelay:
             out = replace_served_model(out, self._served_as)
             self._served_as = None
         if b'"usage"' in out:
-            for data in _DATA.findall(out):
-                if b'"usage"' in data:
-                    self._reader.read(data)
-        if (b"message_stop" in out or b"error" in out) and (end := _END.search(out)):
+            self._read_usage(out)
+        if end := _end_in(out):
             self._ended = True
             if end["error"]:
                 said = b"".join(_DATA.findall(out, end.end())[:1])
@@ -218,6 +224,16 @@ class ByteRelay:
                 self._progress.failed(told.type, told.message)
                 self.failure = told
         return out
+
+    def _read_usage(self, out: bytes) -> None:
+        """Of the lines that tell it alone: a read may hold a hundred events."""
+        at = out.find(b'"usage"')
+        while at >= 0:
+            begins, ends = out.rfind(b"\n", 0, at) + 1, out.find(b"\n", at)
+            line = out[begins:ends] if ends >= 0 else out[begins:]
+            if line.startswith(b"data:"):
+                self._reader.read(line[5:])
+            at = out.find(b'"usage"', begins + len(line))
 
     async def _bridge_silence(self) -> None:
         prelude = b"" if self.committed else self._look(await self._commit())
