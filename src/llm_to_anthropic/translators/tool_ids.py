@@ -17,15 +17,24 @@ class ToolIds:
     def __init__(self, seed: str) -> None:
         """`seed`: ids that must be made up derive from it."""
         self._seed = seed
-        self._seeded: hashlib._Hash | None = None
+        self._stem = ""
+        """Of the ids that are made up: hashed once."""
         self._taken: set[str] = set()
 
     def take(self, id: str, key: int | str, prefix: str = "toolu_") -> str:
         """The client's id of the call that the upstream calls `id`, perhaps nothing; `key` tells calls apart."""
         if not id or id in self._taken or not _ID.fullmatch(id):
-            self._seeded = self._seeded or hashlib.sha256(f"{self._seed}:".encode())
-            made = self._seeded.copy()
-            made.update(str(key).encode())
-            id = prefix + made.hexdigest()[:24]
+            self._stem = self._stem or _hash(self._seed)[:16]
+            id = (
+                f"{prefix}{self._stem}{key:08x}" if isinstance(key, int) else prefix + _hash(f"{self._seed}:{key}")[:24]
+            )
         self._taken.add(id)
         return id
+
+    def _numbered(self, key: int) -> str:
+        self._stem = self._stem or _hash(self._seed)[:16]
+        return f"{self._stem}{key:08x}"
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
