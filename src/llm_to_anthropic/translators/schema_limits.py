@@ -18,7 +18,7 @@ MAX_DEPTH = 64
 """Schemas within schemas."""
 MAX_BYTES = 1024 * 1024
 """Of all schemas of a request."""
-MAX_PARTS = 10_000
+MAX_PARTS = 8_000
 """... and so many objects, lists and truth values in them, any of which may be a schema: one takes some 10 us."""
 
 _PARTS = (b"{", b"[", b"true", b"false")

@@ -251,7 +251,11 @@ def _demanded(demands: list[list[str]], *, every: bool) -> list[str]:
 
 def names_in(value: object) -> list[str]:
     """The names in a list such as `required`; whatever is no name is passed over."""
-    return [name for name in value if isinstance(name, str)] if isinstance(value, list) else []
+    if not isinstance(value, list):
+        return []
+    if set(map(type, value)) == {str}:  # as always but for nonsense; a list may be long, and referred to often
+        return value.copy()
+    return [name for name in value if isinstance(name, str)]
 
 
 def _resolve(node: object, root: Schema, hops: int = 16) -> Schema:
