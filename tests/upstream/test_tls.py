@@ -170,3 +170,31 @@ async def test_unknown_name_is_explained(client: Upstream) -> None:
     request = OutgoingRequest(method="GET", url="http://no-such-host.invalid/", headers=[])
     with pytest.raises(UpstreamUnreachable, match=r"no-such-host\.invalid does not resolve.*base URL"):
         await client.send(request)
+
+
+async def test_end_of_a_large_answer_is_not_kept_back(
+    certificates: Certificates, make_upstream: Callable[..., Upstream]
+) -> None:
+    """What comes while nobody reads is all there for a reader who comes back, though the upstream says nothing more."""
+    first, rest = bytes(150_000), bytes(16 * 16 * 1024 + 300)
+    paused, sent = asyncio.Event(), asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % (len(first) + len(rest)) + first)
+        await paused.wait()
+        peer.writer.transport.set_write_buffer_limits(high=0)
+        await peer.send(rest)
+        sent.set()
+        await peer.wait_gone()
+
+    client = make_upstream(Timeouts(idle_s=2.0), environ=certificates.environ)
+    async with RawServer(script, tls=certificates.server_context()) as server:
+        call = await client.send(server.post())
+        await call.head()
+        while call.unread < len(first):  # noqa: ASYNC110  nobody is told what is not read
+            await asyncio.sleep(0)
+        paused.set()
+        await sent.wait()
+        assert len(await call.read_all(1_000_000)) == len(first) + len(rest)
+        await client.close()

@@ -28,6 +28,10 @@ _NEXT_ADDRESS_S = 0.25
 # system calls a read, until something larger has come and gone: then it keeps such room at hand.
 bytearray(320 * 1024)
 
+_TLS_ROOM_BYTES = 192 * 1024
+"""Of what has come through TLS and is not decrypted yet. With what is left of a record before it, it must fit into one
+of those reads: of a connection whose reading pauses aiofastnet keeps the rest, and looks at it only once more comes."""
+
 Address = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
 """What `getaddrinfo` gives of one address: its family, and what to connect to."""
 _P = TypeVar("_P", bound=asyncio.Protocol)
@@ -91,7 +95,10 @@ async def attach(
 ) -> _P:
     """Gives a connected socket to a protocol, through TLS where there is a context. Raises OSError."""
     loop = asyncio.get_running_loop()
-    _, attached = await create_connection(loop, lambda: protocol, sock=sock, ssl=context, server_hostname=name)
+    room = None if context is None else _TLS_ROOM_BYTES
+    _, attached = await create_connection(
+        loop, lambda: protocol, sock=sock, ssl=context, server_hostname=name, ssl_incoming_bio_size=room
+    )
     return attached
 
 
