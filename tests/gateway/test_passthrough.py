@@ -54,6 +54,17 @@ async def test_only_the_model_of_an_alias_changes(gateway: Gateway, script: Scri
     assert reply.body == MESSAGE.replace(b"claude-x", b"claude-mine")
 
 
+async def test_a_model_in_a_calls_input_stays_where_the_answers_own_comes_later(
+    gateway: Gateway, script: Script
+) -> None:
+    """A server may tell what the model said first; what a call names is the tool's, whatever it is called."""
+    content = b'{"content":[{"type":"tool_use","id":"t","name":"ask","input":{"model":"gpt-4"}}],"model":"claude-real"}'
+    script.push(whole(content))
+    reply = MemoryReply()
+    await gateway.messages(call(b'{"model":"claude-mine","a":1.0}'), reply)
+    assert reply.body == content.replace(b"claude-real", b"claude-mine")
+
+
 async def test_headers_are_clean_in_both_directions(
     gateway: Gateway, script: Script, upstream: ScriptedUpstream
 ) -> None:

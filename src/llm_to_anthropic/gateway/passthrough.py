@@ -37,9 +37,9 @@ from llm_to_anthropic.translators.anthropic import (
     drop_carriers,
     for_vertex,
     for_vertex_counting,
+    replace_answered_model,
     replace_known_model,
     replace_model,
-    replace_served_model,
 )
 from llm_to_anthropic.translators.surroundings import MIN_BYTES, KnownSurroundings, Surroundings
 from llm_to_anthropic.upstream import OutgoingRequest, UpstreamCall
@@ -237,7 +237,7 @@ async def _whole_message(work: Work, upstream: UpstreamCall, echo: str | None) -
         )
     work.progress.usage, work.progress.stop_reason = reader.usage, reader.stop_reason
     work.progress.wrote()
-    await _whole(work, upstream, replace_served_model(body, echo) if echo else body)
+    await _whole(work, upstream, replace_answered_model(body, echo) if echo else body)
 
 
 async def _counted(work: Work, upstream: UpstreamCall) -> bool:

@@ -120,11 +120,23 @@ def _with_version(body: bytes, *, drop_model: bool) -> bytes:
 
 
 def replace_served_model(event: bytes, model: str) -> bytes:
-    """An answer or a message_start event with the first `model` in it exchanged: the name that the client sent."""
+    """A message_start event with the first `model` in it exchanged: the name that the client sent."""
     match = _MODEL.search(event)
+    return event if match is None else _exchanged(event, match.span(1), model)
+
+
+def replace_answered_model(answer: bytes, model: str) -> bytes:
+    """The same for a whole message: its top-level `model`, before which a call's input may name another."""
+    match = _MODEL.search(answer)
     if match is None:
-        return event
-    return event[: match.start(1)] + msgspec.json.encode(model) + event[match.end(1) :]
+        return answer
+    nested = answer.find(b"{", 1, match.start()) >= 0
+    span = _top_level_model(answer) if nested else match.span(1)
+    return answer if span is None else _exchanged(answer, span, model)
+
+
+def _exchanged(data: bytes, span: tuple[int, int], model: str) -> bytes:
+    return data[: span[0]] + msgspec.json.encode(model) + data[span[1] :]
 
 
 def _top_level_model(body: bytes) -> tuple[int, int] | None:
