@@ -362,6 +362,14 @@ def test_events_with_one_line_break_between() -> None:
     assert words(streamed(chunks)) == "ab"
 
 
+@pytest.mark.parametrize("end", [b"data: [DONE]\r\r", b"data: [DONE]\n\r\n", b"data: [DONE]\r\n\r\n"])
+def test_last_event_with_other_line_ends_than_the_text_before_it_is_read(end: bytes) -> None:
+    """Behind a flow of text with plain line ends an end mark counts, however its own line ends are written."""
+    texts = [delta(content=text) for text in ("one", "two", "three", "four")]
+    message = streamed(*texts[:3], texts[3] + end)
+    assert (message["content"][0]["text"], message["stop_reason"]) == ("onetwothreefour", "end_turn")
+
+
 def test_no_tokens_need_no_upstream() -> None:
     """`max_tokens: 0` is answered here, with an empty message."""
     made = translator({"max_tokens": 0}, stream=False)

@@ -130,7 +130,8 @@ class AnsweringTranslator(ABC):
             return b""
         try:
             if self._flow is not None:
-                self._sse.feed(self._left_of_flow(self._flow))
+                for event in self._sse.feed(self._left_of_flow(self._flow)):  # where line ends are mixed
+                    self._event(event)
             self._receive_end()
         except ApiError as error:
             self.failure = error
