@@ -86,6 +86,22 @@ async def test_a_stream_that_is_asked_for_at_the_end(gateway: Gateway, script: S
     assert reply.events() == [*EVENTS, "message_delta", "message_stop"]
 
 
+async def test_a_request_that_names_another_model_at_its_end_is_not_refused_for_the_first_ones_sake(
+    gateway: Gateway, script: Script
+) -> None:
+    """What one protocol cannot carry is told by the one that is asked, also where all else of a body is known."""
+    said = "hello " * (MIN_BYTES // 6)
+    body = '{"model":"openai/gpt-4o","max_tokens":9,"messages":[{"role":"user","content":"' + said + '"}]%s}'
+    for _ in range(3):
+        script.push(whole(WHOLE))
+        await gateway.messages(call((body % "").encode()), MemoryReply())
+    answer = b'{"type":"message","model":"claude-x","content":[]}'
+    script.push(whole(answer))
+    reply = MemoryReply()
+    await gateway.messages(call((body % ',"model":"claude-x","messages":[]').encode()), reply)
+    assert (reply.status, reply.body) == (200, answer)
+
+
 async def test_the_upstream_gets_its_key_and_not_the_clients(
     gateway: Gateway, script: Script, upstream: ScriptedUpstream
 ) -> None:

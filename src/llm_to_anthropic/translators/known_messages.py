@@ -160,10 +160,15 @@ def fill_frame(
 def read_fields(client: ClientRequest) -> MessagesRequest:
     """The request the general way, its messages not looked into.
 
-    Raises ClientError, and MoreThanMessages where it asks for something else than its surroundings alone.
+    Raises ClientError, and MoreThanMessages where it asks for something else than its surroundings alone, or may.
     """
-    request = decode_fields(client.body)
     around = client.surroundings
+    try:
+        request = decode_fields(client.body)
+    except ClientError:
+        if around is not None:
+            raise MoreThanMessages from None  # which upstream's it is to refuse is not known yet
+        raise
     if around is not None and (request.model, request.stream is True) != (around.model, client.stream):
         raise MoreThanMessages
     return request
