@@ -80,6 +80,13 @@ def test_piece_that_also_stands_elsewhere_is_no_frame() -> None:
     assert frames.piece(event(0, "x")) is None
 
 
+def test_question_mark_that_also_stands_elsewhere_is_no_frame() -> None:
+    """Nor is one where a look with another piece in its place would find the same."""
+    frames = CallFrames(read)
+    frames.learn(event(0, "?").replace(b'"x"', b'"?"'))
+    assert frames.piece(event(0, "?").replace(b'"x"', b'"an id"')) is None
+
+
 def test_stream_without_frames_is_given_up() -> None:
     """Where no two events have the same frame, looking for one ends soon."""
     frames = CallFrames(read)

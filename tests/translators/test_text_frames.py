@@ -106,6 +106,13 @@ def test_text_that_also_stands_elsewhere_is_no_frame() -> None:
     assert frames.text(event("y").replace(b'"id": "x"', b'"id": "z"')) is None
 
 
+def test_question_mark_that_also_stands_elsewhere_is_no_frame() -> None:
+    """Nor is one where a look with another text in its place would find the same."""
+    frames = TextFrames(read)
+    frames.learn(event("?").replace(b'"x"', b'"?"'))
+    assert frames.text(event("?").replace(b'"x"', b'"an id"')) is None
+
+
 def test_text_beside_other_fields_teaches_nothing() -> None:
     """Only an event of nothing but text is a frame: the others' fields would be lost."""
     frames = TextFrames(read)

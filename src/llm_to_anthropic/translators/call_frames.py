@@ -55,7 +55,7 @@ class CallFrames:
 
     def _learn(self, event: bytes) -> bool:
         found = self._read(event)
-        if found is None or not found[1]:
+        if found is None or found[1] in ("", _PROBE):
             return False
         number, text = found
         prefix, there, suffix = event.partition(msgspec.json.encode(text))

@@ -82,7 +82,7 @@ class TextFrames:
         # Where the upstream escapes in another way, another text will do.
         prefix, found, suffix = event.partition(msgspec.json.encode(sound(text)))
         # The same text may stand elsewhere too: only a frame that lets another text be read in its place is one.
-        if found and self._read(b'%b"%b"%b' % (prefix, _PROBE.encode(), suffix)) == _PROBE:
+        if found and text != _PROBE and self._read(b'%b"%b"%b' % (prefix, _PROBE.encode(), suffix)) == _PROBE:
             self._prefix, self._suffix = prefix, suffix
             return True
         return False
