@@ -183,7 +183,7 @@ async def test_end_of_a_large_answer_is_not_kept_back(
         await peer.request()
         await peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % (len(first) + len(rest)) + first)
         await paused.wait()
-        peer.writer.transport.set_write_buffer_limits(high=0)
+        peer.writer.transport.set_write_buffer_limits(high=1)
         await peer.send(rest)
         sent.set()
         await peer.wait_gone()
@@ -198,3 +198,27 @@ async def test_end_of_a_large_answer_is_not_kept_back(
         await sent.wait()
         assert len(await call.read_all(1_000_000)) == len(first) + len(rest)
         await client.close()
+
+
+async def test_end_that_comes_while_nobody_reads_is_heard(
+    certificates: Certificates, make_upstream: Callable[..., Upstream]
+) -> None:
+    """An answer that the end of TLS ends is complete, for a slow reader too, though the socket stays open."""
+    size = 300_000
+    sent = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        peer.writer.transport.set_write_buffer_limits(high=1)
+        await peer.send(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n" + bytes(size))
+        peer.writer.close()  # says that nothing follows, and waits to be told the same
+        sent.set()
+
+    client = make_upstream(Timeouts(idle_s=2.0), environ=certificates.environ)
+    async with RawServer(script, tls=certificates.server_context()) as server:
+        call = await client.send(server.post())
+        await call.head()
+        while call.unread < size // 2:  # noqa: ASYNC110  nobody is told what is not read
+            await asyncio.sleep(0)
+        await sent.wait()
+        assert len(await call.read_all(1_000_000)) == size

@@ -28,10 +28,6 @@ _NEXT_ADDRESS_S = 0.25
 # system calls a read, until something larger has come and gone: then it keeps such room at hand.
 bytearray(320 * 1024)
 
-_TLS_ROOM_BYTES = 192 * 1024
-"""Of what has come through TLS and is not decrypted yet. With what is left of a record before it, it must fit into one
-of those reads: of a connection whose reading pauses aiofastnet keeps the rest, and looks at it only once more comes."""
-
 Address = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
 """What `getaddrinfo` gives of one address: its family, and what to connect to."""
 _P = TypeVar("_P", bound=asyncio.Protocol)
@@ -56,7 +52,7 @@ async def open_connection(
             if tunnel is None:
                 await attach(protocol, sock, context, origin.host)
             else:
-                await _start_tls(origin, protocol, tunnel, context)
+                await _start_tls(protocol, tunnel, context, origin.host)
     except OSError as error:
         lasting = isinstance(error, ssl.SSLCertVerificationError)
         raise UpstreamUnreachable(handshake_text(origin, error), lasting=lasting) from error
@@ -90,16 +86,25 @@ async def _dial_first(origin: Origin, proxy: Proxy | None) -> socket.socket:
     return await _dial(proxy.host, proxy.port, f"Check {proxy.variable}")
 
 
+class _Silent(asyncio.Protocol):
+    """Has a connection until TLS takes it over, and leaves unread what comes meanwhile."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        transport.pause_reading()
+
+
 async def attach(
     protocol: _P, sock: socket.socket, context: ssl.SSLContext | None = None, name: str | None = None
 ) -> _P:
     """Gives a connected socket to a protocol, through TLS where there is a context. Raises OSError."""
     loop = asyncio.get_running_loop()
-    room = None if context is None else _TLS_ROOM_BYTES
-    _, attached = await create_connection(
-        loop, lambda: protocol, sock=sock, ssl=context, server_hostname=name, ssl_incoming_bio_size=room
-    )
-    return attached
+    if context is None:
+        await create_connection(loop, lambda: protocol, sock=sock)
+        return protocol
+    # In two steps: aiofastnet's TLS on a socket of its own forgets what has come, end included, where reading pauses.
+    raw, _ = await create_connection(loop, _Silent, sock=sock)
+    await _start_tls(protocol, raw, context, name)
+    return protocol
 
 
 async def _open_tunnel(origin: Origin, proxy: Proxy, sock: socket.socket) -> asyncio.Transport:
@@ -108,11 +113,11 @@ async def _open_tunnel(origin: Origin, proxy: Proxy, sock: socket.socket) -> asy
 
 
 async def _start_tls(
-    origin: Origin, protocol: asyncio.Protocol, raw: asyncio.Transport, context: ssl.SSLContext
+    protocol: asyncio.Protocol, raw: asyncio.Transport, context: ssl.SSLContext, name: str | None
 ) -> None:
     loop = asyncio.get_running_loop()
     try:
-        transport = await start_tls(loop, raw, protocol, context, server_hostname=origin.host)
+        transport = await start_tls(loop, raw, protocol, context, server_hostname=name)
     except BaseException:
         raw.abort()
         raise
