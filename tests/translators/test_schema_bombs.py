@@ -17,6 +17,8 @@ from llm_to_anthropic.translators.translator import ClientRequest, Learned
 
 Json = dict[str, object]
 WITHIN_S = 0.2
+TRIES = 10
+"""Who else uses the machine only ever adds to a time."""
 KEY = Credential(key=Secret("test-key"), variable="TEST_KEY")
 ROUTER = Router(
     Settings(
@@ -174,12 +176,13 @@ def outcome(encode: Callable[[], bytes]) -> bytes | ClientError:
 def test_tools_cost_no_more_than_a_moment(declared: list[Json], model: str) -> None:
     """Whatever schemas refer to, and however many there are: a request or a 400 within 200 ms, of bounded size."""
     encode = encoder(model, declared)
-    took = []
-    for _ in range(3):
+    for _ in range(TRIES):
         began = time.thread_time()
         result = outcome(encode)
-        took.append(time.thread_time() - began)
-    assert min(took) < WITHIN_S
+        took = time.thread_time() - began
+        if took < WITHIN_S:
+            break
+    assert took < WITHIN_S
     if isinstance(result, ClientError):
         assert result.status == 400
     else:
