@@ -20,6 +20,7 @@ from llm_to_anthropic.translators.openai_errors import http_error
 from llm_to_anthropic.translators.openai_responses_answer import ResponsesAnswer
 from llm_to_anthropic.translators.openai_responses_carrier import empty_carrier
 from llm_to_anthropic.translators.openai_responses_encoding import ResponsesEncoding
+from llm_to_anthropic.translators.openai_responses_frames import TEXT_DELTA, DeltaFlow, DeltaFrames
 from llm_to_anthropic.translators.openai_responses_healing import is_about_reasoning, lesson
 from llm_to_anthropic.translators.openai_responses_held import HeldEvents
 from llm_to_anthropic.translators.openai_responses_loose import UNREADABLE, decode_loosely, delta_loosely
@@ -28,6 +29,7 @@ from llm_to_anthropic.translators.openai_responses_request import encode_count, 
 from llm_to_anthropic.translators.openai_responses_whole import text_alone
 from llm_to_anthropic.translators.rate_limits import rate_limit_headers
 from llm_to_anthropic.translators.request import decode_fields
+from llm_to_anthropic.translators.text_frames import PLAIN_BLANK, TextFlow
 from llm_to_anthropic.translators.translator import ClientRequest, Learned, UpstreamRequest
 from llm_to_anthropic.translators.upstream_errors import ErrorContext, is_error
 from llm_to_anthropic.wire.openai_responses_answer import Delta, InputTokens, Response
@@ -148,6 +150,9 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
         self._answer = answer = ResponsesAnswer(self._writer, self._options())
         return answer
 
+    def _expected(self) -> ResponsesAnswer:
+        return self._answer or self._expect()
+
     def _options(self) -> AnswerOptions:
         encoding, streams = self._encoding, self._request.stream
         return AnswerOptions(
@@ -170,6 +175,17 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
             self._sse = self._held = HeldEvents()
         else:
             super()._begin_stream()
+        self._frames = DeltaFrames()
+        self._last_text = b""
+        """The event before, where it was one of text."""
+
+    def _begin_flow(self) -> DeltaFlow | None:
+        head = self._writer.text_head()
+        return self._frames.flow(self._last_text, head) if head and self._sse.blank == PLAIN_BLANK else None
+
+    def _end_flow(self, flow: TextFlow) -> None:
+        if isinstance(flow, DeltaFlow):
+            self._expected().passed_on(flow.texts, flow.size)
 
     def _event(self, data: bytes) -> None:
         held, answer = self._held, self._answer
@@ -188,9 +204,13 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
         try:
             delta = _DELTA.decode(data)
         except UNREADABLE:
+            self._flows, self._last_text = False, b""
             self._odd_event(answer, data)
         else:
             answer.receive(delta, data)
+            is_text = delta.type == TEXT_DELTA
+            self._flows = is_text and self._last_text != b"" and answer.takes_text(delta)
+            self._last_text = data if is_text else b""
         # Once the upstream has told its end, no more than an end mark follows.
         self.settled = answer.finished
 
@@ -231,7 +251,7 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
 
     def _end_of_stream(self) -> None:
         if not self.ended:
-            (self._answer or self._expect()).end_of_stream()
+            self._expected().end_of_stream()
 
     def _no_answer(self, body: bytes) -> UpstreamError:
         told = http_error(502, {}, body, self._context(), self._now())

@@ -17,7 +17,7 @@ from llm_to_anthropic.errors import UpstreamProtocolError
 from llm_to_anthropic.exchange import Usage
 from llm_to_anthropic.translators.openai_chat_usage import message_usage
 from llm_to_anthropic.translators.openai_responses_errors import answer_error, policy_refusal
-from llm_to_anthropic.translators.openai_responses_items import ITEMS, Item, Step
+from llm_to_anthropic.translators.openai_responses_items import ITEMS, Item, Message, Step
 from llm_to_anthropic.translators.openai_responses_loose import decode_loosely
 from llm_to_anthropic.translators.openai_responses_output import AnswerOptions, Output
 from llm_to_anthropic.translators.upstream_errors import is_error
@@ -90,6 +90,18 @@ class ResponsesAnswer:
                 self._end("stop_sequence")
         else:
             item.waiting.append(partial(item.delta, delta))
+
+    def takes_text(self, delta: Delta) -> bool:
+        """Whether text of the same number can be passed on as it comes: `delta` has just been received."""
+        first = self._queue[0] if self._queue else None
+        numbered = delta.output_index is not None and self._by_key.get(delta.output_index) is first
+        return numbered and isinstance(first, Message) and not first.closed and self._output.passes
+
+    def passed_on(self, texts: list[str], size: int) -> None:
+        """Text of the message whose turn it is, of so many bytes, that the client has got already."""
+        if texts:
+            self._queue[0].passed_on(texts)
+            self._output.size += size
 
     def receive_whole(self, answer: Response) -> None:
         """The whole answer. Raises UpstreamError for an error in it, or where it is not complete."""

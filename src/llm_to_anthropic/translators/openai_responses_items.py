@@ -61,6 +61,9 @@ class Item(ABC):
     def delta(self, delta: Delta) -> None:
         """A piece of it, and of which kind."""
 
+    def passed_on(self, texts: list[str]) -> None:  # noqa: B027  only texts are
+        """Pieces of it that the client has got already."""
+
     def part(self, part: PartEvent) -> None:  # noqa: B027  most have none
         """A part of it is complete."""
 
@@ -103,6 +106,9 @@ class Message(Item):
             self.output.text(text)
         elif delta.type == "response.refusal.delta":
             self._refuse(text)
+
+    def passed_on(self, texts: list[str]) -> None:
+        self._pieces += texts
 
     def part(self, part: PartEvent) -> None:
         if (part.content_index or 0) > self._part:

@@ -87,6 +87,11 @@ class Output:
             )
         return self.server
 
+    @property
+    def passes(self) -> bool:
+        """Text is written as it comes."""
+        return not self._filtered
+
     def begin_item(self, phase: str | None = None) -> None:
         """Another item follows; `phase` is that of a message."""
         if not self._reasoned:

@@ -18,7 +18,7 @@ MAX_VAIN = 4
 _PROBE = "?"
 _LINE_BREAK = ord("\n")
 """Looked for by its number, which is several times faster than as bytes."""
-_FIELD, _BLANK = b"data: ", b"\n\n"
+_FIELD, PLAIN_BLANK = b"data: ", b"\n\n"
 """What nearly every upstream puts around its events. Others' are taken out one by one."""
 _STRING = msgspec.json.Decoder(str)
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
@@ -57,7 +57,7 @@ class TextFrames:
         self._vain = 0
         return text
 
-    def flow(self, head: bytes, tail: bytes, blank: bytes = _BLANK) -> TextFlow | None:
+    def flow(self, head: bytes, tail: bytes, blank: bytes = PLAIN_BLANK) -> TextFlow | None:
         """What takes whole reads from here on; None in streams that are not framed as nearly all are.
 
         `head` and `tail` stand before and behind the text in an event for the client, `blank` behind the upstream's.
