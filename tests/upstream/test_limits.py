@@ -256,6 +256,23 @@ async def test_answer_before_the_request_is_sent_is_read(client: Upstream, statu
         await asyncio.wait_for(server.peers[0].gone.wait(), 5)
 
 
+async def test_large_request_on_a_stale_connection_fills_no_log(
+    client: Upstream, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A large request that finds its kept connection closed goes out on another, and no log tells of each piece."""
+
+    async def script(peer: Peer) -> None:
+        head = await peer.head()
+        await peer.reader.readexactly(content_length(head))
+        await peer.send(OK)
+
+    async with RawServer(script) as server:
+        for _ in range(3):
+            call = await client.send(server.post(body=bytes(32 * MiB)))
+            assert await call.read_all(10) == b"hi"
+    assert caplog.messages == []
+
+
 async def test_answer_over_the_limit_is_refused(client: Upstream) -> None:
     """read_all takes no more than its limit."""
     async with RawServer(dripping) as server:

@@ -226,7 +226,8 @@ class Connection(asyncio.Protocol):
             self._call.sent()
 
     def _send_more(self, transport: asyncio.Transport) -> None:
-        while self._unsent is not None and self._writable:
+        # A write that finds the connection broken closes it, and does not say so.
+        while self._unsent is not None and self._writable and not transport.is_closing():
             piece = self._unsent[:_WRITE_SLICE]
             rest = self._unsent[_WRITE_SLICE:]
             self._unsent = rest if len(rest) else None
