@@ -126,6 +126,16 @@ async def test_large_body_with_small_head_is_not_a_large_head() -> None:
     assert answer.status == 200
 
 
+async def test_head_that_begins_behind_a_large_body_is_not_a_large_head() -> None:
+    """A client that sends its next request at once loses none of them, wherever the read ends."""
+    async with front(limits=Limits(max_header_bytes=1024)) as server, server.connect() as client:
+        request = server.encode("POST", "/v1/messages", body=b" " * 20_000)
+        await client.send(request + request[:30])
+        assert (await client.response()).status == 200
+        await client.send(request[30:])
+        assert (await client.response()).status == 200
+
+
 async def test_long_target_is_refused() -> None:
     """A target as long as a body is a 4xx, too."""
     async with front() as server:

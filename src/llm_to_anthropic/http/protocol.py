@@ -274,6 +274,7 @@ class FrontProtocol(asyncio.Protocol):
         self._start(cycle)
 
     def on_body(self, body: bytes) -> None:
+        self._head_bytes -= len(body)  # a part of the next head may follow in the same read
         cycle = self._cycle
         if cycle is not None and not cycle.ended:
             cycle.feed(body)
