@@ -27,6 +27,7 @@ ROLE = b'data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""}}
 FINISH = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
 USAGE = b'data: {"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":2}}\n\n'
 DONE = b"data: [DONE]\n\n"
+EVENT = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{"text":"hel"}}\n\n'
 ERROR = b'data: {"error":{"message":"broken inside","type":"server_error","code":"server_error"}}\n\n'
 EVENTS = ["message_start", "ping", "content_block_start", "content_block_delta", "content_block_stop"]
 
@@ -252,6 +253,34 @@ class TestSilence:
         go_on.set()
         await answering
         assert reply.events()[-1] == "message_stop"
+
+
+class TestHalfSilence:
+    """An upstream that goes on, but says nothing that can be told yet."""
+
+    @pytest.fixture
+    def timeouts(self) -> Timeouts:
+        return Timeouts(commit_after_s=0.8, ping_s=0.8, first_event_s=5.0, idle_s=5.0)
+
+    @pytest.mark.parametrize(
+        ("model", "text", "rest"),
+        [
+            pytest.param("openai/gpt-4.1", TEXT, b": still here\n\n", id="translated"),
+            pytest.param("anthropic/claude-sonnet-4-5", EVENT, EVENT[:40], id="passed_through"),
+        ],
+    )
+    async def test_silence_counts_from_what_the_client_heard(
+        self, gateway: Gateway, script: Script, model: str, text: bytes, rest: bytes
+    ) -> None:
+        """Half an event, or a comment, is no reason to leave the client in silence for longer."""
+        script.push(stream(text, Delay(0.6), rest, Stall()))
+        reply = MemoryReply()
+        answering = asyncio.ensure_future(gateway.messages(call(ask(model, stream=True)), reply))
+        await reply.until(b"content_block_delta")
+        reply.body = b""
+        await reply.until(b"event: ping", within_s=1.15)
+        reply.disconnect()
+        await answering
 
 
 class TestLastWords:

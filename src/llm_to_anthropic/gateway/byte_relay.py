@@ -142,10 +142,13 @@ class ByteRelay:
 
     async def _pump(self) -> None:
         while True:
+            data: bytes | None = None
             if self._begun and await self._upstream.pour(self._pass_on, self._timeouts.ping_s):
-                await self._reply.write(b"")
-                continue
-            data = await self._upstream.read(self._quiet_s())
+                if self._quiet_s():
+                    await self._reply.write(b"")
+                    continue
+            else:
+                data = await self._upstream.read(self._quiet_s())
             if data is None and self._ended:
                 break
             if data is None:
@@ -160,12 +163,14 @@ class ByteRelay:
             raise UpstreamProtocolError("the upstream's stream ended before the message was complete")
 
     def _pass_on(self, data: bytes) -> bool:
-        """Takes a slice of a stream in full flow; False where the client's side has no room."""
+        """Takes a slice of a stream in full flow; False where the client has no room, or heard nothing for long."""
         alone = data.find(b"\n", len(_DELTA)) == len(data) - 2 and data.startswith(_DELTA) and data.endswith(b"\n\n")
         if self._held or not alone:
             data = self._complete_events(data)
             if not data:
-                return True
+                left_s = self._quiet_s()
+                self._upstream.stay_quiet(left_s)
+                return left_s > 0.0
             data = self._look(data)
         self._last_write = self._clock()
         return self._reply.push(data)

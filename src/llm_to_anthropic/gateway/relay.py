@@ -191,10 +191,10 @@ class StreamRelay:
             if not self._reply.push(out):
                 self._jammed = True
                 return False
-        elif not (left_s := self._quiet_s()):
-            return False
-        elif not self._begun:
+        elif left_s := self._quiet_s():
             self._upstream.stay_quiet(left_s)
+        else:
+            return False
         return not (translator.settled or translator.ended or translator.failure is not None)
 
     async def _settle_flow(self) -> bool:
