@@ -74,6 +74,21 @@ def test_counts_of_the_last_text_stand_where_the_end_has_none() -> None:
     assert made.usage.output_tokens == len(WORDS)
 
 
+def test_counts_before_the_text_are_told_with_it() -> None:
+    """A text between the counts of an earlier one takes the place of other counts that came in the meantime."""
+    counted = [("a", 3), ("b", 3), ("c", 9), ("d", 3)]
+    events = [{"usageMetadata": usage(10, output), **_without_counts(words)} for words, output in counted]
+    end = {"candidates": [{"index": 0, "finishReason": "STOP"}]}
+    made = translator()
+    feed(made, map(data, [*events, end]))
+    assert made.usage is not None
+    assert made.usage.output_tokens == 3
+
+
+def _without_counts(words: str) -> dict[str, object]:
+    return {"candidates": answer(text(words))["candidates"]}
+
+
 def test_uncounted_text_is_measured_in_whole_reads_too() -> None:
     """Where Google counts nothing, all texts make the estimate, however they were passed on."""
     events = [answer(text("seven..")) for _ in range(20)]

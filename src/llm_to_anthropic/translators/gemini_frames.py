@@ -49,14 +49,14 @@ class GeminiFrames(TextFrames):
         if not super()._learn(event):
             return False
         suffix = self._suffix
-        self._middle, self.usage = b"", None
+        # Wherever they stand: an event with the same ones may follow another with others.
+        self._middle, self.usage = b"", _ANSWER.decode(event).usage_metadata
         before, found, counts = suffix.partition(_COUNTS)
         if counts.startswith((b":{", b": {")):
             begins = len(before) + len(found) + counts.index(b"{")
             # Read as Latin-1, every byte is a character.
             _, ends = json.JSONDecoder().raw_decode(suffix.decode("latin-1"), begins)
             self._middle, self._after = suffix[:begins], suffix[ends:]
-            self.usage = _USAGE.decode(suffix[begins:ends])
         return True
 
 
