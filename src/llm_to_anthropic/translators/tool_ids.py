@@ -24,10 +24,7 @@ class ToolIds:
     def take(self, id: str, key: int | str, prefix: str = "toolu_") -> str:
         """The client's id of the call that the upstream calls `id`, perhaps nothing; `key` tells calls apart."""
         if not id or id in self._taken or not _ID.fullmatch(id):
-            self._stem = self._stem or _hash(self._seed)[:16]
-            id = (
-                f"{prefix}{self._stem}{key:08x}" if isinstance(key, int) else prefix + _hash(f"{self._seed}:{key}")[:24]
-            )
+            id = prefix + (self._numbered(key) if isinstance(key, int) else _hash(f"{self._seed}:{key}")[:24])
         self._taken.add(id)
         return id
 
