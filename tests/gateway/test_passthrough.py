@@ -325,6 +325,15 @@ async def test_a_refused_count_is_passed_on(gateway: Gateway, script: Script) ->
     assert (reply.status, reply.body) == (400, refused)
 
 
+async def test_file_that_breaks_before_its_first_byte_is_an_error(gateway: Gateway, script: Script) -> None:
+    """An upstream that breaks right after its head is told as what it is, and not by a closed connection."""
+    script.push(stream(Reset()))
+    reply = MemoryReply()
+    await gateway.forward(call(b"", method="GET", path="/v1/files/file_1/content"), reply)
+    assert (reply.status, reply.ended) == (502, True)
+    assert b"in the middle of its answer" in reply.body
+
+
 async def test_other_paths_are_forwarded(gateway: Gateway, script: Script, upstream: ScriptedUpstream) -> None:
     """Files, skills and whatever comes: any method and path below /v1 reaches Anthropic as it is."""
     script.push(whole(b"\x00\x01binary", headers=(("content-type", "application/octet-stream"),)))

@@ -263,11 +263,13 @@ async def _whole_batch(work: Work, upstream: UpstreamCall, provider: Provider) -
 
 async def _stream_through(work: Work, upstream: UpstreamCall) -> None:
     """A body of any kind and size, piece by piece."""
+    data = await upstream.read()  # our head leaves with it: until then there is place for an error
     work.progress.status = upstream.status
     work.reply.start(upstream.status, forwarded(upstream.headers) + provenance(work.progress))
     try:
-        while data := await upstream.read():
+        while data:
             await work.reply.write(data)
+            data = await upstream.read()
     except ApiError as error:
         # The head is out, and this body has no place for an error: only a cut tells the client.
         work.progress.failed_by(error)
