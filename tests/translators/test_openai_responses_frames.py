@@ -94,6 +94,12 @@ def test_what_is_more_than_text_is_left_to_decoding(odd: Json, numbers: str) -> 
         assert (flow.texts, flow.rest) == (["a"], b"eve")
 
 
+def test_question_mark_that_also_stands_elsewhere_is_no_frame() -> None:
+    """Nor is one where a look with another text in its place would find the same."""
+    event = Server(numbers="last").text("?", id="?").partition(b"data: ")[2].strip()
+    assert DeltaFrames().flow(event, HEAD) is None
+
+
 def test_frames_that_are_never_met_are_not_learned_for_ever() -> None:
     """A server that pads its events, or gives its items new names, is decoded after a few attempts."""
     server, frames = Server(numbers="last"), DeltaFrames()

@@ -165,6 +165,8 @@ def _frame(event: bytes) -> _Frame | None:
 
 def _is_around_text(before: bytes, behind: bytes, delta: Delta) -> bool:
     """The same text may stand elsewhere too: only where another is read in its place it is the text."""
+    if delta.delta == _PROBE:
+        return False
     try:
         read = _DELTA.decode(b'%b"%b"%b' % (before, _PROBE.encode(), behind))
     except UNREADABLE:
