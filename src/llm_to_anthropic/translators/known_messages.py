@@ -7,6 +7,7 @@ wherever it stands is left to it.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
@@ -29,7 +30,7 @@ from llm_to_anthropic.translators.pairing import Pairing, Placed, Turn
 from llm_to_anthropic.translators.request import check_text, decode_fields, decode_message
 from llm_to_anthropic.translators.surroundings import MIN_BYTES, MoreThanMessages, name_of
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
-from llm_to_anthropic.wire.anthropic import MessagesRequest, ToolReferenceBlock, ToolResultBlock, ToolUseBlock
+from llm_to_anthropic.wire.anthropic import Envelope, MessagesRequest, ToolReferenceBlock, ToolResultBlock, ToolUseBlock
 
 _RAW_LIST = msgspec.json.Decoder(list[Raw])
 
@@ -39,6 +40,7 @@ class _Conversation(msgspec.Struct):
 
 
 _CONVERSATION = msgspec.json.Decoder(_Conversation)
+_ENVELOPE = msgspec.json.Decoder(Envelope)
 
 Encoding = TypeVar("Encoding")
 
@@ -160,18 +162,23 @@ def fill_frame(
 def read_fields(client: ClientRequest) -> MessagesRequest:
     """The request the general way, its messages not looked into.
 
-    Raises ClientError, and MoreThanMessages where it asks for something else than its surroundings alone, or may.
+    Raises ClientError, and MoreThanMessages where it asks for something else than its surroundings alone.
     """
-    around = client.surroundings
     try:
         request = decode_fields(client.body)
     except ClientError:
-        if around is not None:
-            raise MoreThanMessages from None  # which upstream's it is to refuse is not known yet
+        # Whose it is to refuse has to be known first.
+        with suppress(msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+            _check_asked(_ENVELOPE.decode(client.body), client)
         raise
-    if around is not None and (request.model, request.stream is True) != (around.model, client.stream):
-        raise MoreThanMessages
+    _check_asked(request, client)
     return request
+
+
+def _check_asked(asked: MessagesRequest | Envelope, client: ClientRequest) -> None:
+    around = client.surroundings
+    if around is not None and (asked.model, asked.stream is True) != (around.model, client.stream):
+        raise MoreThanMessages
 
 
 class _Reading:
