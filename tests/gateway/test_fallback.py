@@ -24,6 +24,7 @@ from llm_to_anthropic.scripted import (
 )
 from llm_to_anthropic.scripted import anthropic as anthropic_wire
 from llm_to_anthropic.settings import Retries, Timeouts
+from llm_to_anthropic.translators.surroundings import MIN_BYTES
 from tests.gateway.answers import PROTOCOLS, bad, good
 from tests.gateway.conftest import Records
 from tests.gateway.memory_reply import MemoryReply, ask, call
@@ -102,6 +103,42 @@ class TestProtocols:
         assert reply.headers[b"x-upstream-model"] == b"gpt-4.1"
         assert reply.headers[b"x-upstream-attempts"] == b"2"
         assert not [name for name in reply.headers if name.startswith(b"anthropic-ratelimit")]
+
+
+class TestKnownSurroundings:
+    """Requests of which all but the messages has come before."""
+
+    BODY = '{"model":"mine","system":"' + "x" * MIN_BYTES + '","messages":[{"role":"user","content":"hi"}]%s}'
+
+    async def test_fields_behind_the_messages_have_no_target_asked_twice(
+        self, routes: Gateway, script: Script, second_script: Script, pair: tuple[Protocol, Protocol]
+    ) -> None:
+        """The second target answers at once, though it is the first to see that more than messages stands there."""
+        usual, more = self.BODY % ',"max_tokens":9', self.BODY % ',"stop_sequences":[],"max_tokens":9'
+        for _ in range(3):
+            script.push(good(pair[0], "first", streamed=False))
+            await routes.messages(call(usual.encode()), MemoryReply())
+        script.push(bad(pair[0], 503, "first failed"), bad(pair[0], 503, "first failed"))
+        second_script.push(good(pair[1], "second", streamed=False))
+        reply = MemoryReply()
+        await routes.messages(call(more.encode()), reply)
+        assert reply.status == 200
+        assert reply.headers[b"x-upstream-attempts"] == b"2"
+
+    @pytest.mark.parametrize("pair", [("anthropic", "openai_chat")])
+    async def test_a_request_that_the_second_target_cannot_carry_is_sent_once(
+        self, routes: Gateway, script: Script, upstream: ScriptedUpstream, pair: tuple[Protocol, Protocol]
+    ) -> None:
+        """What the first target failed with is told, and it is not asked again."""
+        body = (self.BODY % "").replace("}]", '},{"role":"assistant","content":"Well,"}]').encode()
+        for _ in range(3):
+            script.push(good(pair[0], "first", streamed=False))
+            await routes.messages(call(body), MemoryReply())
+        script.push(bad(pair[0], 503, "first failed"), bad(pair[0], 503, "first failed"))
+        reply = MemoryReply()
+        await routes.messages(call(body), reply)
+        assert reply.status == 503
+        assert len(upstream.requests) == 4
 
 
 @each_form

@@ -34,13 +34,25 @@ def decode_envelope(body: bytes) -> Envelope:
     return envelope
 
 
-def check_messages(body: bytes, around: Surroundings) -> None:
-    """Looks at the messages of a body that nobody else looks at. Raises MoreThanMessages where they are none."""
+def holds_messages(body: bytes, around: Surroundings) -> bool:
+    """Whether no more than messages stands between the surroundings of a body that nobody else looks at."""
     start, end = around.place_in(body)
     try:
         _ANY.decode(memoryview(body)[start:end])
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        raise MoreThanMessages from None
+        return False
+    return True
+
+
+def same_envelope(body: bytes, around: Surroundings) -> Envelope:
+    """What a body with more than messages asks for. Raises MoreThanMessages where that is another model, or a stream.
+
+    Raises ClientError as `decode_envelope`.
+    """
+    envelope = decode_envelope(body)
+    if (envelope.model, envelope.stream is True) != (around.model, around.stream is True):
+        raise MoreThanMessages
+    return envelope
 
 
 def client_request(

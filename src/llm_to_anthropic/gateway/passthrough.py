@@ -22,7 +22,7 @@ from llm_to_anthropic.gateway.answer_headers import forwarded, provenance
 from llm_to_anthropic.gateway.batches import check_batch, local_results_url
 from llm_to_anthropic.gateway.byte_relay import ByteRelay
 from llm_to_anthropic.gateway.call import Call, Headers
-from llm_to_anthropic.gateway.client_request import API_VERSIONS, check_messages, session_id
+from llm_to_anthropic.gateway.client_request import API_VERSIONS, holds_messages, same_envelope, session_id
 from llm_to_anthropic.gateway.lanes import Lane
 from llm_to_anthropic.gateway.refusal import is_json_object, read_refusal
 from llm_to_anthropic.gateway.relay import MAX_ANSWER_BYTES
@@ -147,8 +147,9 @@ class Passthrough:
 
     def _message_body(self, call: Call, read: Envelope | Surroundings, model: str) -> bytes:
         body = call.body
+        if isinstance(read, Surroundings) and not holds_messages(body, read):
+            read = same_envelope(body, read)
         if isinstance(read, Surroundings):
-            check_messages(body, read)
             return drop_carriers(body if read.model == model else replace_known_model(body, read, model))
         if len(body) > MIN_BYTES and (messages := bytes(read.messages)):
             self._surroundings.see(body, session_id(call), messages)
