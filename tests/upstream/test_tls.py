@@ -222,3 +222,20 @@ async def test_end_that_comes_while_nobody_reads_is_heard(
             await asyncio.sleep(0)
         await sent.wait()
         assert len(await call.read_all(1_000_000)) == size
+
+
+async def test_connection_given_up_on_its_way_disturbs_no_other(
+    certificates: Certificates, make_upstream: Callable[..., Upstream]
+) -> None:
+    """Whenever a client leaves while TLS is being set up, the connections after it come to terms at once."""
+    client = make_upstream(Timeouts(tls_s=1.0), environ=certificates.environ)
+    async with serve(certificates, OK) as server:
+        for turns in range(40):
+            given_up = asyncio.ensure_future(client.send(server.post()))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            given_up.cancel()
+            await asyncio.gather(given_up, return_exceptions=True)
+            calls = await asyncio.gather(*(client.send(server.post()) for _ in range(3)))
+            assert [await call.read_all(10) for call in calls] == [b"hi"] * 3
+        await client.close()

@@ -87,10 +87,13 @@ async def _dial_first(origin: Origin, proxy: Proxy | None) -> socket.socket:
 
 
 class _Silent(asyncio.Protocol):
-    """Has a connection until TLS takes it over, and leaves unread what comes meanwhile."""
+    """Has a connection until TLS takes it over, which sees its end for itself.
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        transport.pause_reading()
+    It does not pause reading: aiofastnet would then watch the socket's number even after it was given up.
+    """
+
+    def eof_received(self) -> bool:
+        return True
 
 
 async def attach(
