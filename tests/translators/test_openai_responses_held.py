@@ -11,6 +11,7 @@ from tests.translators.reading import feed
 from tests.translators.responses_answers import (
     ON,
     added,
+    arguments,
     call,
     collected,
     completed,
@@ -51,6 +52,15 @@ def test_empty_last_event_leaves_what_came_before(last: bytes) -> None:
 def test_last_event_with_fewer_items_leaves_what_came_before() -> None:
     """A last event that forgets an item costs nothing of the answer."""
     assert said(collected(*BEGINNING, done(1, call("look")), completed(call("look")))) == ["Hello there", "look"]
+
+
+@pytest.mark.parametrize("content", [[], None, ""])
+def test_last_event_with_empty_items_leaves_what_came_before(content: object) -> None:
+    """A last event that names its items, and nothing in them, costs nothing of the answer."""
+    events = (*BEGINNING, added(1, call("look", "")), arguments(1, '{"at":1}'), done(1, call("look", "")))
+    answer = collected(*events, completed(HELLO | {"content": content}, call("look", "")))
+    assert said(answer) == ["Hello there", "look"]
+    assert answer["content"][1]["input"] == {"at": 1}
 
 
 def test_reasoning_is_read_as_it_comes() -> None:

@@ -7,14 +7,22 @@ empty. Source: OpenAI's API reference, `response.completed`.
 from __future__ import annotations
 
 import msgspec
+from msgspec import Raw
 
 from llm_to_anthropic.sse import SseDecoder
 from llm_to_anthropic.translators.openai_responses_loose import UNREADABLE
+from llm_to_anthropic.wire.anthropic import NO_RAW
 from llm_to_anthropic.wire.openai_responses_answer import Response
 
 
 class _Item(msgspec.Struct, gc=False):
     type: str
+
+
+class _ToldItem(msgspec.Struct, gc=False):
+    type: str
+    content: Raw = NO_RAW
+    arguments: Raw = NO_RAW
 
 
 class _Event(msgspec.Struct):
@@ -24,6 +32,8 @@ class _Event(msgspec.Struct):
 
 
 _EVENT = msgspec.json.Decoder(_Event)
+_ITEM = msgspec.json.Decoder(_ToldItem)
+_NOTHING = frozenset({b"", b"[]", b'""', b"null"})
 
 _ITEM_BEGINS = "response.output_item.added"
 _ITEM_ENDS = "response.output_item.done"
@@ -118,9 +128,18 @@ class HeldEvents(SseDecoder):
 
     def _tells_all(self, kind: str, answer: Response) -> bool:
         """Whether the last event holds all that was told before it, and how it ended."""
-        told = len(answer.output or ())
+        output = answer.output or ()
         ending = answer.status is not None or kind != "response.incomplete"
-        return ending and told > 0 and told >= max(self._begun, self._ended)
+        return ending and len(output) >= max(self._begun, self._ended, 1) and all(map(_is_told, output))
+
+
+def _is_told(raw: Raw) -> bool:
+    """Whether an item of the last event is more than its name."""
+    try:
+        item = _ITEM.decode(raw)
+    except UNREADABLE:
+        return False
+    return item.type not in _ITEMS or bytes(item.content or item.arguments) not in _NOTHING
 
 
 def _data_of(held: bytes) -> bytes:
