@@ -67,6 +67,19 @@ async def test_plain_http_behind_https_is_explained(
             await client.send(request)
 
 
+async def test_end_amid_the_handshake_is_explained(client: Upstream) -> None:
+    """A server that hangs up while TLS begins is said to have done so, and no reason is given where it gave none."""
+
+    async def script(peer: Peer) -> None:
+        await peer.reader.read(1)
+        peer.writer.close()
+
+    async with RawServer(script) as server:
+        request = OutgoingRequest(method="GET", url=f"https://127.0.0.1:{server.port}/", headers=[])
+        with pytest.raises(UpstreamUnreachable, match=r"closed the connection while it was being set up(\.$| \(\w)"):
+            await client.send(request)
+
+
 async def test_silent_handshake_is_a_timeout_of_tls(make_upstream: Callable[..., Upstream]) -> None:
     """A server that accepts and then says nothing of TLS ends with the limit of TLS, its connection closed."""
 

@@ -219,4 +219,6 @@ def handshake_text(origin: Origin, error: OSError) -> str:
             f"TLS with {origin.name} failed ({error.reason or error}). "
             "If it speaks plain HTTP, its base URL must start with http://."
         )
-    return f"{origin.name} closed the connection while it was being set up ({error.strerror or error})."
+    told = error.strerror or str(error)
+    why = f" ({told})" if told else ""
+    return f"{origin.name} closed the connection while it was being set up{why}."
