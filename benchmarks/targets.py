@@ -209,7 +209,7 @@ def _provider(name: str, protocol: str, base_url: str) -> str:
     return f'[providers.{name}]\nprotocol = "{protocol}"\nbase_url = "{base_url}"\napi_key = "env:BENCH_KEY"\n'
 
 
-def install_proxy(python: str = sys.executable) -> Path:
+def install_proxy(python: str) -> Path:
     """The wheel of this checkout and what it depends on, in an environment without anything else."""
     place = _environment_of("proxy", python)
     lock = ROOT / "requirements" / "core.txt"

@@ -110,6 +110,10 @@ class FrontProtocol(asyncio.Protocol):
     _url: bytes
     _headers: Headers
     """Of the head being read, from its beginning on."""
+    _client: tuple[str, int] | None
+    _server: tuple[str, int] | None
+    _stall_timer: asyncio.TimerHandle | None
+    _linger_timer: asyncio.TimerHandle | None
 
     def __init__(
         self,
@@ -131,10 +135,8 @@ class FrontProtocol(asyncio.Protocol):
         self._connections: set[FrontProtocol] = server_state.connections  # type: ignore[assignment]
         self._tasks = server_state.tasks
         self._parser = make_parser(self)
-        self._admitted = False
-        self._client: tuple[str, int] | None = None
-        self._server: tuple[str, int] | None = None
-        self._in_head = False
+        self._admitted = self._in_head = False
+        self._client = self._server = None
         self._head_limited = True
         """The deadline is that of the head being read."""
         self._head_bytes = 0
@@ -152,8 +154,7 @@ class FrontProtocol(asyncio.Protocol):
         self._upgrade = False
         """The parser takes the request's body for another protocol."""
         self._deadline = Deadline(self._loop, self._overdue)
-        self._stall_timer: asyncio.TimerHandle | None = None
-        self._linger_timer: asyncio.TimerHandle | None = None
+        self._stall_timer = self._linger_timer = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._connections.add(self)

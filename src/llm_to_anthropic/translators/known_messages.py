@@ -126,19 +126,10 @@ def fill_frame(
     the frame of a conversation that uses the tools of these names, `seam` what joins messages. Raises ClientError (400)
     as it does.
     """
-    around = client.surroundings
-    if around is not None:
-        data, outside, name = client.body, around.outside, around.name
-        start, end = around.place_in(data)
-    else:
-        try:
-            data = bytes(client.messages or _CONVERSATION.decode(client.body).messages)
-        except (msgspec.DecodeError, RecursionError):
-            check_text(client.body)
-            return None
-        outside = cut_out(client.body, data)
-        name = name_of(outside)
-        start, end = 0, len(data)
+    parts = _parts(client)
+    if parts is None:
+        return None
+    data, (start, end), outside, name = parts
     scope = learned.messages.scope((client.api_version, scope))
     known = _Reading(learned, scope, client, new_renderer, seam).read(data, start, end)
     if known is None:
@@ -148,7 +139,7 @@ def fill_frame(
     frame: Frame[Encoding]
     if isinstance(found, _Framed) and found.outside == outside:
         frame = found.frame
-        if around is None and len(client.body) > MIN_BYTES:
+        if client.surroundings is None and len(client.body) > MIN_BYTES:
             learned.surroundings.learn(client.body, client.session_id, found.outside)
     else:
         _check_part(outside, client)
@@ -157,6 +148,23 @@ def fill_frame(
         learned.frames.put(frame_scope, name, _Framed(outside, frame), size)
     whole = b"".join((frame.head, *known.rendered, seam(known.shown_role, ""), frame.tail))
     return Filled(whole, max(len(whole) - known.media_bytes, 0), known.replayed, frame.encoding)
+
+
+def _parts(client: ClientRequest) -> tuple[bytes, tuple[int, int], bytes, bytes] | None:
+    """What holds the messages, where in it they stand, what stands around them, and its name; None: no request.
+
+    Raises ClientError (400) for what is no text.
+    """
+    around = client.surroundings
+    if around is not None:
+        return client.body, around.place_in(client.body), around.outside, around.name
+    try:
+        data = bytes(client.messages or _CONVERSATION.decode(client.body).messages)
+    except (msgspec.DecodeError, RecursionError):
+        check_text(client.body)
+        return None
+    outside = cut_out(client.body, data)
+    return data, (0, len(data)), outside, name_of(outside)
 
 
 def read_fields(client: ClientRequest) -> MessagesRequest:
