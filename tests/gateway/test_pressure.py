@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import mmap
+import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -187,3 +190,30 @@ def test_whatever_is_tighter_is_what_is_used(tmp_path: Path, space: str, limit: 
 def test_without_linux_there_is_no_limit(tmp_path: Path) -> None:
     """Where the system tells nothing, nothing is limited."""
     assert memory_gauge.limit_bytes(tmp_path) == memory_gauge.address_space_bytes(tmp_path) == 0
+
+
+_READS = """
+import resource, socket, sys
+if sys.argv[1] == "kept":
+    from llm_to_anthropic.gateway.memory_gauge import keep_room
+    keep_room()
+filled = [bytes(100_000) for _ in range(20)]
+one, other = socket.socketpair()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(1000):
+    one.send(b"x")
+    other.recv(256 * 1024)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other allocators keep room by rules of their own")
+def test_read_after_read_finds_its_room_at_hand() -> None:
+    """No read maps memory of its own, which costs a paced event as much again as all the rest of it."""
+    assert _faults("kept") < 100
+    assert _faults("as it is") > 1000
+
+
+def _faults(room: str) -> int:
+    read = [sys.executable, "-c", _READS, room]
+    return int(subprocess.run(read, check=True, capture_output=True).stdout)  # noqa: S603

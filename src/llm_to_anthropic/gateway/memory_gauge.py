@@ -14,6 +14,10 @@ _ADDRESS_SPACE = re.compile(rb"^Max address space +(\d+) ", re.MULTILINE)
 _FILES = {"": ("sys/fs/cgroup", "memory.max"), "memory": ("sys/fs/cgroup/memory", "memory.limit_in_bytes")}
 """By controller, as /proc/self/cgroup names it: where its hierarchy is mounted, and the file with the limit."""
 
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+"""As glibc's `mallopt` numbers them."""
+_KEPT_BYTES = 1024 * 1024
+
 
 def used_bytes(limit: int = 0, root: Path = Path("/")) -> int:
     """How much of a limit this process uses; 0 where the system does not tell.
@@ -77,3 +81,15 @@ def give_back() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
+
+
+def keep_room() -> None:
+    """Has glibc keep what was freed at hand, up to a MiB, where it would map and unmap pages for each read.
+
+    aiofastnet reads into 256 KiB that it asks for each time. glibc learns by itself to keep so much only where as much
+    was mapped and freed before: by chance a process did not, and a paced event cost twice as much in it.
+    """
+    tune = getattr(ctypes.CDLL(None), "mallopt", None)
+    if tune is not None:
+        tune(_MMAP_THRESHOLD, _KEPT_BYTES)
+        tune(_TRIM_THRESHOLD, _KEPT_BYTES)

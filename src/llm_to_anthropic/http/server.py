@@ -103,6 +103,7 @@ class FrontServer(uvicorn.Server):
         self._wake_soon()
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
+        memory_gauge.keep_room()
         await super().startup(sockets)
         await self.on_tick(0)
         # What lives now lives as long as the process: the collector need not look at it again.

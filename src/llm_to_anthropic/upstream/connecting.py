@@ -24,10 +24,6 @@ from llm_to_anthropic.upstream.tunnel import Tunnel
 _NEXT_ADDRESS_S = 0.25
 """Lead of one address before the next is tried beside it (RFC 8305, section 5)."""
 
-# aiofastnet reads into 256 KiB that it asks for each time. For so much at once glibc maps and unmaps pages, three
-# system calls a read, until something larger has come and gone: then it keeps such room at hand.
-bytearray(320 * 1024)
-
 Address = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
 """What `getaddrinfo` gives of one address: its family, and what to connect to."""
 _P = TypeVar("_P", bound=asyncio.Protocol)
