@@ -183,6 +183,11 @@ class StreamRelay:
         piece costs as much as its translation.
         """
         translator = self._translator
+        flow = translator.flow
+        if flow is not None and (out := flow.pass_on(data)):
+            self._last_write = self._clock()
+            self._jammed = not self._reply.push(out)
+            return not self._jammed
         out = translator.receive_data(data)
         if out:
             if not self._begun:

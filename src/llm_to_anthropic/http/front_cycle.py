@@ -208,7 +208,8 @@ class FrontCycle(Cycle):
             return True
         connection = self._connection
         if self._chunked:
-            data = _chunk(data)
+            size = len(data)
+            data = (_SIZES[size] if size < len(_SIZES) else b"%x\r\n" % size) + data + b"\r\n"
         if self._head or self._bodiless:
             data = self._head if self._bodiless else self._head + data
             self._head = b""

@@ -49,7 +49,7 @@ class AnsweringTranslator(ABC):
     """Made once the answer turns out to be a stream."""
     _flows: bool
     """The event that came last was plain text: what follows may be passed on in whole reads."""
-    _flow: TextFlow | None
+    flow: TextFlow | None
     """What takes the reads, as long as there is nothing but text in them."""
     settled: bool
     """The upstream has said that its answer is over, before its end; most say so at its end alone."""
@@ -69,7 +69,7 @@ class AnsweringTranslator(ABC):
         """`now` gives Unix time: rate limits are told as instants."""
         # What every event asks for is the instance's: the interpreter finds it many times as fast as the class's.
         self.ended = self.settled = self._flows = False
-        self.failure = self._flow = self._answer = None
+        self.failure = self.flow = self._answer = None
         self.losses: list[Loss] = []
         self._request = request
         self._target = target
@@ -101,10 +101,10 @@ class AnsweringTranslator(ABC):
         """Any slice of the upstream's answer -> zero or more bytes of Anthropic SSE."""
         if self.ended or self.failure is not None:
             return b""
-        if self._flow is not None:  # as nearly always: this is the way of most text
-            if out := self._flow.pass_on(data):
+        if self.flow is not None:  # as nearly always: this is the way of most text
+            if out := self.flow.pass_on(data):
                 return out
-            data = self._left_of_flow(self._flow) + data
+            data = self._left_of_flow(self.flow) + data
         try:
             form = self._form
             if form == "sse":
@@ -129,8 +129,8 @@ class AnsweringTranslator(ABC):
         if self.ended or self.failure is not None:
             return b""
         try:
-            if self._flow is not None:
-                for event in self._sse.feed(self._left_of_flow(self._flow)):  # where line ends are mixed
+            if self.flow is not None:
+                for event in self._sse.feed(self._left_of_flow(self.flow)):  # where line ends are mixed
                     self._event(event)
             self._receive_end()
         except ApiError as error:
@@ -228,11 +228,11 @@ class AnsweringTranslator(ABC):
         flow = self._begin_flow()
         if flow is not None and (rest := self._sse.hand_over()) is not None:
             flow.rest = rest
-            self._flow = flow
+            self.flow = flow
 
     def _left_of_flow(self, flow: TextFlow) -> bytes:
         """Ends the flow. Gives what it had kept of an event that is not complete."""
-        self._flow = None
+        self.flow = None
         self._end_flow(flow)
         return flow.rest
 

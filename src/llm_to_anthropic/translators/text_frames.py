@@ -113,10 +113,13 @@ class TextFlow:
         text = data[self._begins : self._ends]
         if _LINE_BREAK in text or self._prefix + text + self._suffix != data:
             return self._pass_on_many(data)
-        size = text_size(text)
-        if size < 1:
+        try:
+            said = _STRING.decode(text)  # as `text_size`, without a call for each event
+        except _UNREADABLE:
             return b""
-        self.size += size
+        if not said:
+            return b""
+        self.size += len(said) if said.isascii() else len(said.encode())
         self.rest = b""
         return self._head + text + self._tail
 

@@ -14,6 +14,7 @@ from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.translators.conversation import Conversation
 from llm_to_anthropic.translators.memory import Memory, Remembered
 from llm_to_anthropic.translators.surroundings import KnownSurroundings, Surroundings
+from llm_to_anthropic.translators.text_frames import TextFlow
 from llm_to_anthropic.wire.anthropic import NO_RAW
 
 
@@ -86,6 +87,8 @@ class Translator(Protocol):
     failure: ApiError | None
     """Set once the upstream failed; nothing is written after it. The way of a request decides
     whether it becomes an HTTP status or an `error` event."""
+    flow: TextFlow | None
+    """What takes slices of the answer in place of `receive_data`, as long as it makes something of them."""
     stop_reason: str | None
     usage: Usage | None
 

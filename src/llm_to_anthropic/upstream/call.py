@@ -67,7 +67,6 @@ class UpstreamCall:
     """One request under way. One task at a time may wait on it; cancelling that task closes the connection."""
 
     __slots__ = (
-        "_active",
         "_begin_at",
         "_begin_s",
         "_begins",
@@ -82,7 +81,6 @@ class UpstreamCall:
         "_lowered",
         "_peer",
         "_pieces",
-        "_pour",
         "_quiet_at",
         "_quiet_s",
         "_redial",
@@ -90,10 +88,12 @@ class UpstreamCall:
         "_timeouts",
         "_total_at",
         "_waiter",
+        "active_at",
         "bodiless",
         "decode",
         "redirects",
         "status",
+        "taking",
         "unread",
     )
 
@@ -132,10 +132,12 @@ class UpstreamCall:
         self._headed = self._ended = self._stale = False
         self._failure: UpstreamError | None = None
         self._waiter: asyncio.Future[bool] | None = None
-        self._active = loop.time()
-        self._total_at = self._active + timeouts.total_s
+        self.active_at = loop.time()
+        """When something last came or went."""
+        self.taking: Pour | None = None
+        """What takes slices the moment they arrive."""
+        self._total_at = self.active_at + timeouts.total_s
         self._quiet_at = self._quiet_s = inf
-        self._pour: Pour | None = None
 
     @property
     def headers(self) -> Headers:
@@ -210,7 +212,7 @@ class UpstreamCall:
             return True
         if self._ended or self._failure is not None:
             return False
-        self._pour = take
+        self.taking = take
         self._quiet_s = quiet_s
         try:
             await self._wait(quiet_s)
@@ -218,9 +220,9 @@ class UpstreamCall:
             self.close()
             raise
         else:
-            return self._pour is None
+            return self.taking is None
         finally:
-            self._pour = None
+            self.taking = None
             self._quiet_s = inf
 
     def stay_quiet(self, quiet_s: float) -> None:
@@ -271,20 +273,20 @@ class UpstreamCall:
     def begin(self, line: Line) -> None:
         """The request goes out on `line`."""
         self._line = line
-        self._active = self._loop.time()
-        self._begin_at = self._active + self._begin_s
-        due = self._active + self._soonest_s()
+        self.active_at = self._loop.time()
+        self._begin_at = self.active_at + self._begin_s
+        due = self.active_at + self._soonest_s()
         line.watch(due if due < self._total_at else self._total_at)
 
     def progress(self) -> None:
         """A part of the answer's head came in."""
-        self._active = self._loop.time()
+        self.active_at = self._loop.time()
 
     def sent(self) -> None:
         """A part of the request went out."""
-        self._active = self._loop.time()
+        self.active_at = self._loop.time()
         if not self._headed:
-            self._begin_at = self._active + self._begin_s
+            self._begin_at = self.active_at + self._begin_s
 
     def receive_head(self, status: int, head: bytes, lowered: bytes) -> None:
         """The head of the answer, and the same in lower case."""
@@ -303,24 +305,35 @@ class UpstreamCall:
 
     def receive(self, data: bytes, size: int) -> bool:
         """A slice of the body, which took `size` bytes on the way. True: nobody has to be woken for it."""
-        take = self._pour
+        take = self.taking
         if take is None:
             self._pieces.append(data)
             self.unread += size
             return False
-        self._active = self._loop.time()
+        self.active_at = self._loop.time()
         try:
             if take(data):
                 return True
         except Exception as error:
-            self._stop_flow(error)
+            self.stop_flow(error)
         else:
-            self._stop_flow()
+            self.stop_flow()
         return False
+
+    def stop_flow(self, error: Exception | None = None) -> None:
+        """Whoever asked for the flow goes on, and hears of the error that stopped it."""
+        self.taking = None
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            return
+        if error is None:
+            waiter.set_result(True)
+        else:
+            waiter.set_exception(error)
 
     def wake(self) -> None:
         """Something came that a waiting reader wants to know."""
-        if self._pour is not None and not self._ended and self._failure is None:
+        if self.taking is not None and not self._ended and self._failure is None:
             return  # what came has gone where it belongs
         waiter = self._waiter
         if waiter is not None and not waiter.done():
@@ -360,17 +373,17 @@ class UpstreamCall:
         phase, limit = self._limit()
         if self._pieces:
             # The upstream is not silent: its last bytes have not been read yet.
-            self._active = now
-        elif now >= self._active + limit:
+            self.active_at = now
+        elif now >= self.active_at + limit:
             self._time_out(phase, limit)
             return inf
-        if self._pour is not None:
-            self._quiet_at = max(self._quiet_at, self._active + self._quiet_s)
+        if self.taking is not None:
+            self._quiet_at = max(self._quiet_at, self.active_at + self._quiet_s)
         if now >= self._quiet_at:
             self._quiet_at = inf
             if self._waiter is not None and not self._waiter.done():
                 self._waiter.set_result(False)
-        return min(self._active + limit, now + self._soonest_s(), self._begin_at, self._total_at, self._quiet_at)
+        return min(self.active_at + limit, now + self._soonest_s(), self._begin_at, self._total_at, self._quiet_at)
 
     def _soonest_s(self) -> float:
         """The timer is looked at no later than after so long, so that no change of phase has to move it."""
@@ -408,24 +421,13 @@ class UpstreamCall:
             self._line.watch(self._quiet_at)
         return waiter
 
-    def _stop_flow(self, error: Exception | None = None) -> None:
-        """Whoever asked for the flow goes on, and hears of the error that stopped it."""
-        self._pour = None
-        waiter = self._waiter
-        if waiter is None or waiter.done():
-            return
-        if error is None:
-            waiter.set_result(True)
-        else:
-            waiter.set_exception(error)
-
     def _take(self) -> bytes:
         pieces = self._pieces
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
         self.unread = 0
         if self._line is not None:
-            self._active = self._loop.time()
+            self.active_at = self._loop.time()
             self._line.resume()
         return data
 

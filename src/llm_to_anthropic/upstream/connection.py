@@ -13,6 +13,7 @@ from httptools import HttpParserCallbackError, HttpParserError, HttpResponsePars
 
 from llm_to_anthropic.upstream.answer_head import CODED, MAY_BE_MANY, flaw_of
 from llm_to_anthropic.upstream.call import UpstreamCall
+from llm_to_anthropic.upstream.chunks import ENDS, Lines, lines_of
 
 _SMALL_BODY = 64 * 1024
 """Up to here head and body go out in one write."""
@@ -75,6 +76,7 @@ class Connection(asyncio.Protocol):
         "_cut",
         "_free",
         "_keep",
+        "_lines",
         "_loop",
         "_lost",
         "_parser",
@@ -123,6 +125,8 @@ class Connection(asyncio.Protocol):
         """What reads the answer under way; nothing has come of it without."""
         self.head = b""
         """Of the answer under way, its lines."""
+        self._lines: Lines = ()
+        """What chunks begin with, where the next read begins one."""
         self._barren = 0
         self._complete = False
         self._cut = False
@@ -239,6 +243,22 @@ class Connection(asyncio.Protocol):
             # Nobody asked: the next answer could not be told from this.
             self.abort()
             return
+        lines, size, take = self._lines, len(data), call.taking
+        # Nearly every event of a stream is one chunk: neither the parser nor the call need hear of it. Each call of a
+        # Python function counts here, since between two events the processor has forgotten them.
+        if take is None or size >= len(lines) or not (data.startswith(line := lines[size]) and data.endswith(ENDS)):
+            self._read(call, data)
+            return
+        call.active_at = self._loop.time()
+        try:
+            if take(data[len(line) : -2]):
+                return
+        except Exception as error:
+            call.stop_flow(error)
+        else:
+            call.stop_flow()
+
+    def _read(self, call: UpstreamCall, data: bytes) -> None:
         reading = self._reading or self._begin_reading(data)
         try:
             reading.feed_data(data)
@@ -247,26 +267,30 @@ class Connection(asyncio.Protocol):
             broken = _describe(error)
         pieces = self._pieces
         if pieces:
-            flows = call.receive(pieces[0] if len(pieces) == 1 else b"".join(pieces), len(data))
+            body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            self._lines = lines_of(data, body) if len(pieces) == 1 and broken is None else ()
             pieces.clear()
             self._barren = 0
+            flows = call.receive(body, len(data))
             if flows and broken is None and not self._complete:
-                return  # as nearly every event of a stream: it has gone where it belongs
+                return  # it has gone where it belongs
         elif not self._complete:
+            self._lines = ()
             broken = self._receive_barren(call, len(data)) or broken
         if self._complete:
             self._finish(call, broken)
-            return
-        if broken is not None:
+        elif broken is not None:
             call.refuse(broken)
-        elif call.unread > _MAX_UNREAD:
-            self._pause()
-        call.wake()
+            call.wake()
+        else:
+            self._look_after(call)
 
-    def _pause(self) -> None:
-        if not self._paused and self._transport is not None:
+    def _look_after(self, call: UpstreamCall) -> None:
+        """Somebody has to be woken for what came."""
+        if call.unread > _MAX_UNREAD and not self._paused and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
+        call.wake()
 
     def _receive_barren(self, call: UpstreamCall, size: int) -> str | None:
         self._barren += size

@@ -1,0 +1,44 @@
+"""Reads that are one chunk of an answer's body, to the byte, as nearly all are in which a stream's events come.
+
+Of so many bytes there is one chunk alone, so the line that begins it is known before it comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+Lines = Sequence[bytes]
+"""By the length of a whole chunk, the line that begins it, as one server writes it."""
+
+MOST_BYTES = 1024
+"""Of a chunk that is told by its length."""
+ENDS = b"\r\n"
+_NONE = b"\n"
+"""Begins no chunk."""
+
+
+def lines_of(read: bytes, body: bytes) -> Lines:
+    """The lines that such chunks begin with; nothing where the read was not the chunk that holds `body`.
+
+    Once a parser has found the body there, the read began where a chunk does, and so does the next.
+    """
+    size = len(read)
+    if size >= MOST_BYTES or not read.endswith(ENDS):
+        return ()
+    for lines in (_lines(b"%x"), _lines(b"%X")):
+        line = lines[size]
+        if read.startswith(line) and read[len(line) : -len(ENDS)] == body:
+            return lines
+    return ()
+
+
+@lru_cache(maxsize=2)
+def _lines(digits: bytes) -> Lines:
+    lines = [_NONE] * MOST_BYTES
+    for size in range(1, MOST_BYTES):
+        line = digits % size + ENDS
+        whole = len(line) + size + len(ENDS)
+        if whole < MOST_BYTES:
+            lines[whole] = line
+    return lines
