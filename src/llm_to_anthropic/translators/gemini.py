@@ -38,7 +38,7 @@ from llm_to_anthropic.translators.text_frames import TextFlow
 from llm_to_anthropic.translators.translator import ClientRequest, Learned, UpstreamRequest
 from llm_to_anthropic.translators.upstream_errors import ErrorContext
 from llm_to_anthropic.wire.gemini import Answer, CountAnswer
-from llm_to_anthropic.writer import TEXT_TAIL, text_message
+from llm_to_anthropic.writer import DELTA_TAIL, text_message
 
 _HEADERS = ((b"content-type", b"application/json"), (b"accept", b"text/event-stream, application/json"))
 
@@ -196,8 +196,8 @@ class GeminiTranslator(AnsweringTranslator):
         self._frames = GeminiFrames()
 
     def _begin_flow(self) -> TextFlow | None:
-        head, frames = self._writer.text_head(), self._frames
-        return frames.flow(head, TEXT_TAIL, self._sse.blank) if head and frames is not None else None
+        head, frames = self._writer.delta_head("text"), self._frames
+        return frames.flow(head, DELTA_TAIL, self._sse.blank) if head and frames is not None else None
 
     def _end_flow(self, flow: TextFlow) -> None:
         self._expected().count_text(flow.size)

@@ -136,7 +136,7 @@ class GeminiAnswer:
         """A chunk that is more of the open text, as a JSON string; False where there is more to it."""
         if self._last != "text" or not self._passes or self._calls.waiting or self._server_parts:
             return False
-        if not self._writer.json_text(text):
+        if not self._writer.json_delta("text", text):
             return False
         self._output_size += size
         if usage is not None:

@@ -6,6 +6,7 @@ Holds the parts together: the encoded request, the framing of what comes back, t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import msgspec
 
@@ -28,7 +29,7 @@ from llm_to_anthropic.translators.text_frames import TextFlow, TextFrames
 from llm_to_anthropic.translators.translator import UpstreamRequest
 from llm_to_anthropic.translators.upstream_errors import ErrorContext
 from llm_to_anthropic.wire.openai_chat import Choice, Completion, Delta, FunctionCall, ToolCall, WholeCompletion
-from llm_to_anthropic.writer import TEXT_TAIL, text_message
+from llm_to_anthropic.writer import DELTA_TAIL, text_message
 
 PATH = "/chat/completions"
 
@@ -149,18 +150,21 @@ class OpenAIChatTranslator(AnsweringTranslator):
 
     def _begin_stream(self) -> None:
         super()._begin_stream()
-        self._frames = TextFrames(_text_of)
+        self._frames = TextFrames(partial(_words_of, "content"))
+        self._thoughts: TextFrames | None = None
+        """As the next, made once such a part comes."""
         self._call_frames: CallFrames | None = None
-        """Made once a call comes."""
         if not self._request.stream:
             self._expect()
 
     def _begin_flow(self) -> TextFlow | None:
-        head = self._writer.text_head()
-        return self._frames.flow(head, TEXT_TAIL) if head else None
+        if head := self._writer.delta_head("text"):
+            return self._frames.flow(head, DELTA_TAIL)
+        head, thoughts = self._writer.delta_head("thinking"), self._thoughts
+        return thoughts.flow(head, DELTA_TAIL) if head and thoughts is not None else None
 
     def _end_flow(self, flow: TextFlow) -> None:
-        self._answer.count_text(flow.size)
+        self._answer.count_words(flow.size)
 
     def _json(self, data: bytes) -> None:
         self._keep(data)
@@ -203,11 +207,9 @@ class OpenAIChatTranslator(AnsweringTranslator):
         answer = self._answer
         if answer.ended:
             return
-        frames = self._frames
-        if (text := frames.text(data)) and answer.receive_text(text, frames.size):
-            self._flows = True
+        self._flows = self._receive_words(answer, data)
+        if self._flows:
             return
-        self._flows = False
         calls = self._call_frames
         if calls is not None and (piece := calls.piece(data)) is not None and answer.receive_arguments(*piece):
             return
@@ -221,16 +223,34 @@ class OpenAIChatTranslator(AnsweringTranslator):
         # After a finish reason only usage and [DONE] follow.
         self.settled = answer.finished
 
+    def _receive_words(self, answer: ChatAnswer, data: bytes) -> bool:
+        """Tells the answer an event that is nothing but text or thinking; False where it has to be decoded."""
+        frames, thoughts = self._frames, self._thoughts
+        if (text := frames.text(data)) and answer.receive_words("text", text, frames.size):
+            return True
+        if thoughts is None or not (text := thoughts.text(data)):
+            return False
+        return answer.receive_words("thinking", text, thoughts.size)
+
     def _learn(self, chunk: Completion, data: bytes) -> None:
         delta = chunk.choices[0].delta if chunk.choices else None
         if delta is None:
             return
         if delta.content:
             self._frames.learn(data)
+        elif delta.reasoning_content or delta.reasoning:
+            self._learn_thinking(data)
         elif delta.tool_calls:
             if self._call_frames is None:
                 self._call_frames = CallFrames(_arguments_of)
             self._call_frames.learn(data)
+
+    def _learn_thinking(self, data: bytes) -> None:
+        field = self._answer.thinking_in
+        if self._thoughts is None and field in ("reasoning_content", "reasoning"):
+            self._thoughts = TextFrames(partial(_words_of, field))
+        if self._thoughts is not None:
+            self._thoughts.learn(data)
 
     def _odd_event(self, event: bytes) -> None:
         if event.strip() == b"[DONE]":
@@ -254,15 +274,15 @@ class OpenAIChatTranslator(AnsweringTranslator):
         return UpstreamProtocolError(f"upstream returned no choices: {told.message}")
 
 
-def _text_of(event: bytes) -> str | None:
-    """The text of a chunk that is nothing but text."""
+def _words_of(field: str, event: bytes) -> str | None:
+    """The text in this field of a chunk that is nothing but this text."""
     try:
         chunk = _COMPLETION.decode(event)
     except _UNREADABLE:
         return None
     choice = chunk.choices[0] if chunk.choices else None
-    text = choice.delta.content if choice and choice.delta else None
-    plain = Completion(choices=[Choice(index=0, delta=Delta(content=text))], service_tier=chunk.service_tier)
+    text = getattr(choice.delta, field, None) if choice else None
+    plain = Completion(choices=[Choice(index=0, delta=Delta(**{field: text}))], service_tier=chunk.service_tier)
     return text if chunk == plain else None
 
 

@@ -7,6 +7,7 @@ answer are raised, as is an end before the end.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import msgspec
 
@@ -37,6 +38,8 @@ _STOP_REASONS: Mapping[str, str] = {
 """Of finish reasons; all others end the turn, which the writer turns into `tool_use` where there are calls."""
 _FAILURES: Mapping[str, int] = {"error": 502, "abort": 502, "insufficient_system_resource": 529}
 
+
+Words = Literal["text", "thinking"]
 
 # Most answers are filtered by neither. Without anything to look for both keep no state.
 _NO_PREFILL = PrefillFilter("")
@@ -103,15 +106,22 @@ class ChatAnswer:
                 delta = choice.message
             self._take(choice, delta)
 
-    def receive_text(self, text: bytes, size: int) -> bool:
-        """A chunk of nothing but text, as its JSON string; False where it has to be decoded.
+    def receive_words(self, kind: Words, text: bytes, size: int) -> bool:
+        """A chunk of nothing but more of the open text or thinking, as a JSON string; False: it has to be decoded.
 
         `size`: its bytes as UTF-8.
         """
-        if self._filtered or ((self._calls or self._details) and self._holds_back) or not self._writer.json_text(text):
+        if self._filtered or ((self._calls or self._details) and self._holds_back):
+            return False
+        if not self._writer.json_delta(kind, text):
             return False
         self._output_size += size
         return True
+
+    @property
+    def thinking_in(self) -> str:
+        """The field of deltas whose text is the thinking; nothing before any came."""
+        return "" if self._reasoning_text is None else self._reasoning_text.field
 
     def receive_arguments(self, number: int, arguments: str) -> bool:
         """A chunk of nothing but more arguments of a call; False where it has to be decoded."""
@@ -119,8 +129,8 @@ class ChatAnswer:
             return False
         return self._calls.go_on(number, arguments)
 
-    def count_text(self, size: int) -> None:
-        """So many bytes of text were passed on without this answer's doing."""
+    def count_words(self, size: int) -> None:
+        """So many bytes of text or thinking were passed on without this answer's doing."""
         self._output_size += size
 
     def receive_whole(self, answer: Completion) -> None:

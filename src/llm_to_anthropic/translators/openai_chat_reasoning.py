@@ -15,11 +15,11 @@ class ReasoningText:
     """Reads the readable reasoning of deltas. Servers that send it in several fields send the same in all of them."""
 
     def __init__(self) -> None:
-        self._field = ""
+        self.field = ""
         """The field that came first, in this delta or an earlier one: the others repeat it."""
 
     def read(self, delta: Delta) -> str:
-        field = self._field or self._first_field(delta)
+        field = self.field or self._first_field(delta)
         match field:
             case "reasoning_content":
                 return delta.reasoning_content or ""
@@ -30,12 +30,12 @@ class ReasoningText:
 
     def _first_field(self, delta: Delta) -> str:
         if delta.reasoning_content:
-            self._field = "reasoning_content"
+            self.field = "reasoning_content"
         elif delta.reasoning:
-            self._field = "reasoning"
+            self.field = "reasoning"
         elif _details_text(delta.reasoning_details or []):
-            self._field = "reasoning_details"
-        return self._field
+            self.field = "reasoning_details"
+        return self.field
 
 
 class ReasoningDetails:

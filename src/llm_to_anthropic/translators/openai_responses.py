@@ -180,7 +180,7 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
         """The event before, where it was one of text."""
 
     def _begin_flow(self) -> DeltaFlow | None:
-        head = self._writer.text_head()
+        head = self._writer.delta_head("text")
         return self._frames.flow(self._last_text, head) if head and self._sse.blank == PLAIN_BLANK else None
 
     def _end_flow(self, flow: TextFlow) -> None:

@@ -12,7 +12,7 @@ import msgspec
 from llm_to_anthropic.translators.openai_responses_loose import UNREADABLE
 from llm_to_anthropic.translators.text_frames import MAX_VAIN, PLAIN_BLANK, TextFlow
 from llm_to_anthropic.wire.openai_responses_answer import Delta
-from llm_to_anthropic.writer import TEXT_TAIL, sound
+from llm_to_anthropic.writer import DELTA_TAIL, sound
 
 TEXT_DELTA = "response.output_text.delta"
 
@@ -66,7 +66,7 @@ class DeltaFlow(TextFlow):
     __slots__ = ("_between", "_gap", "_number_first", "texts")
 
     def __init__(self, frame: _Frame, head: bytes) -> None:
-        super().__init__(frame.before, frame.behind + PLAIN_BLANK, head, TEXT_TAIL)
+        super().__init__(frame.before, frame.behind + PLAIN_BLANK, head, DELTA_TAIL)
         self._between = frame.between
         self._ends = -len(frame.behind)
         self._gap = len(frame.between) - frame.between.rfind(b":")

@@ -4,13 +4,13 @@ Two writers share the rules: one emits events, the other builds the whole messag
 """
 
 from llm_to_anthropic.writer.sound import is_sound, sound
-from llm_to_anthropic.writer.stream import PING, TEXT_TAIL, StreamWriter, error_event
+from llm_to_anthropic.writer.stream import DELTA_TAIL, PING, StreamWriter, error_event
 from llm_to_anthropic.writer.whole import WholeWriter, text_message
 from llm_to_anthropic.writer.writer import MessageWriter
 
 __all__ = [
+    "DELTA_TAIL",
     "PING",
-    "TEXT_TAIL",
     "MessageWriter",
     "StreamWriter",
     "WholeWriter",

@@ -29,7 +29,7 @@ _THINKING_DELTA = _DELTA + b'"thinking_delta","thinking":'
 _INPUT_DELTA = _DELTA + b'"input_json_delta","partial_json":'
 _CITATION_DELTA = _DELTA + b'"citations_delta","citation":'
 _SIGNATURE_DELTA = _DELTA + b'"signature_delta","signature":'
-TEXT_TAIL = b"}}\n\n"
+DELTA_TAIL = b"}}\n\n"
 """Behind a delta's text, a JSON string."""
 _BLOCK_STOP = b'event: content_block_stop\ndata: {"type":"content_block_stop","index":%d}\n\n'
 _BLOCK_START = b'event: content_block_start\ndata: {"type":"content_block_start","index":%d,"content_block":'
@@ -72,13 +72,13 @@ class StreamWriter(MessageWriter):
         out.clear()
         return data
 
-    def text_head(self) -> bytes:
-        return self._head if self._open == "text" and not self._half else b""
+    def delta_head(self, kind: Kind) -> bytes:
+        return self._head if self._open == kind and not self._half else b""
 
-    def json_text(self, text: bytes) -> bool:
-        if self._open != "text" or self._half:
+    def json_delta(self, kind: Kind, text: bytes) -> bool:
+        if self._open != kind or self._half:
             return False
-        self._out.append(self._head + text + TEXT_TAIL)
+        self._out.append(self._head + text + DELTA_TAIL)
         return True
 
     def _message_start(self) -> None:

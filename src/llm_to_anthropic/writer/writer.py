@@ -79,12 +79,12 @@ class MessageWriter(ABC):
         if text and (self._open == "text" or self._turn_of("text", text)):
             self._delta(text)
 
-    def json_text(self, text: bytes) -> bool:  # noqa: ARG002  for streams
-        """More of the open text, as a JSON string; False, and nothing done, where it cannot go on so."""
+    def json_delta(self, kind: Kind, text: bytes) -> bool:  # noqa: ARG002  for streams
+        """More of the open block of this kind, as a JSON string; False, and nothing done, where it cannot go on so."""
         return False
 
-    def text_head(self) -> bytes:
-        """What stands before a JSON string that goes on with the open text; nothing: it cannot go on."""
+    def delta_head(self, kind: Kind) -> bytes:  # noqa: ARG002  for streams
+        """What stands before a JSON string that goes on with the open block of this kind; nothing: it cannot go on."""
         return b""
 
     def thinking(self, text: str) -> None:
