@@ -12,7 +12,7 @@ import pytest
 
 from llm_to_anthropic.gateway.gateway import Gateway
 from llm_to_anthropic.observers.transcript import Transcript
-from llm_to_anthropic.scripted import Pause, Script, ScriptedUpstream, stream
+from llm_to_anthropic.scripted import Line, Pause, Script, ScriptedUpstream, anthropic, stream
 from llm_to_anthropic.settings import Settings, Timeouts
 from llm_to_anthropic.upstream import Upstream
 from tests.gateway.conftest import providers
@@ -21,6 +21,21 @@ from tests.gateway.memory_reply import MemoryReply, ask, call
 TEXT = b'data: {"choices":[{"index":0,"delta":{"content":"hel"}}]}\n\n'
 FINISH = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
 DONE = b"data: [DONE]\n\n"
+
+BEGINNINGS: dict[str, tuple[bytes, ...]] = {
+    "openai": (TEXT, FINISH + DONE),
+    "responses": (
+        b'data: {"type":"response.output_item.added","output_index":0,"item":{"type":"message","id":"m"}}\n\n'
+        b'data: {"type":"response.output_text.delta","output_index":0,"item_id":"m","delta":"hel"}\n\n',
+        b'data: {"type":"response.completed","response":{"status":"completed","output":[]}}\n\n',
+    ),
+    "gemini": (
+        b'data: {"candidates":[{"content":{"parts":[{"text":"hel"}]}}]}\n\n',
+        b'data: {"candidates":[{"finishReason":"STOP"}]}\n\n',
+    ),
+    "anthropic": tuple(anthropic.events(Line(text="hello"), "m")),
+}
+"""By provider: the first words of an answer, and its end."""
 
 
 class SentBodies(Transcript):
@@ -52,6 +67,32 @@ async def test_stream_lets_go_of_what_was_sent_upstream(
     await answering
     await gateway.close()
     assert others == 0
+
+
+LONG = {"messages": [{"role": "user", "content": "word " * 20_000}]}
+
+
+@pytest.mark.parametrize("fields", [{}, LONG], ids=["short", "long"])
+@pytest.mark.parametrize("model", ["openai/gpt-4o", "responses/gpt-5", "gemini/gemini-3-pro", "anthropic/claude-x"])
+async def test_stream_that_has_begun_lets_go_of_its_request(
+    script: Script, upstream: ScriptedUpstream, timeouts: Timeouts, model: str, fields: dict[str, object]
+) -> None:
+    """An answer under way needs nothing of the conversation that it answers: a thousand agents' are not kept."""
+    reply, settings = MemoryReply(), Settings(providers=providers(upstream.url), aliases={}, timeouts=timeouts)
+    gateway = Gateway(settings, Upstream(timeouts, environ={}), [])
+    for _ in range(3):  # the first leaves things to remember
+        go_on, reply = asyncio.Event(), MemoryReply()
+        *words, last = BEGINNINGS[model.partition("/")[0]]
+        script.push(stream(*words, Pause(go_on), last))
+        request = call(ask(model, stream=True, **fields))
+        body = request.body
+        answering = asyncio.ensure_future(gateway.messages(request, reply))
+        await reply.until(b"hel")
+        others = sys.getrefcount(body) - 2  # the variable's, and that of the question itself
+        go_on.set()
+        await answering
+        assert others == 0
+    await gateway.close()
 
 
 @pytest.mark.parametrize("streamed", [True, False])

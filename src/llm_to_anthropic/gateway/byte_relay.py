@@ -248,6 +248,7 @@ class ByteRelay:
     async def _commit(self) -> bytes:
         """Sends the head; what was held back until then is to follow."""
         self.committed = True
+        self._progress.call.let_go()
         self._progress.status = 200
         passed = [(name, value) for name, value in forwarded(self._upstream.headers) if name != b"content-type"]
         self._reply.start(200, STREAM_HEADERS + passed + provenance(self._progress))

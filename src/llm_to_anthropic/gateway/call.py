@@ -7,6 +7,9 @@ from typing import Protocol
 
 import msgspec
 
+from llm_to_anthropic.translators.surroundings import Surroundings
+from llm_to_anthropic.wire.anthropic import Envelope
+
 Headers = list[tuple[bytes, bytes]]
 """Names in lower case."""
 
@@ -32,6 +35,12 @@ class Call(msgspec.Struct):
     """The name of the client key that was presented."""
     may_stream: bool = True
     """False where the server is too hard pressed to begin a stream."""
+    read: Envelope | Surroundings | None = None
+    """What was found in the body, once its model is known."""
+
+    def let_go(self) -> None:
+        """Its answer has begun: nobody asks for the body any more, which may be large, and the answer long."""
+        self.body, self.read = b"", None
 
     def header(self, name: bytes) -> str:
         """The value of a header, or an empty string."""

@@ -55,14 +55,9 @@ def same_envelope(body: bytes, around: Surroundings) -> Envelope:
     return envelope
 
 
-def client_request(
-    call: Call, route: Route, *, stream: bool, read: Envelope | Surroundings | None = None
-) -> ClientRequest:
-    """A call as its translator sees it; `read`: what was found in its body already.
-
-    Raises ClientError for a version of the API that does not exist.
-    """
-    found = call.found
+def client_request(call: Call, route: Route, *, stream: bool) -> ClientRequest:
+    """A call as its translator sees it. Raises ClientError for a version of the API that does not exist."""
+    found, read = call.found, call.read
     version = _KNOWN_VERSIONS.get(found.get(b"anthropic-version", b""))
     if version is None:
         raise _unknown_version(call)

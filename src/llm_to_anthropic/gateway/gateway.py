@@ -181,15 +181,14 @@ class Gateway:
         if progress.stream and not work.call.may_stream:
             raise overloaded("too hard pressed to begin a stream", "memory")
         route = self._router.resolve(read.model)
-        work.route, work.read = route, read
+        work.route, work.call.read = route, read
         return self._attempts.run(work, route.targets, self._attempt)
 
     def _attempt(self, work: Work, lane: Lane) -> Awaitable[None]:
-        read = work.read
         if lane.target.protocol == "anthropic":
-            return self._passthrough.messages(work, lane, read)
+            return self._passthrough.messages(work, lane)
         progress = work.progress
-        request = client_request(work.call, work.route, stream=progress.stream, read=read)
+        request = client_request(work.call, work.route, stream=progress.stream)
         target = lane.target
         if target.for_server_tools is not None:
             target = progress.target = fitting_target(target, request.body)

@@ -43,7 +43,6 @@ from llm_to_anthropic.translators.anthropic import (
 )
 from llm_to_anthropic.translators.surroundings import MIN_BYTES, KnownSurroundings, Surroundings
 from llm_to_anthropic.upstream import OutgoingRequest, UpstreamCall
-from llm_to_anthropic.wire.anthropic import Envelope
 
 _NOT_FORWARDED = frozenset(
     {
@@ -86,17 +85,11 @@ class Passthrough:
         self._sender = sender
         self._surroundings = surroundings
 
-    async def messages(self, work: Work, lane: Lane, read: Envelope | Surroundings) -> None:
-        """POST /v1/messages, attempted by one lane; `read`: what was found in its body."""
+    async def messages(self, work: Work, lane: Lane) -> None:
+        """POST /v1/messages, attempted by one lane."""
         progress, target = work.progress, lane.target
-        path, body = _path(work.call), self._message_body(work.call, read, target.model)
-        if target.provider.backend == "vertex":
-            path, body = _vertex_path(target.model, stream=progress.stream), for_vertex(body)
         echo = progress.client_model if progress.client_model != target.model else None
-        begins: Begins = "event" if progress.stream else "whole"
-        upstream = await self._send(
-            work, target.provider, path, body, key=lane.key, timeouts=target.timeouts, begins=begins
-        )
+        upstream = await self._send_message(work, lane)
         if progress.stream:
             work.relay = relay = ByteRelay(
                 upstream,
@@ -112,6 +105,15 @@ class Passthrough:
             await _whole_message(work, upstream, echo)
         finally:
             upstream.close()
+
+    def _send_message(self, work: Work, lane: Lane) -> Awaitable[UpstreamCall]:
+        """Apart from `messages`, which would hold the body for as long as the answer runs."""
+        target, stream = lane.target, work.progress.stream
+        path, body = _path(work.call), self._message_body(work.call, target.model)
+        if target.provider.backend == "vertex":
+            path, body = _vertex_path(target.model, stream=stream), for_vertex(body)
+        begins: Begins = "event" if stream else "whole"
+        return self._send(work, target.provider, path, body, key=lane.key, timeouts=target.timeouts, begins=begins)
 
     async def count_tokens(self, work: Work, lane: Lane) -> bool:
         """POST /v1/messages/count_tokens. False where the upstream cannot say now: then estimate."""
@@ -145,8 +147,10 @@ class Passthrough:
         finally:
             upstream.close()
 
-    def _message_body(self, call: Call, read: Envelope | Surroundings, model: str) -> bytes:
-        body = call.body
+    def _message_body(self, call: Call, model: str) -> bytes:
+        body, read = call.body, call.read
+        if read is None:
+            raise TypeError("a body is sent on once its model is known")
         if isinstance(read, Surroundings) and not holds_messages(body, read):
             read = same_envelope(body, read)
         if isinstance(read, Surroundings):

@@ -238,6 +238,8 @@ class StreamRelay:
     def _begin(self) -> None:
         """Something meaningful has come: from here on the client is answered."""
         self._begun = True
+        self._translator.let_go()
+        self._progress.call.let_go()
         self._upstream.begun()
         self._progress.wrote()
         if not self.committed:

@@ -12,8 +12,6 @@ from llm_to_anthropic.gateway.call import Call, Headers, Reply
 from llm_to_anthropic.gateway.progress import Progress
 from llm_to_anthropic.gateway.relay import StreamRelay
 from llm_to_anthropic.providers.provider import Route
-from llm_to_anthropic.translators.surroundings import Surroundings
-from llm_to_anthropic.wire.anthropic import Envelope
 
 
 class Work:
@@ -22,11 +20,10 @@ class Work:
     From its making until `unwatch()` its task is cancelled once the client has left.
     """
 
-    __slots__ = ("_task", "call", "left_as", "progress", "read", "relay", "reply", "route", "silent_since")
+    __slots__ = ("_task", "call", "left_as", "progress", "relay", "reply", "route", "silent_since")
 
     route: Route
-    """Where it may go; set once its model is known, as is what was read of its body."""
-    read: Envelope | Surroundings
+    """Where it may go; set once its model is known."""
 
     def __init__(self, call: Call, reply: Reply, task: asyncio.Task[None]) -> None:
         self.call = call

@@ -130,7 +130,9 @@ class App:
         body = cycle.arrived()
         if body is None:
             body = await self._body(cycle)
-        await self._begin(cycle, passed, answer, body)
+        answering = self._begin(cycle, passed, answer, body)
+        del body  # an answer may run for long
+        await answering
 
     def _begin(self, cycle: Cycle, passed: Passed, answer: Answer, body: bytes) -> Awaitable[None]:
         if len(body) > self._max_body_bytes:

@@ -137,6 +137,10 @@ class AnsweringTranslator(ABC):
             self.failure = error
         return self._take()
 
+    def let_go(self) -> None:
+        """The client's answer has begun: forgets what only another request like the first would need."""
+        self._request.let_go()
+
     def answer_headers(self, headers: Mapping[str, str]) -> Mapping[str, str]:  # noqa: ARG002  most tell nothing
         """The headers of an upstream's 200 that a client may use, in Anthropic's names."""
         return {}

@@ -87,6 +87,11 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
         """The whole message as JSON, for a client that did not ask for a stream. After `ended`."""
         return self._message or super().message()
 
+    def let_go(self) -> None:
+        """The client's answer has begun: forgets what only another request like the first would need."""
+        super().let_go()
+        self._encoding = msgspec.structs.replace(self._encoding, body=b"")
+
     def follow_up(self) -> UpstreamRequest | None:
         """Responses answers in one go."""
         return None

@@ -27,8 +27,8 @@ class UpstreamRequest(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes = b""
 
 
-class ClientRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A client's `POST /v1/messages` as a translator sees it."""
+class ClientRequest(msgspec.Struct, kw_only=True):
+    """A client's `POST /v1/messages` as a translator sees it. It does not change, but for what it lets go of."""
 
     body: bytes
     messages: Raw = NO_RAW
@@ -46,6 +46,10 @@ class ClientRequest(msgspec.Struct, frozen=True, kw_only=True):
     """x-claude-code-session-id, a good source of a prompt cache key."""
     strict: bool = False
     """Losses are refused with a 400."""
+
+    def let_go(self) -> None:
+        """Its answer has begun, and it will not be sent again: the conversation need not be kept for so long."""
+        self.body, self.messages, self.surroundings = b"", NO_RAW, None
 
 
 class Learned(msgspec.Struct):
@@ -113,6 +117,10 @@ class Translator(Protocol):
 
     def receive_eof(self) -> bytes:
         """The upstream's answer is at its end: closes the message, or sets `failure` where it stopped midway."""
+        ...
+
+    def let_go(self) -> None:
+        """The client's answer has begun: forgets what only another request like the first would need."""
         ...
 
     def follow_up(self) -> UpstreamRequest | None:
