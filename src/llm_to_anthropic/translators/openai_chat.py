@@ -150,7 +150,7 @@ class OpenAIChatTranslator(AnsweringTranslator):
 
     def _begin_stream(self) -> None:
         super()._begin_stream()
-        self._frames = TextFrames(partial(_words_of, "content"))
+        self._frames = TextFrames(_WORDS["content"])
         self._thoughts: TextFrames | None = None
         """As the next, made once such a part comes."""
         self._call_frames: CallFrames | None = None
@@ -247,8 +247,8 @@ class OpenAIChatTranslator(AnsweringTranslator):
 
     def _learn_thinking(self, data: bytes) -> None:
         field = self._answer.thinking_in
-        if self._thoughts is None and field in ("reasoning_content", "reasoning"):
-            self._thoughts = TextFrames(partial(_words_of, field))
+        if self._thoughts is None and field in _WORDS:
+            self._thoughts = TextFrames(_WORDS[field])
         if self._thoughts is not None:
             self._thoughts.learn(data)
 
@@ -284,6 +284,10 @@ def _words_of(field: str, event: bytes) -> str | None:
     text = getattr(choice.delta, field, None) if choice else None
     plain = Completion(choices=[Choice(index=0, delta=Delta(**{field: text}))], service_tier=chunk.service_tier)
     return text if chunk == plain else None
+
+
+_WORDS = {field: partial(_words_of, field) for field in ("content", "reasoning_content", "reasoning")}
+"""The readers of these fields, made once for all streams."""
 
 
 def _arguments_of(event: bytes) -> Piece | None:

@@ -124,7 +124,7 @@ class UpstreamCall:
         self._redial: Redial | None = redial
         """Until something of the answer has come. It holds the request, body and all."""
         self._head = self._lowered = b""
-        """Of the answer, as it came and in lower case."""
+        """Of the answer, as it came; and in lower case, until it has begun: hardly anybody asks later."""
         self._coding = b""
         self._decoder: ContentDecoder | None = None
         self._line: Line | None = None
@@ -146,11 +146,11 @@ class UpstreamCall:
 
     def header(self, name: bytes) -> bytes:
         """The first value of a header, or nothing; `name` in lower case."""
-        return value_of(self._head, self._lowered, name)
+        return value_of(self._head, self._lowered or self._head.lower(), name)
 
     def headers_like(self, prefix: bytes) -> dict[str, str]:
         """The headers whose names begin like this, in lower case; the first of repeated ones."""
-        return texts_like(self._head, self._lowered, prefix)
+        return texts_like(self._head, self._lowered or self._head.lower(), prefix)
 
     async def head(self, quiet_s: float | None = None) -> bool:
         """True once status and headers are there; False after `quiet_s` of silence (call again to go on).
@@ -232,6 +232,7 @@ class UpstreamCall:
     def begun(self) -> None:
         """The answer has said something: from here on only silence ends it. For streams, whose head says nothing."""
         self._begin_at = inf
+        self._lowered = b""
 
     async def read_all(self, limit: int) -> bytes:
         """The whole body. Raises UpstreamProtocolError over `limit` bytes."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from llm_to_anthropic.errors import UpstreamUnreachable
 from llm_to_anthropic.providers.timeouts import CallTimeouts
@@ -34,14 +35,24 @@ _SHUTTING_DOWN = "This proxy is shutting down."
 class _Site:
     """An origin with the way to it and its idle connections."""
 
-    __slots__ = ("loop", "name", "origin", "pool", "proxy")
+    __slots__ = ("gone", "keep", "loop", "name", "origin", "pool", "proxy")
 
-    def __init__(self, origin: Origin, proxy: Proxy | None, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        origin: Origin,
+        proxy: Proxy | None,
+        loop: asyncio.AbstractEventLoop,
+        forget: Callable[[_Site, Connection], None],
+    ) -> None:
+        """`forget` is told of connections that are gone."""
         self.name = origin.name
         self.loop = loop  # kept: to ask for the running one costs a system call
         self.origin = origin
         self.proxy = proxy
         self.pool = Pool(loop)
+        # Made once: each connection holds them.
+        self.keep = self.pool.keep
+        self.gone = partial(forget, self)
 
     def request_line(self, target: str) -> bytes:
         host = self.origin.host_header
@@ -119,7 +130,7 @@ class Upstream:
         """A new connection to a site. Raises UpstreamUnreachable or UpstreamTimeout."""
         if self._closed:
             raise UpstreamUnreachable(_SHUTTING_DOWN)
-        connection = Connection(asyncio.get_running_loop(), site.pool.keep, lambda gone: self._forget(site, gone))
+        connection = Connection(site.loop, site.keep, site.gone)
         await open_connection(site.origin, site.proxy, connection, self._trust, timeouts)
         if self._closed:
             connection.abort()
@@ -169,6 +180,6 @@ class Upstream:
 
     def _add_site(self, prefix: str) -> _Site:
         origin = parse_origin(prefix)
-        site = _Site(origin, self._proxies.find(origin), asyncio.get_running_loop())
+        site = _Site(origin, self._proxies.find(origin), asyncio.get_running_loop(), self._forget)
         self._sites[prefix] = site
         return site
