@@ -52,14 +52,15 @@ def test_a_conversation_that_grows_is_rendered_once() -> None:
     assert len(learned.frames.keys()) == 1
 
 
-def test_beginning_of_a_conversation_is_not_read_again() -> None:
+@pytest.mark.parametrize("words", [60, 12_000], ids=["8 KB", "1.5 MB"])
+def test_beginning_of_a_conversation_is_not_read_again(words: int) -> None:
     """A turn that repeats a long conversation is known by its beginning, and only what follows is looked up."""
     learned = Learned()
     turns: list[Json] = []
     for number in range(8):
         turns += [
-            {"role": "user", "content": f"ask {number}" * 60},
-            {"role": "assistant", "content": f"say {number}" * 60},
+            {"role": "user", "content": f"ask {number}" * words},
+            {"role": "assistant", "content": f"say {number}" * words},
         ]
     encode([*turns, {"role": "user", "content": "on"}], learned)
     ((scope, start),) = learned.conversations.keys()

@@ -32,7 +32,7 @@ from llm_to_anthropic.providers.timeouts import Begins
 from llm_to_anthropic.routing import ModelEntry, Router
 from llm_to_anthropic.settings import Settings
 from llm_to_anthropic.translators.api_choice import fitting_target
-from llm_to_anthropic.translators.conversation import Conversation
+from llm_to_anthropic.translators.conversation import Conversation, conversation_memory
 from llm_to_anthropic.translators.media_urls import UrlNotTaken
 from llm_to_anthropic.translators.memory import Memory, Remembered
 from llm_to_anthropic.translators.registry import make_translator
@@ -80,7 +80,7 @@ class Gateway:
         self._attempts = Attempts(settings, pace or Pace(), alarm)
         self._note = note
         self._messages_memory: Memory[Remembered] = Memory()
-        self._conversations_memory: Memory[Conversation] = Memory()
+        self._conversations_memory: Memory[Conversation] = conversation_memory()
         self._frames_memory: Memory[object] = Memory()
         self._surroundings = KnownSurroundings()
         self._passthrough = Passthrough(settings, self._sender, self._surroundings)

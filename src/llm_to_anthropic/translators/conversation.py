@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 from msgspec import Raw
 
-from llm_to_anthropic.translators.memory import Called, Remembered
+from llm_to_anthropic.translators.memory import Called, Memory, Remembered
 
 KEPT_BACK = 3
 """Clients move cache marks along the last messages, so these may look different next time."""
@@ -19,6 +19,9 @@ SHORT_BYTES = 4096
 """Below this a conversation is read as soon as it is recognised."""
 NAME_BYTES = 256
 """By so many of its first bytes a conversation is found again, within its session."""
+
+MAX_BYTES = 6 * 1024 * 1024
+"""Of one that is remembered, as it came and as it was rendered: more tokens than models take."""
 
 Seam = Callable[[str, str], bytes]
 """What stands between what was rendered for messages of two roles; an empty one: the beginning, or the end."""
@@ -108,6 +111,11 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 NOTHING_YET = Conversation()
+
+
+def conversation_memory() -> Memory[Conversation]:
+    """A memory of conversations, which are longer than other things that are remembered."""
+    return Memory(max_entry_bytes=MAX_BYTES)
 
 
 def comma(before: str, after: str) -> bytes:

@@ -63,7 +63,7 @@ class Memory(Generic[Value]):
     and the young ones are old. To ask costs one look-up, where an order of use would have to be kept.
     """
 
-    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, max_bytes: int = MAX_BYTES, max_entry_bytes: int = MAX_ENTRY_BYTES) -> None:
         self._young: dict[tuple[Hashable, bytes], tuple[Value, int]] = {}
         self._old: dict[tuple[Hashable, bytes], tuple[Value, int]] = {}
         self._young_bytes = 0
@@ -71,6 +71,7 @@ class Memory(Generic[Value]):
         self._scopes: dict[Hashable, int] = {}
         self._numbers = count()
         self._max_bytes = max_bytes
+        self._max_entry_bytes = max_entry_bytes
 
     @property
     def used_bytes(self) -> int:
@@ -106,7 +107,7 @@ class Memory(Generic[Value]):
         """Remembers a value of `size` bytes in place of a former one, and forgets others where there is no room."""
         size += len(data) + ENTRY_BYTES
         key = (scope, data)
-        if size > MAX_ENTRY_BYTES:
+        if size > self._max_entry_bytes:
             return
         if (former := self._young.pop(key, None)) is not None:
             self._young_bytes -= former[1]

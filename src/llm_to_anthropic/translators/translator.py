@@ -11,7 +11,7 @@ from msgspec import Raw
 from llm_to_anthropic.errors import ApiError
 from llm_to_anthropic.exchange import Loss, Usage
 from llm_to_anthropic.providers.provider import Target
-from llm_to_anthropic.translators.conversation import Conversation
+from llm_to_anthropic.translators.conversation import Conversation, conversation_memory
 from llm_to_anthropic.translators.memory import Memory, Remembered
 from llm_to_anthropic.translators.surroundings import KnownSurroundings, Surroundings
 from llm_to_anthropic.translators.text_frames import TextFlow
@@ -63,7 +63,7 @@ class Learned(msgspec.Struct):
     """Ids of requests that are sent once more, without the signatures in their history that the upstream refused."""
     messages: Memory[Remembered] = msgspec.field(default_factory=Memory)
     """Messages rendered before, of all targets."""
-    conversations: Memory[Conversation] = msgspec.field(default_factory=Memory)
+    conversations: Memory[Conversation] = msgspec.field(default_factory=conversation_memory)
     """Conversations as far as they were rendered before."""
     frames: Memory[object] = msgspec.field(default_factory=Memory)
     """What surrounded them; each translator knows its own kind."""
