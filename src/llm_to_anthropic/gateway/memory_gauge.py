@@ -16,7 +16,8 @@ _FILES = {"": ("sys/fs/cgroup", "memory.max"), "memory": ("sys/fs/cgroup/memory"
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """As glibc's `mallopt` numbers them."""
-_KEPT_BYTES = 1024 * 1024
+_MMAP_BYTES, _KEPT_BYTES = 4 * 1024 * 1024, 8 * 1024 * 1024
+"""What is mapped by itself, and goes back when it is freed; and how much free memory is kept at hand."""
 
 
 def used_bytes(limit: int = 0, root: Path = Path("/")) -> int:
@@ -84,12 +85,13 @@ def give_back() -> None:
 
 
 def keep_room() -> None:
-    """Has glibc keep what was freed at hand, up to a MiB, where it would map and unmap pages for each read.
+    """Has glibc keep what was freed at hand, up to 8 MiB, where it would map and unmap pages time and again.
 
-    aiofastnet reads into 256 KiB that it asks for each time. glibc learns by itself to keep so much only where as much
-    was mapped and freed before: by chance a process did not, and a paced event cost twice as much in it.
+    aiofastnet reads into 256 KiB that it asks for each time, and an agent's body of 1 MB is copied several times. glibc
+    learns by itself to keep so much only where as much was mapped and freed before: by chance a process did not, and
+    a paced event cost twice as much in it.
     """
     tune = getattr(ctypes.CDLL(None), "mallopt", None)
     if tune is not None:
-        tune(_MMAP_THRESHOLD, _KEPT_BYTES)
+        tune(_MMAP_THRESHOLD, _MMAP_BYTES)
         tune(_TRIM_THRESHOLD, _KEPT_BYTES)
