@@ -149,6 +149,20 @@ async def test_size_that_comes_in_two_reads_is_read_whole(before: bytes) -> None
     assert taken == b"one" + (b"two" if before else b"") + body
 
 
+@pytest.mark.parametrize("length", [5, 21, 262])
+async def test_read_as_long_as_no_chunk_is_refused(length: int) -> None:
+    """A read that begins with a line break is no chunk, whatever its length: the answer is not valid HTTP."""
+    answer = Answer(asyncio.get_running_loop())
+    await asyncio.sleep(0)
+    answer.connection.data_received(chunk(b"one"))
+    answer.connection.data_received(b"\n".ljust(length - 2, b"x") + b"\r\n")
+    assert answer.taken == [b"one"]
+    assert answer.call.closed
+    with pytest.raises(UpstreamProtocolError, match="not valid HTTP"):
+        await answer.call.read()
+    answer.close()
+
+
 async def test_next_answer_of_a_connection_is_parsed_anew() -> None:
     """What was known of one answer's chunks is forgotten with it."""
     answer = Answer(asyncio.get_running_loop())

@@ -14,8 +14,8 @@ Lines = Sequence[bytes]
 MOST_BYTES = 1024
 """Of a chunk that is told by its length."""
 ENDS = b"\r\n"
-_NONE = b"\n"
-"""Begins no chunk."""
+_NONE = b"\n" * MOST_BYTES
+"""Begins no chunk, and is longer than any read that is looked up: what comes in such a length is left to the parser."""
 
 
 def lines_of(read: bytes, body: bytes) -> Lines:
