@@ -51,16 +51,18 @@ class SentBodies(Transcript):
         self.bodies.append(body)
 
 
+@pytest.mark.parametrize("model", ["openai/gpt-4o", "responses/gpt-5"])
 async def test_stream_lets_go_of_what_was_sent_upstream(
-    script: Script, upstream: ScriptedUpstream, timeouts: Timeouts
+    script: Script, upstream: ScriptedUpstream, timeouts: Timeouts, model: str
 ) -> None:
     """An answer that runs for an hour does not keep a second copy of a long conversation in memory."""
     go_on = asyncio.Event()
-    script.push(stream(TEXT, Pause(go_on), FINISH, DONE))
+    *words, last = BEGINNINGS[model.partition("/")[0]]
+    script.push(stream(*words, Pause(go_on), last))
     sent, reply = SentBodies(), MemoryReply()
     settings = Settings(providers=providers(upstream.url), aliases={}, timeouts=timeouts)
     gateway = Gateway(settings, Upstream(timeouts, environ={}), [], sent)
-    answering = asyncio.ensure_future(gateway.messages(call(ask(stream=True)), reply))
+    answering = asyncio.ensure_future(gateway.messages(call(ask(model, stream=True)), reply))
     await reply.until(b"hel")
     others = sys.getrefcount(sent.bodies[0]) - 2  # the list's, and that of the question itself
     go_on.set()

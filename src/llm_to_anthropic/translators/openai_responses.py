@@ -51,7 +51,7 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
     _answer: ResponsesAnswer | None
     """None until it turns out to be needed: most whole answers are one text."""
     _encoding: ResponsesEncoding
-    """Made by `encode()`."""
+    """Made by `encode()`. Without the body, which may be large: answers can last for long."""
     _holds: bool
     """Only the last event of this answer may have to be read."""
     _held: HeldEvents | None
@@ -74,7 +74,7 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
         if encoding is None:
             request = read_fields(self._request)
             encoding = encode_responses(request, self._request, target, unsigned=self._unsigned)
-        self._encoding = encoding
+        self._encoding = msgspec.structs.replace(encoding, body=b"")
         self.losses = list(encoding.losses)
         self._wants_nothing = encoding.wants_nothing
         # A stop sequence ends the answer, and what it costs, as soon as it comes.
@@ -86,11 +86,6 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
     def message(self) -> bytes:
         """The whole message as JSON, for a client that did not ask for a stream. After `ended`."""
         return self._message or super().message()
-
-    def let_go(self) -> None:
-        """The client's answer has begun: forgets what only another request like the first would need."""
-        super().let_go()
-        self._encoding = msgspec.structs.replace(self._encoding, body=b"")
 
     def follow_up(self) -> UpstreamRequest | None:
         """Responses answers in one go."""
