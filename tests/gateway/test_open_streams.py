@@ -13,8 +13,9 @@ import pytest
 from llm_to_anthropic.gateway.gateway import Gateway
 from llm_to_anthropic.observers.transcript import Transcript
 from llm_to_anthropic.scripted import Line, Pause, Script, ScriptedUpstream, anthropic, stream
-from llm_to_anthropic.settings import Settings, Timeouts
+from llm_to_anthropic.settings import Retries, Settings, Timeouts
 from llm_to_anthropic.upstream import Upstream
+from tests.gateway.answers import bad
 from tests.gateway.conftest import providers
 from tests.gateway.memory_reply import MemoryReply, ask, call
 
@@ -95,6 +96,30 @@ async def test_stream_that_has_begun_lets_go_of_its_request(
         await answering
         assert others == 0
     await gateway.close()
+
+
+@pytest.mark.parametrize("second", BEGINNINGS)
+@pytest.mark.parametrize("first", BEGINNINGS)
+async def test_stream_of_a_second_target_lets_go_of_its_request(
+    script: Script, upstream: ScriptedUpstream, timeouts: Timeouts, first: str, second: str
+) -> None:
+    """Nor is the conversation kept where another target failed before: an outage is no time to run out of memory."""
+    aliases = {"mine": (f"{first}/model-x", f"{second}/model-y")}
+    once = Retries(max_retries=0)
+    settings = Settings(providers=providers(upstream.url), aliases=aliases, timeouts=timeouts, retries=once)
+    gateway = Gateway(settings, Upstream(timeouts, environ={}), [])
+    go_on, reply = asyncio.Event(), MemoryReply()
+    *words, last = BEGINNINGS[second]
+    script.push(bad("openai_chat", 503), stream(*words, Pause(go_on), last))
+    request = call(ask("mine", stream=True, **LONG))
+    body = request.body
+    answering = asyncio.ensure_future(gateway.messages(request, reply))
+    await reply.until(b"hel")
+    others = sys.getrefcount(body) - 2
+    go_on.set()
+    await answering
+    await gateway.close()
+    assert others == 0
 
 
 @pytest.mark.parametrize("streamed", [True, False])

@@ -89,6 +89,8 @@ class Attempts:
                 following = await self._next(work, lane, error, trouble)
                 if following is None:
                     raise self._told(trouble) from None
+                # Its way here holds the request, which would stay as long as the next answer runs.
+                error.__traceback__ = error.__context__ = error.__cause__ = None
                 lane = following
             except BaseException:
                 lane.circuit.abandoned(generation)

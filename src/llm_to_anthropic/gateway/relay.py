@@ -139,9 +139,9 @@ class StreamRelay:
                 self._head = STREAM_HEADERS + provenance(self._progress)
                 self._reply.prepare(200, self._head)
             return
-        refusal = await read_upstream_refusal(upstream)
         if not self.committed:
-            raise refusal
+            raise await read_upstream_refusal(upstream)
+        refusal = await read_upstream_refusal(upstream)
         raise self._translator.decode_error(refusal.status, refusal.headers, refusal.body)
 
     async def _pump(self) -> None:
