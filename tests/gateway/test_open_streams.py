@@ -122,6 +122,30 @@ async def test_stream_of_a_second_target_lets_go_of_its_request(
     assert others == 0
 
 
+async def test_stream_of_a_request_that_was_read_anew_lets_go_of_it(
+    script: Script, upstream: ScriptedUpstream, timeouts: Timeouts
+) -> None:
+    """Nor where known surroundings turned out to hold more than messages."""
+    settings = Settings(providers=providers(upstream.url), aliases={}, timeouts=timeouts)
+    gateway, reply = Gateway(settings, Upstream(timeouts, environ={}), []), MemoryReply()
+    known = b'{"model":"openai/gpt-4o","stream":true,"max_tokens":9,"system":"%b","messages":%b}'
+    turns = b'[{"role":"user","content":"hi"}]'
+    for _ in range(3):
+        script.push(stream(TEXT, FINISH, DONE))
+        await gateway.messages(call(known % (b"x" * 1000, turns)), MemoryReply())
+    go_on = asyncio.Event()
+    script.push(stream(TEXT, Pause(go_on), FINISH, DONE))
+    request = call(known % (b"x" * 1000, turns + b',"model":"openai/gpt-5","x":[]'))
+    body = request.body
+    answering = asyncio.ensure_future(gateway.messages(request, reply))
+    await reply.until(b"hel")
+    others = sys.getrefcount(body) - 2
+    go_on.set()
+    await answering
+    await gateway.close()
+    assert others == 0
+
+
 @pytest.mark.parametrize("streamed", [True, False])
 async def test_a_request_leaves_nothing_to_the_garbage_collector(
     script: Script, upstream: ScriptedUpstream, timeouts: Timeouts, *, streamed: bool

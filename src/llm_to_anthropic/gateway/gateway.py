@@ -172,7 +172,10 @@ class Gateway:
         try:
             await self._routed(work, read)
         except MoreThanMessages:
-            await self._routed(work, decode_envelope(work.call.body))
+            pass  # not here: until it is left, what was read of the request is kept
+        else:
+            return
+        await self._routed(work, decode_envelope(work.call.body))
 
     def _routed(self, work: Work, read: Envelope | Surroundings) -> Awaitable[None]:
         progress = work.progress
