@@ -253,6 +253,13 @@ def test_refusal_is_text_and_stop_reason() -> None:
     assert message["stop_details"] == {"type": "refusal", "category": None, "explanation": "I cannot."}
 
 
+def test_refusal_with_half_a_character_is_told() -> None:
+    """Half a surrogate pair in a refusal costs that character, not the answer; two halves are one again."""
+    for said in (streamed, collected):
+        message = said(delta(refusal="No \ud83d"), delta(refusal="\ude42\ud83d"), FINISH)
+        assert (words(message), message["stop_details"]["explanation"]) == ("No 🙂\ufffd", "No 🙂\ufffd")
+
+
 def test_stop_sequence_ends_the_message() -> None:
     """The text ends before the match, and nothing more is wanted of the upstream."""
     made = translator({"stop_sequences": ["END"]})

@@ -247,6 +247,12 @@ def test_refusal_is_text_and_a_stop_reason() -> None:
     assert said["stop_details"] == {"type": "refusal", "category": None, "explanation": "I cannot."}
 
 
+def test_refusal_with_half_a_character_is_told() -> None:
+    """Half a surrogate pair in a refusal costs that character, not the answer."""
+    said = both(refusal("No \ud83d"))
+    assert (words(said), said["stop_details"]["explanation"]) == (["No \ufffd"], "No \ufffd")
+
+
 def test_stop_sequence_ends_the_message() -> None:
     """Stop sequences are matched here, across deltas, and what follows is not read."""
     stop = {"stop_sequences": ["END", "never"]}

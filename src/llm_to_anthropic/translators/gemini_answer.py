@@ -431,7 +431,7 @@ class GeminiAnswer:
             told = self._blocked.block_reason_message or self._blocked.block_reason
         else:
             told = self._finish_message or self._finish
-        return sound(told) if told else None
+        return told or None
 
 
 def _is_text(part: Part) -> bool:

@@ -13,6 +13,7 @@ import msgspec
 
 from llm_to_anthropic.exchange import Usage
 from llm_to_anthropic.wire.anthropic import Container, SearchCitation, StopDetails, WholeBlock
+from llm_to_anthropic.writer.sound import sound
 
 Kind = Literal["text", "cited", "thinking", "tool_use", "whole"]
 """`cited`: a text that has got citations and, but for white space, gets no more text."""
@@ -193,6 +194,8 @@ class MessageWriter(ABC):
         self._end()
         if stop_reason in ("end_turn", "tool_use"):
             stop_reason = "tool_use" if self.calls else "end_turn"
+        if stop_details is not None and stop_details.explanation:
+            stop_details = msgspec.structs.replace(stop_details, explanation=sound(stop_details.explanation))
         self.stop_reason = stop_reason
         self.finished = True
         ending = Ending(stop_reason, stop_sequence, stop_details, container)
