@@ -36,6 +36,9 @@ _DATA = re.compile(rb"^data: ?(.*)$", re.MULTILINE)
 _SSE = b"text/event-stream"
 _DELTA = b"event: content_block_delta\n"
 """Nearly all events are such, and alone in what was read: there is nothing to note in them."""
+_DELTA_BYTES = len(_DELTA)
+_BLANK, _LINE_BREAK = b"\n\n", ord("\n")
+"""Put together again and compared, an event is known for less than by looking at its ends."""
 
 
 class _Event(msgspec.Struct):
@@ -164,8 +167,8 @@ class ByteRelay:
 
     def _pass_on(self, data: bytes) -> bool:
         """Takes a slice of a stream in full flow; False where the client has no room, or heard nothing for long."""
-        alone = data.find(b"\n", len(_DELTA)) == len(data) - 2 and data.startswith(_DELTA) and data.endswith(b"\n\n")
-        if self._held or not alone:
+        line = data[_DELTA_BYTES:-2]
+        if self._held or _LINE_BREAK in line or _DELTA + line + _BLANK != data:
             data = self._complete_events(data)
             if not data:
                 left_s = self._quiet_s()

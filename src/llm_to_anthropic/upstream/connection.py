@@ -246,12 +246,17 @@ class Connection(asyncio.Protocol):
         lines, size, take = self._lines, len(data), call.taking
         # Nearly every event of a stream is one chunk: neither the parser nor the call need hear of it. Each call of a
         # Python function counts here, since between two events the processor has forgotten them.
-        if take is None or size >= len(lines) or not (data.startswith(line := lines[size]) and data.endswith(ENDS)):
+        if take is None or size >= len(lines):
+            self._read(call, data)
+            return
+        line = lines[size]
+        body = data[len(line) : -2]
+        if line + body + ENDS != data:  # cheaper than to look at both ends
             self._read(call, data)
             return
         call.active_at = self._loop.time()
         try:
-            if take(data[len(line) : -2]):
+            if take(body):
                 return
         except Exception as error:
             call.stop_flow(error)
