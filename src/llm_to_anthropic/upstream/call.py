@@ -119,7 +119,6 @@ class UpstreamCall:
         self._timeouts = timeouts
         self._begins = begins
         self._begin_s = timeouts.whole_s if begins == "whole" else timeouts.first_event_s
-        self._begin_at = inf
         self._loop = loop
         self._redial: Redial | None = redial
         """Until something of the answer has come. It holds the request, body and all."""
@@ -137,7 +136,7 @@ class UpstreamCall:
         self.taking: Pour | None = None
         """What takes slices the moment they arrive."""
         self._total_at = self.active_at + timeouts.total_s
-        self._quiet_at = self._quiet_s = inf
+        self._begin_at = self._quiet_at = self._quiet_s = inf
 
     @property
     def headers(self) -> Headers:
