@@ -42,13 +42,15 @@ def target(protocol: Protocol) -> Target:
     return Router(settings).resolve("one/m").targets[0]
 
 
+NOW = 1_700_000_000.0
+"""Two answers that are compared are read at the same instant: some tell until when something lasts."""
 TARGETS = {protocol: target(protocol) for protocol in SPOKEN}
 
 
 def translator(protocol: Protocol, body: bytes, *, stream: bool) -> Translator:
     """One that has encoded its request. Raises ApiError for a request that it refuses."""
     request = ClientRequest(body=body, model="m", stream=stream, request_id="req_1", message_id="msg_1")
-    made = make_translator(request, TARGETS[protocol], Learned())
+    made = make_translator(request, TARGETS[protocol], Learned(), lambda: NOW)
     made.encode()
     return made
 

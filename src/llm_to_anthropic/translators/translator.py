@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import msgspec
@@ -156,4 +156,6 @@ class Translator(Protocol):
 
 
 class TranslatorFactory(Protocol):
-    def __call__(self, request: ClientRequest, target: Target, learned: Learned) -> Translator: ...
+    def __call__(
+        self, request: ClientRequest, target: Target, learned: Learned, now: Callable[[], float] = ...
+    ) -> Translator: ...
