@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 import pytest
 
+from llm_to_anthropic.gateway.call import Call
 from llm_to_anthropic.gateway.gateway import Gateway
 from llm_to_anthropic.observers.transcript import Transcript
 from llm_to_anthropic.scripted import Line, Pause, Script, ScriptedUpstream, anthropic, stream
@@ -72,6 +73,17 @@ async def test_stream_lets_go_of_what_was_sent_upstream(
     assert others == 0
 
 
+async def kept(gateway: Gateway, request: Call, go_on: asyncio.Event) -> int:
+    """How many hold a request's body once its answer has begun, which `go_on` ends."""
+    body, reply = request.body, MemoryReply()
+    answering = asyncio.ensure_future(gateway.messages(request, reply))
+    await reply.until(b"hel")
+    others = sys.getrefcount(body) - 2  # the variable's, and that of the question itself
+    go_on.set()
+    await answering
+    return others
+
+
 LONG = {"messages": [{"role": "user", "content": "word " * 20_000}]}
 
 
@@ -81,20 +93,13 @@ async def test_stream_that_has_begun_lets_go_of_its_request(
     script: Script, upstream: ScriptedUpstream, timeouts: Timeouts, model: str, fields: dict[str, object]
 ) -> None:
     """An answer under way needs nothing of the conversation that it answers: a thousand agents' are not kept."""
-    reply, settings = MemoryReply(), Settings(providers=providers(upstream.url), aliases={}, timeouts=timeouts)
+    settings = Settings(providers=providers(upstream.url), aliases={}, timeouts=timeouts)
     gateway = Gateway(settings, Upstream(timeouts, environ={}), [])
     for _ in range(3):  # the first leaves things to remember
-        go_on, reply = asyncio.Event(), MemoryReply()
+        go_on = asyncio.Event()
         *words, last = BEGINNINGS[model.partition("/")[0]]
         script.push(stream(*words, Pause(go_on), last))
-        request = call(ask(model, stream=True, **fields))
-        body = request.body
-        answering = asyncio.ensure_future(gateway.messages(request, reply))
-        await reply.until(b"hel")
-        others = sys.getrefcount(body) - 2  # the variable's, and that of the question itself
-        go_on.set()
-        await answering
-        assert others == 0
+        assert await kept(gateway, call(ask(model, stream=True, **fields)), go_on) == 0
     await gateway.close()
 
 
@@ -108,18 +113,12 @@ async def test_stream_of_a_second_target_lets_go_of_its_request(
     once = Retries(max_retries=0)
     settings = Settings(providers=providers(upstream.url), aliases=aliases, timeouts=timeouts, retries=once)
     gateway = Gateway(settings, Upstream(timeouts, environ={}), [])
-    go_on, reply = asyncio.Event(), MemoryReply()
+    go_on = asyncio.Event()
     *words, last = BEGINNINGS[second]
     script.push(bad("openai_chat", 503), stream(*words, Pause(go_on), last))
     request = call(ask("mine", stream=True, **LONG))
-    body = request.body
-    answering = asyncio.ensure_future(gateway.messages(request, reply))
-    await reply.until(b"hel")
-    others = sys.getrefcount(body) - 2
-    go_on.set()
-    await answering
+    assert await kept(gateway, request, go_on) == 0
     await gateway.close()
-    assert others == 0
 
 
 async def test_stream_of_a_request_that_was_read_anew_lets_go_of_it(
@@ -127,7 +126,7 @@ async def test_stream_of_a_request_that_was_read_anew_lets_go_of_it(
 ) -> None:
     """Nor where known surroundings turned out to hold more than messages."""
     settings = Settings(providers=providers(upstream.url), aliases={}, timeouts=timeouts)
-    gateway, reply = Gateway(settings, Upstream(timeouts, environ={}), []), MemoryReply()
+    gateway = Gateway(settings, Upstream(timeouts, environ={}), [])
     known = b'{"model":"openai/gpt-4o","stream":true,"max_tokens":9,"system":"%b","messages":%b}'
     turns = b'[{"role":"user","content":"hi"}]'
     for _ in range(3):
@@ -136,14 +135,8 @@ async def test_stream_of_a_request_that_was_read_anew_lets_go_of_it(
     go_on = asyncio.Event()
     script.push(stream(TEXT, Pause(go_on), FINISH, DONE))
     request = call(known % (b"x" * 1000, turns + b',"model":"openai/gpt-5","x":[]'))
-    body = request.body
-    answering = asyncio.ensure_future(gateway.messages(request, reply))
-    await reply.until(b"hel")
-    others = sys.getrefcount(body) - 2
-    go_on.set()
-    await answering
+    assert await kept(gateway, request, go_on) == 0
     await gateway.close()
-    assert others == 0
 
 
 @pytest.mark.parametrize("streamed", [True, False])

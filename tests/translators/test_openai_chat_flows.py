@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import groupby, pairwise
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_to_anthropic.providers.quirks import ChatQuirks
+from llm_to_anthropic.translators.carrier import decode_carrier
 from tests.translators.chat_answers import DONE, Json, delta, streamed, translator
 
 FINISH = delta("stop") + DONE
@@ -73,6 +75,9 @@ def test_details_beside_thinking_are_kept() -> None:
     events = [delta(reasoning=word, reasoning_details=[text | {"text": word}]) for word in "abcdef"]
     message = streamed(*events, delta(content="Yes"), FINISH, quirks=ChatQuirks(reasoning_details=True))
     assert blocks(message) == [("thinking", "abcdef"), ("text", "Yes")]
+    carrier = decode_carrier(message["content"][0]["signature"])
+    assert carrier is not None
+    assert [json.loads(bytes(item)) for item in carrier.items] == [text | {"text": "abcdef"}]
 
 
 def test_flowing_thinking_is_counted() -> None:

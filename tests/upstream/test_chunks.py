@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from itertools import pairwise
-from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_to_anthropic.errors import UpstreamProtocolError
-from llm_to_anthropic.providers.timeouts import CallTimeouts
-from llm_to_anthropic.upstream import UpstreamCall
 from llm_to_anthropic.upstream.chunks import MOST_BYTES, lines_of
-from llm_to_anthropic.upstream.connection import Connection
+from tests.upstream.carried import Carried
 
 HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 END = b"0\r\n\r\n"
@@ -29,36 +26,13 @@ bodies = st.one_of(
 )
 
 
-class Wire:
-    """A transport that writes nowhere."""
+class Answer(Carried):
+    """An answer in full flow, and what was taken of its body."""
 
     def __init__(self) -> None:
-        self.closing = False
-
-    def write(self, data: bytes) -> None:
-        pass
-
-    def set_write_buffer_limits(self, high: int) -> None:
-        pass
-
-    def is_closing(self) -> bool:
-        return self.closing
-
-    def abort(self) -> None:
-        self.closing = True
-
-
-class Answer:
-    """A call on a connection, whose reads are given by hand, and what was taken of its body."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.free: list[Connection] = []
+        super().__init__()
         self.taken: list[bytes] = []
-        self.connection = Connection(loop, self.free.append, lambda _lost: None)
-        self.connection.connection_made(cast("Any", Wire()))
-        self.call = UpstreamCall("one", CallTimeouts(), loop, cast("Any", (None, ())))
-        self.connection.start(self.call, b"GET / HTTP/1.1\r\n\r\n", b"")
-        self.connection.data_received(HEAD)
+        self.feed(HEAD)
         self.pouring = asyncio.ensure_future(self.call.pour(self.take, 30.0))
 
     def take(self, data: bytes) -> bool:
@@ -67,9 +41,13 @@ class Answer:
         self.taken.append(data)
         return True
 
-    def close(self) -> None:
-        self.pouring.cancel()
-        self.call.close()
+
+async def flowing(*slices: bytes) -> Answer:
+    """An answer whose flow has begun, with these reads."""
+    answer = Answer()
+    await asyncio.sleep(0)
+    answer.feed(*slices)
+    return answer
 
 
 def chunk(body: bytes, size: bytes = b"%x") -> bytes:
@@ -78,12 +56,9 @@ def chunk(body: bytes, size: bytes = b"%x") -> bytes:
 
 async def read(reads: list[bytes]) -> tuple[bytes, bool]:
     """What is taken of an answer that comes in these reads, and whether its connection can serve another."""
-    answer = Answer(asyncio.get_running_loop())
-    await asyncio.sleep(0)
-    for one in reads:
-        answer.connection.data_received(one)
+    answer = await flowing(*reads)
     whole = await answer.pouring is False and await answer.call.read() == b""
-    return b"".join(answer.taken), whole and answer.free == [answer.connection]
+    return b"".join(answer.taken), whole and answer.freed == [answer.connection]
 
 
 @given(st.lists(st.tuples(bodies, sizes), max_size=12), st.lists(st.integers(0, 4000), max_size=8))
@@ -128,13 +103,9 @@ def test_other_reads_tell_nothing_of_where_chunks_begin(read: bytes, body: bytes
 
 async def test_error_of_the_taker_reaches_whoever_waits() -> None:
     """An error in what takes a chunk that nothing parsed ends the flow as any other does."""
-    answer = Answer(asyncio.get_running_loop())
-    await asyncio.sleep(0)
-    answer.connection.data_received(chunk(b"one"))
-    answer.connection.data_received(chunk(BAD))
+    answer = await flowing(chunk(b"one"), chunk(BAD))
     with pytest.raises(UpstreamProtocolError, match="broken"):
         await answer.pouring
-    answer.close()
 
 
 @pytest.mark.parametrize("before", [b"", chunk(b"two")], ids=["alone", "behind a chunk"])
@@ -152,26 +123,21 @@ async def test_size_that_comes_in_two_reads_is_read_whole(before: bytes) -> None
 @pytest.mark.parametrize("length", [5, 21, 262])
 async def test_read_as_long_as_no_chunk_is_refused(length: int) -> None:
     """A read that begins with a line break is no chunk, whatever its length: the answer is not valid HTTP."""
-    answer = Answer(asyncio.get_running_loop())
-    await asyncio.sleep(0)
-    answer.connection.data_received(chunk(b"one"))
-    answer.connection.data_received(b"\n".ljust(length - 2, b"x") + b"\r\n")
+    answer = await flowing(chunk(b"one"), b"\n".ljust(length - 2, b"x") + b"\r\n")
     assert answer.taken == [b"one"]
     assert answer.call.closed
     with pytest.raises(UpstreamProtocolError, match="not valid HTTP"):
         await answer.call.read()
-    answer.close()
 
 
 async def test_next_answer_of_a_connection_is_parsed_anew() -> None:
-    """What was known of one answer's chunks is forgotten with it."""
-    answer = Answer(asyncio.get_running_loop())
-    await asyncio.sleep(0)
-    for one in (chunk(b"one"), chunk(b"two"), END):
-        answer.connection.data_received(one)
+    """What was known of one answer's chunks is forgotten with it, also where the next looks like one and flows."""
+    answer = await flowing(chunk(b"one"), chunk(b"two"), END)
     await answer.pouring
-    call = UpstreamCall("one", CallTimeouts(), asyncio.get_running_loop(), cast("Any", (None, ())))
-    answer.connection.start(call, b"GET / HTTP/1.1\r\n\r\n", b"")
-    answer.connection.data_received(b"HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\n")
-    answer.connection.data_received(chunk(b"one"))
-    assert await call.read_all(100) == chunk(b"one")
+    call, before = answer.ask(), len(answer.taken)
+    answer.feed(b"HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\n")
+    pouring = asyncio.ensure_future(call.pour(answer.take, 30.0))
+    await asyncio.sleep(0)
+    answer.feed(chunk(b"one"))
+    assert not await pouring
+    assert answer.taken[before:] == [chunk(b"one")]

@@ -11,7 +11,7 @@ from llm_to_anthropic.providers.provider import Credential, Protocol, Provider, 
 from llm_to_anthropic.routing import Router
 from llm_to_anthropic.scripted.behaviours import PROTOCOLS
 from llm_to_anthropic.settings import Settings
-from llm_to_anthropic.translators.registry import TRANSLATORS, make_translator
+from llm_to_anthropic.translators.registry import TRANSLATORS
 from llm_to_anthropic.translators.translator import ClientRequest, Learned, Translator
 from tests.messages import grammar_problems, parse_events
 
@@ -50,7 +50,7 @@ TARGETS = {protocol: target(protocol) for protocol in SPOKEN}
 def translator(protocol: Protocol, body: bytes, *, stream: bool) -> Translator:
     """One that has encoded its request. Raises ApiError for a request that it refuses."""
     request = ClientRequest(body=body, model="m", stream=stream, request_id="req_1", message_id="msg_1")
-    made = make_translator(request, TARGETS[protocol], Learned(), lambda: NOW)
+    made = TRANSLATORS[protocol](request, TARGETS[protocol], Learned(), lambda: NOW)
     made.encode()
     return made
 

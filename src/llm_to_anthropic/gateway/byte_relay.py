@@ -20,6 +20,7 @@ from llm_to_anthropic.gateway.refusal import is_json_object, read_refusal, told_
 from llm_to_anthropic.gateway.relay import MAX_ANSWER_BYTES
 from llm_to_anthropic.settings import Timeouts
 from llm_to_anthropic.translators.anthropic import UsageReader, replace_served_model
+from llm_to_anthropic.translators.text_frames import LINE_BREAK, PLAIN_BLANK
 from llm_to_anthropic.upstream import UpstreamCall
 from llm_to_anthropic.writer import PING, error_event
 
@@ -37,8 +38,6 @@ _SSE = b"text/event-stream"
 _DELTA = b"event: content_block_delta\n"
 """Nearly all events are such, and alone in what was read: there is nothing to note in them."""
 _DELTA_BYTES = len(_DELTA)
-_BLANK, _LINE_BREAK = b"\n\n", ord("\n")
-"""Put together again and compared, an event is known for less than by looking at its ends."""
 
 
 class _Event(msgspec.Struct):
@@ -168,7 +167,8 @@ class ByteRelay:
     def _pass_on(self, data: bytes) -> bool:
         """Takes a slice of a stream in full flow; False where the client has no room, or heard nothing for long."""
         line = data[_DELTA_BYTES:-2]
-        if self._held or _LINE_BREAK in line or _DELTA + line + _BLANK != data:
+        # Put together again and compared: an event is known for less than by looking at both its ends.
+        if self._held or LINE_BREAK in line or _DELTA + line + PLAIN_BLANK != data:
             data = self._complete_events(data)
             if not data:
                 left_s = self._quiet_s()

@@ -140,6 +140,7 @@ class StreamRelay:
                 self._reply.prepare(200, self._head)
             return
         if not self.committed:
+            # In no variable: an error and the frame that raised it would hold each other.
             raise await read_upstream_refusal(upstream)
         refusal = await read_upstream_refusal(upstream)
         raise self._translator.decode_error(refusal.status, refusal.headers, refusal.body)

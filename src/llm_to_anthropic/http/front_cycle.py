@@ -208,7 +208,7 @@ class FrontCycle(Cycle):
             return True
         connection = self._connection
         if self._chunked:
-            size = len(data)
+            size = len(data)  # as `_chunk`, without a call for each event
             data = (_SIZES[size] if size < len(_SIZES) else b"%x\r\n" % size) + data + b"\r\n"
         if self._head or self._bodiless:
             data = self._head if self._bodiless else self._head + data

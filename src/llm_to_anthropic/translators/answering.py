@@ -101,7 +101,7 @@ class AnsweringTranslator(ABC):
         """Any slice of the upstream's answer -> zero or more bytes of Anthropic SSE."""
         if self.ended or self.failure is not None:
             return b""
-        if self.flow is not None:  # as nearly always: this is the way of most text
+        if self.flow is not None:  # whoever has asked it before comes here with what it did not take
             if out := self.flow.pass_on(data):
                 return out
             data = self._left_of_flow(self.flow) + data

@@ -10,7 +10,7 @@ import re
 import msgspec
 
 from llm_to_anthropic.translators.openai_responses_loose import UNREADABLE
-from llm_to_anthropic.translators.text_frames import MAX_VAIN, PLAIN_BLANK, TextFlow
+from llm_to_anthropic.translators.text_frames import LINE_BREAK, MAX_VAIN, PLAIN_BLANK, TextFlow
 from llm_to_anthropic.wire.openai_responses_answer import Delta
 from llm_to_anthropic.writer import DELTA_TAIL, sound
 
@@ -21,7 +21,6 @@ _MOST_DIGITS = 20
 _LEADS = (b"data: ", b"event: %b\ndata: " % TEXT_DELTA.encode())
 _PROBE = "?"
 _DELTA = msgspec.json.Decoder(Delta)
-_LINE_BREAK = ord("\n")
 _STRING = msgspec.json.Decoder(str)
 _STRINGS = msgspec.json.Decoder(list[str])
 
@@ -82,7 +81,7 @@ class DeltaFlow(TextFlow):
         if not self.texts and not self._lead(data):
             return b""
         number, text = self._parts(data[:-2])
-        if _LINE_BREAK in text or not number.isdigit() or self._whole(number, text) != data:
+        if LINE_BREAK in text or not number.isdigit() or self._whole(number, text) != data:
             return self._pass_on_many(data)
         try:
             said = _STRING.decode(text)

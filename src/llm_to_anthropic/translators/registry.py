@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from llm_to_anthropic.providers.provider import Protocol, Target
 from llm_to_anthropic.translators.gemini import GeminiTranslator
@@ -18,8 +17,6 @@ TRANSLATORS: Mapping[Protocol, TranslatorFactory] = {
 }
 
 
-def make_translator(
-    request: ClientRequest, target: Target, learned: Learned, now: Callable[[], float] = time.time
-) -> Translator:
-    """The translator of the target's protocol, which is not Anthropic's; `now` gives Unix time."""
-    return TRANSLATORS[target.protocol](request, target, learned, now)
+def make_translator(request: ClientRequest, target: Target, learned: Learned) -> Translator:
+    """The translator of the target's protocol, which is not Anthropic's."""
+    return TRANSLATORS[target.protocol](request, target, learned)

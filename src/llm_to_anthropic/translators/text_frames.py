@@ -16,7 +16,7 @@ from llm_to_anthropic.writer import sound
 MAX_VAIN = 4
 """Frames are not learned for ever in streams whose events have none: each costs as much as a decoding."""
 _PROBE = "?"
-_LINE_BREAK = ord("\n")
+LINE_BREAK = ord("\n")
 """Looked for by its number, which is several times faster than as bytes."""
 _FIELD, PLAIN_BLANK = b"data: ", b"\n\n"
 """What nearly every upstream puts around its events. Others' are taken out one by one."""
@@ -111,7 +111,7 @@ class TextFlow:
         if self.rest:
             data = self.rest + data
         text = data[self._begins : self._ends]
-        if _LINE_BREAK in text or self._prefix + text + self._suffix != data:
+        if LINE_BREAK in text or self._prefix + text + self._suffix != data:
             return self._pass_on_many(data)
         try:
             said = _STRING.decode(text)  # as `text_size`, without a call for each event

@@ -156,6 +156,8 @@ class Translator(Protocol):
 
 
 class TranslatorFactory(Protocol):
+    """`now` gives Unix time: some answers tell until when something lasts."""
+
     def __call__(
         self, request: ClientRequest, target: Target, learned: Learned, now: Callable[[], float] = ...
     ) -> Translator: ...

@@ -26,7 +26,8 @@ def lines_of(read: bytes, body: bytes) -> Lines:
     size = len(read)
     if size >= MOST_BYTES or not read.endswith(ENDS):
         return ()
-    for lines in (_lines(b"%x"), _lines(b"%X")):
+    for digits in (b"%x", b"%X"):
+        lines = _lines(digits)
         line = lines[size]
         if read.startswith(line) and read[len(line) : -len(ENDS)] == body:
             return lines
