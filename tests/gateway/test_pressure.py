@@ -209,7 +209,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other allocators keep room by rules of their own")
 def test_read_after_read_finds_its_room_at_hand() -> None:
-    """No read maps memory of its own, which costs a paced event as much again as all the rest of it."""
+    """No read maps memory of its own, which costs nearly as much as all the rest of a paced event."""
     assert _faults("kept") < 100
     assert _faults("as it is") > 1000
 
