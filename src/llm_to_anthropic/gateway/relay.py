@@ -127,6 +127,7 @@ class StreamRelay:
         await self._reply.write(error_event(error, self._progress.call.request_id))
 
     async def _wait_for_head(self) -> None:
+        self._translator.expect()
         while not await self._upstream.head(self._quiet_s()):
             await self._bridge_silence()
         upstream = self._upstream
@@ -191,11 +192,13 @@ class StreamRelay:
             return not self._jammed
         out = translator.receive_data(data)
         if out:
-            if not self._begun:
-                self._begin()
+            if not self.committed:
+                self._commit()
             self._last_write = self._clock()
-            if not self._reply.push(out):
-                self._jammed = True
+            self._jammed = not self._reply.push(out)
+            if not self._begun:
+                self._begin()  # after the words that were waited for
+            if self._jammed:
                 return False
         elif left_s := self._quiet_s():
             self._upstream.stay_quiet(left_s)
@@ -231,20 +234,20 @@ class StreamRelay:
         return True
 
     async def _write(self, out: bytes) -> None:
+        if not self.committed:
+            self._commit()
         if not self._begun:
             self._begin()
         await self._reply.write(out)
         self._last_write = self._clock()
 
     def _begin(self) -> None:
-        """Something meaningful has come: from here on the client is answered."""
+        """Something meaningful has come of the upstream: it will not be asked the same again."""
         self._begun = True
+        self._progress.wrote()
         self._translator.let_go()
         self._progress.call.let_go()
         self._upstream.begun()
-        self._progress.wrote()
-        if not self.committed:
-            self._commit()
 
     async def _bridge_silence(self) -> None:
         if self.committed:

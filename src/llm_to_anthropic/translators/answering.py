@@ -59,7 +59,7 @@ class AnsweringTranslator(ABC):
     usage: Usage | None = None
     _wants_nothing = False
     _answer: AnswerState | None
-    """Made by `encode()`, or once it is needed: how an answer is read depends on what was asked."""
+    """Made by `expect()`, or once it is needed: how an answer is read depends on what was asked."""
     _carrier: Carrier
     _writer: StreamWriter | WholeWriter
 
@@ -75,7 +75,6 @@ class AnsweringTranslator(ABC):
         self._target = target
         self._learned = learned
         self._now = now
-        self._make_writer()
         self._await_answer()
 
     def local_answer(self) -> bytes | None:
@@ -92,8 +91,17 @@ class AnsweringTranslator(ABC):
         self.ended = True
         return writer.message()
 
+    def expect(self) -> None:
+        """Makes what reads the answer and what writes it: for while the upstream thinks, not while it waits for us.
+
+        After `encode()`. A whole answer may need neither.
+        """
+        if self._answer is None:
+            self._expect()
+
     def begin(self) -> bytes:
         """message_start and ping, for when the client must be answered before anything meaningful came."""
+        self.expect()
         self._writer.start()
         return self._take()
 
@@ -150,6 +158,10 @@ class AnsweringTranslator(ABC):
         if not isinstance(self._writer, WholeWriter):
             raise TypeError("a streamed message is not kept")
         return self._writer.message()
+
+    @abstractmethod
+    def _expect(self) -> AnswerState:
+        """Makes what reads an answer, and with `_make_writer` for the first of a request what writes it."""
 
     @abstractmethod
     def _empty_carrier(self) -> Carrier:

@@ -82,7 +82,7 @@ class GeminiTranslator(AnsweringTranslator):
         self._encoding = encoding
         self.losses = list(encoding.losses)
         self._wants_nothing = encoding.wants_nothing
-        if request.stream or encoding.wants_nothing or self._answer is not None:
+        if encoding.wants_nothing or self._answer is not None:
             self._expect()
         return self._generate(self._body)
 
@@ -147,13 +147,9 @@ class GeminiTranslator(AnsweringTranslator):
             return target
         return msgspec.structs.replace(target, gemini=msgspec.structs.replace(target.gemini, **self._learned.quirks))
 
-    def _make_writer(self) -> None:
-        """Left to `_expect()`."""
-
     def _expect(self) -> GeminiAnswer:
-        """Makes what reads the answer, and for the first of a request what writes it."""
         if self._answer is None:
-            super()._make_writer()
+            self._make_writer()
         options = AnswerOptions(
             context=self._context(estimate_tokens(self._input_bytes)),
             carrier=self._carrier,
@@ -263,7 +259,7 @@ class GeminiTranslator(AnsweringTranslator):
     def _tell_text(self, body: bytes) -> bool:
         """Tells the client an answer that is nothing but text, as it came; False where it has to be looked into."""
         encoding, request = self._encoding, self._request
-        if encoding.prefill or encoding.stop_sequences or encoding.web_search or encoding.web_fetch:
+        if request.stream or encoding.prefill or encoding.stop_sequences or encoding.web_search or encoding.web_fetch:
             return False
         # Where thinking was asked for, a signature gets a block of its own.
         told = text_alone(body, signed=not encoding.thinking_on)

@@ -68,8 +68,8 @@ class OpenAIChatTranslator(AnsweringTranslator):
             encoding, body, self._input_bytes = known.encoding, known.body, known.input_bytes
         self.losses = list(encoding.losses)
         self._encoding, self._quirks = encoding, target.quirks
-        if request.stream or encoding.wants_nothing:
-            self._wants_nothing = encoding.wants_nothing
+        if encoding.wants_nothing:
+            self._wants_nothing = True
             self._expect()
         return UpstreamRequest(path=PATH, headers=_HEADERS, body=body)
 
@@ -118,13 +118,10 @@ class OpenAIChatTranslator(AnsweringTranslator):
         tokens = estimate_tokens(self._input_bytes)
         return ErrorContext(target=self._target, client_model=self._request.model, prompt_tokens=tokens)
 
-    def _make_writer(self) -> None:
-        """Left to `_expect()`."""
-
-    def _expect(self) -> None:
-        """Makes what reads the answer, and what writes it: most whole ones are told without them."""
-        super()._make_writer()
+    def _expect(self) -> ChatAnswer:
+        self._make_writer()
         self._answer = ChatAnswer(self._writer, self._options())
+        return self._answer
 
     def _options(self) -> AnswerOptions:
         encoding, quirks = self._encoding, self._quirks
@@ -154,8 +151,7 @@ class OpenAIChatTranslator(AnsweringTranslator):
         self._thoughts: TextFrames | None = None
         """As the next, made once such a part comes."""
         self._call_frames: CallFrames | None = None
-        if not self._request.stream:
-            self._expect()
+        self.expect()
 
     def _begin_flow(self) -> TextFlow | None:
         if head := self._writer.delta_head("text"):
@@ -171,7 +167,7 @@ class OpenAIChatTranslator(AnsweringTranslator):
 
     def _receive_end(self) -> None:
         if self._form is None:
-            self._expect()
+            self.expect()
         super()._receive_end()
 
     def _json_end(self) -> None:
@@ -184,8 +180,7 @@ class OpenAIChatTranslator(AnsweringTranslator):
         except _UNREADABLE:
             answer = self._odd_whole(body)
         if answer.choices or answer.error:
-            if not self._request.stream:
-                self._expect()
+            self.expect()
             self._answer.receive_whole(answer)
             return
         raise self._without_choices(body)

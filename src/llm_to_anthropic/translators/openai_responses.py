@@ -79,7 +79,7 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
         self._wants_nothing = encoding.wants_nothing
         # A stop sequence ends the answer, and what it costs, as soon as it comes.
         self._holds = not (self._request.stream or encoding.stop_sequences)
-        if not self._holds or encoding.prefill or encoding.wants_nothing:
+        if encoding.wants_nothing:
             self._expect()
         return UpstreamRequest(path=PATH, headers=_HEADERS, body=encoding.body)
 
@@ -141,12 +141,8 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
         quirks = msgspec.structs.replace(target.responses, **self._learned.quirks)
         return msgspec.structs.replace(target, responses=quirks)
 
-    def _make_writer(self) -> None:
-        """Left to `_expect()`."""
-
     def _expect(self) -> ResponsesAnswer:
-        """Makes what reads the answer, and what writes it."""
-        super()._make_writer()
+        self._make_writer()
         self._answer = answer = ResponsesAnswer(self._writer, self._options())
         return answer
 
@@ -216,11 +212,14 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
 
     def _tell_text(self, whole: Response) -> bool:
         """Tells the client an answer that is nothing but text, as it came; False where it has to be looked into."""
+        encoding, request = self._encoding, self._request
+        if request.stream or encoding.prefill or encoding.stop_sequences:
+            return False
         told = text_alone(whole)
         if told is None:
             return False
         text, usage = told
-        stop_reason, request = "end_turn", self._request
+        stop_reason = "end_turn"
         self._message = text_message(request.message_id, request.model, text, stop_reason, usage)
         self.usage, self.stop_reason, self.ended = usage, stop_reason, True
         return True

@@ -100,6 +100,10 @@ class Translator(Protocol):
         """The upstream request. Idempotent. Raises ClientError for what cannot be sent at all."""
         ...
 
+    def expect(self) -> None:
+        """Makes ready for the answer, while the upstream thinks. After `encode()`; what it makes comes later otherwise."""
+        ...
+
     def local_answer(self) -> bytes | None:
         """The message where no upstream is needed (`max_tokens: 0`), else None."""
         ...
