@@ -50,8 +50,9 @@ class MemoryReply:
         self.progressed.set()
         return self._room
 
-    async def end(self) -> None:
+    async def end(self, data: bytes = b"") -> None:
         assert not self.ended, "an answer has one end"
+        self.body += data
         self.ended = True
         self.progressed.set()
 

@@ -243,7 +243,8 @@ class _CapturedReply:
         self.body += data
         return True
 
-    async def end(self) -> None: ...
+    async def end(self, data: bytes = b"") -> None:
+        self.body += data
 
     def when_left(self, call: WhenLeft | None) -> None: ...
 

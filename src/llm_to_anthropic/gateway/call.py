@@ -78,7 +78,9 @@ class Reply(Protocol):
         """Sends a piece at once; False where `write` has to wait for room before the next."""
         ...
 
-    async def end(self) -> None: ...
+    async def end(self, data: bytes = b"") -> None:
+        """Ends the answer, with a last piece: both leave in one write."""
+        ...
 
     def when_left(self, call: WhenLeft | None) -> None:
         """Has `call` called, in place of a former one, once the client has left; None: nobody wants to know."""

@@ -37,9 +37,9 @@ class RecordingReply:
             self._kept += data
         return self._reply.push(data)
 
-    async def end(self) -> None:
-        self._transcript.answer(self._request_id, self._status, bytes(self._kept))
-        await self._reply.end()
+    async def end(self, data: bytes = b"") -> None:
+        self._transcript.answer(self._request_id, self._status, bytes(self._kept + data))
+        await self._reply.end(data)
 
     def when_left(self, call: WhenLeft | None) -> None:
         self._reply.when_left(call)

@@ -97,6 +97,8 @@ class StreamRelay:
         """The client's side has no room."""
         self._begun = False
         """Something meaningful has come of the present call."""
+        self._ending = b""
+        """The client's last events, which leave with the end of the answer: each write is a system call."""
         self._head: Headers = []
         """Of our answer, once the upstream's has come."""
         self.committed = False
@@ -118,7 +120,7 @@ class StreamRelay:
             # It holds the request, which holds this: only the garbage collector would part them.
             del self._send
         unwatch()
-        await self._reply.end()
+        await self._reply.end(self._ending)
 
     async def fail(self, error: ApiError) -> None:
         """Ends a stream that has begun with an `error` event."""
@@ -170,7 +172,9 @@ class StreamRelay:
             return True
         translator = self._translator
         out = translator.receive_data(data) if data else translator.receive_eof()
-        if out:
+        if out and translator.ended:
+            self._end_with(out)
+        elif out:
             await self._write(out)
         elif not self._quiet_s():
             await self._bridge_silence()  # the upstream talks, but says nothing that we can pass on
@@ -195,6 +199,9 @@ class StreamRelay:
             if not self.committed:
                 self._commit()
             self._last_write = self._clock()
+            if translator.ended:
+                self._end_with(out)
+                return False
             self._jammed = not self._reply.push(out)
             if not self._begun:
                 self._begin()  # after the words that were waited for
@@ -234,12 +241,20 @@ class StreamRelay:
         return True
 
     async def _write(self, out: bytes) -> None:
+        self._meet()
+        await self._reply.write(out)
+        self._last_write = self._clock()
+
+    def _end_with(self, out: bytes) -> None:
+        """Nothing follows this: it can wait until the answer is ended, which comes next."""
+        self._meet()
+        self._ending = out
+
+    def _meet(self) -> None:
         if not self.committed:
             self._commit()
         if not self._begun:
             self._begin()
-        await self._reply.write(out)
-        self._last_write = self._clock()
 
     def _begin(self) -> None:
         """Something meaningful has come of the upstream: it will not be asked the same again."""

@@ -141,8 +141,8 @@ class Cycle(ABC):
         """Sends a piece at once; False where `write` has to wait for room before the next."""
 
     @abstractmethod
-    async def end(self) -> None:
-        """Ends an answer that was started."""
+    async def end(self, data: bytes = b"") -> None:
+        """Ends an answer that was started, with a last piece."""
 
     @property
     def streaming(self) -> bool:
@@ -166,10 +166,10 @@ class Cycle(ABC):
             return
         if promised:
             self.start(*promised)
-        if body:
-            await self.write(body)
         if not more:
-            await self.end()
+            await self.end(body)
+        elif body:
+            await self.write(body)
 
     def _whole_head(self, status: int, headers: Headers, body: bytes) -> Headers:
         given = dict(headers)
@@ -246,10 +246,10 @@ class AsgiCycle(Cycle):
         self._pushed += data
         return False
 
-    async def end(self) -> None:
+    async def end(self, data: bytes = b"") -> None:
         await self._begin()
         self.ended = True
-        await self._send({"type": "http.response.body", "body": self._pushed})
+        await self._send({"type": "http.response.body", "body": self._pushed + data})
 
     async def _begin(self) -> None:
         beginning, self._beginning = self._beginning, None

@@ -30,8 +30,7 @@ class Failures:
         if cycle.status == 0:
             await cycle.error(error)
         elif cycle.streaming:
-            await cycle.write(error_event(error, cycle.request_id))
-            await cycle.end()
+            await cycle.end(error_event(error, cycle.request_id))
         self.record(cycle, error.status, error.type, error.message, error.refusal)
 
     async def crash(self, cycle: Cycle) -> None:

@@ -22,6 +22,7 @@ from llm_to_anthropic.http.flow import HIGH_WATER_BYTES, Flow
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 CLOSE = b"connection: close"
 CHUNKED = (b"transfer-encoding", b"chunked")
+LAST_CHUNK = b"0\r\n\r\n"
 _SIZES = [b"%x\r\n" % size for size in range(512)]
 NUL, LF, CR = b"\0\n\r"
 
@@ -216,10 +217,12 @@ class FrontCycle(Cycle):
         connection.transport.write(data)
         return not connection.flow.write_paused
 
-    async def end(self) -> None:
+    async def end(self, data: bytes = b"") -> None:
         if self.ended or not self.status:
             raise RuntimeError("an answer ends once, after its head")
-        await self._write(self._head + b"0\r\n\r\n" if self._chunked else self._head)
+        if self._chunked:
+            data = _chunk(data) + LAST_CHUNK if data else LAST_CHUNK
+        await self._write(self._head if self._bodiless else self._head + data)
         self._end()
 
     async def _write(self, out: bytes) -> None:
