@@ -19,6 +19,8 @@ from benchmarks.targets import HEADERS, PORTS, Running, answered
 LIMIT = "nginx"
 MANY = 10_000_000
 OPEN_STREAMS = 1000
+MIN_RAMP_US = 207
+"""No divisor of the pause between events, so that the next ones begin in between."""
 ANSWERS = answers()
 SPOKEN = {
     "chat": "openai_chat",
@@ -134,8 +136,9 @@ def _paced(
         seconds=30,
         per_event=True,
         protocol=protocol,
-        # A thousand that begin at once would measure how they begin.
-        ramp_us=0 if streams < OPEN_STREAMS else 200,
+        # Evenly over a pause, or over several where so many would measure how they begin: the events of streams that
+        # begin together come together, of which a server that is quick to begin them makes fewer wakings.
+        ramp_us=max(20_000 // streams, MIN_RAMP_US),
         slow_requests=slow_requests,
     )
 

@@ -18,6 +18,7 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -266,6 +267,17 @@ static void serve(struct place *p, uint32_t happened) {
     else if (feed(p, data, (size_t)got, now)) finish(p, now);
 }
 
+/* Wakes the loop each time that another place begins: epoll counts in milliseconds, which would have several begin at once. */
+static int make_ramp(uint64_t ramp_ns) {
+    int ramp = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
+    struct timespec pause = {.tv_sec = (time_t)(ramp_ns / 1000000000u), .tv_nsec = (long)(ramp_ns % 1000000000u)};
+    struct itimerspec each = {.it_interval = pause, .it_value = pause};
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
+    timerfd_settime(ramp, 0, &each, NULL);
+    epoll_ctl(poller, EPOLL_CTL_ADD, ramp, &event);
+    return ramp;
+}
+
 static void make_request(int count, char **words) {
     FILE *file = fopen(words[3], "rb");
     if (!file) perror(words[3]), exit(1);
@@ -308,11 +320,17 @@ int main(int count, char **words) {
     poller = epoll_create1(0);
     struct place *places = calloc((size_t)concurrency, sizeof *places);
     struct epoll_event ready[MAX_READY];
+    int ramp = ramp_ns ? make_ramp(ramp_ns) : -1;
     while (now_ns() < until_ns + GRACE_NS) {
         while (started < concurrency && may_begin() && now_ns() >= began + (uint64_t)started * ramp_ns) dial(&places[started++]);
         if (!live && (started == concurrency || !may_begin())) break;
-        int happened = epoll_wait(poller, ready, MAX_READY, started < concurrency && may_begin() ? 1 : 200);
-        for (int i = 0; i < happened; i++) serve(ready[i].data.ptr, ready[i].events);
+        if (ramp >= 0 && started == concurrency) close(ramp), ramp = -1;
+        int happened = epoll_wait(poller, ready, MAX_READY, 200);
+        for (int i = 0; i < happened; i++) {
+            uint64_t ticks; /* read, or the timer would not go on */
+            if (ready[i].data.ptr) serve(ready[i].data.ptr, ready[i].events);
+            else if (read(ramp, &ticks, sizeof ticks) < 0 && errno != EAGAIN) return perror("timer"), 1;
+        }
     }
     double seconds = (double)(now_ns() - began) / 1e9;
     struct rusage used;
