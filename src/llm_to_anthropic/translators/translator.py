@@ -101,7 +101,10 @@ class Translator(Protocol):
         ...
 
     def expect(self) -> None:
-        """Makes ready for the answer, while the upstream thinks. After `encode()`; what it makes comes later otherwise."""
+        """Makes ready for the answer, while the upstream thinks; left undone, the answer's first bytes do it.
+
+        After `encode()`.
+        """
         ...
 
     def local_answer(self) -> bytes | None:
