@@ -75,6 +75,22 @@ async def test_stream_is_chunked_whatever_length_was_promised() -> None:
     assert answer.header("content-length") == ""
 
 
+async def test_who_has_read_the_end_of_a_stream_finds_it_recorded() -> None:
+    """The end of a stream leaves once the request is recorded: it is counted for whoever has read it."""
+    recorded = False
+
+    async def slow_to_record(_call: Call, reply: Reply) -> None:
+        nonlocal recorded
+        await stream(_call, reply)
+        for _ in range(20):  # the loop has the time to send whatever it was given
+            await asyncio.sleep(0)
+        recorded = True
+
+    async with front(FakeGateway(slow_to_record)) as server:
+        assert (await server.post()).body == b"onetwo"
+        assert recorded
+
+
 async def test_http_1_0_client_gets_a_stream_without_chunks() -> None:
     """A client of HTTP/1.0 reads the pieces as they are, up to the connection's end."""
     async with front(FakeGateway(stream)) as server, server.connect() as client:

@@ -51,6 +51,7 @@ class FrontCycle(Cycle):
         "_bodiless",
         "_chunked",
         "_connection",
+        "_ending",
         "_expects",
         "_head",
         "_news",
@@ -83,6 +84,9 @@ class FrontCycle(Cycle):
         self._chunked = False
         self._head = b""
         """The head of the answer, until something follows it."""
+        self._ending: bytes | None = None
+        """What ends the answer. It leaves once the request is recorded: who has read it finds that done, and what
+        is asked next need not wait for it."""
         self._prepared: tuple[Headers, bool, bytes] | None = None
         """What a head is made of, and the head."""
         self._expects = False
@@ -109,6 +113,11 @@ class FrontCycle(Cycle):
             self._awaited.set()
 
     def served(self) -> None:
+        ending, self._ending = self._ending, None
+        if ending is not None:
+            if ending and not self.disconnected:
+                self._connection.transport.write(ending)
+            self._end()
         self._connection.served(self)
 
     def complete(self) -> None:
@@ -218,12 +227,13 @@ class FrontCycle(Cycle):
         return not connection.flow.write_paused
 
     async def end(self, data: bytes = b"") -> None:
-        if self.ended or not self.status:
+        if self.ended or self._ending is not None or not self.status:
             raise RuntimeError("an answer ends once, after its head")
         if self._chunked:
             data = _chunk(data) + LAST_CHUNK if data else LAST_CHUNK
-        await self._write(self._head if self._bodiless else self._head + data)
-        self._end()
+        self._event_stream = False
+        self._ending = self._head if self._bodiless else self._head + data
+        await self._write(b"")
 
     async def _write(self, out: bytes) -> None:
         """Returns once the client has room for more."""
