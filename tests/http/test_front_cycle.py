@@ -6,14 +6,19 @@ import asyncio
 import gc
 import json
 import weakref
+from collections.abc import Callable
 from typing import cast
 
 import pytest
+from uvicorn.server import ServerState
 
 from llm_to_anthropic.gateway.call import Call, Headers, Reply
 from llm_to_anthropic.http.front_cycle import FrontCycle
+from llm_to_anthropic.http.live import Live
+from llm_to_anthropic.http.protocol import FrontProtocol, ServerConfig
+from llm_to_anthropic.http.standing import Standing
 from llm_to_anthropic.settings import Limits
-from tests.http.fake import FakeGateway, front, left
+from tests.http.fake import FakeGateway, front, left, settings
 
 HEAD = b"POST /v1/messages%s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}"
 EVENT_STREAM: Headers = [(b"content-type", b"text/event-stream")]
@@ -89,6 +94,65 @@ async def test_who_has_read_the_end_of_a_stream_finds_it_recorded() -> None:
     async with front(FakeGateway(slow_to_record)) as server:
         assert (await server.post()).body == b"onetwo"
         assert recorded
+
+
+class Wire(asyncio.Transport):
+    """Notes what is written, and that it was closed."""
+
+    def __init__(self) -> None:
+        super().__init__({"peername": ("127.0.0.1", 50000)})
+        self.written: list[bytes] = []
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written.append(bytes(data))
+
+    def write_eof(self) -> None:
+        self.written.append(b"end")
+
+    def close(self) -> None:
+        self.written.append(b"closed")
+
+    def is_closing(self) -> bool:
+        return b"closed" in self.written
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+
+async def answered_and_then(follow: Callable[[FrontProtocol], None]) -> list[bytes]:
+    """What a connection writes where `follow` comes before the turn is over in which a request was answered."""
+    done = asyncio.Event()
+
+    async def answer(_call: Call, reply: Reply) -> None:
+        await reply.whole(200, [], b"the answer")
+        follow(protocol)
+        done.set()
+
+    known = settings()
+    gateway = FakeGateway(answer)
+    live = Live(known, gateway, Standing(known))
+    protocol = FrontProtocol(ServerConfig(live), ServerState(), asyncio.get_running_loop())
+    wire = Wire()
+    protocol.connection_made(wire)
+    protocol.data_received(HEAD % b"")
+    await asyncio.wait_for(done.wait(), 2)
+    protocol.connection_lost(None)
+    return wire.written
+
+
+async def test_refusal_of_what_follows_comes_after_the_answer() -> None:
+    """A broken request right behind a good one does not overtake the good one's answer."""
+    answer, refusal, *rest = await answered_and_then(lambda protocol: protocol.data_received(b"\0\r\n\r\n"))
+    assert answer.endswith(b"the answer")
+    assert refusal.startswith(b"HTTP/1.1 400 ")
+    assert rest[0] == b"end"
+
+
+async def test_server_that_stops_still_sends_the_answer() -> None:
+    """A connection that is closed in the moment of its answer is closed behind it."""
+    answer, *rest = await answered_and_then(lambda protocol: protocol.shutdown())
+    assert answer.endswith(b"the answer")
+    assert rest[0] == b"closed"
 
 
 async def test_http_1_0_client_gets_a_stream_without_chunks() -> None:

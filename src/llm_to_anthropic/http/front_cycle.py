@@ -18,6 +18,7 @@ from llm_to_anthropic.gateway.call import Headers, WhenLeft
 from llm_to_anthropic.http.body import Found
 from llm_to_anthropic.http.cycle import NO_BODY_STATUSES, Cycle
 from llm_to_anthropic.http.flow import HIGH_WATER_BYTES, Flow
+from llm_to_anthropic.outbox import SMALL_BYTES, Outbox
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 CLOSE = b"connection: close"
@@ -32,6 +33,7 @@ class Connection(Protocol):
 
     transport: asyncio.Transport
     flow: Flow
+    outbox: Outbox
     server_state: ServerState
 
     def answered(self, cycle: FrontCycle) -> None:
@@ -116,7 +118,7 @@ class FrontCycle(Cycle):
         ending, self._ending = self._ending, None
         if ending is not None:
             if ending and not self.disconnected:
-                self._connection.transport.write(ending)
+                self._send_last(ending)
             self._end()
         self._connection.served(self)
 
@@ -176,7 +178,7 @@ class FrontCycle(Cycle):
         if connection.flow.write_paused:
             await self._write(out)
         elif not self.disconnected:
-            connection.transport.write(out)
+            self._send_last(out)
         if connection.flow.write_paused:
             await connection.flow.drain()  # given is what the client has taken
         self._end()
@@ -243,6 +245,14 @@ class FrontCycle(Cycle):
         self._head = b""
         if out and not self.disconnected:
             self._connection.transport.write(out)
+
+    def _send_last(self, out: bytes) -> None:
+        """Sends the end of an answer, or all of it: nothing of this request follows."""
+        connection = self._connection
+        if self.keep_alive and len(out) <= SMALL_BYTES:
+            connection.outbox.write(connection.transport, out)
+        else:
+            connection.transport.write(out)
 
     def _encode(self, status: int, headers: Headers) -> bytes:
         """The head of the answer."""

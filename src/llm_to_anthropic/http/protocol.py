@@ -101,6 +101,7 @@ class FrontProtocol(asyncio.Protocol):
         "_waiting",
         "_write_s",
         "flow",
+        "outbox",
         "server_state",
         "transport",
     )
@@ -129,6 +130,7 @@ class FrontProtocol(asyncio.Protocol):
         self._live = config.live
         self._limits = settings.limits
         self._crowd = config.live.standing.crowd
+        self.outbox = config.live.standing.outbox
         self._header_s = settings.timeouts.header_s
         self._body_s = settings.timeouts.body_s
         self._write_s = settings.timeouts.write_s
@@ -360,6 +362,7 @@ class FrontProtocol(asyncio.Protocol):
 
     def _close(self) -> None:
         """Closes once the client has taken what waits for it, but does not wait for one that takes nothing."""
+        self.outbox.flush()
         self.transport.close()
         unsent = self.transport.get_write_buffer_size()
         if unsent and self._stall_timer is None:
@@ -367,6 +370,7 @@ class FrontProtocol(asyncio.Protocol):
 
     def _linger(self) -> None:
         # Closing with unread bytes resets the connection, and the client may lose what we have just said.
+        self.outbox.flush()
         self._deadline.close()
         self._linger_timer = self._loop.call_later(LINGER_S, self.transport.abort)
         self.flow.resume_reading()
@@ -448,6 +452,7 @@ class FrontProtocol(asyncio.Protocol):
 
     def _refuse(self, error: ApiError) -> None:
         """Answers what never became a whole request and closes the connection."""
+        self.outbox.flush()  # the answer before comes first
         cycle = self._cycle
         if cycle is not None and cycle.ended:
             cycle = None

@@ -13,6 +13,7 @@ from llm_to_anthropic.http.crowd import Crowd
 from llm_to_anthropic.http.interface import Gateway
 from llm_to_anthropic.http.request_ids import RequestIds
 from llm_to_anthropic.observers.metrics import Gauge, Metrics
+from llm_to_anthropic.outbox import Outbox
 from llm_to_anthropic.settings import Settings
 
 _log = structlog.get_logger()
@@ -31,6 +32,7 @@ class Standing:
             on_change=self._pressed,
         )
         self.crowd = Crowd(settings.limits)
+        self.outbox = Outbox()
         self.metrics = metrics or Metrics(settings)
         """An observer of every gateway."""
         self.draining = False

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from llm_to_anthropic.errors import UpstreamUnreachable
+from llm_to_anthropic.outbox import Outbox
 from llm_to_anthropic.providers.timeouts import CallTimeouts
 from llm_to_anthropic.upstream.call import UpstreamCall
 from llm_to_anthropic.upstream.connecting import open_connection
@@ -83,6 +84,7 @@ class Upstream:
         self._last: dict[str, _Sent] = {}
         """By URL: what was sent last, and its head. The next request has mostly the very same headers."""
         self._open: set[Connection] = set()
+        self._outbox = Outbox()
         self._closed = False
         self._all_gone: asyncio.Future[None] | None = None
 
@@ -107,7 +109,7 @@ class Upstream:
         if request.method == "HEAD":
             call.bodiless = True
         connection = site.pool.take() or await self._connect(site, timeouts)
-        connection.start(call, head, request.body)
+        connection.start(call, head, request.body, self._outbox)
         return call
 
     async def close(self) -> None:

@@ -11,11 +11,12 @@ from math import inf
 
 from httptools import HttpParserCallbackError, HttpParserError, HttpResponseParser
 
+from llm_to_anthropic.outbox import Outbox
 from llm_to_anthropic.upstream.answer_head import CODED, MAY_BE_MANY, flaw_of
 from llm_to_anthropic.upstream.call import UpstreamCall
 from llm_to_anthropic.upstream.chunks import ENDS, Lines, lines_of
 
-_SMALL_BODY = 64 * 1024
+_ONE_WRITE = 64 * 1024
 """Up to here head and body go out in one write."""
 _WRITE_SLICE = 256 * 1024
 _MAX_UNREAD = 128 * 1024
@@ -143,8 +144,8 @@ class Connection(asyncio.Protocol):
         """Whether a part of the request still waits to be sent."""
         return self._unsent is not None or not self._writable
 
-    def start(self, call: UpstreamCall, head: bytes, body: bytes) -> None:
-        """Sends a request, as far as the upstream takes it; the rest follows on its own."""
+    def start(self, call: UpstreamCall, head: bytes, body: bytes, outbox: Outbox | None = None) -> None:
+        """Sends a request, as far as the upstream takes it; the rest follows on its own. A small one by the outbox."""
         if self._transport is None:
             call.lost(stale=False)
             return
@@ -153,12 +154,14 @@ class Connection(asyncio.Protocol):
         self._barren = 0
         self._complete = self._keep = False
         self.idle_until = inf
-        if len(body) <= _SMALL_BODY:
-            self._transport.write(head + body)
-        else:
+        if len(body) > _ONE_WRITE:
             self._transport.write(head)
             self._unsent = memoryview(body)
             self._send_more(self._transport)
+        elif outbox is None:
+            self._transport.write(head + body)
+        else:
+            outbox.write(self._transport, head + body)
         call.begin(self)
 
     def watch(self, at: float) -> None:
