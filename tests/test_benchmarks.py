@@ -171,6 +171,18 @@ def test_tables_give_ratios_of_the_same_round(found: Found) -> None:
     assert "| small request, 32 at a time | request | 10.0 | 30.0 (3.00x, 3.00 to 3.00) |" in tables(found)
 
 
+def test_peers_are_held_against_the_proxy(found: Found) -> None:
+    """What a peer takes is told in multiples of what the proxy takes, for requests and for events."""
+    for name, factor in (("request c32", 10.0), ("agent c32", 25.0), ("burst c32", 40.0)):
+        found.results.loads["a peer", name] = [
+            msgspec.structs.replace(load, cpu_us=load.cpu_us * factor)
+            for load in found.results.loads["llm-to-anthropic", name]
+        ]
+    found.start_s["a peer"], found.idle_mb["a peer"] = [1.0], 300.0
+    said = "a peer takes 10.0 to 25 times as long for a request and 40 to 40 times as long for an event"
+    assert f"{said} as llm-to-anthropic." in tables(found)
+
+
 def test_plan_follows_from_the_figures(found: Found) -> None:
     """Ten times the streams need ten times the cores, and two descriptors each."""
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in plan(found).splitlines() if "|" in line]
