@@ -6,7 +6,7 @@ import asyncio
 import gc
 import json
 import weakref
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import cast
 
 import pytest
@@ -17,6 +17,7 @@ from llm_to_anthropic.http.front_cycle import FrontCycle
 from llm_to_anthropic.http.live import Live
 from llm_to_anthropic.http.protocol import FrontProtocol, ServerConfig
 from llm_to_anthropic.http.standing import Standing
+from llm_to_anthropic.outbox import SMALL_BYTES
 from llm_to_anthropic.settings import Limits
 from tests.http.fake import FakeGateway, front, left, settings
 
@@ -102,9 +103,14 @@ class Wire(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__({"peername": ("127.0.0.1", 50000)})
         self.written: list[bytes] = []
+        self.full_from = 0
+        self.when_full: Callable[[], None] | None = None
+        """Called by a write of more bytes than `full_from`."""
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.written.append(bytes(data))
+        if self.when_full is not None and len(data) > self.full_from:
+            self.when_full()
 
     def write_eof(self) -> None:
         self.written.append(b"end")
@@ -153,6 +159,83 @@ async def test_server_that_stops_still_sends_the_answer() -> None:
     answer, *rest = await answered_and_then(lambda protocol: protocol.shutdown())
     assert answer.endswith(b"the answer")
     assert rest[0] == b"closed"
+
+
+async def ended_without_room(end: Callable[[FrontProtocol, Reply], Awaitable[None]]) -> list[bytes]:
+    """What a connection writes where `end` ends a stream whose client has no room for more."""
+    done = asyncio.Event()
+
+    async def answer(_call: Call, reply: Reply) -> None:
+        reply.start(200, EVENT_STREAM)
+        reply.push(b"one")
+        protocol.pause_writing()
+        await end(protocol, reply)
+        done.set()
+
+    known = settings()
+    gateway = FakeGateway(answer)
+    protocol = FrontProtocol(
+        ServerConfig(Live(known, gateway, Standing(known))), ServerState(), asyncio.get_running_loop()
+    )
+    wire = Wire()
+    protocol.connection_made(wire)
+    protocol.data_received(HEAD % b"")
+    await asyncio.wait_for(done.wait(), 2)
+    for _ in range(3):  # the turn in which the end leaves
+        await asyncio.sleep(0)
+    written = wire.written[1:]
+    protocol.connection_lost(None)
+    return written
+
+
+async def test_stream_that_is_cut_short_while_it_waits_to_end_is_ended_in_words() -> None:
+    """Where the server stops while a client has no room for the last events, an `error` event ends the stream."""
+
+    async def cut_short(protocol: FrontProtocol, reply: Reply) -> None:
+        ending = asyncio.ensure_future(reply.end(b"last"))
+        await asyncio.sleep(0)
+        ending.cancel()
+        await asyncio.wait([ending])
+        protocol.resume_writing()
+        await reply.write(b"error")
+        await reply.end()
+
+    assert await ended_without_room(cut_short) == [b"5\r\nerror\r\n", b"0\r\n\r\n"]
+
+
+async def test_request_runs_until_there_is_room_after_a_large_end() -> None:
+    """What a client has not taken is no finished answer, though it be the last piece: the request keeps its place."""
+    over = asyncio.Event()
+
+    async def end_large(protocol: FrontProtocol, reply: Reply) -> None:
+        protocol.resume_writing()
+        wire = protocol.transport
+        assert isinstance(wire, Wire)
+        wire.full_from = SMALL_BYTES
+        wire.when_full = protocol.pause_writing
+        ending = asyncio.ensure_future(reply.end(b"x" * 2 * SMALL_BYTES))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not ending.done()
+        protocol.resume_writing()
+        await ending
+        over.set()
+
+    written = await ended_without_room(end_large)
+    assert over.is_set()
+    assert b"".join(written).endswith(b"x\r\n0\r\n\r\n")
+
+
+async def test_nothing_follows_the_end_of_an_answer() -> None:
+    """What is written after the end is a mistake of ours, and does not slip in before the end."""
+
+    async def write_late(protocol: FrontProtocol, reply: Reply) -> None:
+        protocol.resume_writing()
+        await reply.end(b"last")
+        with pytest.raises(RuntimeError, match="between the head and the end"):
+            await reply.write(b"late")
+
+    assert await ended_without_room(write_late) == [b"4\r\nlast\r\n0\r\n\r\n"]
 
 
 async def test_http_1_0_client_gets_a_stream_without_chunks() -> None:

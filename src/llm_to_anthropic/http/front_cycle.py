@@ -209,7 +209,7 @@ class FrontCycle(Cycle):
         self.status = status
 
     async def write(self, data: bytes) -> None:
-        if self.ended or not self.status:
+        if self.ended or self._ending is not None or not self.status:
             raise RuntimeError("a body stands between the head and the end of an answer")
         if self._chunked and data:
             data = _chunk(data)
@@ -231,14 +231,20 @@ class FrontCycle(Cycle):
     async def end(self, data: bytes = b"") -> None:
         if self.ended or self._ending is not None or not self.status:
             raise RuntimeError("an answer ends once, after its head")
+        if len(data) > SMALL_BYTES:  # given is what the client has taken
+            await self.write(data)
+            data = b""
+        flow = self._connection.flow
+        if flow.write_paused and not self.disconnected:
+            await flow.drain()  # who is cancelled here may still end it in other words
         if self._chunked:
             data = _chunk(data) + LAST_CHUNK if data else LAST_CHUNK
         self._event_stream = False
         self._ending = self._head if self._bodiless else self._head + data
-        await self._write(b"")
+        self._head = b""
 
     async def _write(self, out: bytes) -> None:
-        """Returns once the client has room for more."""
+        """Sends it once the client has room."""
         flow = self._connection.flow
         if flow.write_paused and not self.disconnected:
             await flow.drain()
