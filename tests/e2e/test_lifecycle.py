@@ -122,6 +122,15 @@ async def test_a_whole_answer_that_nobody_takes_is_not_a_good_one(
     assert (exchange.outcome, exchange.status) == ("client_stalled", 200)
 
 
+async def test_a_stream_whose_end_nobody_takes_is_not_a_good_one(upstream: ScriptedUpstream, script: Script) -> None:
+    """A client that takes nothing of the last events for write_s is cut off, and the record says why."""
+    script.push(long_answer("openai/gpt-4.1"))  # told in one go, whatever was asked for: its events are all the last
+    settings = msgspec.structs.replace(settings_for(upstream), timeouts=Timeouts(write_s=0.6))
+    async with recorded(settings) as (url, records), deaf(url, request(stream=True, model="openai/gpt-4.1")):
+        exchange = await until_recorded(records)
+    assert (exchange.outcome, exchange.status) == ("client_stalled", 200)
+
+
 async def test_a_client_that_leaves_amid_a_whole_answer_is_recorded_so(
     upstream: ScriptedUpstream, script: Script
 ) -> None:

@@ -98,7 +98,7 @@ def work(*, stream: bool = False) -> Work:
     task = asyncio.current_task()
     assert task is not None
     made = Work(call(), MemoryReply(), task)
-    made.unwatch()
+    made.reply.when_left(None)
     made.progress.stream = stream
     return made
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
@@ -55,6 +56,35 @@ async def test_whole_answer_over_asgi() -> None:
     assert (start["status"], json.loads(body["body"])) == (200, {"type": "message"})
     assert headers[b"content-length"] == b"%d" % len(body["body"])
     assert headers[b"request-id"].decode() == gateway.calls[0].request_id
+
+
+async def test_end_of_a_stream_is_not_taken_for_a_client_that_leaves() -> None:
+    """A general server tells the end of an answer as it tells that a client has left: nobody is told of that."""
+    ended = asyncio.Event()
+    parted: list[str] = []
+    asked: list[Message] = [{"type": "http.request", "body": b"{}", "more_body": False}]
+
+    async def answer(_call: Call, reply: Reply) -> None:
+        reply.when_left(parted.append)
+        await asyncio.sleep(0)  # so that it is listened for
+        reply.start(200, [(b"content-type", b"text/event-stream")])
+        await reply.end(b"all")
+        await asyncio.sleep(0)
+
+    async def receive() -> Message:
+        if asked:
+            return asked.pop()
+        await ended.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            ended.set()
+            for _ in range(3):
+                await asyncio.sleep(0)
+
+    await create_app(settings(), FakeGateway(answer))(scope("POST", "/v1/messages"), receive, send)
+    assert (ended.is_set(), parted) == (True, [])
 
 
 async def test_stream_over_asgi() -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
 
 import msgspec
 
@@ -93,7 +92,7 @@ class ByteRelay:
         self.failure: ApiError | None = None
         """What ended a stream that had begun."""
 
-    async def run(self, unwatch: Callable[[], None]) -> None:
+    async def run(self) -> None:
         """The whole answer."""
         try:
             if not await self._wait_for_head():
@@ -108,7 +107,6 @@ class ByteRelay:
         finally:
             self._upstream.close()
             self._progress.usage, self._progress.stop_reason = self._reader.usage, self._reader.stop_reason
-        unwatch()
         await self._reply.end()
 
     async def fail(self, error: ApiError) -> None:

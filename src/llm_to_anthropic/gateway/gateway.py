@@ -241,7 +241,7 @@ class Gateway:
             timeouts=self.settings.timeouts,
             silent_since=work.silent_since,
         )
-        return work.relay.run(work.unwatch)
+        return work.relay.run()
 
     def _heals(self, translator: Translator, refusal: UpstreamRefusal, error: ApiError, target: Target) -> bool:
         """Whether one more try makes sense. What was learned for all requests to come is told."""

@@ -99,7 +99,7 @@ class Passthrough:
                 silent_since=work.silent_since,
                 served_as=echo,
             )
-            await relay.run(work.unwatch)
+            await relay.run()
             return
         try:
             await _whole_message(work, upstream, echo)
@@ -279,7 +279,6 @@ async def _stream_through(work: Work, upstream: UpstreamCall) -> None:
         # The head is out, and this body has no place for an error: only a cut tells the client.
         work.progress.failed_by(error)
         raise asyncio.CancelledError from error
-    work.unwatch()
     await work.reply.end()
 
 

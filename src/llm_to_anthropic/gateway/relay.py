@@ -105,7 +105,7 @@ class StreamRelay:
         self.failure: ApiError | None = None
         """What ended a stream that had begun."""
 
-    async def run(self, unwatch: Callable[[], None]) -> None:
+    async def run(self) -> None:
         """The whole answer, from the upstream's head to the end of ours."""
         try:
             await self._wait_for_head()
@@ -119,7 +119,6 @@ class StreamRelay:
             self._progress.usage, self._progress.stop_reason = self._translator.usage, self._translator.stop_reason
             # It holds the request, which holds this: only the garbage collector would part them.
             del self._send
-        unwatch()
         await self._reply.end(self._ending)
 
     async def fail(self, error: ApiError) -> None:

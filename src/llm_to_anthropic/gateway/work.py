@@ -17,7 +17,7 @@ from llm_to_anthropic.providers.provider import Route
 class Work:
     """The request, the seam to answer it, and what is known so far.
 
-    From its making until `unwatch()` its task is cancelled once the client has left.
+    Until its answer has ended its task is cancelled once the client has left.
     """
 
     __slots__ = ("_task", "call", "left_as", "progress", "relay", "reply", "route", "silent_since")
@@ -36,10 +36,6 @@ class Work:
         """From when on a streaming client has heard nothing, whatever was attempted meanwhile."""
         self.relay: StreamRelay | ByteRelay | None = None
         reply.when_left(self._cancel)
-
-    def unwatch(self) -> None:
-        """From here on the server's end of the response is not mistaken for a disconnect."""
-        self.reply.when_left(None)
 
     def _cancel(self, outcome: str) -> None:
         self.left_as = outcome

@@ -247,6 +247,7 @@ class AsgiCycle(Cycle):
         return False
 
     async def end(self, data: bytes = b"") -> None:
+        self.when_left(None)  # as above
         await self._begin()
         self.ended = True
         await self._send({"type": "http.response.body", "body": self._pushed + data})
