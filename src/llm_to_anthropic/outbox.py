@@ -15,7 +15,8 @@ class Outbox:
 
     Each write wakes whoever reads it, and where that sleeps on another core the wake costs as much as the write.
     In a row the first wakes it for all: under load a tenth less processor time for each request. A write waits for no
-    more than what else is ready to run now; whoever closes a transport, or writes to it itself, has to `flush` first.
+    more than what else is ready to run now; whoever closes a transport, or writes to it itself, in that same turn has
+    to `flush` first. Who comes later, as a task that was started since, finds it sent.
     """
 
     __slots__ = ("_alone", "_loop", "_waiting")
