@@ -125,13 +125,13 @@ class Wire(asyncio.Transport):
         return 0
 
 
-async def answered_and_then(follow: Callable[[FrontProtocol], None]) -> list[bytes]:
+async def answered_and_then(follow: Callable[[FrontProtocol, Wire], None]) -> list[bytes]:
     """What a connection writes where `follow` comes before the turn is over in which a request was answered."""
     done = asyncio.Event()
 
     async def answer(_call: Call, reply: Reply) -> None:
         await reply.whole(200, [], b"the answer")
-        follow(protocol)
+        follow(protocol, wire)
         done.set()
 
     known = settings()
@@ -148,15 +148,26 @@ async def answered_and_then(follow: Callable[[FrontProtocol], None]) -> list[byt
 
 async def test_refusal_of_what_follows_comes_after_the_answer() -> None:
     """A broken request right behind a good one does not overtake the good one's answer."""
-    answer, refusal, *rest = await answered_and_then(lambda protocol: protocol.data_received(b"\0\r\n\r\n"))
+    answer, refusal, *rest = await answered_and_then(lambda protocol, _: protocol.data_received(b"\0\r\n\r\n"))
     assert answer.endswith(b"the answer")
     assert refusal.startswith(b"HTTP/1.1 400 ")
     assert rest[0] == b"end"
 
 
+async def test_client_that_says_it_is_done_still_gets_its_answer() -> None:
+    """Who half-closes its connection in the moment of the answer gets the answer."""
+
+    def half_close(protocol: FrontProtocol, wire: Wire) -> None:
+        protocol.eof_received()
+        wire.close()  # as an event loop does then
+
+    answer, *_ = await answered_and_then(half_close)
+    assert answer.endswith(b"the answer")
+
+
 async def test_server_that_stops_still_sends_the_answer() -> None:
     """A connection that is closed in the moment of its answer is closed behind it."""
-    answer, *rest = await answered_and_then(lambda protocol: protocol.shutdown())
+    answer, *rest = await answered_and_then(lambda protocol, _: protocol.shutdown())
     assert answer.endswith(b"the answer")
     assert rest[0] == b"closed"
 

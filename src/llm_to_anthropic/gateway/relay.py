@@ -240,23 +240,24 @@ class StreamRelay:
         return True
 
     async def _write(self, out: bytes) -> None:
-        self._meet()
+        self._open()
         await self._reply.write(out)
         self._last_write = self._clock()
 
     def _end_with(self, out: bytes) -> None:
         """Nothing follows this: it can wait until the answer is ended, which comes next."""
-        self._meet()
+        self._open()
         self._ending = out
 
-    def _meet(self) -> None:
+    def _open(self) -> None:
+        """The client is answered from here on, and the upstream is not asked the same again."""
         if not self.committed:
             self._commit()
         if not self._begun:
             self._begin()
 
     def _begin(self) -> None:
-        """Something meaningful has come of the upstream: it will not be asked the same again."""
+        """Something meaningful has come of the upstream."""
         self._begun = True
         self._progress.wrote()
         self._translator.let_go()

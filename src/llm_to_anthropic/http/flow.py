@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from contextlib import suppress
 
 HIGH_WATER_BYTES = 64 * 1024
 """So much of a request's body may wait for its reader; then reading pauses."""
+UNSENT_BYTES = 16 * 1024
+"""The system takes no more than this beyond what it can send: what a client does not read waits here, where it is
+counted, and not in megabytes of a socket's buffer."""
 
 
 class Flow:
@@ -45,3 +50,11 @@ class Flow:
         """Returns once the client's side has room, or is gone."""
         if self._room is not None:
             await self._room.wait()
+
+
+def limit_unsent(transport: asyncio.Transport) -> None:
+    """Keeps what the client does not read where `write_paused` tells of it."""
+    sock = transport.get_extra_info("socket")
+    if sock is not None and hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        with suppress(OSError):  # where the client is gone again already
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)

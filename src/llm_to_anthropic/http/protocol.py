@@ -7,8 +7,6 @@ ASGI server pays for every request what only some need. The application gets eac
 from __future__ import annotations
 
 import asyncio
-import socket
-from contextlib import suppress
 
 import httptools
 from starlette.types import Scope
@@ -20,7 +18,7 @@ from llm_to_anthropic.gateway.call import Headers
 from llm_to_anthropic.http.body import has_body
 from llm_to_anthropic.http.cycle import Passed
 from llm_to_anthropic.http.deadline import PRECISION_S, Deadline
-from llm_to_anthropic.http.flow import Flow
+from llm_to_anthropic.http.flow import Flow, limit_unsent
 from llm_to_anthropic.http.framing import (
     check_authority,
     check_coding,
@@ -35,9 +33,6 @@ from llm_to_anthropic.http.refusing import reason, record_of, refusal_bytes, too
 
 STALL_LOOKS = 60
 """So often within `write_s` it is looked whether a client that has no room takes anything at all."""
-UNSENT_BYTES = 16 * 1024
-"""The system takes no more than this beyond what it can send: what a client does not read waits here, where it is
-counted, and not in megabytes of a socket's buffer."""
 LINGER_S = 2.0
 """A refused client may go on sending so long, unheard, and read its refusal."""
 KEEP_ALIVE_S = 75.0
@@ -162,7 +157,7 @@ class FrontProtocol(asyncio.Protocol):
         self._connections.add(self)
         self.transport = transport
         self.flow = Flow(transport)
-        _limit_unsent(transport)
+        limit_unsent(transport)
         self._client = _address(transport, "peername")
         self._server = _address(transport, "sockname")
         refusal = self._crowd.enter(self._client)
@@ -203,6 +198,9 @@ class FrontProtocol(asyncio.Protocol):
             self._remember(data)
         while rest:  # one read may hold any number of wishes for another protocol
             rest = self._receive(rest)
+
+    def eof_received(self) -> None:
+        self.outbox.flush()  # the connection is closed for it, and what was answered goes first
 
     def _receive(self, data: bytes) -> bytes:
         """Parses; gives what stands behind a wish for another protocol, and is HTTP/1.1 to us."""
@@ -484,13 +482,6 @@ class FrontProtocol(asyncio.Protocol):
             self.transport.abort()
             return
         self._watch_stall(since, waiting)
-
-
-def _limit_unsent(transport: asyncio.Transport) -> None:
-    sock = transport.get_extra_info("socket")
-    if sock is not None and hasattr(socket, "TCP_NOTSENT_LOWAT"):
-        with suppress(OSError):  # where the client is gone again already
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
 
 
 def _address(transport: asyncio.Transport, end: str) -> tuple[str, int] | None:
