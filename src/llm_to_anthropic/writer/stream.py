@@ -59,9 +59,6 @@ class StreamWriter(MessageWriter):
     def __init__(self, *, message_id: str, model: str, signature: str) -> None:
         super().__init__(message_id=message_id, model=model, signature=signature)
         self._out: list[bytes] = []
-        before, after = _around_id(model)
-        self._opening = before + _encode(message_id) + after
-        """Made now: once it is wanted, the first words wait."""
         self._head = b""
         self._half = ""
         """The first half of a surrogate pair, at the end of a delta: the second half opens the next."""
@@ -85,8 +82,8 @@ class StreamWriter(MessageWriter):
         return True
 
     def _message_start(self) -> None:
-        self._out.append(self._opening)
-        self._opening = b""  # a stream may run for long
+        before, after = _around_id(self.model)
+        self._out.append(before + _encode(self.message_id) + after)
 
     def _block_start(self, kind: Kind, id: str, name: str) -> None:
         index = self._index
