@@ -10,7 +10,7 @@ import pytest
 
 from llm_to_anthropic.http.server import running
 from llm_to_anthropic.providers.provider import Protocol
-from llm_to_anthropic.scripted import Answer, Request, Script, ScriptedUpstream
+from llm_to_anthropic.scripted import Script, ScriptedUpstream
 from llm_to_anthropic.settings import Retries, Settings
 from tests.gateway.answers import bad, good
 from tests.gateway.conftest import Records
@@ -47,20 +47,18 @@ async def test_retries_do_not_multiply(
 
 
 async def test_a_flaky_upstream_is_hardly_noticed_by_clients() -> None:
-    """Of 2000 requests by the SDK to the one upstream there is, which soon answers 30 % with 503, 99.9 % succeed."""
+    """Of 2000 requests by the SDK to the one upstream there is, of which 30 % are answered 503, 99.9 % succeed."""
     chance, records = FakePace(seed=5).pace().random, Records()
-
-    def answer(_: Request) -> Answer:
-        # Of the very first requests there are too few to pay for many retries: how many depends on who comes first.
-        fails = len(upstream.requests) > 20 and chance() < 0.3
-        return bad("openai_chat", 503) if fails else good("openai_chat", streamed=False)
-
-    flaky = Script(otherwise=answer)
+    pace = FakePace()
+    pace.moves = False  # twenty pause at once
+    flaky = Script(
+        otherwise=lambda _: bad("openai_chat", 503) if chance() < 0.3 else good("openai_chat", streamed=False)
+    )
     settings = Settings(host="127.0.0.1", port=0, providers={}, aliases={})
     gate, answered = asyncio.Semaphore(20), 0
     async with (
         ScriptedUpstream(flaky) as upstream,
-        routed({"m": provider("one", upstream.url)}, FakePace(), records, retries=STUBBORN) as gateway,
+        routed({"m": provider("one", upstream.url)}, pace, records, retries=STUBBORN) as gateway,
         running(settings, gateway) as url,
         anthropic.AsyncAnthropic(base_url=url, api_key="any") as sdk,
     ):
