@@ -155,11 +155,11 @@ def _costs(found: Found) -> str:
     ]
     table = "### Processor time, µs\n\n" + _table(["workload", "per", *names], rows)
     peers = [_against(found, name) for name in names if name not in (LIMIT, OURS)]
-    return "\n\n".join([table, *peers])
+    return "\n\n".join([table, *filter(None, peers)])
 
 
 def _against(found: Found, peer: str) -> str:
-    """How much more than this proxy a peer takes."""
+    """How much more than this proxy a peer takes; nothing where it was not measured."""
     results = found.results
     times: dict[str, list[float]] = defaultdict(list)
     for one in (*measure.REQUESTS, *measure.STREAMS):
@@ -167,7 +167,7 @@ def _against(found: Found, peer: str) -> str:
             factor = middle(results.cost_us(peer, one)) / middle(results.cost_us(OURS, one))
             times["an event" if one.per_event else "a request"].append(factor)
     told = (f"{_ratio(min(each))} to {_ratio(max(each))} times as long for {what}" for what, each in times.items())
-    return f"{peer} takes {' and '.join(told)} as llm-to-anthropic."
+    return f"{peer} takes {' and '.join(told)} as llm-to-anthropic." if times else ""
 
 
 def _latencies(found: Found) -> str:

@@ -181,6 +181,8 @@ def test_peers_are_held_against_the_proxy(found: Found) -> None:
     found.start_s["a peer"], found.idle_mb["a peer"] = [1.0], 300.0
     said = "a peer takes 10.0 to 25 times as long for a request and 40 to 40 times as long for an event"
     assert f"{said} as llm-to-anthropic." in tables(found)
+    found.start_s["another"], found.idle_mb["another"] = [1.0], 300.0  # it started, and answered nothing
+    assert "another takes" not in tables(found)
 
 
 def test_plan_follows_from_the_figures(found: Found) -> None:
