@@ -63,7 +63,7 @@ def _arguments() -> argparse.Namespace:
         "--dry", action="store_true", help="print, and leave docs/performance.md as it is (--quick does)"
     )
     parser.add_argument(
-        "--python", default=sys.executable, metavar="FILE", help="the interpreter to install the proxy for [this one]"
+        "--python", default=sys.executable, metavar="FILE", help="interpreter of the proxy and its peers [this one]"
     )
     parser.add_argument("--json", metavar="FILE", help="write all figures there as well")
     asked = parser.parse_args()
@@ -174,7 +174,7 @@ class Run:
         _say(f"\n{name} ")
         workloads = [one for one in (*measure.REQUESTS, *measure.STREAMS) if one.slow_requests]
         try:
-            with self._running(PEERS[name](self._folder)) as running:
+            with self._running(PEERS[name](self._folder, self._python)) as running:
                 alone, together = _parted(workloads)
                 for _ in range(2):
                     self._bench.latency(running, alone, slow=True)

@@ -193,14 +193,13 @@ def proxy(folder: Path, *, python: str, tls: bool, workers: int = 1) -> Target:
     command = installed / "bin" / "llm-to-anthropic"
     words = (command, "proxy", "--host", "127.0.0.1", "--port", str(PORTS.proxy), "--config", config)
     told = _said([command, "--version"]).split()[-1]
-    interpreter = _said([installed / "bin" / "python", "--version"])
     return Target(
         name="llm-to-anthropic" if workers == 1 else f"llm-to-anthropic, {workers} workers",
         port=PORTS.proxy,
         command=(*words, "--workers", str(workers)),
         env=env,
         model="chat/bench-{workload}",
-        version=f"{told} on {interpreter.strip()}",
+        version=f"{told} on {_interpreter(installed)}",
         installed=installed,
     )
 
@@ -223,9 +222,9 @@ def install_proxy(python: str) -> Path:
     return place
 
 
-def litellm(folder: Path) -> Target:
-    """LiteLLM's proxy, its releases with malware refused. Raises Absent."""
-    place = _environment_of("litellm")
+def litellm(folder: Path, python: str) -> Target:
+    """LiteLLM's proxy on the interpreter that ours has, its releases with malware refused. Raises Absent."""
+    place = _environment_of("litellm", python)
     wanted = f"litellm[proxy]=={refuse_compromised(LITELLM_VERSION)}"
     _once(place, "litellm", wanted.encode(), lambda: _pip(place, wanted))
     rows = "\n".join(_litellm_model(workload) for workload in WORKLOADS)
@@ -247,7 +246,7 @@ def litellm(folder: Path) -> Target:
         port=PORTS.litellm,
         command=(place / "bin" / "litellm", *words, "--num_workers", "1"),
         env=env,
-        version=LITELLM_VERSION,
+        version=f"{LITELLM_VERSION} on {_interpreter(place)}",
         installed=place,
     )
 
@@ -264,7 +263,7 @@ def _litellm_model(workload: str) -> str:
     return f"  - model_name: bench-{workload}\n    litellm_params: {{model: openai/bench-{workload}, {where}}}"
 
 
-def router(folder: Path) -> Target:
+def router(folder: Path, _python: str) -> Target:
     """claude-code-router, from npm. Raises Absent."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
@@ -306,7 +305,7 @@ def router(folder: Path) -> Target:
     )
 
 
-PEERS: Mapping[str, Callable[[Path], Target]] = {"litellm": litellm, "claude-code-router": router}
+PEERS: Mapping[str, Callable[[Path, str], Target]] = {"litellm": litellm, "claude-code-router": router}
 
 
 def installed_mb(place: Path) -> float:
@@ -316,11 +315,16 @@ def installed_mb(place: Path) -> float:
     return sum(file.stat().st_size for file in files) / 1e6
 
 
-def _environment_of(name: str, python: str = sys.executable) -> Path:
+def _environment_of(name: str, python: str) -> Path:
     place = INSTALLS / name
     words = [python, "-m", "venv", "--clear", "--without-pip", str(place)]
     _once(place, "python", python.encode(), lambda: _install(words))
     return place
+
+
+def _interpreter(place: Path) -> str:
+    """`Python 3.11.2`, of an environment."""
+    return _said([place / "bin" / "python", "--version"]).strip()
 
 
 def _said(command: Sequence[str | Path]) -> str:
