@@ -203,7 +203,7 @@ class GeminiTranslator(AnsweringTranslator):
         if answer.ended:
             return
         if frames is not None:
-            if (text := frames.text(data)) and answer.receive_text(text, frames.size, frames.usage):
+            if answer.in_text and (text := frames.text(data)) and answer.receive_text(text, frames.size, frames.usage):
                 self._flows = True
                 return
             self._flows = False

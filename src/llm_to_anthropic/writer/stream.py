@@ -36,6 +36,7 @@ _BLOCK_START = b'event: content_block_start\ndata: {"type":"content_block_start"
 _TEXT_START = _BLOCK_START + b'{"type":"text","text":""}}\n\n'
 _THINKING_START = _BLOCK_START + b'{"type":"thinking","thinking":"","signature":""}}\n\n'
 _TOOL_START = _BLOCK_START + b'{"type":"tool_use","id":%b,"name":%b,"input":{}}}\n\n'
+_WHOLE_TOOL = _TOOL_START + _INPUT_DELTA + b"%b" + DELTA_TAIL + _BLOCK_STOP
 
 _encode = msgspec.json.encode
 
@@ -130,6 +131,11 @@ class StreamWriter(MessageWriter):
     def _block_stop(self, *, cut: bool) -> None:  # noqa: ARG002  a stream has sent its input already
         self._write_half()
         self._out.append(_BLOCK_STOP % self._index)
+
+    def _whole_tool(self, id: str, name: str, arguments: str) -> None:
+        index = self._index
+        told = _encode(sound(id)), _encode(sound(name)), index, _encode(sound(arguments))
+        self._out.append(_WHOLE_TOOL % (index, *told, index))
 
     def _whole_block(self, block: WholeBlock) -> None:
         index, start = self._index, _BLOCK_START % self._index

@@ -108,6 +108,9 @@ class WholeWriter(MessageWriter):
                 id, name = self._name
                 self._content.append(OutToolUse(id=id, name=name, input=Raw(text.encode() or b"{}")))
 
+    def _whole_tool(self, id: str, name: str, arguments: str) -> None:
+        self._content.append(OutToolUse(id=sound(id), name=sound(name), input=Raw(sound(arguments).encode())))
+
     def _whole_block(self, block: WholeBlock) -> None:
         self._content.append(block)
 

@@ -164,11 +164,10 @@ class MessageWriter(ABC):
             self.close_tool(key)
             return
         self.calls += 1
-        self._key = key
-        self._begin("tool_use", id, name)
-        self._delta(arguments)
-        self._block_stop(cut=False)
-        self._open = None
+        self.start()
+        self._end()
+        self._index += 1
+        self._whole_tool(id, name, arguments)
 
     def finish(
         self,
@@ -304,6 +303,9 @@ class MessageWriter(ABC):
 
     @abstractmethod
     def _block_stop(self, *, cut: bool) -> None: ...
+
+    @abstractmethod
+    def _whole_tool(self, id: str, name: str, arguments: str) -> None: ...
 
     @abstractmethod
     def _whole_block(self, block: WholeBlock) -> None: ...
