@@ -9,7 +9,7 @@ import pytest
 
 from llm_to_anthropic.providers.quirks import ChatQuirks
 from tests.messages import Event, parse_events, rebuild
-from tests.translators.chat_answers import call, collected, delta, streamed, translator, usage, whole
+from tests.translators.chat_answers import DONE, call, collected, delta, streamed, translator, usage, whole
 from tests.translators.reading import feed
 
 LIVE = ChatQuirks(tool_args="live")
@@ -107,6 +107,22 @@ def test_two_calls_are_two_calls(chunks: list[list[Event]], quirks: ChatQuirks) 
     message = streamed(*(delta(tool_calls=calls) for calls in chunks), delta("tool_calls"), quirks=quirks)
     assert [(block["name"], block["input"]) for block in message["content"]] == [("one", {"x": 1}), ("two", {"y": 2})]
     assert len({block["id"] for block in message["content"]}) == 2
+
+
+@pytest.mark.parametrize(
+    "calls",
+    [
+        pytest.param([call(None, id="a", name="one", arguments='{"x":1}'), call(None, id="a", name="one")], id="one id"),
+        pytest.param([call(0, name="one", arguments='{"x":1}'), call(0, name="one")], id="one index"),
+        pytest.param([call(None, name="one", arguments='{"x":1}'), call(None, arguments="{}")], id="one name"),
+    ],
+)
+def test_calls_of_one_list_are_as_many_calls(calls: list[Event]) -> None:
+    """Calls told together stay apart though they share an id or a number, or one of them lacks its name."""
+    stream, body = delta("tool_calls", tool_calls=calls) + DONE, whole("tool_calls", tool_calls=calls)
+    for message in (streamed(stream), streamed(stream, quirks=LIVE), collected(body)):
+        assert inputs(message) == [{"x": 1}, {}]
+        assert len({block["id"] for block in message["content"]}) == 2
 
 
 @pytest.mark.parametrize("id", [None, "", "not allowed!", "x" * 65], ids=["missing", "empty", "odd", "long"])

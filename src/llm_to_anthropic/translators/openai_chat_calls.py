@@ -67,13 +67,14 @@ class ToolCalls:
     def receive(self, calls: list[ToolCall]) -> None:
         """The `tool_calls` of one delta, or of a whole message."""
         several = len(calls) > 1
+        named: list[_Slot] = []
         for position, call in enumerate(calls):
             custom = call.custom if call.type == "custom" or call.function is None else None
             if custom is not None:
                 call = ToolCall(  # noqa: PLW2901
                     index=call.index, id=call.id, function=FunctionCall(name=custom.name, arguments=custom.input)
                 )
-            slot = self._slot(call, position if several else None)
+            slot = self._slot(call, position if several else None, named)
             slot.custom = slot.custom or custom is not None
             function = call.function or FunctionCall()
             self._add(slot, call.id or "", function.name or "", function.arguments or "")
@@ -114,11 +115,16 @@ class ToolCalls:
                 self._close(slot, cut=cut)
         self.open = False
 
-    def _slot(self, call: ToolCall, position: int | None) -> _Slot:
+    def _slot(self, call: ToolCall, position: int | None, named: list[_Slot]) -> _Slot:
+        """`named`: the slots of the list's calls so far that have a name. No call is named twice in one list."""
         function = call.function or FunctionCall()
+        name = function.name or ""
         slot = self._by_index.get(call.index) if call.index is not None else self._unnumbered(call, position)
-        if slot is None or _is_another(slot, call.id or "", function.name or "", function.arguments or ""):
+        again = bool(name) and slot in named
+        if slot is None or again or _is_another(slot, call.id or "", name, function.arguments or ""):
             slot = self._new_slot()
+        if name:
+            named.append(slot)
         if call.index is not None:
             self._by_index[call.index] = slot
         return slot
@@ -128,8 +134,8 @@ class ToolCalls:
             return next((slot for slot in self._slots if slot.id == call.id), None)
         if call.function is not None and call.function.name:
             return None
-        if position is not None and position < len(self._slots):
-            return self._slots[position]
+        if position is not None:
+            return self._slots[position] if position < len(self._slots) else None
         return self._slots[-1] if self._slots else None
 
     def _new_slot(self) -> _Slot:
