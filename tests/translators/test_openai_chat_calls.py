@@ -109,6 +109,17 @@ def test_two_calls_are_two_calls(chunks: list[list[Event]], quirks: ChatQuirks) 
     assert len({block["id"] for block in message["content"]}) == 2
 
 
+@pytest.mark.parametrize("quirks", [ChatQuirks(), LIVE], ids=["buffer", "live"])
+@pytest.mark.parametrize("id", [None, "", "call_0"], ids=["no ids", "empty ids", "one id"])
+@pytest.mark.parametrize("given", ["", "{}"], ids=["no arguments", "empty object"])
+def test_another_name_is_another_call(id: str | None, given: str, quirks: ChatQuirks) -> None:
+    """Calls without arguments that all have number 0 and no ids of their own are told apart by their names."""
+    chunks = [delta(tool_calls=[call(0, id=id, name=name, arguments=given)]) for name in ("one", "two")]
+    message = streamed(*chunks, delta("tool_calls"), quirks=quirks)
+    assert [(block["name"], block["input"]) for block in message["content"]] == [("one", {}), ("two", {})]
+    assert len({block["id"] for block in message["content"]}) == 2
+
+
 @pytest.mark.parametrize(
     "calls",
     [

@@ -121,7 +121,8 @@ class ToolCalls:
         name = function.name or ""
         slot = self._by_index.get(call.index) if call.index is not None else self._unnumbered(call, position)
         again = bool(name) and slot in named
-        if slot is None or again or _is_another(slot, call.id or "", name, function.arguments or ""):
+        known_as = self._names.get(name, name)
+        if slot is None or again or _is_another(slot, call.id or "", known_as, function.arguments or ""):
             slot = self._new_slot()
         if name:
             named.append(slot)
@@ -185,6 +186,8 @@ def _is_another(slot: _Slot, id: str, name: str, arguments: str) -> bool:
     """Whether a call under the number of an earlier one is a new one: some servers give all the same."""
     if not name:
         return False
+    if slot.name and name != slot.name:
+        return True
     if id and slot.id:
         return id != slot.id
     return bool(slot.name) and arguments.lstrip().startswith("{") and _complete(slot)
