@@ -90,6 +90,10 @@ def test_text_that_goes_on_after_a_call_began_is_one_text() -> None:
 
 RECOVERED = {
     "text of its done event": [added(0, message(None)), event("response.output_text.done", output_index=0, text="Hi")],
+    "text of its part": [
+        added(0, message(None)),
+        event("response.content_part.done", output_index=0, part={"type": "output_text", "text": "Hi"}),
+    ],
     "text of the item": [added(0, message(None)), done(0, message("Hi"))],
     "text of an item that was never announced": [done(0, message("Hi"))],
     "text of the answer": [completed(message("Hi"))],

@@ -330,6 +330,7 @@ _EVENTS: Mapping[str, Callable[[ResponsesAnswer, bytes], None]] = {
     "response.output_item.done": ResponsesAnswer._done,
     "response.output_text.done": ResponsesAnswer._part,
     "response.refusal.done": ResponsesAnswer._part,
+    "response.content_part.done": ResponsesAnswer._part,
     "response.reasoning_summary_text.done": ResponsesAnswer._part,
     "response.reasoning_text.done": ResponsesAnswer._part,
     "response.function_call_arguments.done": ResponsesAnswer._part,

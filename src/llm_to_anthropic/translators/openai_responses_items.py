@@ -114,7 +114,7 @@ class Message(Item):
         if (part.content_index or 0) > self._part:
             self._next_part(part.content_index or 0)
         if (part.content_index or 0) == self._part:
-            self._recover(Part(text=part.text, refusal=part.refusal))
+            self._recover(part.part or Part(text=part.text, refusal=part.refusal))
 
     def annotation(self, annotation: Annotation) -> None:
         text = "".join(self._pieces)

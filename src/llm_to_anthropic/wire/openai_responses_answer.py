@@ -32,17 +32,6 @@ class ItemEvent(msgspec.Struct):
     item: Raw = NO_RAW
 
 
-class PartEvent(msgspec.Struct):
-    """A part of an item is complete: a text, a refusal, a summary, or the arguments of a call."""
-
-    content_index: int | None = None
-    summary_index: int | None = None
-    text: str | None = None
-    refusal: str | None = None
-    name: str | None = None
-    arguments: Raw = NO_RAW
-
-
 class Annotation(msgspec.Struct):
     """What a text rests on; read of `url_citation` alone."""
 
@@ -101,6 +90,19 @@ class Part(msgspec.Struct):
     text: str | None = None
     refusal: str | None = None
     annotations: list[Annotation] | None = None
+
+
+class PartEvent(msgspec.Struct):
+    """A part of an item is complete: a text, a refusal, a summary, or the arguments of a call."""
+
+    content_index: int | None = None
+    summary_index: int | None = None
+    text: str | None = None
+    refusal: str | None = None
+    name: str | None = None
+    arguments: Raw = NO_RAW
+    part: Part | None = None
+    """The same once more, of a text or a refusal."""
 
 
 class MessageItem(msgspec.Struct):
