@@ -101,6 +101,8 @@ def test_done_without_finish_reason_is_an_end() -> None:
         ("function_call", "end_turn"),
         ("content_filter", "refusal"),
         ("content_filter: PROHIBITED_CONTENT", "refusal"),
+        ("sensitive", "refusal"),
+        ("model_context_window_exceeded", "model_context_window_exceeded"),
         ("something_new", "end_turn"),
         ("", "end_turn"),
     ],
@@ -113,7 +115,13 @@ def test_finish_reasons(finish: str, stop_reason: str) -> None:
 
 @pytest.mark.parametrize(
     ("finish", "kind"),
-    [("error", "api_error"), ("abort", "api_error"), ("insufficient_system_resource", "overloaded_error")],
+    [
+        ("error", "api_error"),
+        ("abort", "api_error"),
+        ("network_error", "api_error"),
+        ("function_call_filter: MALFORMED_FUNCTION_CALL", "api_error"),
+        ("insufficient_system_resource", "overloaded_error"),
+    ],
 )
 def test_finish_reasons_that_are_failures(finish: str, kind: str) -> None:
     """An upstream that gives up in its finish reason has failed."""

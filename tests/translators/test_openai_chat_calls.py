@@ -123,7 +123,9 @@ def test_another_name_is_another_call(id: str | None, given: str, quirks: ChatQu
 @pytest.mark.parametrize(
     "calls",
     [
-        pytest.param([call(None, id="a", name="one", arguments='{"x":1}'), call(None, id="a", name="one")], id="one id"),
+        pytest.param(
+            [call(None, id="a", name="one", arguments='{"x":1}'), call(None, id="a", name="one")], id="one id"
+        ),
         pytest.param([call(0, name="one", arguments='{"x":1}'), call(0, name="one")], id="one index"),
         pytest.param([call(None, name="one", arguments='{"x":1}'), call(None, arguments="{}")], id="one name"),
     ],
@@ -242,15 +244,19 @@ def test_broken_live_arguments_are_closed(pieces: list[str], expected: object) -
 
 
 @pytest.mark.parametrize("quirks", [ChatQuirks(), LIVE], ids=["buffer", "live"])
-def test_arguments_cut_by_the_token_limit(quirks: ChatQuirks) -> None:
+@pytest.mark.parametrize(
+    ("finish", "stop_reason"),
+    [("length", "max_tokens"), ("model_context_window_exceeded", "model_context_window_exceeded")],
+)
+def test_arguments_cut_by_a_limit(finish: str, stop_reason: str, quirks: ChatQuirks) -> None:
     """A stream keeps the beginning of a call as it came, a whole message leaves it out."""
     chunks = [
         delta(content="So"),
         delta(tool_calls=[call(0, id="x", name="look", arguments='{"a": "b')]),
-        delta("length"),
+        delta(finish),
     ]
     message = streamed(*chunks, quirks=quirks)
-    assert (kinds(message), inputs(message), message["stop_reason"]) == (["text", "tool_use"], [None], "max_tokens")
+    assert (kinds(message), inputs(message), message["stop_reason"]) == (["text", "tool_use"], [None], stop_reason)
     assert kinds(collected(*chunks, quirks=quirks)) == ["text"]
 
 

@@ -31,12 +31,22 @@ _STOP_REASONS: Mapping[str, str] = {
     "length": "max_tokens",
     "max_tokens": "max_tokens",
     "model_length": "max_tokens",
+    "model_context_window_exceeded": "model_context_window_exceeded",
     "content_filter": "refusal",
     "safety": "refusal",
+    "sensitive": "refusal",
     "recitation": "refusal",
 }
 """Of finish reasons; all others end the turn, which the writer turns into `tool_use` where there are calls."""
-_FAILURES: Mapping[str, int] = {"error": 502, "abort": 502, "insufficient_system_resource": 529}
+_CUT = frozenset({"max_tokens", "model_context_window_exceeded"})
+"""Stop reasons by which an answer may end amid a call."""
+_FAILURES: Mapping[str, int] = {
+    "error": 502,
+    "abort": 502,
+    "network_error": 502,
+    "function_call_filter": 502,
+    "insufficient_system_resource": 529,
+}
 
 
 Words = Literal["text", "thinking"]
@@ -193,7 +203,7 @@ class ChatAnswer:
             self._before_calls().receive_legacy(delta.function_call)
 
     def _take_finish(self, reason: str, stop_reason: str | int | None) -> None:
-        if status := _FAILURES.get(reason.lower()):
+        if status := _FAILURES.get(_kind_of(reason)):
             raise UpstreamError(status, f"upstream ({self._provider}) ended the answer with finish_reason '{reason}'")
         self._finish = reason
         self.finished = True
@@ -308,7 +318,7 @@ class ChatAnswer:
             self._write_details()
         calls_size = 0
         if self._calls is not None:
-            self._calls.finish(cut=stop_reason == "max_tokens")
+            self._calls.finish(cut=stop_reason in _CUT)
             calls_size = self._calls.size
         self.usage = message_usage(
             self._reported,
@@ -328,8 +338,12 @@ class ChatAnswer:
             return "stop_sequence"
         if self._refusal:
             return "refusal"
-        # Some servers add the cause: `content_filter: PROHIBITED_CONTENT`.
-        return _STOP_REASONS.get((self._finish or "").lower().partition(":")[0], "end_turn")
+        return _STOP_REASONS.get(_kind_of(self._finish or ""), "end_turn")
+
+
+def _kind_of(finish_reason: str) -> str:
+    """Without the cause, which some servers add: `content_filter: PROHIBITED_CONTENT`."""
+    return finish_reason.lower().partition(":")[0]
 
 
 def _bare_error(completion: Completed) -> bytes:
