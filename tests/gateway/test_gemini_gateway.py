@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from llm_to_anthropic.gateway.gateway import Gateway
-from llm_to_anthropic.scripted import Answer, Script, ScriptedUpstream, stream, whole
+from llm_to_anthropic.scripted import Answer, Cut, Delay, Reset, Script, ScriptedUpstream, Stall, stream, whole
+from llm_to_anthropic.settings import Timeouts
 from tests.gateway.conftest import Records
 from tests.gateway.memory_reply import MemoryReply, ask, call
 from tests.translators.gemini_answers import Json, answer, chunk, text
@@ -135,3 +138,51 @@ async def test_whole_answer_to_a_stream_request(gateway: Gateway, script: Script
     reply = MemoryReply()
     await gateway.messages(call(ask(MODEL, stream=True)), reply)
     assert reply.events()[-1] == "message_stop"
+
+
+class TestLastWords:
+    """A server that has finished its answer, but not its stream."""
+
+    @pytest.fixture
+    def timeouts(self) -> Timeouts:
+        return Timeouts(ping_s=0.05, idle_s=2.0, total_s=5.0)
+
+    @pytest.mark.parametrize(
+        "ending",
+        [
+            pytest.param((Stall(),), id="silence"),
+            pytest.param((Reset(),), id="connection reset"),
+            pytest.param((Cut(),), id="connection closed"),
+            pytest.param((b": alive\n\n", Delay(0.02)) * 50 + (Stall(),), id="comments without end"),
+        ],
+    )
+    async def test_a_finished_answer_is_a_message(
+        self,
+        gateway: Gateway,
+        script: Script,
+        records: Records,
+        ending: tuple[bytes | Cut | Reset | Stall | Delay, ...],
+    ) -> None:
+        """After a finish reason nothing of the answer is missing: a broken end costs nobody the message."""
+        script.push(stream(chunk(text("hel")), chunk(text("lo"), finish="STOP"), *ending))
+        reply = MemoryReply()
+        await gateway.messages(call(ask(MODEL, stream=True)), reply)
+        assert (reply.events()[-1], records.exchanges[0].outcome) == ("message_stop", "ok")
+
+    async def test_a_server_that_finishes_with_each_chunk_has_to_end(self, gateway: Gateway, script: Script) -> None:
+        """Where text follows a finish reason, the next one proves nothing: only the stream's end does."""
+        script.push(stream(chunk(text("hel"), finish="STOP"), chunk(text("lo"), finish="STOP"), Reset()))
+        reply = MemoryReply()
+        await gateway.messages(call(ask(MODEL, stream=True)), reply)
+        assert reply.events()[-1] == "error"
+
+    async def test_the_answer_to_a_second_request_is_waited_for(
+        self, gateway: Gateway, script: Script, records: Records
+    ) -> None:
+        """An empty answer is over, but not the one to the request that follows it, however long it takes."""
+        script.push(stream(chunk(finish="STOP")))
+        script.push(stream(Delay(0.3), chunk(text("hello"), finish="STOP")))
+        reply = MemoryReply()
+        await gateway.messages(call(ask(MODEL, stream=True)), reply)
+        assert (reply.events()[-1], records.exchanges[0].outcome) == ("message_stop", "ok")
+        assert b"hello" in reply.body

@@ -181,6 +181,7 @@ class GeminiTranslator(AnsweringTranslator):
 
     def _await_answer(self) -> None:
         super()._await_answer()
+        self.settled = False
         self._objects = JsonObjects()
         self._frames: GeminiFrames | None = None
         """Of the text events of a stream."""
@@ -214,6 +215,7 @@ class GeminiTranslator(AnsweringTranslator):
                 return
             chunk = self._odd_chunk(data)
         answer.receive(chunk)
+        self.settled = answer.finished
         if frames is not None and answer.in_text:
             frames.learn(data)
 

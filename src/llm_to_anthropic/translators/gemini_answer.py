@@ -112,6 +112,8 @@ class GeminiAnswer:
         self._any_content = False
         self._finish = ""
         self._finish_message = ""
+        self._resumed = False
+        """Content came after a finish reason: this server gives them too early."""
         self._blocked: PromptFeedback | None = None
         self._output_size = 0
 
@@ -126,6 +128,11 @@ class GeminiAnswer:
         for candidate in chunk.candidates or ():
             if not candidate.index and not self.ended:
                 self._take(candidate)
+
+    @property
+    def finished(self) -> bool:
+        """The model has said that it is done: nothing of the answer is missing, whatever becomes of its end."""
+        return bool(self._finish) and self._finish != "CONTINUATION" and not self._resumed
 
     @property
     def in_text(self) -> bool:
@@ -171,6 +178,7 @@ class GeminiAnswer:
         self.next = None
         self.continuation_token = ""
         self._finish = ""
+        self._resumed = False
         self._counts.next_round()
         self._rounds += 1
 
@@ -182,6 +190,7 @@ class GeminiAnswer:
             self._fetched(candidate.url_context_metadata)
         if candidate.content is not None:
             parts = candidate.content.parts or []
+            self._resumed = self._resumed or bool(parts and self._finish)
             for part in parts if len(parts) == 1 else _signed_at_beginnings(parts):
                 if self._holds and (self._held or not part.thought):
                     self._held.append(part)
