@@ -121,6 +121,20 @@ def test_file_that_was_asked_for_must_exist(place: Place) -> None:
     assert place.problems(config="no.toml") == [f"--config: there is no file {place.cwd / 'no.toml'}."]
 
 
+def test_folder_that_cannot_be_looked_into_has_no_configuration(tmp_path: Path) -> None:
+    """Where the usual folders may not be looked into, as with another user's home, the start is not a traceback."""
+    # Whoever runs this may be allowed to look anywhere: a name that is too long closes a folder to everybody.
+    closed = tmp_path / ("x" * 300)
+    settings = config.load({}, {**KEY, "HOME": str(closed)}, closed)
+    assert settings.big_model == config.load({}, KEY, tmp_path).big_model
+
+
+def test_file_that_was_asked_for_tells_why_it_cannot_be_read(place: Place) -> None:
+    """A named file in such a folder is a problem that says so, not one that is missing."""
+    asked = place.cwd / ("x" * 300) / "one.toml"
+    assert place.problems(config=str(asked)) == [f"--config: {asked} cannot be read: File name too long."]
+
+
 def test_every_variable_is_accepted(place: Place) -> None:
     """All documented variables can be set at once."""
     values = {

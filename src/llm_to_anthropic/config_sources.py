@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import re
+import stat
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
@@ -161,7 +163,8 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Given]:
 
 
 def _read_dotenv(path: Path, report: Report) -> Iterator[tuple[str, Given]]:
-    text = _read_text(path, report) if path.exists() else None
+    # Unlike the path's own question this one is no error in a folder that may not be looked into.
+    text = _read_text(path, report) if os.path.exists(path) else None
     if not text:
         return
     from dotenv.parser import parse_stream  # noqa: PLC0415  most places have no such file
@@ -184,14 +187,25 @@ def _find_file(
     for place, value in asked:
         if value:
             path = cwd / expand(Path(str(value)), home)
-            if not path.is_file():
-                report.problem(place, f"there is no file {path}.")
+            if wrong := _out_of_reach(path):
+                report.problem(place, wrong)
                 return None
             return path
     settings_home = variables.get("XDG_CONFIG_HOME")
     folder = Path(settings_home) if settings_home else home / ".config" if home else None
     usual = (cwd / FILE_NAME, folder / "llm-to-anthropic" / "config.toml" if folder else None)
-    return next((path for path in usual if path is not None and path.is_file()), None)
+    return next((path for path in usual if path is not None and not _out_of_reach(path)), None)
+
+
+def _out_of_reach(path: Path) -> str:
+    """What keeps a file from being read: there is none, or none may be looked for. Empty where nothing does."""
+    try:
+        found = stat.S_ISREG(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        found = False
+    except OSError as error:
+        return f"{path} cannot be read: {error.strerror}."
+    return "" if found else f"there is no file {path}."
 
 
 def expand(path: Path, home: Path | None) -> Path:
