@@ -67,7 +67,7 @@ _SHORTEST_GUESS = 8
 
 
 class Report:
-    """What reading a configuration brought up: problems and warnings, one sentence each, and the files it took."""
+    """What reading a configuration brought up: problems and warnings, a sentence each, and the files it looked for."""
 
     def __init__(self) -> None:
         self.problems: list[str] = []
@@ -163,6 +163,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Given]:
 
 
 def _read_dotenv(path: Path, report: Report) -> Iterator[tuple[str, Given]]:
+    report.files.append(str(path))
     # Unlike the path's own question this one is no error in a folder that may not be looked into.
     text = _read_text(path, report) if os.path.exists(path) else None
     if not text:
@@ -187,18 +188,22 @@ def _find_file(
     for place, value in asked:
         if value:
             path = cwd / expand(Path(str(value)), home)
-            if wrong := _out_of_reach(path):
+            if wrong := _out_of_reach(path, report):
                 report.problem(place, wrong)
                 return None
             return path
     settings_home = variables.get("XDG_CONFIG_HOME")
     folder = Path(settings_home) if settings_home else home / ".config" if home else None
     usual = (cwd / FILE_NAME, folder / "llm-to-anthropic" / "config.toml" if folder else None)
-    return next((path for path in usual if path is not None and not _out_of_reach(path)), None)
+    return next((path for path in usual if path is not None and not _out_of_reach(path, report)), None)
 
 
-def _out_of_reach(path: Path) -> str:
-    """What keeps a file from being read: there is none, or none may be looked for. Empty where nothing does."""
+def _out_of_reach(path: Path, report: Report) -> str:
+    """What keeps a file from being read: there is none, or none may be looked for. Empty where nothing does.
+
+    It is one of the configuration's files either way: one that is missing may come.
+    """
+    report.files.append(str(path))
     try:
         found = stat.S_ISREG(path.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
@@ -231,7 +236,6 @@ def _from_file(path: Path, report: Report) -> dict[str, Given]:
 
 
 def _read_text(path: Path, report: Report) -> str | None:
-    report.files.append(str(path))
     try:
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:

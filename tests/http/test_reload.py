@@ -8,12 +8,14 @@ import json
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
 
+from llm_to_anthropic import config
 from llm_to_anthropic.errors import ConfigError
 from llm_to_anthropic.gateway.call import Call, Reply
 from llm_to_anthropic.http.address import base_url
@@ -128,6 +130,37 @@ async def test_a_missing_file_changes_nothing(watched: Watched) -> None:
     watched.file.write_text("back")
     await watched.until_read()
     assert watched.adopted == ["back"]
+
+
+@pytest.mark.parametrize("name", [".env", "llm-to-anthropic.toml"])
+async def test_a_file_that_comes_later_is_read(tmp_path: Path, name: str, log: Any) -> None:
+    """A usual file that is not there at the start counts once it is, and once more after it was taken away."""
+    adopted: asyncio.Queue[str | None] = asyncio.Queue()
+    load = partial(config.load, {}, {"OPENAI_API_KEY": "test-key"}, tmp_path)
+    reloader = Reloader(load, lambda changed: adopted.put_nowait(changed.big_model), load())
+    reloader.start(POLL_S)
+    for _ in range(2):
+        (tmp_path / name).write_text('BIG_MODEL = "later"' if name == ".env" else 'big_model = "later"')
+        assert await asyncio.wait_for(adopted.get(), 5) == "later"
+        (tmp_path / name).unlink()
+        assert await asyncio.wait_for(adopted.get(), 5) != "later"
+    reloader.stop()
+
+
+async def test_a_named_file_that_is_back_is_read(tmp_path: Path, log: Any) -> None:
+    """The file of `--config` is missed while it is away, whatever other files there are, and read when it is back."""
+    (tmp_path / ".env").write_text("SMALL_MODEL=small")
+    named, adopted = tmp_path / "named.toml", asyncio.Queue[str | None]()
+    named.write_text('big_model = "one"')
+    load = partial(config.load, {"config": str(named)}, {"OPENAI_API_KEY": "test-key"}, tmp_path)
+    reloader = Reloader(load, lambda changed: adopted.put_nowait(changed.big_model), load())
+    named.unlink()
+    reloader.reload()
+    assert "there is no file" in str(log()[0]["problem"])
+    reloader.start(POLL_S)
+    named.write_text('big_model = "two"')
+    assert await asyncio.wait_for(adopted.get(), 5) == "two"
+    reloader.stop()
 
 
 async def test_a_fault_of_ours_changes_nothing(watched: Watched, log: Any) -> None:
