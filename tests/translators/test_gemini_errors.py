@@ -142,6 +142,26 @@ def test_model_without_a_free_tier() -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "Your prepayment credits are depleted. Please go to AI Studio to manage your project and billing.",
+        "Your project has exceeded its monthly spending cap.",
+    ],
+)
+def test_account_without_money(text: str) -> None:
+    """Spent credits come as a rate limit, but no waiting brings them back: a billing error, without a retry."""
+    error = http_error(429, {}, body(429, "RESOURCE_EXHAUSTED", text), CONTEXT, NOW)
+    assert (error.status, error.type) == (402, "billing_error")
+    assert error.headers == {"x-should-retry": "false"}
+
+
+def test_rate_limit_that_speaks_of_billing() -> None:
+    """Google advises to check the plan with every rate limit: it stays one."""
+    text = "You exceeded your current quota, please check your plan and billing details."
+    assert http_error(429, {}, body(429, "RESOURCE_EXHAUSTED", text), CONTEXT, NOW).status == 429
+
+
+@pytest.mark.parametrize(
     ("text", "status"),
     [
         ("User location is not supported for the API use.", 403),

@@ -47,7 +47,9 @@ _BY_STATUS_5XX: Mapping[int, int] = {500: 500, 501: 400, 503: 529, 504: 504, 529
 _KEY = re.compile(r"API_KEY_INVALID|API_KEY_EXPIRED|api key (?:not valid|expired|not found|is invalid)", re.IGNORECASE)
 _TOO_LARGE = re.compile(r"request payload size exceeds|request entity too large", re.IGNORECASE)
 _PLACE = re.compile(r"location is not supported", re.IGNORECASE)
-_BILLING = re.compile(r"billing|prepay|credits? (?:is|are) depleted", re.IGNORECASE)
+_BILLING = re.compile(r"billing|prepay", re.IGNORECASE)
+_NO_MONEY = re.compile(r"credits? (?:is|are) depleted|exceeded its (?:monthly )?spend(?:ing)? cap", re.IGNORECASE)
+"""Google's words for a 429 that no waiting mends; every other one speaks of billing too."""
 _NO_QUOTA = re.compile(r"\blimit: ?0\b")
 _A_DAY = re.compile(r"PerDay|per day", re.IGNORECASE)
 _NO_KEY = re.compile(r"unregistered callers|without established identity", re.IGNORECASE)
@@ -120,7 +122,9 @@ def _our_status(status: int, refusal: Refusal) -> int:
         return 413
     if refusal.name == "FAILED_PRECONDITION" and _PLACE.search(told):
         return 403
-    if (refusal.name == "FAILED_PRECONDITION" and _BILLING.search(told)) or _NO_QUOTA.search(refusal.text):
+    if refusal.name == "FAILED_PRECONDITION" and _BILLING.search(told):
+        return 402
+    if _NO_QUOTA.search(refusal.text) or _NO_MONEY.search(refusal.text):
         return 402
     if refusal.name in _BY_NAME:
         return _BY_NAME[refusal.name]
@@ -168,6 +172,8 @@ def _advice(status: int, refusal: Refusal, target: Target) -> str:
     match status:
         case 402 if _NO_QUOTA.search(refusal.text):
             return "This project has no quota for the model: enable billing for it, or use another model"
+        case 402 if _NO_MONEY.search(refusal.text):
+            return "Add credits to the project of the key, or raise its spending cap"
         case 402:
             return "Enable billing for the project of the key"
         case 403 if _PLACE.search(refusal.everything):
