@@ -166,6 +166,15 @@ def test_repeated_call_is_delivered_once() -> None:
     assert kinds(streamed(chunk(call(id="c1")), chunk(call(id="c1"), finish="STOP"))) == ["tool_use"]
 
 
+def test_calls_that_share_an_id_are_all_delivered() -> None:
+    """Gateways give the function's name for an id: parallel calls of it are no repetitions of the first."""
+    parts = [call(args={"at": at}, id="look") for at in ("here", "there")]
+    message = streamed(chunk(*parts, finish="STOP"))
+    first, second = message["content"]
+    assert [first["input"], second["input"]] == [{"at": "here"}, {"at": "there"}]
+    assert first["id"] != second["id"]
+
+
 def test_only_the_first_call_where_parallel_ones_are_disabled() -> None:
     """With disable_parallel_tool_use later calls are left out, also of the carrier."""
     request = {

@@ -26,7 +26,8 @@ class FunctionCalls:
         self._written_as_text = encoding.written_as_text
         self.waiting: list[tuple[FunctionCall, str]] = []
         """Calls that are not written, with their signatures."""
-        self._seen: set[str] = set()
+        self._seen: set[tuple[str, str | None, bytes]] = set()
+        """Ids, names and arguments of calls with an id."""
         self._partial: PartialCall | None = None
         self.size = 0
         """Bytes of arguments so far."""
@@ -35,13 +36,14 @@ class FunctionCalls:
         if call.will_continue or call.partial_args or (self._partial and not call.name):
             self._piece(call, signature)
             return
-        # Some servers repeat a call in a later chunk.
-        if call.id and call.id in self._seen:
+        # Some servers repeat a call in a later chunk; others give one id to all calls of a function.
+        seen = (call.id or "", call.name, bytes(call.args))
+        if seen in self._seen:
             return
         if self._single and (self.waiting or self._writer.calls):
             return
         if call.id:
-            self._seen.add(call.id)
+            self._seen.add(seen)
         self.waiting.append((call, signature))
 
     def write(self, *, thinking: bool, spare_signature: str) -> None:
