@@ -202,6 +202,27 @@ def test_long_text_is_cut() -> None:
         pytest.param(
             "Invalid request: Your request exceeded model token limit: 5000", None, (5001, 5000), id="Moonshot"
         ),
+        pytest.param(
+            "Your request exceeded model token limit: 100 (requested: 120)", None, (120, 100), id="Moonshot, both"
+        ),
+        pytest.param("prompt token count of 120 exceeds the limit of 100", None, (120, 100), id="GitHub Copilot"),
+        pytest.param(
+            "length of prompt_tokens (120) must be less than max_seq_len (100).", None, (120, 100), id="SiliconFlow"
+        ),
+        pytest.param(
+            "This model's maximum context length is 100 tokens. However, you requested 10 output tokens and your prompt"
+            " contains at least 120 input tokens, for a total of at least 130 tokens.",
+            None,
+            (120, 100),
+            id="newer vLLM, the prompt alone",
+        ),
+        pytest.param(
+            "The estimated number of input and maximum output tokens (120) exceeded this model context window limit"
+            " (100).",
+            None,
+            (120, 100),
+            id="Cloudflare",
+        ),
         pytest.param("Range of input length should be [1, 5000]", None, (5001, 5000), id="DashScope"),
         pytest.param(
             "Request body too large for x model. Max size: 5000 tokens.", None, (5001, 5000), id="GitHub Models"
@@ -225,8 +246,12 @@ def test_context_overflow(text: str, window: int | None, expected: tuple[int, in
 
 @pytest.mark.parametrize(
     "fields",
-    [{"code": "context_length_exceeded"}, {"type": "exceed_context_size_error", "n_ctx": 512, "n_prompt_tokens": 2009}],
-    ids=["code", "members"],
+    [
+        {"code": "context_length_exceeded"},
+        {"code": "model_max_prompt_tokens_exceeded"},
+        {"type": "exceed_context_size_error", "n_ctx": 512, "n_prompt_tokens": 2009},
+    ],
+    ids=["code", "GitHub Copilot's code", "members"],
 )
 def test_context_overflow_by_its_code(fields: dict[str, object]) -> None:
     """The code tells, even without a word."""

@@ -8,13 +8,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error", "too_many_prompt_tokens"})
+_CODES = frozenset(
+    {
+        "context_length_exceeded",
+        "exceed_context_size_error",
+        "model_max_prompt_tokens_exceeded",
+        "too_many_prompt_tokens",
+    }
+)
 _SAYS_SO = re.compile(
     r"maximum (?:context|prompt|model) length|exceeds? the (?:model's |available )?context|too many tokens"
     r"|input token count|input tokens exceed|exceeded model token limit|context (?:window|length|size|limit)"
     r"|total length of all messages is too long|(?:prompt|input) (?:is )?too long|prompt exceeds max length"
     r"|range of input length|input length \d+ exceeds|max_new_tokens.? must be <=|max size: \d+ tokens"
-    r"|reduce the length of the (?:messages|prompt|input)",
+    r"|reduce the length of the (?:messages|prompt|input)|prompt token count of \d+ exceeds"
+    r"|prompt_tokens \(\d+\) must be less than",
     re.IGNORECASE,
 )
 _PROMPT_AND_ANSWER = tuple(
@@ -32,16 +40,17 @@ _PROMPT_AND_ANSWER = tuple(
 )
 _TOTAL = re.compile(r"requested (?:about |a total of )?(\d{1,12}) tokens", re.IGNORECASE)
 _PROMPT = re.compile(
-    r"(?:resulted in|passed|request has|contains|requested(?: about| a total of)?|current length is|received"
-    r"|input token count|total number of tokens|\(length|input length|too long:|exceeded:|given:|request|input)"
-    r" ?(?:of |is |\()?(\d{1,12})|(\d{1,12}) tokens? >",
+    r"(?:resulted in|passed|(?:request|prompt) has|contains(?: at least)?|requested(?: about| a total of)?:?|received"
+    r"|(?:input|prompt) token count|total number of tokens|current length is|\(length|input length|too long:|exceeded:"
+    r"|given:|request|input|prompt_tokens|output tokens)"
+    r" ?(?:of |is |\()?(\d{1,12})(?!\d| output)|(\d{1,12}) tokens? >",
     re.IGNORECASE,
 )
 _LIMIT = re.compile(
-    r"(?:maximum (?:context|prompt|model) length|context (?:size|window|length)|tokens allowed|supports)"
+    r"(?:maximum (?:context|prompt|model) length|context (?:size|window|length)(?: limit)?|tokens allowed|supports)"
     r"(?: is| of| only| up to|:)*[ (]{1,2}(\d{1,12})"
     r"|(?:configured limit|token limit|maximum length|cannot exceed|must be <=|max size)(?: of|:)? (\d{1,12})"
-    r"|\blimit (?:is |of )(\d{1,12})"
+    r"|\b(?:limit (?:is |of )|max_seq_len \()(\d{1,12})"
     r"|(\d{1,12}) maximum context length|should be \[\d{1,12}, ?(\d{1,12})\]|> (\d{1,12})",
     re.IGNORECASE,
 )
