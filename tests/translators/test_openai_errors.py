@@ -52,6 +52,8 @@ def error(
         (402, {"error": {"message": "Boom"}}, 402, "billing_error"),
         (429, {"error": {"message": "Boom", "code": "insufficient_quota"}}, 402, "billing_error"),
         (400, {"error": {"message": "Your credit balance is too low"}}, 402, "billing_error"),
+        (429, {"error": {"message": "Boom", "type": "exceeded_current_quota_error"}}, 402, "billing_error"),
+        (429, {"error": "Your team has either used all available credits or reached its limit"}, 402, "billing_error"),
         (403, {"error": {"message": "Boom"}}, 403, "permission_error"),
         (404, {"error": {"message": "Boom"}}, 404, "not_found_error"),
         (400, {"error": {"message": "The model `x` does not exist"}}, 404, "not_found_error"),

@@ -24,7 +24,9 @@ from llm_to_anthropic.translators.upstream_errors import (
     upstream_error,
 )
 
-_BILLING_TEXT = re.compile(r"insufficient (?:balance|funds|credits?)|credit balance is too low", re.IGNORECASE)
+_BILLING_TEXT = re.compile(
+    r"insufficient (?:balance|funds|credits?)|credit balance is too low|used all available credits", re.IGNORECASE
+)
 _OVERLOAD_TEXT = re.compile(r"(?:engine|model|server) is (?:currently )?overloaded", re.IGNORECASE)
 _KEY_TEXT = re.compile(
     r"api[ _-]?key\b.{0,40}(?:invalid|expired|not valid|incorrect)|(?:invalid|incorrect|expired) api[ _-]?key", re.I
@@ -36,6 +38,7 @@ _CODES: Mapping[str, int] = {
     "billing_hard_limit_reached": 402,
     "billing_not_active": 402,
     "credit_balance_exhausted": 402,
+    "exceeded_current_quota_error": 402,
     "server_is_overloaded": 529,
     "slow_down": 529,
     "engine_overloaded_error": 529,
