@@ -113,3 +113,13 @@ async def test_way_here_is_not_told(
     """Who stands behind the proxy is no upstream's business; without client keys such a request is refused anyway."""
     answer = await proxy.request("POST", "/v1/messages", {header: "192.0.2.1"}, json.dumps(ask(protocol)).encode())
     assert (answer.status, upstream.requests) == (401, [])
+
+
+async def test_upstreams_key_is_not_to_be_had_by_trace(proxy: Front, upstream: ScriptedUpstream) -> None:
+    """TRACE, whose answer repeats the headers of its request, ends here: they hold the upstream's key."""
+    answer = await proxy.request("TRACE", "/v1/files")
+    assert (answer.error, answer.header("allow")) == (
+        (405, "invalid_request_error"),
+        "GET, HEAD, POST, PUT, PATCH, DELETE",
+    )
+    assert upstream.requests == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import structlog
 from starlette.exceptions import HTTPException
@@ -74,7 +75,7 @@ def routing_error(scope: Scope, error: HTTPException) -> ApiError:
     return wrong_method(scope, sorted(allowed.split(", ")))
 
 
-def wrong_method(scope: Scope, allowed: list[str]) -> ApiError:
+def wrong_method(scope: Scope, allowed: Sequence[str]) -> ApiError:
     """405 with `allow`."""
     methods = ", ".join(allowed)
     return ClientError(
