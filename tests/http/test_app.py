@@ -60,12 +60,21 @@ async def test_unknown_path_is_404(path: str) -> None:
     assert (record.status, record.outcome, server.gateway.calls) == (404, "not_found_error", [])
 
 
-async def test_doubled_version_in_path_is_explained() -> None:
-    """A base URL that ends in /v1 is the usual mistake, so its 404 says what to change."""
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("/v1/v1/messages", "without /v1"),
+        ("/messages", "with /v1"),
+        ("/messages/count_tokens", "with /v1"),
+        ("/models", "with /v1"),
+    ],
+)
+async def test_doubled_or_missing_version_in_path_is_explained(path: str, told: str) -> None:
+    """A base URL with or without /v1, where its client wants the other, is the usual mistake: its 404 says so."""
     async with front() as server:
-        answer = await server.request("POST", "/v1/v1/messages", body=b"{}")
+        answer = await server.request("POST", path, body=b"{}")
     assert answer.error == (404, "not_found_error")
-    assert "without /v1" in answer.json()["error"]["message"]
+    assert told in answer.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(

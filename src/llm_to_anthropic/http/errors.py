@@ -86,5 +86,13 @@ def wrong_method(scope: Scope, allowed: Sequence[str]) -> ApiError:
 def not_found(scope: Scope) -> ApiError:
     """404 for a path that does not exist here."""
     path: str = scope["path"]
-    hint = "; the base URL of a client of this proxy ends without /v1" if path.startswith("/v1/v1/") else ""
-    return ClientError(f"not found: {scope['method']} {path[:200]}{hint}", status=404)
+    return ClientError(f"not found: {scope['method']} {path[:200]}{_hint(path)}", status=404)
+
+
+def _hint(path: str) -> str:
+    """The base URL is the usual mistake: some clients put /v1 behind it themselves, some do not."""
+    if path.startswith("/v1/v1/"):
+        return "; the base URL of this client is to end without /v1"
+    if path.startswith(("/messages", "/models")):
+        return "; the base URL of this client is to end with /v1"
+    return ""
