@@ -246,6 +246,16 @@ async def test_an_error_in_another_form_has_one_request_id(gateway: Gateway, scr
     assert (reply.headers[b"retry-after"], reply.headers[b"x-should-retry"]) == (b"7", b"true")
 
 
+async def test_an_error_that_ends_a_stream_has_the_request_id_of_its_headers(gateway: Gateway, script: Script) -> None:
+    """A stream that told Anthropic's request id ends in an error that says the same one."""
+    script.push(stream(START, TEXT, headers=(("request-id", "req_up"),)))
+    reply = MemoryReply()
+    await gateway.messages(call(ask("claude-x", stream=True)), reply)
+    event = reply.body.removeprefix(START + TEXT + b"event: error\ndata: ")
+    assert reply.headers[b"request-id"] == b"req_up"
+    assert json.loads(event)["request_id"] == "req_up"
+
+
 @pytest.mark.parametrize("streamed", [True, False], ids=["streamed", "whole"])
 async def test_a_compressed_answer_is_told_as_it_is(gateway: Gateway, script: Script, streamed: bool) -> None:
     """An answer that was decoded here says nothing of an encoding any more."""

@@ -13,7 +13,7 @@ import msgspec
 
 from llm_to_anthropic.errors import ApiError, UpstreamProtocolError
 from llm_to_anthropic.gateway.answer_headers import STREAM_HEADERS, forwarded, provenance
-from llm_to_anthropic.gateway.call import Reply
+from llm_to_anthropic.gateway.call import Headers, Reply
 from llm_to_anthropic.gateway.progress import Progress
 from llm_to_anthropic.gateway.refusal import is_json_object, read_refusal, told_error, without_keys
 from llm_to_anthropic.gateway.relay import MAX_ANSWER_BYTES
@@ -88,6 +88,8 @@ class ByteRelay:
         self._last_write = silent_since
         self._ended = False
         self._begun = False
+        self._passed: Headers = []
+        """Those of the upstream's headers that the client has."""
         self.committed = False
         self.failure: ApiError | None = None
         """What ended a stream that had begun."""
@@ -113,7 +115,9 @@ class ByteRelay:
         """Ends a stream that has begun with an `error` event."""
         self.failure = error
         self._progress.failed_by(error)
-        await self._reply.write(error_event(error, self._progress.call.request_id))
+        # The id that stands in the headers, which are out.
+        upstreams_id = dict(self._passed).get(b"request-id", b"").decode("latin-1")
+        await self._reply.write(error_event(error, upstreams_id or self._progress.call.request_id))
 
     async def _wait_for_head(self) -> bool:
         """True once a stream follows; False where the answer was no stream and has been passed on whole."""
@@ -251,8 +255,8 @@ class ByteRelay:
         self.committed = True
         self._progress.call.let_go()
         self._progress.status = 200
-        passed = [(name, value) for name, value in forwarded(self._upstream.headers) if name != b"content-type"]
-        self._reply.start(200, STREAM_HEADERS + passed + provenance(self._progress))
+        self._passed = [header for header in forwarded(self._upstream.headers) if header[0] != b"content-type"]
+        self._reply.start(200, STREAM_HEADERS + self._passed + provenance(self._progress))
         prelude, self._prelude = self._prelude, b""
         return prelude
 
