@@ -10,8 +10,10 @@ import msgspec
 import pytest
 
 from llm_to_anthropic.gateway.gateway import Gateway
+from llm_to_anthropic.providers.provider import Credential, Provider
 from llm_to_anthropic.scripted import Answer, Cut, Pause, Reset, Script, ScriptedUpstream, Trickle, stream, whole
-from llm_to_anthropic.settings import Timeouts
+from llm_to_anthropic.settings import Settings, Timeouts
+from llm_to_anthropic.upstream import Upstream
 from tests.gateway.conftest import Records
 from tests.gateway.memory_reply import MemoryReply, ask, call
 
@@ -230,6 +232,34 @@ async def test_ids_and_hints_of_an_answer_travel(
     await gateway.messages(call(ask("claude-x", stream=streamed)), reply)
     assert {name: reply.headers[name.encode()].decode() for name in told} == told
     assert records.exchanges[0].upstream_request_id == "req_up"
+
+
+@pytest.mark.parametrize("status", [401, 402])
+@pytest.mark.parametrize("told", [None, "true"])
+async def test_a_refused_key_is_not_worth_another_try(
+    gateway: Gateway, script: Script, status: int, told: str | None
+) -> None:
+    """Claude Code asks on for minutes with a key that is refused, unless it is told not to; its server knows best."""
+    script.push(whole(OVERLOADED, status=status, headers=(("x-should-retry", told),) if told else ()))
+    reply = MemoryReply()
+    await gateway.messages(call(ask("claude-x", stream=True)), reply)
+    assert (reply.status, reply.body, reply.headers[b"x-should-retry"]) == (
+        status,
+        OVERLOADED,
+        (told or "false").encode(),
+    )
+
+
+async def test_a_clients_own_refused_key_is_its_own_matter(script: Script, upstream: ScriptedUpstream) -> None:
+    """A client whose own key is refused may have another one by its next try: nothing is added to the answer."""
+    script.push(whole(OVERLOADED, status=401))
+    own = Provider(name="anthropic", protocol="anthropic", base_url=upstream.url, credential=Credential(client=True))
+    settings = Settings(providers={"anthropic": own}, aliases={"claude-mine": ("anthropic/claude-real",)})
+    gateway = Gateway(settings, Upstream(settings.timeouts, environ={}), [])
+    reply = MemoryReply()
+    await gateway.messages(call(ask("claude-mine"), headers={"x-api-key": "own"}), reply)
+    await gateway.close()
+    assert (reply.status, reply.headers.get(b"x-should-retry")) == (401, None)
 
 
 @pytest.mark.parametrize("streamed", [True, False], ids=["streamed", "whole"])

@@ -10,10 +10,12 @@ import msgspec
 from llm_to_anthropic.errors import STATUS_TYPES, UpstreamError
 from llm_to_anthropic.gateway.answer_headers import forwarded
 from llm_to_anthropic.gateway.relay import MAX_ERROR_BYTES
-from llm_to_anthropic.providers.provider import Provider, Target
+from llm_to_anthropic.providers.provider import Credential, Provider, Target
 from llm_to_anthropic.translators.rate_limits import retry_after_s
 from llm_to_anthropic.upstream import UpstreamCall
 
+LASTING = (401, 402)
+"""Not even the next minutes mend our key, yet Claude Code would ask on for as long, unless it is told."""
 _MARKUP = re.compile(rb"\s*<")
 _TYPE_STATUS = {type_: status for status, type_ in reversed(STATUS_TYPES.items())}
 
@@ -32,10 +34,15 @@ class PassedError(UpstreamError):
 
 def without_keys(said: bytes, target: Target | Provider | None) -> bytes:
     """An upstream's words about an error; some gateways repeat the key in theirs, which is no client's business."""
-    provider = target.provider if isinstance(target, Target) else target
-    for key in provider.credential.keys if provider is not None else ():
+    credential = _credential(target)
+    for key in credential.keys if credential is not None else ():
         said = said.replace(key.reveal().encode(), b"***")
     return said
+
+
+def _credential(target: Target | Provider | None) -> Credential | None:
+    provider = target.provider if isinstance(target, Target) else target
+    return None if provider is None else provider.credential
 
 
 async def read_refusal(upstream: UpstreamCall, target: Target | Provider | None) -> UpstreamError:
@@ -43,6 +50,10 @@ async def read_refusal(upstream: UpstreamCall, target: Target | Provider | None)
     body = without_keys(await upstream.read_all(MAX_ERROR_BYTES), target)
     headers = {name.decode(): value.decode("latin-1") for name, value in forwarded(upstream.headers)}
     headers.pop("content-type", None)
+    credential = _credential(target)
+    # A client's own key may be another by the next try.
+    if upstream.status in LASTING and not (credential and credential.client):
+        headers.setdefault("x-should-retry", "false")
     if _is_envelope(body):
         return PassedError(upstream.status, body, headers)
     text = "" if _MARKUP.match(body) else body.decode("utf-8", "replace").strip()[:2000]
