@@ -319,6 +319,20 @@ def test_first_choice_alone_counts() -> None:
     assert words(streamed(other, delta(content="yes"), other, FINISH)) == "yes"
 
 
+@pytest.mark.parametrize("indexes", [(None, None), (0, 0), (0, 1)], ids=["none", "the same", "different"])
+def test_calls_in_a_choice_of_their_own_are_called(indexes: tuple[int | None, int | None]) -> None:
+    """The text and the calls of one answer are one message though a server tells them as two choices."""
+    call = {"id": "a", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    parts = ({"content": "Let me see."}, {"content": None, "tool_calls": [call]})
+    choices = [
+        {"message": part, "finish_reason": "tool_calls"} | ({} if index is None else {"index": index})
+        for index, part in zip(indexes, parts, strict=True)
+    ]
+    for message in (read(json.dumps({"choices": choices}).encode()) for read in (streamed, collected)):
+        assert [block["type"] for block in message["content"]] == ["text", "tool_use"]
+        assert message["stop_reason"] == "tool_use"
+
+
 def test_whole_message_at_the_end_is_not_repeated() -> None:
     """Servers that send the whole message after its deltas say nothing new."""
     last = data({"choices": [{"index": 0, "message": {"content": "yes"}, "finish_reason": "stop"}]})

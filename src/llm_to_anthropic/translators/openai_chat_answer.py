@@ -23,7 +23,7 @@ from llm_to_anthropic.translators.stop_sequences import StopMatcher
 from llm_to_anthropic.translators.upstream_errors import ErrorContext, is_error
 from llm_to_anthropic.translators.visible_text import PrefillFilter, ThinkTags
 from llm_to_anthropic.wire.anthropic import StopDetails
-from llm_to_anthropic.wire.openai_chat import Chosen, Completed, Completion, Delta
+from llm_to_anthropic.wire.openai_chat import Choice, Chosen, Completed, Completion, Delta
 from llm_to_anthropic.wire.openai_chat import Usage as ChatUsage
 from llm_to_anthropic.writer import MessageWriter
 
@@ -146,10 +146,7 @@ class ChatAnswer:
     def receive_whole(self, answer: Completion) -> None:
         """The whole answer. Raises UpstreamError for an error in it."""
         self._take_notes(answer)
-        choices = answer.choices or []
-        if choices:
-            first = choices[0]
-            choice = next((one for one in choices if not one.index), first) if first.index else first
+        for choice in _parts_of(answer.choices or []):
             self._take(choice, choice.message or choice.delta)
         self.end()
 
@@ -339,6 +336,18 @@ class ChatAnswer:
         if self._refusal:
             return "refusal"
         return _STOP_REASONS.get(_kind_of(self._finish or ""), "end_turn")
+
+
+def _parts_of(choices: list[Choice]) -> list[Choice]:
+    """The choices that make up the answer: the first, as no more are asked for, unless a server parts it.
+
+    GitHub Copilot has the text and the calls of Claude's answers in choices of their own.
+    """
+    parts = [choice for choice in choices if not choice.index] or choices[:1]
+    calls = [choice for choice in choices if choice.message and choice.message.tool_calls]
+    if parts and parts[0].finish_reason == "tool_calls" and not any(choice in calls for choice in parts):
+        return [*parts, *calls]
+    return parts
 
 
 def _kind_of(finish_reason: str) -> str:

@@ -24,7 +24,7 @@ def text_alone(answer: WholeCompletion) -> tuple[bytes, str, Usage] | None:
 
     None for all others, and where the usage would have to be estimated from the decoded text.
     """
-    choice = answer.choices[0] if answer.choices else None
+    choice = answer.choices[0] if answer.choices and len(answer.choices) == 1 else None
     if choice is None or choice.index or (choice.error and is_error(choice.error)):
         return None
     message = choice.message
