@@ -41,7 +41,12 @@ def told_usage(usage: ChatUsage, output: int, service_tier: str | None) -> Usage
     """The usage of a message as the upstream reports it; `output` are the tokens of the answer."""
     prompt = usage.prompt_tokens_details or usage.input_tokens_details or _NO_PROMPT_DETAILS
     read = prompt.cached_tokens or usage.prompt_cache_hit_tokens or usage.cache_read_input_tokens or usage.cached_tokens
-    written = prompt.cache_write_tokens or prompt.cache_creation_tokens or usage.cache_creation_input_tokens
+    written = (
+        prompt.cache_write_tokens
+        or prompt.cache_creation_tokens
+        or prompt.cache_creation_input_tokens
+        or usage.cache_creation_input_tokens
+    )
     read = read if read and read > 0 else 0
     written = written if written and written > 0 else 0
     details = usage.completion_tokens_details or usage.output_tokens_details or _NO_COMPLETION_DETAILS

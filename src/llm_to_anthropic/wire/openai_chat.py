@@ -80,6 +80,7 @@ class PromptTokensDetails(msgspec.Struct):
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
     cache_creation_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
 
 
 class CompletionTokensDetails(msgspec.Struct):
