@@ -19,7 +19,11 @@ _LESSONS: tuple[tuple[re.Pattern[str], str, object], ...] = (
         "thinking",
         "none",
     ),
-    (re.compile(r"thinking is not (?:enabled|supported)|not support thinking", re.IGNORECASE), "thinking", "none"),
+    (
+        re.compile(r"thinking is not (?:enabled|supported)|not support thinking|only works in thinking mode", re.I),
+        "thinking",
+        "none",
+    ),
     (re.compile(r"\"(?:parts|inline_?data)\" at '[^']*function_?response", re.IGNORECASE), "result_media", False),
     (re.compile(r"multimodal function ?response|function_?response\.parts", re.IGNORECASE), "result_media", False),
     (re.compile(r"\"id\" at '[^']*function_?(?:call|response)", re.IGNORECASE), "call_ids", False),
