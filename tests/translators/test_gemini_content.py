@@ -347,6 +347,19 @@ def test_googles_own_calls_go_back_as_they_came() -> None:
     assert done[1]["parts"] == [*parts, {"text": "so"}]
 
 
+def test_a_search_beside_code_does_not_take_its_parts() -> None:
+    """A search that Google told without parts goes back in words, the code that it ran as it came."""
+    parts = [{"executableCode": {"code": "1"}}, {"codeExecutionResult": {"output": "1"}}]
+    ran = [
+        {"type": "server_tool_use", "id": "srvtoolu_2", "name": "code_execution", "input": {"code": "1"}},
+        {"type": "code_execution_tool_result", "tool_use_id": "srvtoolu_2", "content": {"type": "x", "stdout": "1"}},
+    ]
+    done = contents(
+        HI_USER, assistant(*SEARCHED, carried({"k": "raw", "parts": parts}), *ran), user(text("b")), model=NEW
+    )
+    assert done[1]["parts"] == [{"text": '[web_search "q"]'}, {"text": "[web_search result]"}, *parts]
+
+
 def test_server_tools_of_others_are_told_in_text() -> None:
     """Where no carrier holds the parts, what happened is told in words."""
     done = contents(HI_USER, assistant(*SEARCHED, text("so")), user(text("b")))

@@ -251,9 +251,9 @@ class GeminiContent:
             case ToolUseBlock() as call:
                 yield self._call(call, placed.path, replay)
             case ServerToolUseBlock() as server_call:
-                yield replay.next_raw_call() or Part(text=server_call_text(server_call))
+                yield replay.next_raw_call(server_call.name) or Part(text=server_call_text(server_call))
             case OtherBlock() as other:
-                raw = replay.next_raw_result() if other.type.endswith("_tool_result") else None
+                raw = replay.next_raw_result(other.type) if other.type.endswith("_tool_result") else None
                 if raw is not None:
                     yield raw
                 elif text := other_text(other):

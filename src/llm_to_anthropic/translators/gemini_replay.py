@@ -27,7 +27,9 @@ class _Item(msgspec.Struct):
 
 class _RawPart(msgspec.Struct, rename="camel"):
     tool_call: Raw = Raw()
+    tool_response: Raw = Raw()
     executable_code: Raw = Raw()
+    code_execution_result: Raw = Raw()
 
 
 class Replay:
@@ -36,8 +38,8 @@ class Replay:
     def __init__(self) -> None:
         self._signatures: dict[tuple[str, int], str] = {}
         self._ids: dict[int, str] = {}
-        self._raw_calls: list[Raw] = []
-        self._raw_results: list[Raw] = []
+        self._raw: dict[str, list[Raw]] = {}
+        """By what is in them: not all that a server tool did has a part, so that blocks and parts do not just pair."""
         self._texts = 0
         self._calls = 0
 
@@ -63,20 +65,26 @@ class Replay:
         number = self._calls - 1
         return self._ids.get(number), self._signatures.get(("fc", number))
 
-    def next_raw_call(self) -> Raw | None:
+    def next_raw_call(self, tool: str) -> Raw | None:
         """The part in which the next call of a server tool came."""
-        return self._raw_calls.pop(0) if self._raw_calls else None
+        return self._next_raw("executable_code" if tool == "code_execution" else "tool_call")
 
-    def next_raw_result(self) -> Raw | None:
+    def next_raw_result(self, block_type: str) -> Raw | None:
         """The part in which the next result of a server tool came."""
-        return self._raw_results.pop(0) if self._raw_results else None
+        of_code = block_type == "code_execution_tool_result"
+        return self._next_raw("code_execution_result" if of_code else "tool_response")
+
+    def _next_raw(self, content: str) -> Raw | None:
+        parts = self._raw.get(content)
+        return parts.pop(0) if parts else None
 
     def _add_raw(self, part: Raw) -> None:
         try:
             read = msgspec.json.decode(part, type=_RawPart)
         except msgspec.DecodeError:
             return
-        (self._raw_calls if read.tool_call or read.executable_code else self._raw_results).append(part)
+        content = next((name for name in _RawPart.__struct_fields__ if getattr(read, name)), "")
+        self._raw.setdefault(content, []).append(part)
 
 
 def read_replay(blocks: Iterable[Placed], target: Target) -> Replay:
