@@ -116,6 +116,30 @@ def test_file_is_found(place: Place, where: str) -> None:
     assert settings.big_model == where
 
 
+@pytest.mark.parametrize("host", ["https://proxy.example", "proxy.example:8082", "proxy.example/v1", "*", "*.*", "a b"])
+def test_host_that_no_request_can_name_is_told(place: Place, host: str) -> None:
+    """What never equals the name in a Host header, such as an address with its port, would let nobody in."""
+    told = "a list of host names like proxy.example or *.example, without scheme, port or path."
+    assert place.problems({**KEY, "ALLOWED_HOSTS": f"good.example,{host}"}) == [
+        f"environment: ALLOWED_HOSTS must be {told}"
+    ]
+
+
+@pytest.mark.parametrize("origin", ["chat.example", "localhost:3000", "https://chat.example/page", "https://"])
+def test_origin_that_no_page_has_is_told(place: Place, origin: str) -> None:
+    """What never equals an Origin header, such as a bare host name, would let no page in."""
+    told = "a list of origins like https://chat.example or http://localhost:3000."
+    assert place.toml(f'allowed_origins = ["{origin}"]').problems() == [f"{FILE_NAME}: allowed_origins must be {told}"]
+
+
+def test_every_form_of_hosts_and_origins_is_taken(place: Place) -> None:
+    """Names, names with all below them, addresses; origins with and without a port, of extensions, and all of them."""
+    hosts = ("proxy", "Proxy.example.", "*.example", ".example", "my_host", "192.0.2.1", "::1", "[2001:db8::1]")
+    origins = ("*", "null", "https://chat.example", "http://localhost:3000/", "http://[::1]:80", "app+x://abc")
+    settings = place.load({**KEY, "ALLOWED_HOSTS": ",".join(hosts), "ALLOWED_ORIGINS": ", ".join(origins)})
+    assert (settings.allowed_hosts, settings.allowed_origins) == (hosts, origins)
+
+
 def test_file_that_was_asked_for_must_exist(place: Place) -> None:
     """A named file that is missing is a problem, not silently skipped."""
     assert place.problems(config="no.toml") == [f"--config: there is no file {place.cwd / 'no.toml'}."]

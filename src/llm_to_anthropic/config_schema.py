@@ -23,10 +23,21 @@ _FLAGS: Mapping[str, bool] = {
 }
 
 CommaList = Annotated[tuple[str, ...], Meta(description="a list of texts")]
+_NAME, _IPV6 = r"(?:\*?\.)?[^*:/\s]+", r"\[?(?:[0-9a-fA-F]*:){2,}[0-9a-fA-F.:]*\]?"
+Host = Annotated[str, Meta(pattern=f"^(?:{_NAME}|{_IPV6})$")]
+HostList = Annotated[
+    tuple[Host, ...],
+    Meta(description="a list of host names like proxy.example or *.example, without scheme, port or path"),
+]
+Origin = Annotated[str, Meta(pattern=r"^(?:\*|null|[A-Za-z][A-Za-z0-9+.-]*://[^/?#\s]+/?)$")]
+OriginList = Annotated[
+    tuple[Origin, ...], Meta(description="a list of origins like https://chat.example or http://localhost:3000")
+]
 Flag = Annotated[bool, Meta(description="true or false")]
 Text = Annotated[str, Meta(description="text")]
 TextOrList = Annotated[str | tuple[str, ...], Meta(description="text or a list of texts")]
 
+_LISTS = (CommaList, HostList, OriginList)
 
 Table = Mapping[str, object]
 
@@ -66,8 +77,8 @@ class Schema(msgspec.Struct, frozen=True, kw_only=True):
     fetch_urls: Flag = False
     proxy_api_keys: CommaList = ()
     allow_unauthenticated: Flag = False
-    allowed_hosts: CommaList = ()
-    allowed_origins: CommaList = ()
+    allowed_hosts: HostList = ()
+    allowed_origins: OriginList = ()
     use_vertex_auth: Flag = False
     vertex_project: Text = ""
     vertex_location: Text = ""
@@ -195,7 +206,7 @@ def _spelled(text: str, type_: object, words: tuple[str, ...]) -> object:
         return word if word in words else _SPELLINGS.get(word, word)
     if type_ == Flag:
         return _FLAGS.get(text.strip().lower(), text)
-    if type_ == CommaList:
+    if type_ in _LISTS:
         return tuple(part.strip() for part in text.split(",") if part.strip())
     return text if type_ == Text else text.strip()
 
