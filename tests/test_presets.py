@@ -137,6 +137,11 @@ def test_a_vendor_is_known_by_its_host(base_url: str, name: str) -> None:
     assert find_preset("openai", base_url) is PRESETS[name]
 
 
+def test_dashscope_has_a_field_for_thinking() -> None:
+    """DashScope runs Qwen behind an API of its own, which reads no arguments of chat templates."""
+    assert quirks_for(provider(PRESETS["dashscope"].base_url), "qwen3-max").reasoning == "enable_thinking_field"
+
+
 @pytest.mark.parametrize("base_url", [LOCAL, "https://api.openai.com.example.test/v1", "https://llm.example.test"])
 def test_other_hosts_are_no_vendor(base_url: str) -> None:
     """A host that only looks like a vendor's brings no row."""

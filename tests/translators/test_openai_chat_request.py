@@ -207,6 +207,8 @@ def test_a_system_message_changes_the_effort() -> None:
 STYLES: list[tuple[str, Json, Json, Json]] = [
     ("enable_thinking", {"thinking": {"type": "disabled"}}, "chat_template_kwargs", {"enable_thinking": False}),
     ("enable_thinking", {"thinking": {"type": "adaptive"}}, "chat_template_kwargs", {"enable_thinking": True}),
+    ("enable_thinking_field", {"thinking": {"type": "disabled"}}, "enable_thinking", False),
+    ("enable_thinking_field", {"output_config": {"effort": "low"}}, "enable_thinking", True),
     ("thinking", {"thinking": {"type": "disabled"}}, "thinking", {"type": "disabled"}),
     ("thinking", {"output_config": {"effort": "high"}}, "thinking", {"type": "enabled"}),
     ("openrouter", {"thinking": {"type": "disabled"}}, "reasoning", {"enabled": False}),

@@ -267,7 +267,7 @@ PRESETS: Mapping[str, Preset] = {
         quirks={
             **_NO_FILES,
             "top_k": True,
-            "reasoning": "enable_thinking",
+            "reasoning": "enable_thinking_field",
             "cache_control": True,
             "response_format": "json_object",
         },

@@ -10,6 +10,8 @@ from typing import Literal
 
 import msgspec
 
+ReasoningStyle = Literal["none", "effort", "enable_thinking", "enable_thinking_field", "thinking", "openrouter"]
+
 
 class ChatQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Deviations of OpenAI Chat Completions. The standard is a plain compatible server (vLLM, llama.cpp)."""
@@ -47,8 +49,9 @@ class ChatQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Fetches images by URL itself; otherwise it takes base64 alone (Ollama, LM Studio, Moonshot)."""
     tool_args: Literal["live", "buffer"] = "buffer"
     """Pass on argument fragments as they come, or the whole checked object at the block's end."""
-    reasoning: Literal["none", "effort", "enable_thinking", "thinking", "openrouter"] = "effort"
-    """How the amount of reasoning is asked for."""
+    reasoning: ReasoningStyle = "effort"
+    """How the amount of reasoning is asked for. `enable_thinking` is an argument of the chat template (vLLM), or a
+    field of its own (DashScope)."""
     efforts: tuple[str, ...] = ()
     """Values of `reasoning_effort` that the model takes, ascending; empty: it is no reasoning model."""
     reasoning_history: Literal["none", "reasoning_content", "reasoning"] = "none"

@@ -236,6 +236,8 @@ class _Encoder:
             case "enable_thinking":
                 if (wanted := self._thinks(level)) is not None:
                     chat.chat_template_kwargs = _encoded({"enable_thinking": wanted})
+            case "enable_thinking_field":
+                chat.enable_thinking = self._thinks(level)
             case "thinking":
                 if (wanted := self._thinks(level)) is not None:
                     chat.thinking = _encoded({"type": "enabled" if wanted else "disabled"})

@@ -216,6 +216,7 @@ class ChatRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     reasoning: Raw | None = None
     thinking: Raw | None = None
     chat_template_kwargs: Raw | None = None
+    enable_thinking: bool | None = None
     response_format: Raw | None = None
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None
