@@ -227,6 +227,26 @@ def test_servers_are_asked_for_reasoning_in_their_own_way(style: Json, request_:
     assert field not in upstream({}, ChatQuirks(reasoning=style))
 
 
+@pytest.mark.parametrize("choice", [{"type": "any"}, {"type": "tool", "name": "look"}], ids=["any", "one"])
+@pytest.mark.parametrize(
+    ("style", "field", "off"),
+    [
+        ("thinking", "thinking", {"type": "disabled"}),
+        ("enable_thinking", "chat_template_kwargs", {"enable_thinking": False}),
+        ("enable_thinking_field", "enable_thinking", False),
+    ],
+    ids=["thinking", "template", "field"],
+)
+def test_a_tool_that_must_be_called_turns_thinking_off(style: Json, field: str, off: Json, choice: Json) -> None:
+    """Kimi, DeepSeek and Qwen think unless told otherwise, and refuse to be forced to a tool while they do."""
+    quirks, request = ChatQuirks(reasoning=style), {"tools": [tool()], "tool_choice": choice}
+    assert upstream(request, quirks)[field] == off
+    assert lost(encoding(request | {"thinking": {"type": "adaptive"}}, quirks)) == []
+    done = encoding(request | {"thinking": {"type": "enabled", "budget_tokens": 1024}}, quirks)
+    assert (msgspec.json.decode(done.body)[field], lost(done)) == (off, ["thinking"])
+    assert field not in upstream(request | {"tool_choice": {"type": "auto"}}, quirks)
+
+
 def test_tools_turn_reasoning_off_where_both_are_refused() -> None:
     """Models that take tools only without reasoning get none, which is told if the client wanted some."""
     quirks = ChatQuirks(tools_need_no_reasoning=True, efforts=("none", "high"))

@@ -40,6 +40,7 @@ from llm_to_anthropic.wire.openai_chat import (
 )
 
 _NO_ARGUMENT_CHOICES = {"auto": "auto", "any": "required", "none": "none"}
+_FORCING = frozenset({"any", "tool"})
 _PLACE = Raw(b'{"messages":"stand here"}')
 """Stands for the messages in a frame. Before it come a model name and texts, which hold no such object."""
 
@@ -234,12 +235,12 @@ class _Encoder:
             case "effort":
                 self._set_effort(chat, level, effort)
             case "enable_thinking":
-                if (wanted := self._thinks(level)) is not None:
+                if (wanted := self._thinks(chat, level)) is not None:
                     chat.chat_template_kwargs = _encoded({"enable_thinking": wanted})
             case "enable_thinking_field":
-                chat.enable_thinking = self._thinks(level)
+                chat.enable_thinking = self._thinks(chat, level)
             case "thinking":
-                if (wanted := self._thinks(level)) is not None:
+                if (wanted := self._thinks(chat, level)) is not None:
                     chat.thinking = _encoded({"type": "enabled" if wanted else "disabled"})
             case "openrouter":
                 chat.reasoning = self._openrouter(level)
@@ -254,11 +255,16 @@ class _Encoder:
         if chat.reasoning_effort is None:
             self._losses.lose("thinking", "this model's reasoning cannot be turned off")
 
-    def _thinks(self, level: Level | None) -> bool | None:
-        """On, off, or as the model is wont to."""
+    def _thinks(self, chat: ChatRequest, level: Level | None) -> bool | None:
+        """On, off, or as the model is wont to. These vendors, too, force no tool on a model that thinks."""
+        thinking, choice = self._request.thinking, self._request.tool_choice
         if level == "off":
             return False
-        return True if level or is_on(self._request.thinking) else None
+        if chat.tool_choice and choice and choice.type in _FORCING:
+            if thinking and thinking.type == "enabled":
+                self._losses.lose("thinking", "not together with a tool that must be called; off")
+            return False
+        return True if level or is_on(thinking) else None
 
     def _openrouter(self, level: Level | None) -> Raw | None:
         thinking = self._request.thinking
