@@ -227,6 +227,25 @@ def test_servers_are_asked_for_reasoning_in_their_own_way(style: Json, request_:
     assert field not in upstream({}, ChatQuirks(reasoning=style))
 
 
+@pytest.mark.parametrize(
+    ("choice", "sent", "losses"),
+    [
+        ({"type": "auto"}, None, []),
+        ({"type": "none"}, "none", []),
+        ({"type": "any"}, None, ["tool_choice"]),
+        ({"type": "tool", "name": "look"}, None, ["tool_choice"]),
+    ],
+    ids=["auto", "none", "any", "one"],
+)
+def test_a_model_that_cannot_be_made_to_call_decides_itself(choice: Json, sent: str | None, losses: list[str]) -> None:
+    """A choice that a server refuses is left to the model, which is told; that no tool is called it is told still."""
+    request = {"tools": [tool()], "tool_choice": choice | {"disable_parallel_tool_use": True}}
+    done = encoding(request, ChatQuirks(tool_choice=False))
+    made = msgspec.json.decode(done.body)
+    assert (made.get("tool_choice"), lost(done)) == (sent, losses)
+    assert len(made["tools"]) == 1
+
+
 @pytest.mark.parametrize("choice", [{"type": "any"}, {"type": "tool", "name": "look"}], ids=["any", "one"])
 @pytest.mark.parametrize(
     ("style", "field", "off"),

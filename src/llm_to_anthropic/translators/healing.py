@@ -10,7 +10,7 @@ from llm_to_anthropic.translators.openai_errors import read_refusal
 
 _REFUSES = re.compile(
     r"unsupported|not support|n't support|unknown|unrecogni[sz]ed|unexpected|extra[ _]"
-    r"|not (?:permitted|allowed|available|compatible)|only (?:the default|1 is allowed)"
+    r"|not (?:permitted|allowed|available|compatible)|incompatible|only (?:the default|1 is allowed)"
     r"|must be (?:one of|removed|verified)|deprecated",
     re.IGNORECASE,
 )

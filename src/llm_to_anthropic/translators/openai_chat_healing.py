@@ -12,6 +12,7 @@ _LENGTH_FIELDS = frozenset({"max_tokens", "max_completion_tokens"})
 _SWITCHES: Mapping[str, tuple[str, object]] = {
     "stream_options": ("stream_options", False),
     "include_obfuscation": ("obfuscation", False),
+    "tool_choice": ("tool_choice", False),
     "parallel_tool_calls": ("parallel_tool_calls", False),
     "strict": ("strict", False),
     "store": ("store", False),

@@ -194,12 +194,16 @@ class _Encoder:
         choice = self._request.tool_choice
         if choice is None or (choice.type == "tool" and not any(tool.name == choice.name for tool in tools)):
             return
+        if choice.disable_parallel_tool_use and choice.type != "none" and self._quirks.parallel_tool_calls:
+            chat.parallel_tool_calls = False
+        if choice.type != "none" and not self._quirks.tool_choice:
+            if choice.type in _FORCING:
+                self._losses.lose("tool_choice", "this model cannot be made to call a tool; left to it")
+            return
         chat.tool_choice = _encoded(
             _NO_ARGUMENT_CHOICES.get(choice.type)
             or {"type": "function", "function": {"name": upstream_name(choice.name or "")}}
         )
-        if choice.disable_parallel_tool_use and choice.type != "none" and self._quirks.parallel_tool_calls:
-            chat.parallel_tool_calls = False
 
     def _function(self, tool: DeclaredTool) -> FunctionTool:
         quirks = self._quirks
