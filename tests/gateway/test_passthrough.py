@@ -11,7 +11,7 @@ import pytest
 
 from llm_to_anthropic.gateway.gateway import Gateway
 from llm_to_anthropic.providers.provider import Credential, Provider
-from llm_to_anthropic.scripted import Answer, Cut, Pause, Reset, Script, ScriptedUpstream, Trickle, stream, whole
+from llm_to_anthropic.scripted import Answer, Cut, Delay, Pause, Reset, Script, ScriptedUpstream, Trickle, stream, whole
 from llm_to_anthropic.settings import Settings, Timeouts
 from llm_to_anthropic.upstream import Upstream
 from tests.gateway.conftest import Records
@@ -431,3 +431,15 @@ class TestSilence:
         await answering
         pings = b'event: ping\ndata: {"type":"ping"}\n\n'
         assert reply.body.replace(pings, b"") == STREAM
+
+    @pytest.mark.parametrize("begin", [START, START + TEXT], ids=["at the start", "later"])
+    async def test_comments_do_not_break_a_silence(self, gateway: Gateway, script: Script, begin: bytes) -> None:
+        """A server that writes comments while it thinks says nothing to a client, which gets pings as before."""
+        comment = b": still thinking\n\n"
+        thinking = [step for _ in range(12) for step in (comment, Delay(0.02))]
+        script.push(stream(begin, *thinking, STREAM[len(begin) :]))
+        reply = MemoryReply()
+        await gateway.messages(call(ask("claude-x", stream=True)), reply)
+        pings = b'event: ping\ndata: {"type":"ping"}\n\n'
+        assert reply.body.count(pings) >= 3
+        assert reply.body.replace(pings, b"") == begin + 12 * comment + STREAM[len(begin) :]

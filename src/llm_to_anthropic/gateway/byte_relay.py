@@ -58,6 +58,11 @@ def _end_in(out: bytes) -> re.Match[bytes] | None:
     return _END.search(out, max(min(found) - _BEFORE_ENDING, 0)) if found else None
 
 
+def _says_nothing(out: bytes) -> bool:
+    """Whether these whole events are comments alone, if any: clients wait for events, and comments are none."""
+    return not out or (out.startswith(b":") and b"\ndata" not in out)
+
+
 class ByteRelay:
     """One stream that passes through. `run()` raises ApiError only before anything was sent.
 
@@ -172,10 +177,10 @@ class ByteRelay:
         # Put together again and compared: an event is known for less than by looking at both its ends.
         if self._held or LINE_BREAK in line or _DELTA + line + PLAIN_BLANK != data:
             data = self._complete_events(data)
-            if not data:
+            if _says_nothing(data):
                 left_s = self._quiet_s()
                 self._upstream.stay_quiet(left_s)
-                return left_s > 0.0
+                return (not data or self._reply.push(data)) and left_s > 0.0
             data = self._look(data)
         self._last_write = self._clock()
         return self._reply.push(data)
@@ -202,6 +207,11 @@ class ByteRelay:
                     await self._bridge_silence()
                 return
             out = await self._commit()
+        if _says_nothing(out):
+            await self._reply.write(out)
+            if not self._quiet_s():
+                await self._bridge_silence()
+            return
         self._progress.wrote()
         await self._reply.write(self._look(out))
         self._last_write = self._clock()
