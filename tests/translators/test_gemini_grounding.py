@@ -212,6 +212,21 @@ def test_fetched_page(status: str, kind: str) -> None:
     assert message["usage"]["server_tool_use"]["web_fetch_requests"] == 1
 
 
+@pytest.mark.parametrize("then", ["call", "code"])
+@pytest.mark.parametrize("told", [True, False], ids=["metadata at the end", "no metadata"])
+def test_page_stands_before_what_follows_it(then: str, *, told: bool) -> None:
+    """A fetch that stands among the parts keeps its place before the call, or the code, that rests on it."""
+    fetch = {"toolCall": {"toolType": "URL_CONTEXT", "id": "u1", "args": {"urls": ["http://a.test/"]}}}
+    read = {"toolResponse": {"toolType": "URL_CONTEXT", "id": "u1", "response": {}}}
+    page = {"urlMetadata": [{"retrievedUrl": "http://a.test/", "urlRetrievalStatus": "URL_RETRIEVAL_STATUS_SUCCESS"}]}
+    following = [call()] if then == "call" else [{"executableCode": {"code": "1"}}]
+    last = chunk(finish="STOP", **({"urlContextMetadata": page} if told else {}))
+    message = streamed(chunk(fetch, read), chunk(*following), last, request=FETCH)
+    uses = [block for block in message["content"] if block["type"] in ("tool_use", "server_tool_use")]
+    assert [block["name"] for block in uses] == ["web_fetch", "look" if then == "call" else "code_execution"]
+    assert message["usage"]["server_tool_use"]["web_fetch_requests"] == 1
+
+
 def test_official_sdk_reads_citations() -> None:
     """The official SDK rebuilds search blocks and citations alike from the stream and the whole message."""
     slices = [chunk(text(TEXT), finish="STOP", groundingMetadata=grounding(segment("Zürich ist schön.")))]

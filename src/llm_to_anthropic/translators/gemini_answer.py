@@ -27,7 +27,7 @@ from llm_to_anthropic.translators.stop_sequences import StopMatcher
 from llm_to_anthropic.translators.tool_ids import ToolIds
 from llm_to_anthropic.translators.upstream_errors import ErrorContext, is_error
 from llm_to_anthropic.translators.visible_text import PrefillFilter
-from llm_to_anthropic.wire.anthropic import OutText, StopDetails
+from llm_to_anthropic.wire.anthropic import OutText, StopDetails, WholeBlock
 from llm_to_anthropic.wire.gemini import Answer, Candidate, Part, PromptFeedback, UrlContextMetadata, UsageMetadata
 from llm_to_anthropic.writer import MessageWriter, sound
 
@@ -269,13 +269,9 @@ class GeminiAnswer:
             self._server_parts.append(part)
 
     def _fetched(self, metadata: UrlContextMetadata) -> None:
-        blocks = self._server.fetched(metadata)
-        if not blocks:
-            return
-        self._before_other()
-        for block in blocks:
-            self._writer.whole_block(block)
-            self._last = "other"
+        if self._server.fetched(metadata):
+            self._before_other()
+            self._write_blocks(self._server.pages())
 
     def _before_other(self) -> None:
         """Something else than what was open follows."""
@@ -289,6 +285,7 @@ class GeminiAnswer:
         if self._server_parts:
             self._write_server_parts()
         if self._calls.waiting:
+            self._write_blocks(self._server.pages())  # no call stands before what the model had read for it
             self._calls.write(thinking=self._last == "thinking", spare_signature=self._thought_signature)
             self._last, self._thought_signature = "other", ""
 
@@ -297,9 +294,13 @@ class GeminiAnswer:
         self._signatures.raw(parts)
         self._write_signature()
         for part in parts:
-            for block in self._server.blocks(part):
-                self._writer.whole_block(block)
+            self._write_blocks(self._server.blocks(part))
         self._last = "other"
+
+    def _write_blocks(self, blocks: list[WholeBlock]) -> None:
+        for block in blocks:
+            self._writer.whole_block(block)
+            self._last = "other"
 
     def _write_signature(self) -> None:
         """In the open thoughts' block, or one of its own."""
@@ -383,9 +384,7 @@ class GeminiAnswer:
                 # Only they tell of searches that no metadata repeats.
                 self._server_part(part)
         self._settle()
-        for block in (*self._grounding.blocks(self._ids), *self._server.rest()):
-            self._writer.whole_block(block)
-            self._last = "other"
+        self._write_blocks(self._grounding.blocks(self._ids) + self._server.pages())
         text = "".join(part.text or "" for part in parts if not part.thought)
         place = 0
         for run in _runs(parts) if not self.ended else ():

@@ -48,36 +48,38 @@ class ServerTools:
         self._count = 0
         self._running = ""
         """The code execution whose result has not come."""
-        self._urls: dict[str, bool] = {}
-        """Pages that were fetched, and whether their blocks were written."""
+        self._pages: dict[str, bool] = {}
+        """Pages that were fetched and not written, and whether they could be read."""
+        self._written: set[str] = set()
 
     @property
     def fetches(self) -> int:
         """How many pages were fetched, or tried."""
-        return len(self._urls)
+        return len(self._written) + len(self._pages)
 
     def blocks(self, part: Part) -> list[WholeBlock]:
         """The blocks of one part. What a search found is told later, by the grounding."""
         if part.executable_code is not None:
-            return [self._code(part.executable_code)]
+            return [*self.pages(), self._code(part.executable_code)]
         if part.code_execution_result is not None:
             return self._code_result(part.code_execution_result)
         if part.tool_call:
             self._called(part.tool_call)
         return []
 
-    def fetched(self, metadata: UrlContextMetadata) -> list[WholeBlock]:
-        """The blocks of pages that were read, or could not be; each page once."""
-        blocks: list[WholeBlock] = []
+    def fetched(self, metadata: UrlContextMetadata) -> bool:
+        """Notes pages that were read, or could not be; False where all of them are written."""
         for page in metadata.url_metadata or ():
-            if page.retrieved_url and not self._urls.get(page.retrieved_url):
-                blocks += self._page(page.retrieved_url, read=page.url_retrieval_status == _FETCHED)
-        return blocks
+            if page.retrieved_url and page.retrieved_url not in self._written:
+                self._pages[page.retrieved_url] = page.url_retrieval_status == _FETCHED
+        return bool(self._pages)
 
-    def rest(self) -> list[WholeBlock]:
-        """At the answer's end: the pages of which nothing more was told."""
-        unwritten = [url for url, written in self._urls.items() if not written]
-        return [block for url in unwritten for block in self._page(url, read=True)]
+    def pages(self) -> list[WholeBlock]:
+        """The blocks of the pages that were not written, each page once. At the end, or before what rests on them."""
+        blocks = [block for url, read in self._pages.items() for block in self._page(url, read=read)]
+        self._written.update(self._pages)
+        self._pages.clear()
+        return blocks
 
     def _code(self, code: ExecutableCode) -> WholeBlock:
         self._running = self._next_id()
@@ -108,10 +110,10 @@ class ServerTools:
                 self._grounding.called([*(args.queries or ()), *([args.query] if args.query else ())])
             case "URL_CONTEXT":
                 for url in args.urls or ():
-                    self._urls.setdefault(url, False)
+                    if url not in self._written:
+                        self._pages.setdefault(url, True)
 
     def _page(self, url: str, *, read: bool) -> list[WholeBlock]:
-        self._urls[url] = True
         id = self._next_id()
         # What was read stays with Google; the client learns that it was.
         page = FetchedPage(url=url, content=FetchedDocument(source=TextSource("")))
