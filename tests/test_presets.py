@@ -137,6 +137,15 @@ def test_a_vendor_is_known_by_its_host(base_url: str, name: str) -> None:
     assert find_preset("openai", base_url) is PRESETS[name]
 
 
+@pytest.mark.parametrize(
+    ("base_url", "model"),
+    [("https://api.mistral.ai/v1", "labs-new-model"), (LOCAL, "mistralai/Devstral-Small-2"), (LOCAL, "ministral-3b")],
+)
+def test_mistral_lets_no_user_follow_a_tool(base_url: str, model: str) -> None:
+    """Its API refuses that order, and so do the chat templates of its models elsewhere."""
+    assert not quirks_for(provider(base_url), model).user_after_tool
+
+
 def test_dashscope_has_a_field_for_thinking() -> None:
     """DashScope runs Qwen behind an API of its own, which reads no arguments of chat templates."""
     assert quirks_for(provider(PRESETS["dashscope"].base_url), "qwen3-max").reasoning == "enable_thinking_field"

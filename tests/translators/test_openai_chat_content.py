@@ -98,6 +98,19 @@ def test_alternating_templates_get_merged_messages() -> None:
     assert done[1]["content"] == "c\n\nd"
 
 
+def test_user_waits_for_the_assistant_where_tools_are_not_followed_by_users() -> None:
+    """Mistral refuses a user's words right after a tool's result, be they the client's, an image or a reminder."""
+    quirks = ChatQuirks(merge_system=True, merge_same_role=True, user_after_tool=False)
+    for after in ([text("go on")], [text("a"), text("b")], [image()]):
+        done = messages(user(text("x")), assistant(call("t1")), user(result("t1"), *after), quirks=quirks)
+        assert [each["role"] for each in done] == ["user", "assistant", "tool", "assistant", "user"]
+        assert done[3] == {"role": "assistant", "content": "OK"}
+    noted = messages(user(text("x")), assistant(call("t1")), user(result("t1")), system_note("n"), quirks=quirks)
+    assert [each["role"] for each in noted] == ["user", "assistant", "tool", "assistant", "user"]
+    plain = messages(user(text("x")), assistant(call("t1")), user(result("t1")), quirks=quirks)
+    assert [each["role"] for each in plain] == ["user", "assistant", "tool"]
+
+
 def test_texts_of_a_user_are_one_string() -> None:
     """A message of text alone is a string, which every server takes."""
     assert messages(user(text("a"), text("b")))[0]["content"] == "a\n\nb"
@@ -403,7 +416,7 @@ def test_pdfs_for_servers_without_files_are_refused() -> None:
 @given(turns=MESSAGES, merge=st.booleans())
 def test_any_conversation_gives_a_valid_request_or_an_error(turns: list[Json], *, merge: bool) -> None:
     """Whatever a client sends, it gets a clear error or the upstream gets messages that pair up."""
-    quirks = ChatQuirks(merge_same_role=merge, merge_system=merge, short_ids=merge)
+    quirks = ChatQuirks(merge_same_role=merge, merge_system=merge, user_after_tool=not merge, short_ids=merge)
     try:
         done = messages(*turns, quirks=quirks)
     except ClientError:

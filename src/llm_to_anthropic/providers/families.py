@@ -16,7 +16,7 @@ Rule = tuple[str, Overrides]
 _LOW_TO_HIGH = ("low", "medium", "high")
 _HISTORY: Overrides = {"reasoning_history": "reasoning_content"}
 _STRICT_TEMPLATE: Overrides = {"merge_system": True, "merge_same_role": True}
-_MISTRAL: Overrides = {**_STRICT_TEMPLATE, "short_ids": True}
+_MISTRAL: Overrides = {**_STRICT_TEMPLATE, "user_after_tool": False, "short_ids": True}
 _OPENAI_REASONING: Overrides = {
     "max_tokens_field": "max_completion_tokens",
     "sampling": False,

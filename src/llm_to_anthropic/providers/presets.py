@@ -201,6 +201,7 @@ PRESETS: Mapping[str, Preset] = {
             **_NO_FILES,
             "merge_system": True,
             "merge_same_role": True,
+            "user_after_tool": False,
             "short_ids": True,
             # It refuses fields that it does not know, and reports usage unasked.
             "stream_options": False,

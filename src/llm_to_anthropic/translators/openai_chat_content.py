@@ -35,6 +35,8 @@ from llm_to_anthropic.wire.openai_chat import (
 
 Content = str | list[Part]
 
+_GO_ON = "OK"
+"""What the assistant says between a tool's result and the user, where one may not follow the other."""
 _NO_REASONING = " "
 """Stands for reasoning that is not known any more: DeepSeek refuses an assistant message without the field."""
 
@@ -217,6 +219,16 @@ def merge_roles(messages: list[ChatMessage]) -> list[ChatMessage]:
         last.reasoning = last.reasoning or message.reasoning
         last.reasoning_details = [*(last.reasoning_details or ()), *(message.reasoning_details or ())] or None
     return merged
+
+
+def part_from_tools(messages: list[ChatMessage]) -> list[ChatMessage]:
+    """Puts a word of the assistant before each user message that follows a tool's."""
+    parted: list[ChatMessage] = []
+    for message in messages:
+        if message.role == "user" and parted and parted[-1].role == "tool":
+            parted.append(ChatMessage(role="assistant", content=_GO_ON))
+        parted.append(message)
+    return parted
 
 
 def _merge(one: Content | UnsetType | None, other: Content | UnsetType | None) -> Content | None:

@@ -21,7 +21,7 @@ from llm_to_anthropic.translators.functions import function_schema
 from llm_to_anthropic.translators.history import History, read_history
 from llm_to_anthropic.translators.known_messages import Filled, Frame, fill_frame
 from llm_to_anthropic.translators.losses import LossReport
-from llm_to_anthropic.translators.openai_chat_content import ChatContent, merge_roles
+from llm_to_anthropic.translators.openai_chat_content import ChatContent, merge_roles, part_from_tools
 from llm_to_anthropic.translators.request import decode_fields
 from llm_to_anthropic.translators.schemas import close_schema
 from llm_to_anthropic.translators.system_prompt import NO_SEARCH, system_blocks
@@ -88,7 +88,7 @@ def encode_known(client: ClientRequest, target: Target, learned: Learned) -> Fil
     None where the general way has to see the request. Raises ClientError (400) as `encode_chat`.
     """
     quirks = target.quirks
-    if quirks.merge_same_role or quirks.merge_system:
+    if quirks.merge_same_role or quirks.merge_system or not quirks.user_after_tool:
         return None
 
     def new_renderer(losses: LossReport) -> ChatContent:
@@ -179,7 +179,9 @@ class _Encoder:
             messages.extend(self._content.messages(turn, first=first and not messages))
         if not messages:
             raise ClientError("messages: no message has any content for this model")
-        return merge_roles(messages) if self._quirks.merge_same_role else messages
+        if self._quirks.merge_same_role:
+            messages = merge_roles(messages)
+        return messages if self._quirks.user_after_tool else part_from_tools(messages)
 
     def _system_blocks(self) -> list[TextBlock]:
         kept = system_blocks(self._request.system)
