@@ -348,6 +348,16 @@ def test_reasoning_details_go_back_unchanged_to_their_maker() -> None:
     assert "reasoning_details" not in other[1]
 
 
+def test_a_prefill_is_marked_where_the_server_asks_for_it() -> None:
+    """Mistral refuses a conversation that ends with the assistant unless its message says that it is a beginning."""
+    asked, begun = HI[0], assistant(text("{"))
+    done = messages(asked, begun, quirks=ChatQuirks(prefix=True))
+    assert done[-1] == {"role": "assistant", "content": "{", "prefix": True}
+    assert "prefix" not in messages(asked, begun)[-1]
+    for message in messages(asked, begun, asked, quirks=ChatQuirks(prefix=True)):
+        assert "prefix" not in message
+
+
 def test_a_prefill_is_sent_and_remembered() -> None:
     """A trailing assistant message is sent; the answer may repeat its text."""
     done = encoding({"messages": [*HI, assistant(text("{"))]})

@@ -202,6 +202,7 @@ PRESETS: Mapping[str, Preset] = {
             "merge_system": True,
             "merge_same_role": True,
             "user_after_tool": False,
+            "prefix": True,
             "short_ids": True,
             # It refuses fields that it does not know, and reports usage unasked.
             "stream_options": False,

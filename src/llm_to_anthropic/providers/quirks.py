@@ -26,6 +26,8 @@ class ChatQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """The chat template demands alternating roles (Mistral, Gemma)."""
     user_after_tool: bool = True
     """A user message may follow the result of a tool; otherwise the assistant says a word in between (Mistral)."""
+    prefix: bool = False
+    """Goes on with an assistant's last message where that has `prefix`, and refuses it without (Mistral)."""
     sampling: bool = True
     """Takes `temperature` and `top_p`; OpenAI's reasoning models refuse them."""
     top_k: bool = False

@@ -181,6 +181,8 @@ class _Encoder:
             raise ClientError("messages: no message has any content for this model")
         if self._quirks.merge_same_role:
             messages = merge_roles(messages)
+        if self._quirks.prefix and messages[-1].role == "assistant":
+            messages[-1].prefix = True
         return messages if self._quirks.user_after_tool else part_from_tools(messages)
 
     def _system_blocks(self) -> list[TextBlock]:

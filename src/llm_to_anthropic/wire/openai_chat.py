@@ -170,6 +170,7 @@ class ChatMessage(msgspec.Struct, kw_only=True, omit_defaults=True):
     reasoning_content: str | None = None
     reasoning: str | None = None
     reasoning_details: list[Raw] | None = None
+    prefix: bool | None = None
 
 
 class Function(msgspec.Struct, omit_defaults=True):
