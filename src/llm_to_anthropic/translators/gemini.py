@@ -47,10 +47,7 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class GeminiTranslator(AnsweringTranslator):
-    """One request to one target, and its answer.
-
-    The upstream is always asked to stream: it gives longer answers so, and stops when the client leaves.
-    """
+    """One request to one target, and its answer."""
 
     _answer: GeminiAnswer | None
     """Made by `encode()` for streams, else once it turns out to be needed: most whole answers are told without."""
