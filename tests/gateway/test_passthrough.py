@@ -132,6 +132,19 @@ async def test_a_stream_keeps_its_bytes(
     assert exchange.stop_reason == "end_turn"
 
 
+async def test_a_whole_answer_in_place_of_a_stream_is_no_different(
+    gateway: Gateway, script: Script, records: Records
+) -> None:
+    """A server that cannot stream answers whole: with the client's name of the model, and with usage on record."""
+    script.push(whole(MESSAGE))
+    reply = MemoryReply()
+    await gateway.messages(call(ask("claude-mine", stream=True)), reply)
+    assert reply.body == MESSAGE.replace(b"claude-x", b"claude-mine")
+    (exchange,) = records.exchanges
+    assert exchange.usage is not None
+    assert (exchange.usage.input_tokens, exchange.stop_reason) == (3, "end_turn")
+
+
 @pytest.mark.parametrize(
     ("end", "outcome"),
     [(DELTA + STOP, "ok"), (b"event: error\ndata: " + OVERLOADED + b"\n\n", "overloaded_error")],

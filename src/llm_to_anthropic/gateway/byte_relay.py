@@ -18,7 +18,7 @@ from llm_to_anthropic.gateway.progress import Progress
 from llm_to_anthropic.gateway.refusal import is_json_object, read_refusal, told_error, without_keys
 from llm_to_anthropic.gateway.relay import MAX_ANSWER_BYTES
 from llm_to_anthropic.settings import Timeouts
-from llm_to_anthropic.translators.anthropic import UsageReader, replace_served_model
+from llm_to_anthropic.translators.anthropic import UsageReader, replace_answered_model, replace_served_model
 from llm_to_anthropic.translators.text_frames import LINE_BREAK, PLAIN_BLANK
 from llm_to_anthropic.upstream import UpstreamCall
 from llm_to_anthropic.writer import PING, error_event
@@ -139,6 +139,9 @@ class ByteRelay:
         if self.committed:
             raise told_error(body)
         self._progress.status = upstream.status
+        self._reader.read(body)
+        if self._served_as is not None:
+            body = replace_answered_model(body, self._served_as)
         await self._reply.whole(upstream.status, forwarded(upstream.headers) + provenance(self._progress), body)
         return False
 
