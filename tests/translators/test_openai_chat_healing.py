@@ -33,12 +33,18 @@ def refusal(message: str, param: str | None = None) -> object:
         ),
         ("Unrecognized request argument supplied: stream_options", None, {"stream_options": False}),
         ("Unsupported parameter: 'parallel_tool_calls'", "parallel_tool_calls", {"parallel_tool_calls": False}),
-        ("Thinking mode does not support this tool_choice", None, {"tool_choice": False}),
-        ("tool_choice 'required' is incompatible with thinking enabled", None, {"tool_choice": False}),
+        ("Thinking mode does not support this tool_choice", None, {"tool_choice": "auto"}),
+        ("tool_choice 'required' is incompatible with thinking enabled", None, {"tool_choice": "auto"}),
+        ("tool_choice 'specified' is incompatible with thinking enabled", None, {"tool_choice": "required"}),
+        (
+            "Invalid tool_choice type: 'object'. Supported string values: none, auto, required",
+            None,
+            {"tool_choice": "required"},
+        ),
         (
             "The tool_choice parameter does not support being set to required or object in thinking mode",
             None,
-            {"tool_choice": False},
+            {"tool_choice": "auto"},
         ),
         ("Unknown parameter: 'tools[0].function.strict'.", "tools[0].function.strict", {"strict": False}),
         ("Unknown field: store", None, {"store": False}),
@@ -56,7 +62,9 @@ def refusal(message: str, param: str | None = None) -> object:
         "stream_options",
         "parallel",
         "DeepSeek's choice",
-        "Moonshot's choice",
+        "Moonshot's choice of any",
+        "Moonshot's choice of one",
+        "LM Studio's choice",
         "DashScope's choice",
         "strict",
         "store",
@@ -79,6 +87,24 @@ def test_validation_errors_of_other_servers_are_understood() -> None:
     body = {"detail": [{"type": "extra_forbidden", "loc": ["body", "store"], "msg": "Extra inputs are not permitted"}]}
     assert heal(translator(quirks=OPENAI, learned=learned), body, 422)
     assert learned.quirks == {"store": False}
+
+
+def test_a_choice_of_any_tool_is_refused_after_one_of_a_single_tool() -> None:
+    """What a model cannot be made to do is learned step by step."""
+    learned = Learned()
+    made = translator(learned=learned)
+    assert heal(made, refusal("tool_choice 'specified' is incompatible with thinking enabled"))
+    assert heal(made, refusal("tool_choice 'required' is incompatible with thinking enabled"))
+    assert learned.quirks == {"tool_choice": "auto"}
+
+
+def test_a_choice_that_is_no_string_is_refused_by_its_place() -> None:
+    """Some models on Azure take the names of choices alone."""
+    learned = Learned()
+    wrong = {"loc": ["body", "tool_choice"], "msg": "Input should be a valid string", "type": "string_type"}
+    body = {"error": {"code": "Invalid input", "details": [wrong], "message": "invalid input error", "status": 422}}
+    assert heal(translator(learned=learned), body, 422)
+    assert learned.quirks == {"tool_choice": "required"}
 
 
 def test_retry_leaves_the_field_out() -> None:

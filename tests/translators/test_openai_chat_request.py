@@ -240,10 +240,21 @@ def test_servers_are_asked_for_reasoning_in_their_own_way(style: Json, request_:
 def test_a_model_that_cannot_be_made_to_call_decides_itself(choice: Json, sent: str | None, losses: list[str]) -> None:
     """A choice that a server refuses is left to the model, which is told; that no tool is called it is told still."""
     request = {"tools": [tool()], "tool_choice": choice | {"disable_parallel_tool_use": True}}
-    done = encoding(request, ChatQuirks(tool_choice=False))
+    done = encoding(request, ChatQuirks(tool_choice="auto"))
     made = msgspec.json.decode(done.body)
     assert (made.get("tool_choice"), lost(done)) == (sent, losses)
     assert len(made["tools"]) == 1
+
+
+def test_one_tool_alone_is_declared_where_none_can_be_named() -> None:
+    """Where any tool can be asked for, but none by its name, the model gets no other to choose from."""
+    quirks, tools = ChatQuirks(tool_choice="required"), [tool("look"), tool("listen")]
+    one = upstream({"tools": tools, "tool_choice": {"type": "tool", "name": "listen"}}, quirks)
+    assert one["tool_choice"] == "required"
+    assert [each["function"]["name"] for each in one["tools"]] == ["listen"]
+    for kind, sent in (("any", "required"), ("auto", "auto"), ("none", "none")):
+        other = upstream({"tools": tools, "tool_choice": {"type": kind}}, quirks)
+        assert (other["tool_choice"], len(other["tools"])) == (sent, 2)
 
 
 @pytest.mark.parametrize("choice", [{"type": "any"}, {"type": "tool", "name": "look"}], ids=["any", "one"])

@@ -299,7 +299,7 @@ PRESETS: Mapping[str, Preset] = {
     ),
     "lmstudio": Preset(
         base_url="http://localhost:1234/v1",
-        quirks={**_LOCAL, "image_urls": False},
+        quirks={**_LOCAL, "image_urls": False, "tool_choice": "required"},
         responses={**COMPATIBLE_RESPONSES, "image_urls": False},
     ),
     "vllm": Preset(base_url="http://localhost:8000/v1", quirks={**_LOCAL, "reasoning_history": "reasoning"}),

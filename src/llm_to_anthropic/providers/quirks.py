@@ -42,8 +42,8 @@ class ChatQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Knows `strict` on tools (api.openai.com)."""
     clean_schema: bool = False
     """Refuses annotations in schemas: `$schema`, `$id`, `$comment`, `examples`, `format` are left out."""
-    tool_choice: bool = True
-    """Takes a `tool_choice` by which the model has to call a tool."""
+    tool_choice: Literal["named", "required", "auto"] = "named"
+    """How far a model can be made to call a tool: one by its name, any (LM Studio), or none."""
     parallel_tool_calls: bool = True
     """Takes `parallel_tool_calls: false`."""
     max_tools: int = 0

@@ -35,6 +35,8 @@ PATH = "/chat/completions"
 
 _HEADERS = ((b"content-type", b"application/json"), (b"accept", b"text/event-stream, application/json"))
 
+_SHRINKING = frozenset({"efforts", "tool_choice"})
+
 _COMPLETION = msgspec.json.Decoder(Completion)
 _WHOLE = msgspec.json.Decoder(WholeCompletion)
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -105,8 +107,8 @@ class OpenAIChatTranslator(AnsweringTranslator):
         if found is None:
             return False
         field, value = found
-        # What was learned once and did not help is not tried again; levels of effort only ever become fewer.
-        if field in self._learned.quirks and field != "efforts":
+        # What was learned once and did not help is not tried again; levels and choices only ever become fewer.
+        if field in self._learned.quirks and field not in _SHRINKING:
             return False
         self._learned.quirks[field] = value
         return True

@@ -12,7 +12,7 @@ _LENGTH_FIELDS = frozenset({"max_tokens", "max_completion_tokens"})
 _SWITCHES: Mapping[str, tuple[str, object]] = {
     "stream_options": ("stream_options", False),
     "include_obfuscation": ("obfuscation", False),
-    "tool_choice": ("tool_choice", False),
+    "tool_choice": ("tool_choice", "auto"),
     "parallel_tool_calls": ("parallel_tool_calls", False),
     "strict": ("strict", False),
     "store": ("store", False),
@@ -32,6 +32,8 @@ _SWITCHES: Mapping[str, tuple[str, object]] = {
     "json_schema": ("response_format", "json_object"),
 }
 """Refused field -> quirk, and its value that leaves the field out."""
+_NAMED_CHOICE = re.compile(r"'(?:object|specified)'|\bvalid string\b")
+"""Beside `tool_choice`: one is refused that names a tool, though one of any tool may be taken."""
 
 
 def lesson(body: bytes, quirks: ChatQuirks, sent_effort: str | None) -> tuple[str, object] | None:
@@ -42,6 +44,8 @@ def lesson(body: bytes, quirks: ChatQuirks, sent_effort: str | None) -> tuple[st
     complaint = read_complaint(body)
     if (found := _length_lesson(complaint, quirks)) is not None:
         return found
+    if quirks.tool_choice == "named" and "tool_choice" in complaint.text and _NAMED_CHOICE.search(complaint.text):
+        return "tool_choice", "required"
     if not complaint.refuses:
         return None
     if (found := _special_lesson(complaint, quirks, sent_effort)) is not None:

@@ -194,20 +194,22 @@ class _Encoder:
     def _set_tools(self, chat: ChatRequest, tools: list[DeclaredTool]) -> None:
         if not tools:
             return
+        choice, known = self._request.tool_choice, self._quirks.tool_choice
+        if choice and choice.type == "tool" and known == "required":
+            # Of one tool alone it is the same to ask for any.
+            tools = [tool for tool in tools if tool.name == choice.name] or tools
         chat.tools = [self._function(tool) for tool in tools]
-        choice = self._request.tool_choice
         if choice is None or (choice.type == "tool" and not any(tool.name == choice.name for tool in tools)):
             return
         if choice.disable_parallel_tool_use and choice.type != "none" and self._quirks.parallel_tool_calls:
             chat.parallel_tool_calls = False
-        if choice.type != "none" and not self._quirks.tool_choice:
-            if choice.type in _FORCING:
-                self._losses.lose("tool_choice", "this model cannot be made to call a tool; left to it")
-            return
-        chat.tool_choice = _encoded(
-            _NO_ARGUMENT_CHOICES.get(choice.type)
-            or {"type": "function", "function": {"name": upstream_name(choice.name or "")}}
-        )
+        if choice.type in _FORCING and known == "auto":
+            self._losses.lose("tool_choice", "this model cannot be made to call a tool; left to it")
+        elif choice.type == "tool" and known == "named":
+            named = {"type": "function", "function": {"name": upstream_name(choice.name or "")}}
+            chat.tool_choice = _encoded(named)
+        elif choice.type != "auto" or known != "auto":
+            chat.tool_choice = _encoded(_NO_ARGUMENT_CHOICES.get(choice.type, "required"))
 
     def _function(self, tool: DeclaredTool) -> FunctionTool:
         quirks = self._quirks
