@@ -52,6 +52,27 @@ def test_a_conversation_that_grows_is_rendered_once() -> None:
     assert len(learned.frames.keys()) == 1
 
 
+def test_nothing_of_a_new_message_is_remembered_of_the_next() -> None:
+    """Of two messages that come together each is remembered for what it holds itself."""
+    learned = Learned()
+    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aGk="}}
+    call = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {}}
+    result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "seen"}
+    messages: list[Json] = [
+        {"role": "user", "content": [image]},
+        {"role": "assistant", "content": [call]},
+        {"role": "user", "content": [result]},
+        {"role": "assistant", "content": "It is red."},
+        {"role": "user", "content": "And now?"},
+    ]
+    encode(messages, learned)
+    keys = learned.messages.keys()
+    known = [found for scope, raw in keys if (found := learned.messages.get(scope, raw))]
+    assert [found.media_bytes for found in known] == [len("aGk="), 0, 0, 0, 0]
+    assert [found.plain for found in known] == [False, False, False, True, True]
+    assert [sorted(found.used_tools) for found in known] == [[], ["look"], [], [], []]
+
+
 @pytest.mark.parametrize("words", [60, 12_000], ids=["8 KB", "1.5 MB"])
 def test_beginning_of_a_conversation_is_not_read_again(words: int) -> None:
     """A turn that repeats a long conversation is known by its beginning, and only what follows is looked up."""

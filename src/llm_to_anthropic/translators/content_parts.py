@@ -12,7 +12,7 @@ from llm_to_anthropic.translators.as_text import attachment_texts, reference_tex
 from llm_to_anthropic.translators.documents import Documents
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.media_urls import UrlNotTaken, check_url, data_of_url
-from llm_to_anthropic.translators.pairing import Placed
+from llm_to_anthropic.translators.pairing import Placed, Result
 from llm_to_anthropic.translators.request import block_type, dotted
 from llm_to_anthropic.wire.anthropic import (
     Base64Source,
@@ -105,18 +105,24 @@ class ContentParts(ABC, Generic[Part]):
             self._losses.lose(path, "assistant messages take text only; left out")
         return "\n".join(text for text in texts if text is not None)
 
-    def detach(self, parts: list[Part], attached: list[Part], call_id: str) -> list[str]:
-        """The parts of a result as texts; what else there is goes into `attached`, each after a text that leads it."""
+    def texts_of(self, result: Result, attached: list[Part], call_id: str) -> list[str]:
+        """A result as texts; what else there is goes into `attached`, each after a text that leads it."""
         texts: list[str] = []
-        for part in parts:
-            text = self.text_of(part)
-            if text is None:
-                number = 1 + sum(self.text_of(each) is None for each in attached)
-                kind = "Image" if self.is_image(part) else "Document"
-                text, lead = attachment_texts(kind, number, call_id)
-                attached += [self.text(lead), part]
-            texts.append(text)
+        for placed in result.content:
+            if isinstance(placed.block, TextBlock):
+                texts.append(placed.block.text)
+            else:
+                texts += [self._detached(part, attached, call_id) for part in self.of(placed)]
         return texts
+
+    def _detached(self, part: Part, attached: list[Part], call_id: str) -> str:
+        text = self.text_of(part)
+        if text is None:
+            number = 1 + sum(self.text_of(each) is None for each in attached)
+            kind = "Image" if self.is_image(part) else "Document"
+            text, lead = attachment_texts(kind, number, call_id)
+            attached += [self.text(lead), part]
+        return text
 
     def _image(self, block: ImageBlock, path: str) -> Part:
         if not self._takes.images:

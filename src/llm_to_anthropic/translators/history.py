@@ -17,6 +17,7 @@ from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.pairing import Pairing, Placed, Role, Turn
 from llm_to_anthropic.translators.request import block_type, decode_blocks, decode_messages, describe, dotted
 from llm_to_anthropic.wire.anthropic import (
+    Block,
     CompactionBlock,
     DocumentBlock,
     ImageBlock,
@@ -117,22 +118,22 @@ class TurnReader:
     def read(self, index: int, message: InputMessage) -> Turn:
         path = f"messages[{index}]"
         content = message.content
+        blocks = decode_blocks(content, f"{path}.content")
         if isinstance(content, str):
-            placed = [Placed(TextBlock(content), f"{path}.content")]
+            placed = [Placed(block, f"{path}.content") for block in blocks]
         else:
-            blocks = decode_blocks(content, f"{path}.content")
             placed = [Placed(block, f"{path}.content[{n}]") for n, block in enumerate(blocks)]
+        kinds = set(map(type, blocks))
         match message.role:
             case "user":
-                for each in placed:
-                    if self._new_version or type(each.block) not in _PLAIN_USER:
+                if self._new_version or not kinds <= _PLAIN_USER:
+                    for each in placed:
                         self._check_user(each)
                 return Turn(role="user", path=path, blocks=placed)
             case "assistant":
-                kept = [
-                    each for each in placed if type(each.block) in _PLAIN_ASSISTANT or self._keeps_of_assistant(each)
-                ]
-                return Turn(role="assistant", path=path, blocks=kept)
+                if not kinds <= _PLAIN_ASSISTANT:
+                    placed = [each for each in placed if self._keeps_of_assistant(each)]
+                return Turn(role="assistant", path=path, blocks=placed)
             case _:
                 return self._read_system(path, message, placed)
 
@@ -218,23 +219,23 @@ def _cut_at_compaction(turns: list[Turn]) -> list[Turn]:
 
 def drop_empty(turn: Turn, losses: LossReport, *, silently: bool) -> None:
     """Takes out text blocks without text, which upstreams refuse as Anthropic does."""
-    kept: list[Placed] = []
-    for placed in turn.blocks:
-        block = placed.block
-        if type(block) is TextBlock and _is_empty(block.text, turn.role):
-            if not silently:
-                wording = f"{dotted(placed.path)}: text content blocks must be non-empty"
-                losses.repair(placed.path, "an empty text block; left out", wording)
-        elif type(block) is not CompactionBlock:
-            kept.append(placed)
-    if not turn.blocks and not silently and turn.role != "system":
+    role, blocks = turn.role, turn.blocks
+    if not blocks and not silently and role != "system":
         losses.repair(turn.path, "a message without content; left out", f"{dotted(turn.path)}: {_NO_CONTENT}")
-    turn.blocks = kept
+    turn.blocks = [placed for placed in blocks if not _is_empty(placed.block, role)]
+    if silently or len(turn.blocks) == len(blocks):
+        return
+    for placed in blocks:
+        if type(placed.block) is TextBlock and _is_empty(placed.block, role):
+            wording = f"{dotted(placed.path)}: text content blocks must be non-empty"
+            losses.repair(placed.path, "an empty text block; left out", wording)
 
 
-def _is_empty(text: str, role: Role) -> bool:
-    # White space between an assistant's texts is part of them: Anthropic splits text around citations.
-    return not text if role == "assistant" else not text.strip()
+def _is_empty(block: Block, role: Role) -> bool:
+    if type(block) is TextBlock:
+        # White space between an assistant's texts is part of them: Anthropic splits text around citations.
+        return not (block.text if role == "assistant" else block.text.strip())
+    return type(block) is CompactionBlock
 
 
 def _has_citations(block: TextBlock) -> bool:

@@ -6,14 +6,15 @@ wherever it stands is left to it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from contextlib import suppress
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 from msgspec import Raw
 
 from llm_to_anthropic.errors import ClientError
+from llm_to_anthropic.translators.alone import Alone, TurnRenderer
 from llm_to_anthropic.translators.conversation import (
     KEPT_BACK,
     NAME_BYTES,
@@ -23,14 +24,12 @@ from llm_to_anthropic.translators.conversation import (
     Seam,
     comma,
 )
-from llm_to_anthropic.translators.history import TurnReader, drop_empty
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.memory import UNFIT, Called, Remembered, cut_out
-from llm_to_anthropic.translators.pairing import Pairing, Placed, Turn
-from llm_to_anthropic.translators.request import check_text, decode_fields, decode_message
+from llm_to_anthropic.translators.request import check_text, decode_fields
 from llm_to_anthropic.translators.surroundings import MIN_BYTES, MoreThanMessages, name_of
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
-from llm_to_anthropic.wire.anthropic import Envelope, MessagesRequest, ToolReferenceBlock, ToolResultBlock, ToolUseBlock
+from llm_to_anthropic.wire.anthropic import Envelope, MessagesRequest
 
 _RAW_LIST = msgspec.json.Decoder(list[Raw])
 
@@ -43,46 +42,6 @@ _CONVERSATION = msgspec.json.Decoder(_Conversation)
 _ENVELOPE = msgspec.json.Decoder(Envelope)
 
 Encoding = TypeVar("Encoding")
-
-
-class MediaCount(Protocol):
-    """What a renderer made of content so far."""
-
-    @property
-    def media_bytes(self) -> int:
-        """Base64 of images and files."""
-        ...
-
-    @property
-    def documents(self) -> int:
-        """Documents: each is numbered, so that a message with one depends on its place."""
-        ...
-
-
-class TurnRenderer(Protocol):
-    """Renders turns of one request, as it does for a request that is not remembered."""
-
-    @property
-    def parts(self) -> MediaCount:
-        """What was made of its content."""
-        ...
-
-    @property
-    def replayed(self) -> bool:
-        """Whether something was rendered that only the upstream that made it can read."""
-        ...
-
-    @property
-    def call_ids(self) -> dict[str, str] | None:
-        """The upstream's own ids of calls, by the client's; results repeat them, and the names of the tools.
-
-        None where results name their calls by the client's ids alone.
-        """
-        ...
-
-    def render(self, turn: Turn) -> Sequence[object]:
-        """What the upstream is sent for a turn in the middle of a conversation."""
-        ...
 
 
 class Frame(msgspec.Struct, Generic[Encoding], frozen=True):
@@ -204,6 +163,8 @@ class _Reading:
         self._scope = scope
         self._client = client
         self._new_renderer = new_renderer
+        self._alone: Alone | None = None
+        """What rendered the last new message, where it can render another."""
         self._seam = seam
 
     def read(self, data: bytes, start: int, end: int) -> Conversation | None:
@@ -259,23 +220,20 @@ class _Reading:
 
     def _new(self, data: bytes, raw: Raw, index: int, called: tuple[Called, ...]) -> Remembered:
         _check_part(data, self._client)
-        made = self._render_alone(raw, index, called)
+        made = self._render(raw, index, called)
         scope = (self._scope, called) if called else self._scope
         self._learned.messages.put(scope, data, made, len(made.rendered))
         return made
 
-    def _render_alone(self, raw: Raw, index: int, called: tuple[Called, ...]) -> Remembered:
-        losses = LossReport(strict=False)
-        content = self._new_renderer(losses)
+    def _render(self, raw: Raw, index: int, called: tuple[Called, ...]) -> Remembered:
+        alone, self._alone = self._alone or Alone(self._client, self._new_renderer), None
         try:
-            reader = TurnReader(losses, model=self._client.model, api_version=self._client.api_version)
-            turn = reader.read(index, decode_message(raw, index))
-            drop_empty(turn, losses, silently=False)
-            if reader.compacted or reader.changes or reader.effort:
-                return UNFIT
-            return _render_turn(turn, content, losses, reader.searched, called)
+            made = alone.render(raw, index, called)
         except ClientError:
             return UNFIT  # the general way says what is wrong, and where
+        if alone.spotless:
+            self._alone = alone
+        return made
 
 
 def _check_part(part: bytes, client: ClientRequest) -> None:
@@ -285,53 +243,3 @@ def _check_part(part: bytes, client: ClientRequest) -> None:
     except ClientError:
         check_text(client.body)  # which tells the place in the whole
         raise
-
-
-def _render_turn(
-    turn: Turn, content: TurnRenderer, losses: LossReport, searched: set[str], called: tuple[Called, ...]
-) -> Remembered:
-    results = [block for placed in turn.blocks if isinstance(block := placed.block, ToolResultBlock)]
-    calls = [block for placed in turn.blocks if isinstance(block := placed.block, ToolUseBlock)]
-    used = searched | {call.name for call in calls}
-    if results:
-        turn = _answered(turn, _made_before(results, content, called), losses)
-        inner = [placed.block for result in turn.results for placed in result.content]
-        used |= {block.tool_name for block in inner if isinstance(block, ToolReferenceBlock)}
-    made = content.render(turn) if turn.blocks or results else ()  # as pairing, which takes no empty turns
-    rendered = [msgspec.json.encode(message) for message in made]
-    if losses.losses or content.parts.documents:
-        return UNFIT
-    own = content.call_ids
-    return Remembered(
-        role=turn.role,
-        rendered=b",".join(rendered),
-        calls=tuple(call.id for call in calls),
-        called=() if own is None else tuple((call.name, own.get(call.id)) for call in calls),
-        results=tuple(result.tool_use_id for result in results),
-        used_tools=frozenset(used),
-        media_bytes=content.parts.media_bytes,
-        replayed=content.replayed,
-        plain=not (calls or results or used or content.parts.media_bytes or content.replayed),
-    )
-
-
-def _made_before(
-    results: list[ToolResultBlock], content: TurnRenderer, called: tuple[Called, ...]
-) -> list[ToolUseBlock]:
-    """The calls that results answer, in their order; only as much is known of them as the results have to repeat."""
-    named: dict[str, str] = {}
-    for result, (name, own_id) in zip(results, called, strict=False):
-        named[result.tool_use_id] = name
-        if own_id and content.call_ids is not None:
-            content.call_ids[result.tool_use_id] = own_id
-    return [ToolUseBlock(id=result.tool_use_id, name=named.get(result.tool_use_id, "")) for result in results]
-
-
-def _answered(turn: Turn, made: list[ToolUseBlock], losses: LossReport) -> Turn:
-    """The turn with its results paired, as if just these calls had been made in this order."""
-    calls = [Placed(call, turn.path) for call in made]
-    pairing = Pairing(losses, model="")
-    pairing.add(Turn(role="assistant", path=turn.path, blocks=calls))
-    pairing.add(turn)
-    pairing.close()
-    return pairing.turns[-1]

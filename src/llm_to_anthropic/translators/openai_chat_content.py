@@ -140,8 +140,7 @@ class ChatContent:
     def _tool_message(self, result: Result, attached: list[Part]) -> ChatMessage:
         """A result as text; its images and files are added to `attached`, for the user message that follows."""
         call_id = self._id(result.call.id)
-        parts = [part for placed in result.content for part in self.parts.of(placed)]
-        text = "\n".join(self.parts.detach(parts, attached, call_id))
+        text = "\n".join(self.parts.texts_of(result, attached, call_id))
         if result.is_error:
             text = error_text(text)
         return ChatMessage(role="tool", tool_call_id=call_id, content=text or self._quirks.empty_tool_result)
@@ -152,8 +151,8 @@ class ChatContent:
         return "\n\n".join(texts) if len(texts) == len(parts) else parts
 
     def _assistant(self, turn: Turn) -> list[ChatMessage]:
-        text = self._plain_text(turn) or self._assistant_text(turn)
         calls = [self._call(each.block, each.path) for each in turn.blocks if isinstance(each.block, ToolUseBlock)]
+        text = self._assistant_text(turn, calls)
         if not calls and not text.strip():
             return []
         content: str | UnsetType | None = text or (None if self._quirks.null_content else "")
@@ -161,7 +160,10 @@ class ChatContent:
         self._replay_reasoning(turn, message)
         return [message]
 
-    def _assistant_text(self, turn: Turn) -> str:
+    def _assistant_text(self, turn: Turn, calls: list[ToolCall]) -> str:
+        first = turn.blocks[0].block if turn.blocks else None
+        if isinstance(first, TextBlock) and len(turn.blocks) == len(calls) + 1:
+            return first.text  # nothing else is said, as mostly
         text = AssistantText()
         for placed in turn.blocks:
             block = placed.block

@@ -112,13 +112,12 @@ class ResponsesContent:
     def _output(self, result: Result, attached: list[InputPart]) -> OutputItem:
         """A result; images and files that it cannot hold are added to `attached`, for the message that follows."""
         call_id = upstream_id(result.call.id, limit=MAX_CALL_ID)
-        parts = [part for placed in result.content for part in self.parts.of(placed)]
         if not self._quirks.result_media:
-            parts = [InputText(text) for text in self.parts.detach(parts, attached, call_id)]
+            return _output_of(call_id, self.parts.texts_of(result, attached, call_id), result)
+        parts = [part for placed in result.content for part in self.parts.of(placed)]
         texts = [part.text for part in parts if isinstance(part, InputText)]
         if len(texts) == len(parts):
-            text = "\n".join(texts)
-            return OutputItem(call_id=call_id, output=error_text(text) if result.is_error else text)
+            return _output_of(call_id, texts, result)
         return OutputItem(call_id=call_id, output=_failed(parts) if result.is_error else parts)
 
     def _assistant(self, turn: Turn) -> list[InputItem]:
@@ -151,6 +150,11 @@ class ResponsesContent:
             name=upstream_name(block.name),
             arguments=call_arguments(block, path),
         )
+
+
+def _output_of(call_id: str, texts: list[str], result: Result) -> OutputItem:
+    text = "\n".join(texts)
+    return OutputItem(call_id=call_id, output=error_text(text) if result.is_error else text)
 
 
 def _failed(parts: list[InputPart]) -> list[InputPart]:

@@ -159,7 +159,8 @@ class Pairing:
 
     def _answer(self, block: ToolResultBlock, path: str) -> list[Placed]:
         """Notes a result with its call; what has no call comes back as ordinary content."""
-        content = self._content(block, path)
+        content = result_content(block, path, model=self._model)
+        self.used_tools.update(referred_tools(content))
         waiting = self._unanswered.get(block.tool_use_id)
         if not waiting:
             wording = _ORPHAN.format(path=dotted(path), id=block.tool_use_id)
@@ -169,32 +170,8 @@ class Pairing:
             wording = _LATE.format(path=dotted(path), id=block.tool_use_id)
             self._losses.repair(path, "a result after other content; moved before it", wording)
         call = waiting.pop(0)
-        call.result = Result(
-            call=call.block,
-            content=content,
-            is_error=bool(block.is_error),
-            path=path,
-            cached=block.cache_control is not None,
-        )
+        call.result = result_of(call.block, block, content, path)
         return []
-
-    def _content(self, block: ToolResultBlock, path: str) -> list[Placed]:
-        inner_path = f"{path}.content"
-        if isinstance(block.content, str):
-            return [Placed(TextBlock(block.content), inner_path)] if block.content else []
-        content: list[Placed] = []
-        for index, inner in enumerate(decode_blocks(block.content, inner_path)):
-            placed = Placed(inner, f"{inner_path}[{index}]")
-            if not isinstance(inner, _IN_RESULTS):
-                raise ClientError(
-                    f"{dotted(placed.path)}: {block_type(inner)} blocks in tool results are not supported "
-                    f"for model '{self._model}'"
-                )
-            if isinstance(inner, ToolReferenceBlock):
-                self.used_tools.add(inner.tool_name)
-            if not isinstance(inner, TextBlock) or inner.text:
-                content.append(placed)
-        return content
 
     def _no_result(self, call: _Call) -> Result:
         message = call.path.split(".", 1)[0]
@@ -202,3 +179,37 @@ class Pairing:
         self._losses.repair(call.path, f'no result follows this call; "{NO_RESULT}" was sent', wording)
         text = Placed(TextBlock(NO_RESULT), call.path)
         return Result(call=call.block, content=[text], path=call.path)
+
+
+def result_of(call: ToolUseBlock, block: ToolResultBlock, content: list[Placed], path: str) -> Result:
+    """The answer to a call; `content` comes from `result_content`."""
+    return Result(
+        call=call,
+        content=content,
+        is_error=bool(block.is_error),
+        path=path,
+        cached=block.cache_control is not None,
+    )
+
+
+def result_content(block: ToolResultBlock, path: str, *, model: str) -> list[Placed]:
+    """What a result holds, without empty texts. Raises ClientError for blocks that stand in none."""
+    inner_path = f"{path}.content"
+    if isinstance(block.content, str):
+        return [Placed(TextBlock(block.content), inner_path)] if block.content else []
+    content: list[Placed] = []
+    for index, inner in enumerate(decode_blocks(block.content, inner_path)):
+        placed = Placed(inner, f"{inner_path}[{index}]")
+        if not isinstance(inner, _IN_RESULTS):
+            raise ClientError(
+                f"{dotted(placed.path)}: {block_type(inner)} blocks in tool results are not supported "
+                f"for model '{model}'"
+            )
+        if not isinstance(inner, TextBlock) or inner.text:
+            content.append(placed)
+    return content
+
+
+def referred_tools(content: list[Placed]) -> list[str]:
+    """The tools to which the content of a result refers."""
+    return [block.tool_name for placed in content if isinstance(block := placed.block, ToolReferenceBlock)]
