@@ -87,9 +87,11 @@ def cases() -> list[Case]:
         long = short_events if protocol == "openai_responses" else whole
         small = http_request("/v1/messages", encode("small", model, stream=False))
         agent = http_request("/v1/messages", encode("agent", model, stream=False))
+        turn = http_request("/v1/messages", encode("agent-new", model, stream=False))
         streamed = http_request("/v1/messages", encode("small", model, stream=True))
         made.append(Case(name=f"{protocol}: small request", request=small, slices=whole, end=b"}"))
         made.append(Case(name=f"{protocol}: agent request", request=agent, slices=long, end=b"}"))
+        made.append(Case(name=f"{protocol}: agent request, new turn", request=turn, slices=long, end=b"}"))
         short = Case(
             name=f"{protocol}: short stream",
             request=streamed,

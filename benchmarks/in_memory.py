@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Sequence
+from itertools import count
 from typing import Any
 
 import uvloop
 from uvicorn.server import ServerState
 
+from benchmarks.bodies import NUMBER
 from llm_to_anthropic.http.live import Live
 from llm_to_anthropic.http.protocol import FrontProtocol, ServerConfig
 from llm_to_anthropic.upstream import connecting
@@ -118,14 +120,18 @@ class MemoryClient:
         self._end = b""
         self._left = 0
         self._request = b""
+        self._parts: list[bytes] = []
+        """Of the request, where each has a number of its own between them."""
+        self._numbers = count()
         self._done: asyncio.Future[None] | None = None
 
     async def ask(self, request: bytes, times: int, end: bytes) -> bytes:
         """Sends a request `times` over, each once the answer before is complete; the last answer.
 
-        An answer is complete with a write that ends in `end`.
+        An answer is complete with a write that ends in `end`. `NUMBER` in the request is another one each time.
         """
         self._request, self._left, self._end = request, times, end
+        self._parts = request.split(NUMBER.encode())
         self._done = self._loop.create_future()
         self._send()
         await self._done
@@ -133,6 +139,8 @@ class MemoryClient:
 
     def _send(self) -> None:
         self._answer.clear()
+        if len(self._parts) > 1:
+            self._request = (b"%0*d" % (len(NUMBER), next(self._numbers))).join(self._parts)
         self._protocol.data_received(self._request)
 
     def _receive(self, data: bytes) -> None:

@@ -60,8 +60,12 @@ def _requests() -> Iterable[Workload]:
             concurrency=concurrency,
             slow_requests=slow,
         )
+    new = "small request, its last message new each time, 32 at a time"
+    yield Workload(name="new c32", title=new, body="small-new", slow_requests=300)
     agent = "agent request (60 KB, 18 tools, 51 messages), 32 at a time"
     yield Workload(name="agent c32", title=agent, body="agent", slow_requests=100)
+    turn = "agent request, its last turn new each time, 32 at a time"
+    yield Workload(name="agent new c32", title=turn, body="agent-new", slow_requests=100)
     yield Workload(name="large c4", title="request of 1 MB, 4 at a time", body="large", concurrency=4)
     yield Workload(
         name="first c1",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
 import subprocess
@@ -12,15 +13,17 @@ from xml.etree import ElementTree
 import msgspec
 import pytest
 from benchmarks.answers import PROTOCOLS, WORKLOADS, answers
-from benchmarks.bodies import encode
+from benchmarks.bodies import NUMBER, encode
 from benchmarks.costs import Case, Costs, Figure, cases, measure
 from benchmarks.gate import judge, read_stored
 from benchmarks.measure import REQUESTS, STREAMS, Results, Workload
-from benchmarks.native import SOURCES, Load, Times
+from benchmarks.native import SOURCES, Load, Native, Times
 from benchmarks.planning import plan
 from benchmarks.processes import Absent
 from benchmarks.report import Found, chart, tables
 from benchmarks.targets import COMPROMISED, LITELLM_VERSION, refuse_compromised
+
+from tests.upstream.raw_server import OK, Peer, RawServer
 
 ROOT = Path(__file__).resolve().parents[1]
 STORED_FIGURES: Mapping[str, Figure] = read_stored().figures
@@ -115,6 +118,17 @@ def test_bodies_have_the_size_they_are_named_by(name: str, least: float, most: f
     assert least <= len(encode(name, "chat/bench-text-burst", stream=False)) <= most
 
 
+@pytest.mark.parametrize(("name", "places"), [("small-new", 1), ("agent-new", 4)])
+def test_new_messages_are_new_in_each_request(name: str, places: int) -> None:
+    """Where a table tells of new messages, each request has a number of its own in them, and is as long as before."""
+    body = encode(name, "chat/bench-text-burst", stream=False)
+    assert body.count(NUMBER.encode()) == places
+    assert abs(len(body) - len(encode(name.removesuffix("-new"), "chat/bench-text-burst", stream=False))) < 100
+    *before, last = msgspec.json.decode(body)["messages"]
+    assert NUMBER in str(last)
+    assert NUMBER not in str(before[:-1])
+
+
 def test_agent_has_its_tools_and_messages() -> None:
     """The agent's request is the one that the tables describe."""
     sent = msgspec.json.decode(encode("agent", "chat/bench-text-burst", stream=False))
@@ -205,6 +219,29 @@ def test_programs_in_c_compile_without_a_warning(tmp_path: Path, name: str) -> N
     """What `make bench` compiles first does compile."""
     command = ["cc", "-O1", "-Wall", "-Wextra", "-Werror", "-o", str(tmp_path / name), str(SOURCES / f"{name}.c")]
     subprocess.run(command, check=True, timeout=60)  # noqa: S603
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
+async def test_load_numbers_its_requests(tmp_path: Path) -> None:
+    """Each request of a load has another number where the body has a place for one, and is whole."""
+    bodies: list[bytes] = []
+
+    async def script(peer: Peer) -> None:
+        while True:
+            bodies.append((await peer.request()).partition(b"\r\n\r\n")[2])
+            await peer.send(OK)
+
+    native, wanted = Native(tmp_path), 5
+    async with RawServer(script) as server:
+        body = encode("agent-new", "m", stream=False)
+        load = await asyncio.to_thread(
+            native.load, server.port, body, concurrency=1, requests=wanted, seconds=10.0, headers=()
+        )
+    assert (load.ok, load.failed, len(bodies)) == (wanted, 0, wanted)
+    sent = [msgspec.json.decode(each) for each in bodies]
+    ids = [each["messages"][-1]["content"][0]["tool_use_id"] for each in sent]
+    assert ids == [each["messages"][-2]["content"][1]["id"] for each in sent]
+    assert len(set(ids)) == wanted
 
 
 def test_page_has_a_place_for_what_is_measured() -> None:

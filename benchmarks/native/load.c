@@ -2,7 +2,8 @@
  *
  *   load PORT PATH BODY_FILE CONCURRENCY REQUESTS SECONDS RAMP_US [HEADER ...]
  *
- * One connection per place, kept alive. RAMP_US apart the places begin. Requests that run when the time is over may
+ * One connection per place, kept alive. RAMP_US apart the places begin. Where the body holds sixteen @ in a row, each
+ * request has a number of its own instead. Requests that run when the time is over may
  * finish, for 60 s at most. Counts events ("data:" lines) and whether each stream ended with message_stop; times in
  * microseconds from the request's first byte. Prints one JSON object. One thread, loopback only.
  */
@@ -25,6 +26,9 @@
 #define MAX_READY 512
 #define MAX_HEAD 16384
 #define GRACE_NS 60000000000ull
+#define MAX_NUMBERS 16
+#define NUMBER "@@@@@@@@@@@@@@@@"
+#define NUMBER_SIZE (sizeof NUMBER - 1)
 
 enum framing { LENGTH, CHUNK_SIZE, CHUNK_DATA, CHUNK_END, TRAILER, UNTIL_CLOSE };
 
@@ -49,6 +53,8 @@ struct times {
 static struct sockaddr_in address;
 static char *request;
 static size_t request_size;
+static char *numbers[MAX_NUMBERS]; /* where the request has its own */
+static int number_count;
 static int poller, streamed;
 static long wanted, issued, answered, refused, broken, unstopped, events, body_bytes, live;
 static uint64_t until_ns;
@@ -90,8 +96,16 @@ static int push(struct place *p) {
     return 0;
 }
 
+/* All places send the same bytes: one that has sent only a part goes on with another's number, which is as new. */
+static void number_request(void) {
+    char digits[NUMBER_SIZE + 1];
+    snprintf(digits, sizeof digits, "%016llx", (unsigned long long)now_ns());
+    for (int i = 0; i < number_count; i++) memcpy(numbers[i], digits, NUMBER_SIZE);
+}
+
 static void begin(struct place *p) {
     issued++;
+    if (number_count) number_request();
     p->sent = p->head_size = p->line_size = 0;
     p->in_body = p->status = p->closing = p->stopped = 0;
     p->first_event_ns = p->first_delta_ns = 0;
@@ -291,6 +305,11 @@ static void make_request(int count, char **words) {
     if (fread(request + head, 1, size, file) != size) perror(words[3]), exit(1);
     fclose(file);
     request_size = head + size;
+    char *at = request + head, *end = request + request_size;
+    while (number_count < MAX_NUMBERS && (at = memmem(at, (size_t)(end - at), NUMBER, NUMBER_SIZE))) {
+        numbers[number_count++] = at;
+        at += NUMBER_SIZE;
+    }
     streamed = memmem(request + head, size, "\"stream\":true", 13) != NULL;
 }
 
