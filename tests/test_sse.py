@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -92,6 +94,17 @@ def test_last_event_may_lack_its_blank_line() -> None:
 def test_event_without_data_is_none(stream: bytes) -> None:
     """Empty data is skipped."""
     assert decode(stream) == []
+
+
+@pytest.mark.parametrize("end", LINE_ENDS)
+@pytest.mark.parametrize("last", [b"", b"\n", b"\n\n"], ids=["open", "line", "blank line"])
+def test_bare_error_is_an_event(end: bytes, last: bytes) -> None:
+    """An error that stands in a stream as plain JSON, in one line or in many, is not passed over as a comment is."""
+    error = b'{\n  "error": {\n    "code": 503\n  }\n}'
+    stream = (b"data: a\n\n" + error + last).replace(b"\n", end)
+    for place in range(len(stream) + 1):
+        told, found = decode(stream[:place], stream[place:])
+        assert (told, json.loads(found)) == (b"a", {"error": {"code": 503}})
 
 
 def test_event_without_end_is_refused() -> None:

@@ -128,4 +128,5 @@ def _data_of(event: bytes) -> bytes:
         field, _, value = line.removeprefix(_BOM).partition(b":")
         if field == b"data":
             lines.append(value.removeprefix(b" "))
-    return b"\n".join(lines)
+    # Google writes an error into a stream that has begun as it writes any other: as JSON, without a field.
+    return b"\n".join(lines) if lines or event[:1] != b"{" or b'"error"' not in event else event
