@@ -67,6 +67,13 @@ def test_array_around_an_error(wrapped: bool) -> None:
     assert "zq4" in error.message
 
 
+def test_event_around_an_error() -> None:
+    """The answer to a request for events may be one event whatever its status: its details count as elsewhere."""
+    found = body(429, "RESOURCE_EXHAUSTED", "Enough zq4", details=[{"retryDelay": "12s"}])
+    framed, plain = (http_error(429, {}, each, CONTEXT, NOW) for each in (b"data: " + found + b"\r\n\r\n", found))
+    assert (framed.message, framed.headers) == (plain.message, plain.headers)
+
+
 @pytest.mark.parametrize(
     "found",
     [

@@ -81,9 +81,9 @@ def embedded_error(error: bytes, context: ErrorContext) -> UpstreamError:
 
 
 def read_refusal(body: bytes) -> Refusal:
-    """What an error body says; one of a stream may stand in an array. A web page says nothing."""
+    """What an error body says; one of a stream may stand in an array or in an event. A web page says nothing."""
     everything = body[:MAX_READ].decode("utf-8", "replace").strip()
-    value = read_json(body)
+    value = read_json(body.strip().removeprefix(b"data:"))
     if isinstance(value, list) and value:
         value = value[0]
     if not isinstance(value, dict):
