@@ -10,12 +10,16 @@ from typing import Any
 
 import msgspec
 
+from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.exchange import Exchange
 from llm_to_anthropic.gateway.call import Call, Reply
 from llm_to_anthropic.http.server import running
 from llm_to_anthropic.observers.metrics import Gauge
 from llm_to_anthropic.routing import ModelEntry
 from llm_to_anthropic.settings import Settings
+
+UNLISTED = ModelEntry(id="claude-unlisted", display_name="UNLISTED")
+"""A model that is served without standing in the list."""
 
 Answer = Callable[[Call, Reply], Awaitable[None]]
 
@@ -60,6 +64,14 @@ class FakeGateway:
 
     def models(self) -> tuple[ModelEntry, ...]:
         return MODELS
+
+    def model(self, model_id: str) -> ModelEntry:
+        if model_id == UNLISTED.id:
+            return UNLISTED
+        known = {entry.id: entry for entry in MODELS}
+        if model_id not in known:
+            raise ClientError(f"model: {model_id}", status=404)
+        return known[model_id]
 
     def ready(self) -> tuple[bool, dict[str, object]]:
         return self.able, {"providers": ["openai"]}

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.http.fake import MODELS, front
+from tests.http.fake import MODELS, UNLISTED, front
 
 IDS = [entry.id for entry in MODELS]
 
@@ -76,9 +76,16 @@ async def test_model_id_may_hold_slashes(spelling: str) -> None:
     assert answer.json()["id"] == "openai/gpt-one"
 
 
+async def test_model_that_is_served_can_be_shown() -> None:
+    """What requests may name is found by its id, also where the list has other names alone."""
+    async with front() as server:
+        answer = await server.request("GET", f"/v1/models/{UNLISTED.id}")
+    assert (answer.status, answer.json()["id"]) == (200, UNLISTED.id)
+
+
 @pytest.mark.parametrize("model_id", ["gpt-none", "", "openai/", "../models"])
 async def test_unknown_model_is_404(model_id: str) -> None:
-    """A model that is not listed is a not_found_error that names it."""
+    """A model that nobody knows is a not_found_error that names it."""
     async with front() as server:
         answer = await server.request("GET", f"/v1/models/{model_id}")
     assert answer.error == (404, "not_found_error")

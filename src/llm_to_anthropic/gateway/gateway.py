@@ -93,6 +93,10 @@ class Gateway:
         """What /v1/models lists."""
         return self._router.models()
 
+    def model(self, model_id: str) -> ModelEntry:
+        """What /v1/models/{id} shows. Raises ApiError."""
+        return self._router.entry(model_id)
+
     def ready(self) -> tuple[bool, dict[str, object]]:
         """Whether any provider can be used, and which, without secrets."""
         return self._router.ready(self.credentials.trouble)

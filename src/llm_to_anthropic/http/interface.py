@@ -24,6 +24,10 @@ class Gateway(Protocol):
 
     def models(self) -> tuple[ModelEntry, ...]: ...
 
+    def model(self, model_id: str) -> ModelEntry:
+        """One model, listed or not. Raises ApiError for one that no request could name."""
+        ...
+
     def ready(self) -> tuple[bool, dict[str, object]]:
         """Whether requests can be answered, and what the readiness answer tells."""
         ...

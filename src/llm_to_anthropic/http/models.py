@@ -53,11 +53,7 @@ def model_routes(gateway: Gateway) -> list[Route]:
         return _json(page(gateway.models(), request.query_params))
 
     async def show_model(request: Request) -> Response:
-        model_id: str = request.path_params["model_id"]
-        for entry in gateway.models():
-            if entry.id == model_id:
-                return _json(_info(entry))
-        raise ClientError(f"model: {model_id[:200]}", status=404)
+        return _json(_info(gateway.model(request.path_params["model_id"])))
 
     return [
         Route("/v1/models", list_models, methods=["GET"]),
