@@ -365,6 +365,17 @@ def test_a_prefill_is_sent_and_remembered() -> None:
     assert (done.prefill, encoding({}).prefill) == ("{", "")
 
 
+def test_result_keeps_its_cache_mark_where_marks_are_known() -> None:
+    """The breakpoint that moves along with an agent's conversation stands on results most of the time."""
+    turns = (user(text("x")), assistant(call("t1"), call("t2")), user(result("t1"), result("t2", cache_control=MARK)))
+    one, other = messages(*turns, quirks=ChatQuirks(cache_control=True))[2:]
+    assert one["content"] == "done"
+    assert other["content"] == [{"type": "text", "text": "done", "cache_control": MARK}]
+    empty = user(result("t1"), result("t2", "", cache_control=MARK))
+    assert messages(*turns[:2], empty, quirks=ChatQuirks(cache_control=True))[-1]["content"] == ""
+    assert messages(*turns)[-1]["content"] == "done"
+
+
 def test_cache_marks_are_sent_where_they_are_known_only() -> None:
     """`cache_control` travels on text parts by a quirk and is left out silently otherwise."""
     marked = {**text("s"), "cache_control": MARK}

@@ -79,7 +79,7 @@ class ChatQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Keeps requests unless `store` is false (api.openai.com)."""
     service_tier: bool = False
     cache_control: bool = False
-    """Takes Anthropic's `cache_control` on text parts (OpenRouter, DashScope)."""
+    """Takes Anthropic's `cache_control` on text parts, those of tool results too (OpenRouter, DashScope)."""
     tools_need_no_reasoning: bool = False
     """Function tools only with `reasoning_effort: "none"` on this API (gpt-5.6, gpt-6)."""
 

@@ -143,7 +143,10 @@ class ChatContent:
         text = "\n".join(self.parts.texts_of(result, attached, call_id))
         if result.is_error:
             text = error_text(text)
-        return ChatMessage(role="tool", tool_call_id=call_id, content=text or self._quirks.empty_tool_result)
+        content: Content = text or self._quirks.empty_tool_result
+        if text and result.cache:
+            content = self._joined([self.parts.text(text, result.cache)])
+        return ChatMessage(role="tool", tool_call_id=call_id, content=content)
 
     def _joined(self, parts: list[Part]) -> Content:
         """One string where all is text, as that is what every server takes; else parts."""

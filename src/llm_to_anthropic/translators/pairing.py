@@ -11,6 +11,7 @@ from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.request import block_type, decode_blocks, dotted
 from llm_to_anthropic.wire.anthropic import (
     Block,
+    CacheControl,
     DocumentBlock,
     ImageBlock,
     SearchResultBlock,
@@ -50,8 +51,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     content: list[Placed]
     is_error: bool = False
     path: str
-    cached: bool = False
-    """The client put a cache breakpoint on it."""
+    cache: CacheControl | None = None
+    """The cache breakpoint that the client put on it."""
 
 
 class Turn(msgspec.Struct, kw_only=True):
@@ -188,7 +189,7 @@ def result_of(call: ToolUseBlock, block: ToolResultBlock, content: list[Placed],
         content=content,
         is_error=bool(block.is_error),
         path=path,
-        cached=block.cache_control is not None,
+        cache=block.cache_control,
     )
 
 
