@@ -207,6 +207,17 @@ def test_missing_key_is_named(model: str, variable: str) -> None:
     assert (refused.value.status, refused.value.headers) == (503, {"x-should-retry": "false"})
 
 
+@pytest.mark.parametrize(("key", "word"), [("gemini", "google"), ("anthropic", "anthropic")])
+def test_provider_that_has_a_key_is_proposed(key: str, word: str) -> None:
+    """Who has set another provider's key alone is told how to prefer that one, where this would help."""
+    providers = built_in(keys=(key,))
+    with pytest.raises(ApiError, match=f"set OPENAI_API_KEY, or PREFERRED_PROVIDER={word}, where"):
+        router(providers=providers).resolve("claude-sonnet-5-5")
+    for own, model in ((router(providers=providers), "gpt-4o"), (router(providers=providers, big="o3"), "opus")):
+        with pytest.raises(ApiError, match="set OPENAI_API_KEY where"):
+            own.resolve(model)
+
+
 def test_route_keeps_the_requested_name_and_strictness() -> None:
     """A route carries the name as the client sent it, suffix and all, and the strict setting."""
     route = router(strict=True).resolve("claude-haiku-5-5[1m]")

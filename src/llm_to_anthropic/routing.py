@@ -144,7 +144,7 @@ class Router:
             raise self._unknown(model)
         targets = tuple(self._target(provider, upstream) for provider, upstream in specs if usable(provider))
         if not targets:
-            raise self._no_key(specs[0][0])
+            raise self._no_key(specs[0][0], self._preferable() if specs[0] == self._line(name) else "")
         return Route(requested=model, targets=targets, strict=self._settings.strict)
 
     def _specs(self, name: str) -> tuple[tuple[Provider, str], ...]:
@@ -285,10 +285,17 @@ class Router:
     def _missing(self, provider: Provider) -> str:
         return "" if usable(provider) else f"no key: set {provider.credential.variable}"
 
-    def _no_key(self, provider: Provider) -> ApiError:
+    def _preferable(self) -> str:
+        """The value of PREFERRED_PROVIDER that would do; empty where none would, or models are chosen by name."""
+        known, settings = self._settings.providers, self._settings
+        others = [word for word, name in PREFERRED_NAMES.items() if name in known and usable(known[name])]
+        return others[0] if others and not (settings.big_model or settings.small_model) else ""
+
+    def _no_key(self, provider: Provider, preferable: str) -> ApiError:
+        other = f", or PREFERRED_PROVIDER={preferable}," if preferable else ""
         return ApiError(
             503,
-            f"no key for provider {provider.name}: set {provider.credential.variable} where the proxy runs "
+            f"no key for provider {provider.name}: set {provider.credential.variable}{other} where the proxy runs "
             "and start it again",
             type="api_error",
             headers=NOT_RETRIED,
