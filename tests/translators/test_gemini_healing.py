@@ -40,6 +40,11 @@ def unknown(name: str, place: str) -> str:
         (unknown("id", "contents[1].parts[0].function_call"), {"call_ids": False}),
         ("Function calling with a response mime type: 'application/json' is unsupported", {"schema_with_tools": False}),
         ("Tool use with function calling is unsupported", {"mixed_tools": False}),
+        (
+            "Unable to submit request because it has a maxOutputTokens value of 65536 but the supported range is from "
+            "1 (inclusive) to 65536 (exclusive). Update the value and try again.",
+            {"max_output": 65535},
+        ),
     ],
 )
 def test_lesson(message: str, lesson: Json) -> None:

@@ -54,6 +54,12 @@ def test_the_limit_is_lowered_to_the_models_most() -> None:
     assert lost(done) == ["max_tokens"]
 
 
+def test_the_limit_is_lowered_to_the_servers_most() -> None:
+    """Vertex AI takes one token less than the page of gemini-2.5-flash-lite says: the lower of both limits counts."""
+    done = encoding({"max_tokens": 128_000}, "gemini-2.5-flash-lite", backend="vertex", max_output=65535)
+    assert msgspec.json.decode(done.body)["generationConfig"]["maxOutputTokens"] == 65535
+
+
 def test_nothing_wanted_sets_no_limit() -> None:
     """max_tokens 0 is answered here; Google refuses a limit of 0."""
     assert "generationConfig" not in upstream({"max_tokens": 0}, "gemini-2.0-flash")

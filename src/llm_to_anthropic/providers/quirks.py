@@ -168,6 +168,8 @@ class GeminiQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Heeds temperature, topP and topK (not gemini-4)."""
     stream_always: bool = False
     """Gives less in a whole answer than in a stream (gemini-4)."""
+    max_output: int = 0
+    """The server refuses to be asked for more tokens; 0: no limit beside the model's own."""
     prefill: bool = False
     """Goes on with a conversation that ends with the model's own words (2.5 and earlier)."""
     safety_threshold: str = "BLOCK_NONE"

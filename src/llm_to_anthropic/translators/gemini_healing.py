@@ -8,6 +8,8 @@ from llm_to_anthropic.providers.quirks import GeminiQuirks
 from llm_to_anthropic.translators.gemini_errors import read_refusal
 
 _SIGNATURE = re.compile(r"thought[ _]?signature", re.IGNORECASE)
+_MOST_OUTPUT = re.compile(r"max_?output_?tokens.{0,80}\bto (\d{1,9}) ?\(exclusive\)", re.IGNORECASE)
+"""Of Vertex AI, which for some models gives one token less than their pages say."""
 _LESSONS: tuple[tuple[re.Pattern[str], str, object], ...] = (
     (re.compile(r"parameters_?json_?schema", re.IGNORECASE), "json_schema", False),
     (re.compile(r"response_?json_?schema", re.IGNORECASE), "json_schema", False),
@@ -44,6 +46,8 @@ def is_about_signatures(body: bytes) -> bool:
 def lesson(body: bytes, quirks: GeminiQuirks) -> tuple[str, object] | None:
     """(quirk field, value) that mends what the body of a 400 complains of, or None."""
     text = read_refusal(body).everything.replace('\\"', '"')
+    if (beyond := _MOST_OUTPUT.search(text)) and (most := int(beyond[1]) - 1) != quirks.max_output:
+        return "max_output", most
     for pattern, field, value in _LESSONS:
         if getattr(quirks, field) != value and pattern.search(text):
             return field, value

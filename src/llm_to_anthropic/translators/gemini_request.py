@@ -268,7 +268,8 @@ class _Encoder:
         return Content(parts) if parts else None
 
     def _set_limit(self, config: GenerationConfig) -> None:
-        config.max_output_tokens = most_tokens(self._request, self._losses, self._target.limits.max_output)
+        limits = self._target.limits.max_output, self._quirks.max_output
+        config.max_output_tokens = most_tokens(self._request, self._losses, *limits)
 
     def _set_sampling(self, config: GenerationConfig) -> None:
         request = self._request
