@@ -147,8 +147,9 @@ def test_mistral_lets_no_user_follow_a_tool(base_url: str, model: str) -> None:
 
 
 def test_dashscope_has_a_field_for_thinking() -> None:
-    """DashScope runs Qwen behind an API of its own, which reads no arguments of chat templates."""
-    assert quirks_for(provider(PRESETS["dashscope"].base_url), "qwen3-max").reasoning == "enable_thinking_field"
+    """DashScope runs Qwen behind an API of its own: it reads no arguments of chat templates, and thinks in streams."""
+    quirks = quirks_for(provider(PRESETS["dashscope"].base_url), "qwen3-max")
+    assert (quirks.reasoning, quirks.stream_always) == ("enable_thinking_field", True)
 
 
 @pytest.mark.parametrize("base_url", [LOCAL, "https://api.openai.com.example.test/v1", "https://llm.example.test"])

@@ -12,6 +12,7 @@ import pytest
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.providers.quirks import ChatQuirks
 from llm_to_anthropic.translators.openai_chat_request import ChatEncoding
+from tests.translators.chat_answers import collected, delta, usage
 from tests.translators.chat_requests import (
     HI,
     OPENAI,
@@ -56,6 +57,16 @@ def test_max_tokens_above_the_models_most_is_lowered() -> None:
     done = encoding({"max_tokens": 64000}, max_output=16384, strict=True)
     assert msgspec.json.decode(done.body)["max_tokens"] == 16384
     assert lost(done) == ["max_tokens"]
+
+
+def test_a_model_that_streams_alone_is_asked_for_a_stream() -> None:
+    """A client that wants the answer whole gets it put together."""
+    done = upstream({}, ChatQuirks(stream_always=True))
+    assert (done["stream"], done["stream_options"]) == (True, {"include_usage": True})
+    assert "stream" not in upstream({})
+    chunks = (delta(reasoning_content="Hm."), delta("stop", content="Hi"), usage())
+    whole = collected(*chunks, quirks=ChatQuirks(stream_always=True))
+    assert [block["type"] for block in whole["content"]] == ["thinking", "text"]
 
 
 def test_streams_ask_for_usage() -> None:

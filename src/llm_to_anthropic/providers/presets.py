@@ -269,6 +269,7 @@ PRESETS: Mapping[str, Preset] = {
         quirks={
             **_NO_FILES,
             "top_k": True,
+            "stream_always": True,
             "reasoning": "enable_thinking_field",
             "cache_control": True,
             "response_format": "json_object",

@@ -32,6 +32,7 @@ _SWITCHES: Mapping[str, tuple[str, object]] = {
     "json_schema": ("response_format", "json_object"),
 }
 """Refused field -> quirk, and its value that leaves the field out."""
+_STREAMS_ALONE = re.compile(r"\bonly supports? stream|\bnon-streaming calls\b", re.IGNORECASE)
 _NAMED_CHOICE = re.compile(r"'(?:object|specified)'|\bvalid string\b")
 """Beside `tool_choice`: one is refused that names a tool, though one of any tool may be taken."""
 
@@ -44,6 +45,8 @@ def lesson(body: bytes, quirks: ChatQuirks, sent_effort: str | None) -> tuple[st
     complaint = read_complaint(body)
     if (found := _length_lesson(complaint, quirks)) is not None:
         return found
+    if not quirks.stream_always and _STREAMS_ALONE.search(complaint.text):
+        return "stream_always", True
     if quirks.tool_choice == "named" and "tool_choice" in complaint.text and _NAMED_CHOICE.search(complaint.text):
         return "tool_choice", "required"
     if not complaint.refuses:

@@ -71,7 +71,7 @@ class ChatEncoding(msgspec.Struct, frozen=True, kw_only=True):
     wants_nothing: bool
     """`max_tokens: 0`: no upstream need be asked."""
     stream: bool
-    """Asked of the upstream: for streaming clients, and where stop sequences end an answer early."""
+    """Asked of the upstream: for streaming clients, where stop sequences end an answer early, and by a quirk."""
 
 
 def encode_chat(request: MessagesRequest, client: ClientRequest, target: Target) -> ChatEncoding:
@@ -142,7 +142,7 @@ class _Encoder:
         tools = request_tools(request, history, self._losses, model=self._model, max_tools=most)
         stops = tuple(request.stop_sequences or ())
         chat = ChatRequest(model=self._target.model, messages=messages)
-        chat.stream = self._client.stream or bool(stops) or None
+        chat.stream = self._client.stream or bool(stops) or self._quirks.stream_always or None
         self._set_tools(chat, tools)
         self._set_limits(chat, stops)
         self._set_reasoning(chat, history)
