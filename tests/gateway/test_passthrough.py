@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from llm_to_anthropic.gateway.gateway import Gateway
-from llm_to_anthropic.providers.provider import Credential, Provider
+from llm_to_anthropic.providers.provider import Credential, Provider, Secret
 from llm_to_anthropic.scripted import Answer, Cut, Delay, Pause, Reset, Script, ScriptedUpstream, Trickle, stream, whole
 from llm_to_anthropic.settings import Settings, Timeouts
 from llm_to_anthropic.upstream import Upstream
@@ -261,6 +261,26 @@ async def test_a_refused_key_is_not_worth_another_try(
         OVERLOADED,
         (told or "false").encode(),
     )
+
+
+@pytest.mark.parametrize("repeated", [r"up/key+1\"q", r"up\/key+1\"q", r"up/key\u002B1\u0022q", r"up\u002fkey+1\"q"])
+@pytest.mark.parametrize("streamed", [True, False], ids=["streamed", "whole"])
+async def test_a_key_is_known_however_json_writes_it(
+    script: Script, upstream: ScriptedUpstream, repeated: str, streamed: bool
+) -> None:
+    """A server that repeats the key in its error, with whatever letters escaped, does not give it away."""
+    error = b'{"type":"error","error":{"type":"api_error","message":"no key ' + repeated.encode() + b' here"}}'
+    script.push(
+        stream(START, TEXT, b"event: error\ndata: " + error + b"\n\n") if streamed else whole(error, status=400)
+    )
+    credential = Credential(key=Secret('up/key+1"q'))
+    known = Provider(name="anthropic", protocol="anthropic", base_url=upstream.url, credential=credential)
+    settings = Settings(providers={"anthropic": known}, aliases={"claude-mine": ("anthropic/claude-real",)})
+    gateway = Gateway(settings, Upstream(settings.timeouts, environ={}), [])
+    reply = MemoryReply()
+    await gateway.messages(call(ask("claude-mine", stream=streamed)), reply)
+    await gateway.close()
+    assert reply.body.endswith(error.replace(repeated.encode(), b"***") + (b"\n\n" if streamed else b""))
 
 
 async def test_a_clients_own_refused_key_is_its_own_matter(script: Script, upstream: ScriptedUpstream) -> None:

@@ -36,8 +36,13 @@ def without_keys(said: bytes, target: Target | Provider | None) -> bytes:
     """An upstream's words about an error; some gateways repeat the key in theirs, which is no client's business."""
     credential = _credential(target)
     for key in credential.keys if credential is not None else ():
-        said = said.replace(key.reveal().encode(), b"***")
+        said = re.sub("".join(map(_spelled, key.reveal())).encode(), b"***", said)
     return said
+
+
+def _spelled(letter: str) -> str:
+    """A pattern of a key's letter as JSON may write it: PHP escapes slashes, .NET the plus sign, all of them quotes."""
+    return letter if letter.isalnum() else rf"(?:\\?{re.escape(letter)}|\\u00(?i:{ord(letter):02x}))"
 
 
 def _credential(target: Target | Provider | None) -> Credential | None:
