@@ -71,6 +71,12 @@ def test_levels_begin_with_the_models_lowest(model: str, lowest: str) -> None:
     assert gemini_quirks_for(a_provider(), model).levels[0] == lowest
 
 
+@pytest.mark.parametrize(("model", "takes"), [("gemma-3-27b-it", False), ("gemma-3n-e4b-it", False), ("gemma-4", True)])
+def test_gemma_3_takes_no_system_instruction(model: str, takes: bool) -> None:
+    """Google answers 400 to one beside a conversation with Gemma 3."""
+    assert gemini_quirks_for(a_provider(), model).system_instruction == takes
+
+
 def test_an_unknown_model_is_a_new_one() -> None:
     """The standard is the newest model, so a name without a row has no deviations."""
     assert gemini_quirks_for(a_provider(), "gemini-9-neon") == GeminiQuirks()

@@ -40,6 +40,7 @@ def unknown(name: str, place: str) -> str:
         (unknown("id", "contents[1].parts[0].function_call"), {"call_ids": False}),
         ("Function calling with a response mime type: 'application/json' is unsupported", {"schema_with_tools": False}),
         ("Tool use with function calling is unsupported", {"mixed_tools": False}),
+        ("Developer instruction is not enabled for models/gemini-2.5-flash-image", {"system_instruction": False}),
         (
             "Unable to submit request because it has a maxOutputTokens value of 65536 but the supported range is from "
             "1 (inclusive) to 65536 (exclusive). Update the value and try again.",
@@ -70,6 +71,16 @@ def test_refused_schema_is_sent_in_the_older_form() -> None:
     body = translator({"tools": TOOLS}, learned=learned).encode().body
     assert b"parametersJsonSchema" not in body
     assert b'"parameters"' in body
+
+
+def test_refused_instructions_stand_before_the_first_message() -> None:
+    """A model that takes no system instruction is told it all the same, at each turn, and before all else."""
+    learned, request = Learned(), {"system": "Be brief."}
+    assert "systemInstruction" in json.loads(translator(request, learned=learned).encode().body)
+    assert heal("Developer instruction is not enabled for this model", learned, request)
+    body = json.loads(translator(request, learned=learned).encode().body)
+    assert body["contents"] == [{"role": "user", "parts": [{"text": "Be brief."}, {"text": "hi"}]}]
+    assert "systemInstruction" not in body
 
 
 HISTORY = {

@@ -31,6 +31,7 @@ FAMILIES: tuple[Rule, ...] = (
     ("gemini-exp*", _BEFORE_2_5),
     ("learnlm*", _BEFORE_2_5),
     ("gemma-*", _BEFORE_2_5),
+    ("gemma-3*", {"system_instruction": False}),
     ("gemini-2.[5-9]*", _BEFORE_3),
     ("gemini-2.5-pro*", {"min_budget": 128, "max_budget": 32768}),
     ("gemini-2.5-flash*", {"min_budget": 1, "zero_budget": True}),

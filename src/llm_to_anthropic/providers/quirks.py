@@ -154,6 +154,8 @@ class GeminiQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """The range of `thinkingBudget`, beside -1: the model decides."""
     zero_budget: bool = False
     """Takes a `thinkingBudget` of 0: thinking can be switched off (Flash and Flash-Lite of 2.5)."""
+    system_instruction: bool = True
+    """Takes instructions apart from the conversation (not Gemma 3, nor models of images and speech)."""
     signatures: bool = True
     """Demands thought signatures on the function calls of the history (3 and later)."""
     call_ids: bool = True

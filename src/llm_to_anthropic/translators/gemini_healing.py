@@ -14,6 +14,7 @@ _LESSONS: tuple[tuple[re.Pattern[str], str, object], ...] = (
     (re.compile(r"parameters_?json_?schema", re.IGNORECASE), "json_schema", False),
     (re.compile(r"response_?json_?schema", re.IGNORECASE), "json_schema", False),
     (re.compile(r"response mime ?type.{0,60}unsupported", re.IGNORECASE), "schema_with_tools", False),
+    (re.compile(r"developer instruction is not enabled", re.IGNORECASE), "system_instruction", False),
     (re.compile(r"include_?server_?side_?tool_?invocations", re.IGNORECASE), "mixed_tools", False),
     (re.compile(r"tool use with function calling is unsupported", re.IGNORECASE), "mixed_tools", False),
     (

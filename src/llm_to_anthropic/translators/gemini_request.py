@@ -115,6 +115,8 @@ def encode_known(client: ClientRequest, target: Target, learned: Learned) -> Fil
 
     None where the general way has to see the request. Raises ClientError (400) as `encode_gemini`.
     """
+    if not target.gemini.system_instruction:
+        return None
 
     def new_renderer(losses: LossReport) -> GeminiContent:
         return GeminiContent(target, losses, model=client.model, bypass=False)
@@ -245,7 +247,7 @@ class _Encoder:
             self._added_to_system.append(_ONLY_DOMAINS.format(", ".join(tools.allowed_domains)))
         return tools, GenerateRequest(
             contents=rendered or [*self._contents(history)],
-            system_instruction=self._system(),
+            system_instruction=self._system() if self._quirks.system_instruction else None,
             tools=tools.tools or None,
             tool_config=tools.config,
             generation_config=config if config != GenerationConfig() else None,
@@ -255,6 +257,9 @@ class _Encoder:
         contents = self._content.contents(history.turns)
         if not contents:
             raise ClientError("messages: no message has any content for this model")
+        if not self._quirks.system_instruction and (system := self._system()):
+            self._losses.mention("system", "stands before the first message: this model takes no instructions apart")
+            contents[0].parts[:0] = system.parts
         if contents[-1].role == "model":
             texts = [part.text for part in contents[-1].parts if isinstance(part, Part) and part.text]
             self._prefill = "".join(texts)
