@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 
 import pytest
 
 from llm_to_anthropic.gateway.gateway import Gateway
-from llm_to_anthropic.scripted import Script, ScriptedUpstream, whole
+from llm_to_anthropic.scripted import Script, ScriptedUpstream, stream, whole
 from llm_to_anthropic.settings import Retries, Settings, Timeouts
 from llm_to_anthropic.upstream import Upstream
 from tests.gateway.conftest import providers
 from tests.gateway.memory_reply import MemoryReply, ask, call
+from tests.translators.chat_answers import DONE, delta, usage
 
 ANSWER = {"choices": [{"message": {"role": "assistant", "content": "hello"}, "finish_reason": "stop"}]}
 
@@ -42,6 +44,16 @@ async def test_a_lesson_is_told_once(noting: Gateway, script: Script, told: list
         script.push(whole(ANSWER))
         await noting.messages(call(ask("openai/gpt-4.1", temperature=0.5)), MemoryReply())
     assert told == ["openai refused a field for gpt-4.1: sampling is False from now on"]
+
+
+async def test_an_answer_that_must_be_streamed_is_given_whole(noting: Gateway, script: Script) -> None:
+    """A client that does not stream gets its whole answer of a model that thinks in streams alone."""
+    script.push(whole(refusal("parameter.enable_thinking must be set to false for non-streaming calls"), status=400))
+    script.push(stream(delta(reasoning_content="Hm."), delta("stop", content="hello"), usage(), DONE))
+    reply = MemoryReply()
+    await noting.messages(call(ask("openai/gpt-4.1")), reply)
+    blocks = json.loads(reply.body)["content"]
+    assert [block.get("thinking") or block["text"] for block in blocks] == ["Hm.", "hello"]
 
 
 @pytest.mark.parametrize("status", [400, 403, 404])
