@@ -418,6 +418,20 @@ async def test_other_paths_are_forwarded(gateway: Gateway, script: Script, upstr
     assert reply.headers[b"content-type"] == b"application/octet-stream"
 
 
+@pytest.mark.parametrize("status", [200, 500])
+async def test_what_is_forwarded_says_who_answered(
+    gateway: Gateway, script: Script, records: Records, status: int
+) -> None:
+    """A path without a model has no upstream model to tell, but a provider: in its headers, the log and the metrics."""
+    script.push(whole({}, status=status))
+    reply = MemoryReply()
+    await gateway.forward(call(b"", method="GET", path="/v1/files"), reply)
+    assert reply.headers[b"x-upstream-provider"] == b"anthropic"
+    assert b"x-upstream-model" not in reply.headers
+    (exchange,) = records.exchanges
+    assert (exchange.provider, exchange.upstream_model, exchange.protocol) == ("anthropic", "", "anthropic")
+
+
 async def test_results_of_a_batch_are_fetched_through_the_proxy(
     gateway: Gateway, script: Script, upstream: ScriptedUpstream
 ) -> None:

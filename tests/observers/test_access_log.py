@@ -90,6 +90,23 @@ def test_attempts_that_failed_are_told(log: io.StringIO) -> None:
     assert line["failures"] == ["one/m: 529 overloaded_error"]
 
 
+def test_a_provider_that_was_asked_without_a_model_is_told(log: io.StringIO) -> None:
+    """A file or a batch has no model; the line says whom it came from nevertheless."""
+    AccessLog().record(
+        Exchange(
+            request_id="r",
+            method="GET",
+            path="/v1/files",
+            status=200,
+            outcome="ok",
+            duration_ms=1,
+            provider="anthropic",
+        )
+    )
+    (line,) = _lines(log)
+    assert line["target"] == "anthropic"
+
+
 def test_a_failed_request_stands_out(log: io.StringIO) -> None:
     """A request that failed is logged as a warning with its reason."""
     AccessLog().record(

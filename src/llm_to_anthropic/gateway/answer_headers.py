@@ -41,6 +41,8 @@ def provenance(progress: Progress) -> Headers:
     if progress.target is not None:
         headers += _target_headers(progress.target.provider.name, progress.target.model, progress.attempts)
     elif progress.attempts:
+        if progress.provider is not None:
+            headers.append((b"x-upstream-provider", header_value(progress.provider.name)))
         headers.append((b"x-upstream-attempts", b"%d" % progress.attempts))
     if _is_id(progress.upstream_request_id):
         headers.append((b"x-upstream-request-id", progress.upstream_request_id))

@@ -133,6 +133,7 @@ class Passthrough:
         call = work.call
         if provider is None:
             raise _only_anthropic(call)
+        work.progress.provider = provider
         body = check_batch(call.body, router) if _creates_batch(call) else call.body
         upstream = await self._send(work, provider, _path(call), body)
         try:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from llm_to_anthropic.errors import ApiError, UpstreamTimeout
 from llm_to_anthropic.exchange import Exchange, Loss, Usage, milliseconds
 from llm_to_anthropic.gateway.call import Call
-from llm_to_anthropic.providers.provider import Target, same_target
+from llm_to_anthropic.providers.provider import Provider, Target, same_target
 
 CLIENT_GONE = 499
 
@@ -30,6 +30,7 @@ class Progress:
         "losses",
         "outcome",
         "phase",
+        "provider",
         "refusal",
         "status",
         "stop_reason",
@@ -45,6 +46,8 @@ class Progress:
         self.client_model = ""
         self.stream = False
         self.target: Target | None = None
+        self.provider: Provider | None = None
+        """Who is asked where no model, and so no target, is named."""
         self.attempts = 0
         self.answering = False
         """The upstream has begun a good answer."""
@@ -94,6 +97,7 @@ class Progress:
 
     def exchange(self) -> Exchange:
         call, target, first_write = self.call, self.target, self.first_write
+        provider = target.provider if target else self.provider
         # By position: Python passes more than fifteen names several times more slowly.
         return Exchange(
             call.request_id,
@@ -103,7 +107,7 @@ class Progress:
             self.outcome,
             milliseconds(self.clock() - call.started),
             self.client_model,
-            target.provider.name if target else "",
+            provider.name if provider else "",
             target.model if target else "",
             self.upstream_request_id.decode("latin-1"),
             self.attempts,
@@ -118,6 +122,6 @@ class Progress:
             call.client_key,
             self.error,
             self.phase,
-            target.protocol if target else "",
+            target.protocol if target else provider.protocol if provider else "",
             self.refusal,
         )

@@ -109,7 +109,7 @@ def access_line(exchange: Exchange, timestamp: str) -> AccessLine:
         exchange.status,
         exchange.outcome,
         exchange.client_model,
-        f"{exchange.provider}/{exchange.upstream_model}" if exchange.provider else "",
+        f"{exchange.provider}/{exchange.upstream_model}" if exchange.upstream_model else exchange.provider,
         exchange.attempts,
         exchange.fallback,
         (list(exchange.failures) or None) if several else None,
