@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Literal
 
 import pytest
 
@@ -104,6 +105,40 @@ def test_a_choice_of_any_tool_is_refused_after_one_of_a_single_tool() -> None:
     assert heal(made, refusal("tool_choice 'specified' is incompatible with thinking enabled"))
     assert heal(made, refusal("tool_choice 'required' is incompatible with thinking enabled"))
     assert learned.quirks == {"tool_choice": "auto"}
+
+
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [
+        ("reasoning_content", "messages.2.assistant.reasoning_content: property '...' is unsupported"),
+        ("reasoning_content", "'messages.1' : for 'role:assistant' [property 'reasoning_content' is unsupported]"),
+        ("reasoning", "'messages.2' : for 'role:assistant' [property 'reasoning' is unsupported]"),
+    ],
+    ids=["Cerebras", "Groq", "Groq's own field"],
+)
+def test_refused_reasoning_of_the_history_is_left_out(field: Literal["reasoning"], message: str) -> None:
+    """A model's family has its reasoning sent back; a strict server of that model refuses the field."""
+    learned = Learned()
+    made = translator(quirks=ChatQuirks(reasoning_history=field, efforts=("low",)), learned=learned)
+    assert heal(made, refusal(message))
+    assert learned.quirks == {"reasoning_history": "none"}
+
+
+@pytest.mark.parametrize(
+    ("field", "message", "expected"),
+    [
+        ("reasoning", "property 'reasoning' is unsupported", {"reasoning": "none"}),
+        ("reasoning_content", "The reasoning_content in messages must be passed back to the API", {}),
+    ],
+    ids=["a field of the request", "a field that is missed"],
+)
+def test_other_complaints_of_reasoning_leave_the_history(
+    field: Literal["reasoning"], message: str, expected: dict[str, object]
+) -> None:
+    """DeepSeek misses reasoning in the history, others refuse to be asked for it: neither is about the history's."""
+    learned = Learned()
+    heal(translator(quirks=ChatQuirks(reasoning_history=field), learned=learned), refusal(message))
+    assert learned.quirks == expected
 
 
 def test_a_choice_that_is_no_string_is_refused_by_its_place() -> None:

@@ -32,6 +32,8 @@ _SWITCHES: Mapping[str, tuple[str, object]] = {
     "json_schema": ("response_format", "json_object"),
 }
 """Refused field -> quirk, and its value that leaves the field out."""
+_OF_MESSAGES = re.compile(r"\bmessages\b|\bassistant\b")
+"""A field of the history is refused, not one of the request that is called the same."""
 _STREAMS_ALONE = re.compile(r"\bonly supports? stream|\bnon-streaming calls\b", re.IGNORECASE)
 _NAMED_CHOICE = re.compile(r"'(?:object|specified)'|\bvalid string\b")
 """Beside `tool_choice`: one is refused that names a tool, though one of any tool may be taken."""
@@ -67,6 +69,8 @@ def _special_lesson(complaint: Complaint, quirks: ChatQuirks, sent_effort: str |
         return ("max_tokens_field", other) if quirks.max_tokens_field in complaint.names else None
     if "reasoning_effort" in complaint.names:
         return _effort_lesson(complaint, quirks, sent_effort)
+    if quirks.reasoning_history in complaint.names and _OF_MESSAGES.search(complaint.text):
+        return "reasoning_history", "none"
     if re.search(r"\bdeveloper\b", complaint.text) and quirks.system_role == "developer":
         return "system_role", "system"
     return None
