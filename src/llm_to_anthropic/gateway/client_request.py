@@ -19,7 +19,6 @@ _KNOWN_VERSIONS = {b"": API_VERSIONS[0]} | {version.encode(): version for versio
 _YES = frozenset({b"1", b"true", b"yes"})
 
 _ENVELOPE = msgspec.json.Decoder(Envelope)
-_ANY = msgspec.json.Decoder(msgspec.Raw)
 
 
 def decode_envelope(body: bytes) -> Envelope:
@@ -32,16 +31,6 @@ def decode_envelope(body: bytes) -> Envelope:
     if not envelope.model:
         raise ClientError("model: must not be empty")
     return envelope
-
-
-def holds_messages(body: bytes, around: Surroundings) -> bool:
-    """Whether no more than messages stands between the surroundings of a body that nobody else looks at."""
-    start, end = around.place_in(body)
-    try:
-        _ANY.decode(memoryview(body)[start:end])
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        return False
-    return True
 
 
 def same_envelope(body: bytes, around: Surroundings) -> Envelope:

@@ -22,7 +22,7 @@ from llm_to_anthropic.gateway.answer_headers import forwarded, provenance
 from llm_to_anthropic.gateway.batches import check_batch, local_results_url
 from llm_to_anthropic.gateway.byte_relay import ByteRelay
 from llm_to_anthropic.gateway.call import Call, Headers
-from llm_to_anthropic.gateway.client_request import API_VERSIONS, holds_messages, same_envelope, session_id
+from llm_to_anthropic.gateway.client_request import API_VERSIONS, same_envelope, session_id
 from llm_to_anthropic.gateway.lanes import Lane
 from llm_to_anthropic.gateway.refusal import is_json_object, read_refusal
 from llm_to_anthropic.gateway.relay import MAX_ANSWER_BYTES
@@ -37,10 +37,12 @@ from llm_to_anthropic.translators.anthropic import (
     drop_carriers,
     for_vertex,
     for_vertex_counting,
+    may_hold_carriers,
     replace_answered_model,
     replace_known_model,
     replace_model,
 )
+from llm_to_anthropic.translators.beginnings import KnownBeginnings
 from llm_to_anthropic.translators.surroundings import MIN_BYTES, KnownSurroundings, Surroundings
 from llm_to_anthropic.upstream import OutgoingRequest, UpstreamCall
 
@@ -84,6 +86,7 @@ class Passthrough:
         self._settings = settings
         self._sender = sender
         self._surroundings = surroundings
+        self._beginnings = KnownBeginnings()
 
     async def messages(self, work: Work, lane: Lane) -> None:
         """POST /v1/messages, attempted by one lane."""
@@ -152,10 +155,12 @@ class Passthrough:
         body, read = call.body, call.read
         if read is None:
             raise TypeError("a body is sent on once its model is known")
-        if isinstance(read, Surroundings) and not holds_messages(body, read):
-            read = same_envelope(body, read)
         if isinstance(read, Surroundings):
-            return drop_carriers(body if read.model == model else replace_known_model(body, read, model))
+            unseen = self._beginnings.unseen(body, read, session_id(call))
+            if unseen is not None:
+                body = body if read.model == model else replace_known_model(body, read, model)
+                return drop_carriers(body) if may_hold_carriers(unseen) else body
+            read = same_envelope(body, read)
         if len(body) > MIN_BYTES and (messages := bytes(read.messages)):
             self._surroundings.see(body, session_id(call), messages)
         return _outgoing_body(body, read.model, model)

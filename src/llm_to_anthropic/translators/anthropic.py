@@ -153,13 +153,18 @@ def _top_level_model(body: bytes) -> tuple[int, int] | None:
     return found
 
 
+def may_hold_carriers(data: bytes) -> bool:
+    """Whether there may be something in it that this proxy has made; False: there is nothing."""
+    return _CARRIER_MARK in data
+
+
 def drop_carriers(body: bytes) -> bytes:
     """The same request without thinking blocks made by this proxy.
 
     An assistant message left empty goes too, and its neighbours of the same role become one message.
     Members that are not touched keep their bytes. Raises ClientError.
     """
-    if _CARRIER_MARK not in body:
+    if not may_hold_carriers(body):
         return body
     check_utf8(body)
     request = msgspec.json.decode(body, type=dict[str, Raw])

@@ -20,6 +20,8 @@ SHORT_BYTES = 4096
 NAME_BYTES = 256
 """By so many of its first bytes a conversation is found again, within its session."""
 
+_COMMA = ord(",")
+
 MAX_BYTES = 6 * 1024 * 1024
 """Of one that is remembered, as it came and as it was rendered: more tokens than models take."""
 
@@ -52,13 +54,6 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     def complete(self) -> bool:
         """Whether a request may end here."""
         return bool(self.rendered) and not self.asked and "assistant" not in (self.last_role, self.shown_role)
-
-    def rest_of(self, data: bytes, start: int, end: int) -> bytes | None:
-        """The messages that follow these in the list that stands there, as one; None: it does not begin like this."""
-        place = start + len(self.raw)
-        if place >= end or not data.startswith(self.raw, start) or data[place : place + 1] != b",":
-            return None
-        return b"[" + data[place + 1 : end]
 
     def followed_by(self, messages: Sequence[Remembered], seam: Seam) -> Conversation | None:
         """With more messages; None where one has to be mended or moved first.
@@ -102,15 +97,28 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
 
     def ending_before(self, part: bytes, last: Sequence[Raw]) -> tuple[Conversation, int]:
         """Itself with its bytes in a request that goes on with the `last` messages, and its size."""
-        end = len(part)
-        for raw in reversed(last):
-            end = part.rfind(bytes(raw), 0, end)
-        kept = part[:end].rstrip().removesuffix(b",").rstrip()
+        kept = beginning(part, last)
         rendered = (b"".join(self.rendered),) if self.rendered else ()
         return msgspec.structs.replace(self, raw=kept, rendered=rendered), len(kept) + sum(map(len, rendered))
 
 
 NOTHING_YET = Conversation()
+
+
+def beginning(part: bytes, last: Sequence[Raw]) -> bytes:
+    """A list of messages without the `last` of them, from the bracket on and without the comma behind it."""
+    end = len(part)
+    for raw in reversed(last):
+        end = part.rfind(bytes(raw), 0, end)
+    return part[:end].rstrip().removesuffix(b",").rstrip()
+
+
+def rest_of(begun: bytes, data: bytes, start: int, end: int) -> bytes | None:
+    """The messages that follow a beginning in the list that stands there, as a list; None: it begins otherwise."""
+    place = start + len(begun)
+    if place >= end or not data.startswith(begun, start) or data[place] != _COMMA:
+        return None
+    return b"[" + data[place + 1 : end]
 
 
 def conversation_memory() -> Memory[Conversation]:

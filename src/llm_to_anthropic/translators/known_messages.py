@@ -23,6 +23,7 @@ from llm_to_anthropic.translators.conversation import (
     Conversation,
     Seam,
     comma,
+    rest_of,
 )
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.memory import UNFIT, Called, Remembered, cut_out
@@ -201,7 +202,7 @@ class _Reading:
     def _beginning(self, name: bytes, data: bytes, start: int, end: int) -> tuple[Conversation, bytes]:
         """The conversation that the list goes on with, and what follows it."""
         known = self._learned.conversations.get((self._scope, self._client.session_id), name)
-        rest = known.rest_of(data, start, end) if known else None
+        rest = rest_of(known.raw, data, start, end) if known else None
         return (NOTHING_YET, data[start:end]) if known is None or rest is None else (known, rest)
 
     def _found(self, messages: list[Raw], begun: Conversation) -> list[Remembered]:
