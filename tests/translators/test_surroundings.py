@@ -77,6 +77,21 @@ def test_what_is_wrong_between_known_surroundings_is_told_as_ever(messages: byte
     assert _encode(body, learned) == _encode(body, None)
 
 
+@pytest.mark.parametrize("end", [b",", b", ", b",,"])
+def test_comma_behind_a_known_conversation_is_refused_as_ever(end: bytes) -> None:
+    """A list that ends in a comma is no JSON, also where all before the comma is known."""
+    learned = Learned()
+    roles = ["user", "assistant", "user", "user", "assistant", "user"]  # what is remembered ends with the third
+    messages = [{"role": role, "content": LONG * 9} for role in roles]
+    around = b'{"model":"m","max_tokens":9,"system":"%b","messages":[%b%b]}'
+    begun, whole = (msgspec.json.encode(messages[:count])[1:-1] for count in (3, 6))
+    for _ in range(2):
+        assert isinstance(_encode(around % (LONG.encode(), whole, b""), learned), ChatEncoding)
+    assert len(learned.conversations.keys()) == 1
+    body = around % (LONG.encode(), begun, end)
+    assert _encode(body, learned) == _encode(body, None)
+
+
 def test_the_messages_are_found_between_what_is_known() -> None:
     """Another conversation of the same agent is told from what stands around it, with the model and the stream."""
     body = b'{"stream":true,"model":"some-model","messages":%b}'

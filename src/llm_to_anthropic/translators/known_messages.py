@@ -189,6 +189,8 @@ class _Reading:
             messages = _RAW_LIST.decode(rest)
         except (msgspec.DecodeError, RecursionError):
             return None
+        if begun.count and not messages:
+            return None  # a comma behind the last message
         found = self._found(messages, begun)
         kept = begun.followed_by(found[:-KEPT_BACK], self._seam) if len(found) > KEPT_BACK else begun
         known = kept and kept.followed_by(found[-KEPT_BACK:], self._seam)
