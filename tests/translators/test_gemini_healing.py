@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from llm_to_anthropic.providers.quirks import GeminiQuirks
+from llm_to_anthropic.translators.gemini_healing import lesson
 from llm_to_anthropic.translators.translator import Learned
 from tests.translators.gemini_answers import TOOLS, translator
 
@@ -71,6 +73,13 @@ def test_refused_schema_is_sent_in_the_older_form() -> None:
     body = translator({"tools": TOOLS}, learned=learned).encode().body
     assert b"parametersJsonSchema" not in body
     assert b'"parameters"' in body
+
+
+def test_search_that_cannot_stand_beside_functions() -> None:
+    """Where Vertex AI takes it alone it is left out from then on, as for older models."""
+    quirks = GeminiQuirks(backend="vertex", mixed_tools=False, search_with_tools=True)
+    message = "Multiple tools are supported only when they are all search tools."
+    assert lesson(refusal(message), quirks) == ("search_with_tools", False)
 
 
 def test_refused_instructions_stand_before_the_first_message() -> None:

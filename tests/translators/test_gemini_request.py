@@ -320,6 +320,15 @@ def test_newer_models_combine_tools() -> None:
     assert done["toolConfig"] == {"includeServerSideToolInvocations": True}
 
 
+def test_vertex_takes_a_search_beside_functions() -> None:
+    """Recorded of Vertex AI: Gemini 3 takes both, without the field that tells of its calls, which is refused there."""
+    done = upstream({"tools": [tool(), SEARCH]}, NEW, backend="vertex")
+    assert [list(each) for each in done["tools"]] == [["functionDeclarations"], ["googleSearch"]]
+    assert "toolConfig" not in done
+    older = encoding({"tools": [tool(), SEARCH]}, OLD, backend="vertex")
+    assert (lost(older), older.web_search) == (["tools[1]"], False)
+
+
 def test_no_tool_means_none_of_googles_either() -> None:
     """tool_choice none keeps Google's tools away, which have no mode."""
     done = encoding({"tools": [SEARCH], "tool_choice": {"type": "none"}})

@@ -55,6 +55,6 @@ def gemini_quirks_for(provider: Provider, model: str) -> GeminiQuirks:
     """
     merged = overrides_for(model, FAMILIES)
     if provider.backend == "vertex":
-        merged.update(_VERTEX)
+        merged |= {**_VERTEX, "search_with_tools": merged.get("mixed_tools", True)}
     merged.update(provider.quirks)
     return msgspec.convert(merged, GeminiQuirks)

@@ -168,6 +168,8 @@ class GeminiQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Takes a response schema beside function declarations (3 and later)."""
     mixed_tools: bool = True
     """Takes Google's own tools beside function declarations (Developer API, 3 and later)."""
+    search_with_tools: bool = False
+    """Takes a web search beside function declarations, if none else of Google's own (Vertex AI, 3 and later)."""
     sampling: bool = True
     """Heeds temperature, topP and topK (not gemini-4)."""
     stream_always: bool = False

@@ -17,6 +17,7 @@ _LESSONS: tuple[tuple[re.Pattern[str], str, object], ...] = (
     (re.compile(r"developer instruction is not enabled", re.IGNORECASE), "system_instruction", False),
     (re.compile(r"include_?server_?side_?tool_?invocations", re.IGNORECASE), "mixed_tools", False),
     (re.compile(r"tool use with function calling is unsupported", re.IGNORECASE), "mixed_tools", False),
+    (re.compile(r"multiple tools are supported only when", re.IGNORECASE), "search_with_tools", False),
     (
         re.compile(r"thinking_?(?:level|budget|config)|include_?thoughts|thinking (?:level|budget)", re.I),
         "thinking",

@@ -70,25 +70,34 @@ def gemini_tools(
         # Google's tools have no mode of their own: they stay away.
         own = []
     if done.declared and not quirks.mixed_tools:
-        own = _left_out(own, done, losses, model)
+        own = _beside_functions(own, done, losses, model=model, search=quirks.search_with_tools)
     if done.declared:
         functions = [_function(tool, done, losses, json_schema=quirks.json_schema) for tool in done.declared]
         done.tools.append(Tool(function_declarations=functions))
     for each in own:
         _add_server_tool(done, each, losses, quirks)
-    done.config = _config(choice, done, losses, mixed=bool(own and done.declared))
+    done.config = _config(choice, done, losses, mixed=bool(own and done.declared and quirks.mixed_tools))
     return done
 
 
-def _left_out(own: list[ServerTool], done: GeminiTools, losses: LossReport, model: str) -> list[ServerTool]:
-    """Agents offer a search beside their own tools without needing it: it is left out, and the model is told."""
+def _beside_functions(
+    own: list[ServerTool], done: GeminiTools, losses: LossReport, *, model: str, search: bool
+) -> list[ServerTool]:
+    """Agents offer a search beside their own tools without needing it: it is left out, and the model is told.
+
+    `search`: it may stay, other tools may not.
+    """
+    kept: list[ServerTool] = []
     for each in own:
         if not is_web_search(each.tool):
             raise ClientError(f"{each.tool.type} cannot be combined with other tools on model '{model}'")
+        if search:
+            kept.append(each)
+            continue
         note = f"cannot be combined with other tools on model '{model}'; left out, and the model is told"
         losses.lose(each.path, note)
         done.search_missing = True
-    return []
+    return kept
 
 
 def _function(tool: DeclaredTool, done: GeminiTools, losses: LossReport, *, json_schema: bool) -> FunctionDeclaration:
