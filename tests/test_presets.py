@@ -146,6 +146,12 @@ def test_mistral_lets_no_user_follow_a_tool(base_url: str, model: str) -> None:
     assert not quirks_for(provider(base_url), model).user_after_tool
 
 
+def test_mistral_reads_documents() -> None:
+    """Its API has a part of its own for PDFs; its models elsewhere have not."""
+    assert quirks_for(provider("https://api.mistral.ai/v1"), "mistral-medium-latest").document_urls
+    assert not quirks_for(provider(LOCAL), "mistral-medium-latest").document_urls
+
+
 def test_dashscope_has_a_field_for_thinking() -> None:
     """DashScope runs Qwen behind an API of its own: it reads no arguments of chat templates, and thinks in streams."""
     quirks = quirks_for(provider(PRESETS["dashscope"].base_url), "qwen3-max")

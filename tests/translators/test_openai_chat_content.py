@@ -428,6 +428,20 @@ def test_media_that_cannot_be_sent_are_refused(block: Json, message: str) -> Non
     assert caught.value.message.startswith("messages.0.content.0")
 
 
+def test_pdfs_are_documents_of_a_server_that_has_a_part_for_them() -> None:
+    """Mistral reads PDFs in a part of its own, in a data URL or at their address, and those of results beside them."""
+    quirks = ChatQuirks(document_urls=True)
+    there = {"type": "document", "source": {"type": "url", "url": "https://example.com/a.pdf"}}
+    sent = [
+        {"type": "document_url", "document_url": "data:application/pdf;base64,JVBE"},
+        {"type": "document_url", "document_url": "https://example.com/a.pdf"},
+    ]
+    [message] = messages(user(pdf(), there), quirks=quirks)
+    assert message["content"] == sent
+    attached = messages(user(text("x")), assistant(call("t1")), user(result("t1", [pdf()])), quirks=quirks)[-1]
+    assert [part["type"] for part in attached["content"]] == ["text", "document_url"]
+
+
 def test_pdfs_for_servers_without_files_are_refused() -> None:
     """A server without file parts cannot read a PDF."""
     with pytest.raises(ClientError, match=r"document blocks \(PDF\) are not supported for model 'claude-x'"):

@@ -198,7 +198,7 @@ PRESETS: Mapping[str, Preset] = {
         variable="MISTRAL_API_KEY",
         hosts=("api.mistral.ai",),
         quirks={
-            **_NO_FILES,
+            "document_urls": True,
             "merge_system": True,
             "merge_same_role": True,
             "user_after_tool": False,

@@ -52,6 +52,8 @@ class ChatQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """More tools are refused; 0: no limit known."""
     files: bool = True
     """Takes `file` parts (PDF)."""
+    document_urls: bool = False
+    """Takes PDFs as `document_url` parts in their place, also by address (Mistral)."""
     images: bool = True
     image_urls: bool = True
     """Fetches images by URL itself; otherwise it takes base64 alone (Ollama, LM Studio, Moonshot)."""

@@ -23,6 +23,7 @@ from llm_to_anthropic.wire.anthropic import (
 )
 from llm_to_anthropic.wire.openai_chat import (
     ChatMessage,
+    DocumentUrlPart,
     File,
     FilePart,
     FunctionCall,
@@ -45,9 +46,11 @@ class ChatParts(ContentParts[Part]):
     """Parts of Chat Completions."""
 
     def __init__(self, quirks: ChatQuirks, losses: LossReport, *, model: str) -> None:
-        takes = Takes(images=quirks.images, image_urls=quirks.image_urls, files=quirks.files, file_urls=False)
+        urls = quirks.document_urls
+        takes = Takes(images=quirks.images, image_urls=quirks.image_urls, files=quirks.files, file_urls=urls)
         super().__init__(takes, losses, model=model)
         self._keeps_marks = quirks.cache_control
+        self._document_urls = urls
 
     def text(self, text: str, cache: CacheControl | None = None) -> TextPart:
         """A text, with a cache breakpoint where the server takes one."""
@@ -66,11 +69,11 @@ class ChatParts(ContentParts[Part]):
 
     def file(self, name: str, url: str) -> Part:
         """A PDF, in a `data:` URL."""
-        return FilePart(File(name, url))
+        return DocumentUrlPart(url) if self._document_urls else FilePart(File(name, url))
 
     def file_at(self, url: str) -> Part:
-        """Never asked for: the protocol has no files by address."""
-        raise TypeError(url)
+        """A PDF at a public address, which only servers of `document_urls` are asked to read."""
+        return DocumentUrlPart(url)
 
     def is_image(self, part: Part) -> bool:
         """Whether a part that is no text is an image."""

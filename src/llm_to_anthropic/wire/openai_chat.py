@@ -157,7 +157,13 @@ class FilePart(msgspec.Struct, tag="file"):
     file: File
 
 
-Part = TextPart | ImagePart | FilePart
+class DocumentUrlPart(msgspec.Struct, tag="document_url"):
+    """Mistral's own: a PDF at a public address, or in a `data:` URL."""
+
+    document_url: str
+
+
+Part = TextPart | ImagePart | FilePart | DocumentUrlPart
 
 
 class ChatMessage(msgspec.Struct, kw_only=True, omit_defaults=True):
