@@ -52,6 +52,23 @@ def test_a_conversation_that_grows_is_rendered_once() -> None:
     assert len(learned.frames.keys()) == 1
 
 
+@pytest.mark.parametrize(("name", "made_anew"), [("f", False), ("later", True)])
+def test_frame_depends_on_no_use_of_tools_but_of_deferred_ones(name: str, made_anew: bool) -> None:
+    """What surrounds a conversation is translated anew when a deferred tool is used first, and for no other call."""
+    learned = Learned()
+    call = {"type": "tool_use", "id": "toolu_1", "name": name, "input": {}}
+    result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "done"}
+    asked: list[Json] = [{"role": "user", "content": "Do it."}]
+    encode(asked, learned)
+    ((scope, outside),) = learned.frames.keys()
+    made = [learned.frames.get(scope, outside)]
+    for _ in range(2):
+        encode([*asked, {"role": "assistant", "content": [call]}, {"role": "user", "content": [result]}], learned)
+        made.append(learned.frames.get(scope, outside))
+    assert (made[1] is not made[0]) == made_anew
+    assert made[2] is made[1]
+
+
 def test_nothing_of_a_new_message_is_remembered_of_the_next() -> None:
     """Of two messages that come together each is remembered for what it holds itself."""
     learned = Learned()

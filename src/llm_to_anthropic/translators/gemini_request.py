@@ -33,7 +33,7 @@ from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.request import decode_fields, dotted
 from llm_to_anthropic.translators.system_prompt import NO_SEARCH, system_blocks
 from llm_to_anthropic.translators.thinking import is_off, is_on
-from llm_to_anthropic.translators.tools import client_names
+from llm_to_anthropic.translators.tools import client_names, deferred_tools
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
 from llm_to_anthropic.wire.anthropic import MessagesRequest
 from llm_to_anthropic.wire.gemini import (
@@ -174,7 +174,7 @@ class _Encoder:
         history = History(turns=[], tool_changes=[], used_tools=used_tools, effort=None)
         encoding = self._encode(history, [_PLACE])
         head, _, tail = encoding.body.partition(bytes(_PLACE))
-        return Frame(head, tail, msgspec.structs.replace(encoding, body=b""))
+        return Frame(head, tail, msgspec.structs.replace(encoding, body=b""), deferred_tools(self._request.tools))
 
     def _encode(self, history: History, rendered: list[Content | Raw] | None = None) -> GeminiEncoding:
         request, tools, generate = self._request, *self._generate(history, rendered)

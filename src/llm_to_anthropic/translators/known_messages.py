@@ -51,13 +51,21 @@ class Frame(msgspec.Struct, Generic[Encoding], frozen=True):
     head: bytes
     tail: bytes
     encoding: Encoding
+    deferred: frozenset[str] = frozenset()
+    """Names of the tools that are declared once they are used: it depends on their use, and on no other tool's."""
 
 
 class _Framed(msgspec.Struct, frozen=True):
     """What stood around the messages of a request, and the frame that was made of it."""
 
     outside: bytes
+    used: frozenset[str]
+    """Those of its deferred tools that were used."""
     frame: Frame[Any]
+
+    def fits(self, outside: bytes, used_tools: frozenset[str]) -> bool:
+        """Whether it is the frame of a conversation with these surroundings that uses the tools of these names."""
+        return self.outside == outside and self.frame.deferred & used_tools == self.used
 
 
 class Filled(msgspec.Struct, Generic[Encoding], frozen=True):
@@ -94,10 +102,10 @@ def fill_frame(
     known = _Reading(learned, scope, client, new_renderer, seam).read(data, start, end)
     if known is None:
         return None
-    frame_scope = (scope, client.session_id, client.strict, client.stream, known.used_tools)
+    frame_scope = (scope, client.session_id, client.strict, client.stream)
     found = learned.frames.get(frame_scope, name)
     frame: Frame[Encoding]
-    if isinstance(found, _Framed) and found.outside == outside:
+    if isinstance(found, _Framed) and found.fits(outside, known.used_tools):
         frame = found.frame
         if client.surroundings is None and len(client.body) > MIN_BYTES:
             learned.surroundings.learn(client.body, client.session_id, found.outside)
@@ -105,7 +113,8 @@ def fill_frame(
         _check_part(outside, client)
         frame = new_frame(known.used_tools)
         size = len(outside) + len(frame.head) + len(frame.tail)
-        learned.frames.put(frame_scope, name, _Framed(outside, frame), size)
+        used = frame.deferred & known.used_tools
+        learned.frames.put(frame_scope, name, _Framed(outside, used, frame), size)
     whole = b"".join((frame.head, *known.rendered, seam(known.shown_role, ""), frame.tail))
     return Filled(whole, max(len(whole) - known.media_bytes, 0), known.replayed, frame.encoding)
 

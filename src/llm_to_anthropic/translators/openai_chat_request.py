@@ -26,7 +26,14 @@ from llm_to_anthropic.translators.request import decode_fields
 from llm_to_anthropic.translators.schemas import close_schema
 from llm_to_anthropic.translators.system_prompt import NO_SEARCH, system_blocks
 from llm_to_anthropic.translators.thinking import Level, is_off, is_on, nearest_effort, report_no_thinking, wanted_level
-from llm_to_anthropic.translators.tools import DeclaredTool, client_names, is_web_search, request_tools, upstream_name
+from llm_to_anthropic.translators.tools import (
+    DeclaredTool,
+    client_names,
+    deferred_tools,
+    is_web_search,
+    request_tools,
+    upstream_name,
+)
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
 from llm_to_anthropic.wire.anthropic import MessagesRequest, TextBlock
 from llm_to_anthropic.wire.openai_chat import (
@@ -128,7 +135,7 @@ class _Encoder:
         history = History(turns=[], tool_changes=[], used_tools=used_tools, effort=None)
         encoding = self._encode(history, [*self._prompt(), _PLACE])
         head, _, tail = encoding.body.partition(bytes(_PLACE))
-        return Frame(head, tail, msgspec.structs.replace(encoding, body=b""))
+        return Frame(head, tail, msgspec.structs.replace(encoding, body=b""), deferred_tools(self._request.tools))
 
     def _check(self) -> None:
         client = self._client

@@ -27,7 +27,7 @@ from llm_to_anthropic.translators.openai_responses_tools import ResponsesTools, 
 from llm_to_anthropic.translators.request import decode_fields
 from llm_to_anthropic.translators.schemas import close_schema
 from llm_to_anthropic.translators.system_prompt import NO_SEARCH, system_blocks
-from llm_to_anthropic.translators.tools import client_names
+from llm_to_anthropic.translators.tools import client_names, deferred_tools
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
 from llm_to_anthropic.wire.anthropic import MessagesRequest
 from llm_to_anthropic.wire.openai_responses import (
@@ -118,7 +118,7 @@ class _Encoder:
         history = History(turns=[], tool_changes=[], used_tools=used_tools, effort=None)
         encoding = self._encode(history, [_PLACE])
         head, _, tail = encoding.body.partition(bytes(_PLACE))
-        return Frame(head, tail, msgspec.structs.replace(encoding, body=b""))
+        return Frame(head, tail, msgspec.structs.replace(encoding, body=b""), deferred_tools(self._request.tools))
 
     def encode_count(self) -> bytes:
         """The same prompt without what does not count: settings of the answer and of the account."""

@@ -133,6 +133,11 @@ def declare_tools(
     return [_declare(each, limits) for each in live]
 
 
+def deferred_tools(tools: Iterable[Tool] | None) -> frozenset[str]:
+    """Names of the tools that are declared only once something names them."""
+    return frozenset(tool.name or "" for tool in tools or () if tool.defer_loading)
+
+
 def upstream_name(name: str, *, letter_first: bool = False) -> str:
     """A tool's name as upstreams take it: 64 letters, digits, `_` and `-`; the same for the same name, always.
 
