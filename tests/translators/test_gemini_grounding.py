@@ -227,6 +227,17 @@ def test_page_stands_before_what_follows_it(then: str, *, told: bool) -> None:
     assert message["usage"]["server_tool_use"]["web_fetch_requests"] == 1
 
 
+def test_structured_output_that_rests_on_a_search_is_one_text() -> None:
+    """JSON stays in one piece: the SDKs parse each text block of structured output."""
+    schema = {"output_config": {"format": {"type": "json_schema", "schema": {"type": "object"}}}}
+    said = '{"city": "Bern", "open": true}'
+    found = grounding(segment('"Bern"', whole=said))
+    slices = [chunk(text(said[:12])), chunk(text(said[12:]), finish="STOP", groundingMetadata=found)]
+    message = streamed(*slices, request=SEARCH | schema)
+    assert kinds(message) == ["server_tool_use", "web_search_tool_result", "text"]
+    assert cited(message) == [(said, [])]
+
+
 def test_official_sdk_reads_citations() -> None:
     """The official SDK rebuilds search blocks and citations alike from the stream and the whole message."""
     slices = [chunk(text(TEXT), finish="STOP", groundingMetadata=grounding(segment("Zürich ist schön.")))]

@@ -310,3 +310,19 @@ def test_tools_of_the_upstream_that_nobody_asked_for() -> None:
     ]
     said = streamed(*stream, text(1, "Hi"), completed(custom, message("Hi")))
     assert (kinds(said), said["stop_reason"]) == (["text"], "end_turn")
+
+
+FORMAT = {"output_config": {"format": {"type": "json_schema", "schema": {"type": "object"}}}}
+
+
+def test_structured_output_that_rests_on_a_search_is_one_text() -> None:
+    """JSON stays in one piece: the SDKs parse each text block of structured output."""
+    said = '{"found": "4.0 ([a.test](https://a.test/x))", "more": true}'
+    link = citation(start=15, end=43)
+    item = search(found("x", "https://a.test/x"))
+    message_ = both(item, message(said, annotations=[link]), request=SEARCH | FORMAT)
+    assert kinds(message_) == ["server_tool_use", "web_search_tool_result", "text"]
+    assert cited(message_) == [(said, [])]
+    stream = [added(0, message(None)), text(0, said[:43]), annotation(0, link), text(0, said[43:])]
+    ending = [done(0, message(said, annotations=[link])), completed(message(said, annotations=[link]))]
+    assert cited(streamed(*stream, *ending, request=SEARCH | FORMAT)) == [(said, [])]

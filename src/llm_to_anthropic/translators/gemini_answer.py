@@ -90,7 +90,10 @@ class GeminiAnswer:
         self._signatures = Signatures(options.carrier, kept=self._shown, alone=encoding.thinking_on)
         self._calls = FunctionCalls(writer, self._signatures, self._ids, encoding)
         self._grounding = Grounding(
-            seal=encode_carrier(options.carrier), allowed=encoding.allowed_domains, blocked=encoding.blocked_domains
+            seal=encode_carrier(options.carrier),
+            allowed=encoding.allowed_domains,
+            blocked=encoding.blocked_domains,
+            cites=encoding.cites,
         )
         self._server = ServerTools(self._ids, self._grounding)
         self._server_parts: list[Part] = []

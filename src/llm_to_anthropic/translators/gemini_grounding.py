@@ -34,11 +34,12 @@ Piece = tuple[str, list[SearchCitation]]
 class Grounding:
     """The searches of one message."""
 
-    def __init__(self, *, seal: str, allowed: tuple[str, ...], blocked: tuple[str, ...]) -> None:
+    def __init__(self, *, seal: str, allowed: tuple[str, ...], blocked: tuple[str, ...], cites: bool) -> None:
         """`seal` stands where Anthropic has encrypted content; results of other than `allowed` domains, and of
-        `blocked` ones, are left out.
+        `blocked` ones, are left out. `cites`: the text is parted by what it rests on.
         """
         self._seal = seal
+        self._cites = cites
         self._allowed = tuple(map(host_of, allowed))
         self._blocked = tuple(map(host_of, blocked))
         self._queries: list[str] = []
@@ -104,7 +105,7 @@ class Grounding:
         raw = text.encode("utf-8", "surrogatepass")
         found: list[Span] = []
         webs = self._webs()
-        for support in self._supports:
+        for support in self._supports if self._cites else ():
             place = _place(support.segment, text, raw) if support.segment else None
             cited = [webs[number] for number in support.grounding_chunk_indices or () if number in webs]
             if place is not None and cited:

@@ -89,6 +89,8 @@ class GeminiEncoding(msgspec.Struct, frozen=True, kw_only=True):
     """`urlContext` was asked for."""
     code_execution: bool = False
     """`codeExecution` was asked for."""
+    cites: bool = True
+    """The text may be parted where it rests on search results; structured output may not."""
     allowed_domains: tuple[str, ...] = ()
     """Search results of other domains are left out of the answer; empty: all may stay."""
     blocked_domains: tuple[str, ...] = ()
@@ -163,6 +165,7 @@ class _Encoder:
         self._content = GeminiContent(target, self._losses, model=client.model, bypass=bypass)
         self._added_to_system: list[str] = []
         self._prefill = ""
+        self._cites = True
 
     def encode(self) -> GeminiEncoding:
         self._check()
@@ -199,6 +202,7 @@ class _Encoder:
             web_search=WEB_SEARCH in tools.kinds,
             web_fetch=WEB_FETCH in tools.kinds,
             code_execution=CODE_EXECUTION in tools.kinds,
+            cites=self._cites,
             allowed_domains=tools.allowed_domains,
             blocked_domains=tools.blocked_domains,
             max_tokens=config.max_output_tokens,
@@ -289,6 +293,7 @@ class _Encoder:
         found = wanted_schema(self._request, self._losses)
         if found is None:
             return
+        self._cites = False
         schema, path = found
         if tools.tools and not self._quirks.schema_with_tools:
             self._losses.mention(path, "asked for in the system prompt: this model takes no schema beside tools")

@@ -43,6 +43,8 @@ class ResponsesEncoding(msgspec.Struct, frozen=True, kw_only=True):
     thinking: Wanted
     hosted: tuple[HostedTool, ...] = ()
     """In the client's order."""
+    cites: bool = True
+    """The text may be parted where it rests on web pages; structured output may not."""
     blocked_domains: tuple[str, ...] = ()
     """Search results of these domains are left out of the answer: the upstream was not told, or may not heed it."""
     input_bytes: int

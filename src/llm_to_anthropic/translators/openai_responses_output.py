@@ -135,6 +135,8 @@ class Output:
 
     def cite(self, citation: SearchCitation) -> None:
         """What the text so far rests on."""
+        if not self.options.encoding.cites:
+            return
         self.flush_text()
         if self.stopped is None:
             self.writer.citation(citation)

@@ -169,6 +169,7 @@ class _Encoder:
             single_call=bool(request.tool_choice and request.tool_choice.disable_parallel_tool_use),
             thinking=wanted_thinking(request.thinking),
             hosted=tools.hosted,
+            cites=made.text is None,
             blocked_domains=tools.blocked_domains,
             input_bytes=max(len(body) - self._content.parts.media_bytes, 0),
             reasoning_effort=made.reasoning.effort if made.reasoning else None,
