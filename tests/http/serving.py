@@ -1,7 +1,8 @@
 """The server as a process of its own, with a fake gateway: `python -m tests.http.serving SETTINGS`.
 
-SETTINGS is JSON: `workers`, `port` and the timeouts. The process prints its base URL once it serves. Its
-messages are streams of two events; the second waits for a line on standard input or for the drain's end.
+SETTINGS is JSON: `workers`, `port`, the timeouts, and `broken` for a gateway that cannot be built. The process prints
+its base URL once it serves. Its messages are streams of two events; the second waits for a line on standard input or
+for the drain's end.
 """
 
 from __future__ import annotations
@@ -50,6 +51,10 @@ def _build(_settings: Settings) -> Streams:
     return Streams()
 
 
+def _fail(_settings: Settings) -> Streams:
+    raise RuntimeError("nothing can be served")
+
+
 def _announce(url: str) -> None:
     sys.stdout.write(f"{url}\n")
     sys.stdout.flush()
@@ -59,7 +64,8 @@ def main() -> int:
     """Serves with the settings of the command line."""
     given = json.loads(sys.argv[1])
     own = {name: given.pop(name) for name in ("workers", "port") if name in given}
-    return serve(settings(timeouts=Timeouts(**given), **own), ready=_announce, build=_build)
+    build = _fail if given.pop("broken", False) else _build
+    return serve(settings(timeouts=Timeouts(**given), **own), ready=_announce, build=build)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ import pytest
 
 from llm_to_anthropic.http.address import base_url
 from llm_to_anthropic.http.server import serve
+from llm_to_anthropic.http.workers import MAX_TOO_SOON
 from tests.http.fake import FakeGateway, Front, RawClient, front, settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,15 +59,19 @@ class Served:
         return int(answer.json()["pid"])
 
 
-@asynccontextmanager
-async def served(**given: float) -> AsyncIterator[Served]:
-    process = await asyncio.create_subprocess_exec(
+async def start(**given: float) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.http.serving", json.dumps(given)),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         cwd=ROOT,
     )
+
+
+@asynccontextmanager
+async def served(**given: float) -> AsyncIterator[Served]:
+    process = await start(**given)
     assert process.stdout is not None
     try:
         async with asyncio.timeout(20):
@@ -171,11 +177,28 @@ async def test_workers_end_with_their_parent() -> None:
         await server.until_refused()
 
 
-async def test_worker_that_dies_at_its_start_stops_the_server() -> None:
+async def test_workers_that_never_serve_stop_the_server() -> None:
     """A fault that every new worker would have ends the server with 1 instead of a loop."""
+    process = await start(workers=2, broken=1)
+    async with asyncio.timeout(20):
+        await process.communicate()
+    assert process.returncode == 1
+
+
+async def test_workers_that_die_one_after_the_other_stop_the_server() -> None:
+    """What kills each new worker soon after its start ends the server with 1 instead of a loop; one death does not."""
     async with served(workers=2) as server:
-        os.kill(await server.pid(), signal.SIGKILL)
-        assert await server.exit_code() == 1
+        first = await server.pid()
+        os.kill(first, signal.SIGKILL)
+        killed = {first}
+        async with asyncio.timeout(20):
+            while server.process.returncode is None:
+                with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                    pid = await server.pid()
+                    os.kill(pid, signal.SIGKILL)
+                    killed.add(pid)
+        assert server.process.returncode == 1
+        assert len(killed) >= MAX_TOO_SOON
         await server.until_refused()
 
 

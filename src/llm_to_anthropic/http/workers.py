@@ -10,6 +10,7 @@ import select
 import signal
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from socket import socket
@@ -22,7 +23,9 @@ from llm_to_anthropic.http.listening import close_all
 from llm_to_anthropic.http.reloading import has_terminal, takes_hangups
 
 TOO_SOON_S = 5.0
-"""A worker that dies within this time after its start would do so again."""
+"""A worker that dies within this time after its start may well do so again."""
+MAX_TOO_SOON = 5
+"""So many workers that die too soon, one in the place of the other, are a fault that the next would have as well."""
 START_POLL_S = 0.05
 """A worker's end is looked for so often while the workers start."""
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -52,12 +55,17 @@ class Workers:
         self._run_worker = run
         self._started: dict[int, tuple[int, float]] = {}
         """Process id -> which worker it is, and when it was started."""
+        self._serving: set[int] = set()
+        """Ids of the processes that have begun to serve."""
+        self._too_soon = Counter[int]()
+        """Of each worker: how often in a row it died too soon."""
         self._stopping = False
         self._terminal = has_terminal()
         self._failed = False
         # Children notice by its end that the parent was killed.
         self._orphaned, self._lifeline = os.pipe()
         self._ready_read, self._ready_write = os.pipe()
+        os.set_blocking(self._ready_read, False)
 
     def run(self, ready: Callable[[], None]) -> int:
         before = {number: signal.signal(number, self._stop) for number in STOP_SIGNALS}
@@ -107,13 +115,17 @@ class Workers:
             os._exit(code)
 
     def _tell_ready(self) -> None:
-        os.write(self._ready_write, b".")
+        os.write(self._ready_write, b"%d\n" % os.getpid())
+
+    def _hear(self) -> None:
+        """Notes who has begun to serve."""
+        with suppress(BlockingIOError):
+            self._serving.update(map(int, os.read(self._ready_read, 1 << 16).split()))
 
     def _wait_ready(self) -> None:
-        missing = len(self._sockets)
-        while missing > 0 and self._started:
-            if select.select([self._ready_read], [], [], START_POLL_S)[0]:
-                missing -= len(os.read(self._ready_read, missing))
+        while len(self._serving) < len(self._sockets) and self._started:
+            select.select([self._ready_read], [], [], START_POLL_S)
+            self._hear()
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid:
                 self._reap(pid, status)
@@ -138,15 +150,26 @@ class Workers:
                 os.kill(pid, signal.SIGHUP)
 
     def _reap(self, pid: int, status: int) -> None:
+        self._hear()
         index, since = self._started.pop(pid, (-1, 0.0))
+        served = pid in self._serving
+        self._serving.discard(pid)
         code = os.waitstatus_to_exitcode(status)
         if self._stopping:
             self._failed |= code not in (0, -signal.SIGTERM, -signal.SIGINT)
             return
-        if time.monotonic() - since < TOO_SOON_S:
+        if self._is_a_fault(index, since, served=served):
             _log.error("a worker process ended at its start; stopping", worker=index, exit_code=code)
             self._failed = True
             self._stop(signal.SIGTERM)
             return
         _log.error("a worker process died and is replaced", worker=index, exit_code=code)
         self._start(index)
+
+    def _is_a_fault(self, index: int, since: float, *, served: bool) -> bool:
+        """Whether whoever takes the place of one that died would die of the same."""
+        if time.monotonic() - since >= TOO_SOON_S:
+            self._too_soon[index] = 0
+            return False
+        self._too_soon[index] += 1
+        return not served or self._too_soon[index] >= MAX_TOO_SOON
