@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from email.utils import formatdate
 
 import pytest
@@ -67,6 +68,24 @@ RETRY_INFO = (
 def test_every_spelling_is_read(headers: Mapping[str, str], body: str, seconds: int | None) -> None:
     """Whole seconds come out, never fewer than were asked for; what makes no sense is no hint."""
     assert retry_after_s(headers, body, NOW) == seconds
+
+
+@pytest.fixture
+def away_from_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("away_from_utc")
+@pytest.mark.parametrize(
+    "date", ["Mon Nov 24 16:00:30 2025", formatdate(NOW + 30), "2025-11-24T16:00:30"], ids=["asctime", "-0000", "iso"]
+)
+def test_a_date_without_a_zone_is_utc(date: str) -> None:
+    """HTTP's dates are UTC wherever the proxy runs, also those that do not say so."""
+    assert retry_after_s({"retry-after": date}, "", NOW) == 30
 
 
 @pytest.fixture

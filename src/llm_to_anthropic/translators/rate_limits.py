@@ -116,7 +116,9 @@ def _until(text: str, now: float) -> float | None:
         return span
     for parse in (parsedate_to_datetime, datetime.fromisoformat):
         try:
-            return parse(text).timestamp() - now
+            date = parse(text)
+            # One of HTTP without a zone is UTC, and no time of this machine's.
+            return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now
         except (TypeError, ValueError, OverflowError):
             continue
     return None
