@@ -173,6 +173,18 @@ def test_totals_survive_the_process_that_counted_them() -> None:
     assert samples(metrics(board).exposition())["request_duration_seconds_count", "openai", "fast"] == 2
 
 
+def test_circuits_of_former_providers_are_not_told_as_open() -> None:
+    """A provider that leaves the configuration, or whose process died, leaves no open circuit behind."""
+    board = Board()
+    own = metrics(board)
+    own.measure([("open_circuits", 2, ("gone",)), ("requests_in_flight", 3, ())])
+    own.adopt(settings())
+    found = samples(own.exposition())
+    assert (found["open_circuits", "gone"], found["requests_in_flight",]) == (0, 3)
+    own.measure([("open_circuits", 2, ("gone",))])
+    assert samples(metrics(board).exposition())["open_circuits", "gone"] == 0
+
+
 def test_a_full_slot_keeps_what_it_has() -> None:
     """Where there is no room for more series, the known ones are counted as before and nothing fails."""
     own = metrics()

@@ -91,6 +91,8 @@ FAMILIES = (
     Family("resident_memory_bytes", "gauge", "Resident memory."),
     Family("build_info", "gauge", "1, with the version.", ("version",), together="max"),
 )
+OF_PROVIDERS = frozenset(family.name for family in FAMILIES if family.kind == "gauge" and "provider" in family.labels)
+"""What there is now of each provider."""
 
 
 def exposition(slots: Iterable[Slot]) -> str:

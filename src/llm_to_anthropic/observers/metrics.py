@@ -18,6 +18,7 @@ from llm_to_anthropic.observers.families import (
     INPUT,
     KIND,
     KIND_NUMBERS,
+    OF_PROVIDERS,
     OUTPUT,
     TTFT,
     exposition,
@@ -51,12 +52,14 @@ class Metrics:
         self._router: Router | None = None
         self._kinds: dict[tuple[str | int, ...], memoryview[float]] = {}
         """The numbers of each kind of request."""
+        self._forget_providers()
         self.measure([("build_info", 1, (__version__,))])
 
     def adopt(self, settings: Settings) -> None:
         """Names models as another configuration has them."""
         self._settings, self._router = settings, None
         self._kinds.clear()
+        self._forget_providers()
 
     def record(self, exchange: Exchange) -> None:
         """Counts one request."""
@@ -122,6 +125,11 @@ class Metrics:
         )
         numbers = self._kinds[_kind_of(exchange)] = self._numbers[start : start + KIND_NUMBERS]
         return numbers
+
+    def _forget_providers(self) -> None:
+        """Nobody measures any more what there was of those that have left the configuration."""
+        known = [key for key, _ in self._slot.read() if key[0] in OF_PROVIDERS]
+        self.measure((name, 0, tuple(labels)) for name, *labels in known)
 
     def _model(self, name: str) -> str:
         if not name:
