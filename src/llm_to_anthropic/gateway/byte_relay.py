@@ -93,6 +93,8 @@ class ByteRelay:
         self._last_write = silent_since
         self._ended = False
         self._begun = False
+        self._head: Headers = []
+        """Of our answer, once the upstream's has come."""
         self._passed: Headers = []
         """Those of the upstream's headers that the client has."""
         self.committed = False
@@ -134,6 +136,10 @@ class ByteRelay:
             raise await read_refusal(upstream, self._progress.target)
         self._progress.answering = True
         if upstream.header(b"content-type").startswith(_SSE):
+            if not self.committed:
+                # Now, while the upstream thinks, and not once its first words wait to be passed on.
+                self._make_head()
+                self._reply.prepare(200, self._head)
             return True
         body = await self._whole_body()
         if self.committed:
@@ -268,10 +274,16 @@ class ByteRelay:
         self.committed = True
         self._progress.call.let_go()
         self._progress.status = 200
-        self._passed = [header for header in forwarded(self._upstream.headers) if header[0] != b"content-type"]
-        self._reply.start(200, STREAM_HEADERS + self._passed + provenance(self._progress))
+        if not self._head:
+            self._make_head()
+        head, self._head = self._head, []  # a stream may run for long
+        self._reply.start(200, head)
         prelude, self._prelude = self._prelude, b""
         return prelude
+
+    def _make_head(self) -> None:
+        self._passed = [header for header in forwarded(self._upstream.headers) if header[0] != b"content-type"]
+        self._head = STREAM_HEADERS + self._passed + provenance(self._progress)
 
     def _quiet_s(self) -> float:
         """Seconds of silence that the client may still be left in."""
