@@ -161,7 +161,7 @@ class ByteRelay:
     async def _pump(self) -> None:
         while True:
             data: bytes | None = None
-            if self._begun and await self._upstream.pour(self._pass_on, self._timeouts.ping_s):
+            if await self._upstream.pour(self._pass_on, self._patience_s()):
                 if self._quiet_s():
                     await self._reply.write(b"")
                     continue
@@ -184,13 +184,12 @@ class ByteRelay:
         """Takes a slice of a stream in full flow; False where the client has no room, or heard nothing for long."""
         line = data[_DELTA_BYTES:-2]
         # Put together again and compared: an event is known for less than by looking at both its ends.
-        if self._held or LINE_BREAK in line or _DELTA + line + PLAIN_BLANK != data:
-            data = self._complete_events(data)
+        if self._held or LINE_BREAK in line or not self._begun or _DELTA + line + PLAIN_BLANK != data:
+            data = self._ready(self._complete_events(data))
             if _says_nothing(data):
                 left_s = self._quiet_s()
                 self._upstream.stay_quiet(left_s)
                 return (not data or self._reply.push(data)) and left_s > 0.0
-            data = self._look(data)
         self._last_write = self._clock()
         return self._reply.push(data)
 
@@ -207,23 +206,27 @@ class ByteRelay:
         return data[:cut]
 
     async def _write(self, out: bytes) -> None:
+        out = self._ready(out)
+        if out:
+            await self._reply.write(out)
+        if not _says_nothing(out):
+            self._last_write = self._clock()
+        elif not self._quiet_s():
+            await self._bridge_silence()
+
+    def _ready(self, out: bytes) -> bytes:
+        """What the client gets for events: all that came so far once something meaningful has, and nothing before."""
         if not self._begun:
             self._begin(out)
         if not self.committed:
             self._prelude += out
             if not self._begun:
-                if not self._quiet_s():
-                    await self._bridge_silence()
-                return
-            out = await self._commit()
+                return b""
+            out = self._commit()
         if _says_nothing(out):
-            await self._reply.write(out)
-            if not self._quiet_s():
-                await self._bridge_silence()
-            return
+            return out
         self._progress.wrote()
-        await self._reply.write(self._look(out))
-        self._last_write = self._clock()
+        return self._look(out)
 
     def _begin(self, out: bytes) -> None:
         """Looks for something meaningful in the first events. Raises the error that they tell of, while it can."""
@@ -265,11 +268,11 @@ class ByteRelay:
             at = out.find(b'"usage"', begins + len(line))
 
     async def _bridge_silence(self) -> None:
-        prelude = b"" if self.committed else self._look(await self._commit())
+        prelude = b"" if self.committed else self._look(self._commit())
         await self._reply.write(prelude + PING)
         self._last_write = self._clock()
 
-    async def _commit(self) -> bytes:
+    def _commit(self) -> bytes:
         """Sends the head; what was held back until then is to follow."""
         self.committed = True
         self._progress.call.let_go()
@@ -280,6 +283,10 @@ class ByteRelay:
         self._reply.start(200, head)
         prelude, self._prelude = self._prelude, b""
         return prelude
+
+    def _patience_s(self) -> float:
+        """Seconds of silence after each slice of a flow."""
+        return self._timeouts.ping_s if self._begun else self._quiet_s()
 
     def _make_head(self) -> None:
         self._passed = [header for header in forwarded(self._upstream.headers) if header[0] != b"content-type"]
