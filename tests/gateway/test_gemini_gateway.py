@@ -169,9 +169,18 @@ class TestLastWords:
         await gateway.messages(call(ask(MODEL, stream=True)), reply)
         assert (reply.events()[-1], records.exchanges[0].outcome) == ("message_stop", "ok")
 
-    async def test_a_server_that_finishes_with_each_chunk_has_to_end(self, gateway: Gateway, script: Script) -> None:
-        """Where text follows a finish reason, the next one proves nothing: only the stream's end does."""
-        script.push(stream(chunk(text("hel"), finish="STOP"), chunk(text("lo"), finish="STOP"), Reset()))
+    @pytest.mark.parametrize(
+        "chunks",
+        [
+            pytest.param((chunk(text("hel"), finish="STOP"), chunk(text("lo"), finish="STOP")), id="with each chunk"),
+            pytest.param((*map(chunk, map(text, "hel")), chunk(text("l"), finish="STOP"), chunk(text("o"))), id="amid"),
+        ],
+    )
+    async def test_a_server_that_finishes_too_early_has_to_end(
+        self, gateway: Gateway, script: Script, chunks: tuple[bytes, ...]
+    ) -> None:
+        """Where text follows a finish reason, that one proves nothing: only the stream's end does."""
+        script.push(stream(*chunks, Reset()))
         reply = MemoryReply()
         await gateway.messages(call(ask(MODEL, stream=True)), reply)
         assert reply.events()[-1] == "error"

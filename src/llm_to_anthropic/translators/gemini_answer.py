@@ -144,7 +144,7 @@ class GeminiAnswer:
 
     def receive_text(self, text: bytes, size: int, usage: UsageMetadata | None) -> bool:
         """A chunk that is more of the open text, as a JSON string; False where there is more to it."""
-        if self._last != "text" or not self._passes or self._calls.waiting or self._server_parts:
+        if self._last != "text" or not self._passes or self._finish or self._calls.waiting or self._server_parts:
             return False
         if not self._writer.json_delta("text", text):
             return False
