@@ -141,6 +141,14 @@ def test_other_complaints_of_reasoning_leave_the_history(
     assert learned.quirks == expected
 
 
+def test_complaint_that_names_none_is_not_about_the_history() -> None:
+    """Where no reasoning goes back, `none` among the words of a complaint hides no other lesson."""
+    learned = Learned()
+    message = "messages: role 'developer' is not supported, none of the roles of this template"
+    assert heal(translator(quirks=OPENAI, learned=learned), refusal(message))
+    assert learned.quirks == {"system_role": "system"}
+
+
 def test_a_choice_that_is_no_string_is_refused_by_its_place() -> None:
     """Some models on Azure take the names of choices alone."""
     learned = Learned()

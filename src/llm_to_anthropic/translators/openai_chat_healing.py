@@ -69,7 +69,8 @@ def _special_lesson(complaint: Complaint, quirks: ChatQuirks, sent_effort: str |
         return ("max_tokens_field", other) if quirks.max_tokens_field in complaint.names else None
     if "reasoning_effort" in complaint.names:
         return _effort_lesson(complaint, quirks, sent_effort)
-    if quirks.reasoning_history in complaint.names and _OF_MESSAGES.search(complaint.text):
+    history = quirks.reasoning_history
+    if history != "none" and history in complaint.names and _OF_MESSAGES.search(complaint.text):
         return "reasoning_history", "none"
     if re.search(r"\bdeveloper\b", complaint.text) and quirks.system_role == "developer":
         return "system_role", "system"
