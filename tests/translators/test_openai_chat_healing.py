@@ -158,6 +158,15 @@ def test_a_choice_that_is_no_string_is_refused_by_its_place() -> None:
     assert learned.quirks == {"tool_choice": "required"}
 
 
+def test_request_that_a_complaint_repeats_is_not_its_reason() -> None:
+    """vLLM repeats the whole request in a complaint of it: objects in it say nothing of its tool_choice."""
+    learned = Learned()
+    sent = "{'tools': [{'function': {'name': 'f', 'parameters': {'type': 'object'}}}], 'tool_choice': 'auto'}"
+    message = f"[{{'type': 'value_error', 'loc': ('body',), 'msg': 'store is not supported', 'input': {sent}}}]"
+    assert heal(translator(quirks=OPENAI, learned=learned), refusal(message))
+    assert learned.quirks == {"store": False}
+
+
 def test_retry_leaves_the_field_out() -> None:
     """The next request of the same target is encoded without it."""
     learned = Learned()

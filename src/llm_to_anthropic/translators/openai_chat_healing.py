@@ -35,8 +35,8 @@ _SWITCHES: Mapping[str, tuple[str, object]] = {
 _OF_MESSAGES = re.compile(r"\bmessages\b|\bassistant\b")
 """A field of the history is refused, not one of the request that is called the same."""
 _STREAMS_ALONE = re.compile(r"\bonly supports? stream|\bnon-streaming calls\b", re.IGNORECASE)
-_NAMED_CHOICE = re.compile(r"'(?:object|specified)'|\bvalid string\b")
-"""Beside `tool_choice`: one is refused that names a tool, though one of any tool may be taken."""
+_NAMED_CHOICE = re.compile(r"tool_choice\b.{0,50}(?:'(?:object|specified)'|\bvalid string\b)")
+"""A choice is refused that names a tool, though one of any tool may be taken."""
 
 
 def lesson(body: bytes, quirks: ChatQuirks, sent_effort: str | None) -> tuple[str, object] | None:
@@ -49,7 +49,7 @@ def lesson(body: bytes, quirks: ChatQuirks, sent_effort: str | None) -> tuple[st
         return found
     if not quirks.stream_always and _STREAMS_ALONE.search(complaint.text):
         return "stream_always", True
-    if quirks.tool_choice == "named" and "tool_choice" in complaint.text and _NAMED_CHOICE.search(complaint.text):
+    if quirks.tool_choice == "named" and _NAMED_CHOICE.search(complaint.text):
         return "tool_choice", "required"
     if not complaint.refuses:
         return None
