@@ -125,7 +125,9 @@ def test_host_that_no_request_can_name_is_told(place: Place, host: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("origin", ["chat.example", "localhost:3000", "https://chat.example/page", "https://"])
+@pytest.mark.parametrize(
+    "origin", ["chat.example", "localhost:3000", "https://chat.example/page", "https://", "https://*.example"]
+)
 def test_origin_that_no_page_has_is_told(place: Place, origin: str) -> None:
     """What never equals an Origin header, such as a bare host name, would let no page in."""
     told = "a list of origins like https://chat.example or http://localhost:3000."

@@ -29,7 +29,7 @@ HostList = Annotated[
     tuple[Host, ...],
     Meta(description="a list of host names like proxy.example or *.example, without scheme, port or path"),
 ]
-Origin = Annotated[str, Meta(pattern=r"^(?:\*|null|[A-Za-z][A-Za-z0-9+.-]*://[^/?#\s]+/?)$")]
+Origin = Annotated[str, Meta(pattern=r"^(?:\*|null|[A-Za-z][A-Za-z0-9+.-]*://[^/?#*\s]+/?)$")]
 OriginList = Annotated[
     tuple[Origin, ...], Meta(description="a list of origins like https://chat.example or http://localhost:3000")
 ]
