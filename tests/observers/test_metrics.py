@@ -101,6 +101,11 @@ def test_failed_attempts_are_counted_where_they_were_made() -> None:
     assert found["fallbacks_total", "openai"] == 1
 
 
+def test_fallbacks_past_a_target_that_is_left_alone_are_counted() -> None:
+    """Once the breaker leaves the first target alone nothing fails any more, and requests still go elsewhere."""
+    assert told(exchange(fallback=True))["fallbacks_total", "openai"] == 1
+
+
 def test_timeouts_are_counted_by_phase() -> None:
     """A time limit that ended a request is counted with its phase."""
     found = told(exchange(status=504, outcome="timeout_error", timeout_phase="tls"), exchange())

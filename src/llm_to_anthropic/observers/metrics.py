@@ -78,7 +78,7 @@ class Metrics:
                 numbers[CACHE_READ] += cached
             if cached := usage.cache_creation_input_tokens:
                 numbers[CACHE_CREATION] += cached
-        if exchange.failures or exchange.outcome != "ok":
+        if exchange.fallback or exchange.failures or exchange.outcome != "ok":
             self._count_troubles(exchange)
 
     def measure(self, gauges: Iterable[Gauge]) -> None:
