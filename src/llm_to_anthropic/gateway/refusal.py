@@ -14,7 +14,7 @@ from llm_to_anthropic.providers.provider import Credential, Provider, Target
 from llm_to_anthropic.translators.rate_limits import retry_after_s
 from llm_to_anthropic.upstream import UpstreamCall
 
-LASTING = (401, 402)
+_LASTING = (401, 402)
 """Not even the next minutes mend our key, yet Claude Code would ask on for as long, unless it is told."""
 _MARKUP = re.compile(rb"\s*<")
 _TYPE_STATUS = {type_: status for status, type_ in reversed(STATUS_TYPES.items())}
@@ -57,7 +57,7 @@ async def read_refusal(upstream: UpstreamCall, target: Target | Provider | None)
     headers.pop("content-type", None)
     credential = _credential(target)
     # A client's own key may be another by the next try.
-    if upstream.status in LASTING and not (credential and credential.client):
+    if upstream.status in _LASTING and not (credential and credential.client):
         headers.setdefault("x-should-retry", "false")
     if _is_envelope(body):
         return PassedError(upstream.status, body, headers)
