@@ -26,13 +26,16 @@ CARRIERS = [
 TEXTS = st.sampled_from(["", " ", "a", "two\nlines", "\u00e9\U0001f600", "<document>"])
 NAMES = st.sampled_from(["f", "g" * 80])
 IDS = st.sampled_from(["toolu_1", "toolu_2", "call.3", "x" * 70])
-TEXT = st.fixed_dictionaries({"type": st.just("text"), "text": TEXTS})
+MARK = {"cache_control": st.just({"type": "ephemeral"})}
+TEXT = st.fixed_dictionaries({"type": st.just("text"), "text": TEXTS}, optional=MARK)
 IMAGE = st.just({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}})
 DOCUMENT = st.just({"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "d"}})
 THINKING = st.sampled_from(
     [{"type": "thinking", "thinking": "t", "signature": signature} for signature in ("EqoB", "", *CARRIERS)]
 )
-CALL = st.fixed_dictionaries({"type": st.just("tool_use"), "id": IDS, "name": NAMES, "input": st.just({"a": 1})})
+CALL = st.fixed_dictionaries(
+    {"type": st.just("tool_use"), "id": IDS, "name": NAMES, "input": st.just({"a": 1})}, optional=MARK
+)
 REFERENCE = st.just({"type": "tool_reference", "tool_name": "later"})
 RESULT = st.fixed_dictionaries(
     {
@@ -41,7 +44,8 @@ RESULT = st.fixed_dictionaries(
         "content": TEXTS
         | st.lists(TEXT | IMAGE | st.just({"type": "tool_reference", "tool_name": "later"}), max_size=2),
         "is_error": st.booleans(),
-    }
+    },
+    optional=MARK,
 )
 USER = st.fixed_dictionaries(
     {"role": st.just("user"), "content": TEXTS | st.lists(TEXT | IMAGE | DOCUMENT | RESULT, max_size=3)}

@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_to_anthropic.errors import ClientError
+from llm_to_anthropic.providers.provider import Target
+from llm_to_anthropic.providers.quirks import ChatQuirks
 from llm_to_anthropic.translators.conversation import KEPT_BACK
 from llm_to_anthropic.translators.memory import Memory, cut_out
 from llm_to_anthropic.translators.openai_chat_request import ChatEncoding, encode_chat, encode_known
@@ -21,22 +23,25 @@ from tests.translators.conversations import CONVERSATION, FIELDS, TOOLS
 Json = Any
 
 
-def encode(messages: list[Json], learned: Learned | None, **fields: Json) -> ChatEncoding | str:
+TARGET = target()
+
+
+def encode(messages: list[Json], learned: Learned | None, to: Target = TARGET, **fields: Json) -> ChatEncoding | str:
     body = msgspec.json.encode({"model": "m", "max_tokens": 9, "messages": messages, "tools": TOOLS} | fields)
     client = ClientRequest(body=body, model="m", stream=False, request_id="req_1", message_id="msg_1")
     try:
-        known = encode_known(client, target(), learned) if learned else None
-        return filled(known) if known else encode_chat(decode_request(body), client, target())
+        known = encode_known(client, to, learned) if learned else None
+        return filled(known) if known else encode_chat(decode_request(body), client, to)
     except ClientError as error:
         return error.message
 
 
-@given(st.lists(st.tuples(CONVERSATION, FIELDS), min_size=1, max_size=3))
-def test_the_memory_changes_nothing(requests: list[tuple[list[Json], Json]]) -> None:
+@given(st.lists(st.tuples(CONVERSATION, FIELDS), min_size=1, max_size=3), st.booleans())
+def test_the_memory_changes_nothing(requests: list[tuple[list[Json], Json]], marks: bool) -> None:
     """Whatever was remembered before, a request, its losses and its errors are those of a fresh start."""
-    learned = Learned()
+    learned, to = Learned(), target(ChatQuirks(cache_control=marks))
     for messages, fields in requests * 2:
-        assert encode(messages, learned, **fields) == encode(messages, None, **fields)
+        assert encode(messages, learned, to, **fields) == encode(messages, None, to, **fields)
 
 
 def test_a_conversation_that_grows_is_rendered_once() -> None:
@@ -67,6 +72,24 @@ def test_frame_depends_on_no_use_of_tools_but_of_deferred_ones(name: str, made_a
         made.append(learned.frames.get(scope, outside))
     assert (made[1] is not made[0]) == made_anew
     assert made[2] is made[1]
+
+
+MARK = {"cache_control": {"type": "ephemeral"}}
+
+
+@pytest.mark.parametrize("mark", [MARK, {"cache_control": {"type": "ephemeral", "ttl": "1h"}}], ids=["5m", "1h"])
+@pytest.mark.parametrize("cached", [False, True], ids=["no breakpoints", "breakpoints"])
+def test_message_is_known_once_its_cache_mark_has_moved_on(mark: Json, cached: bool) -> None:
+    """Clients move their mark to the last message: the one before is not rendered again unless marks are passed on."""
+    learned, to = Learned(), target(ChatQuirks(cache_control=cached))
+    said = [{"role": "user", "content": [{"type": "text", "text": "One?"}]}, {"role": "assistant", "content": "1"}]
+    last = {"type": "text", "text": "Two?"}
+    encode([*said, {"role": "user", "content": [last | mark]}], learned, to)
+    before = len(learned.messages.keys())
+    messages = [*said, {"role": "user", "content": [last]}, {"role": "assistant", "content": "2"}]
+    messages.append({"role": "user", "content": [{"type": "text", "text": "Three?"} | mark]})
+    assert encode(messages, learned, to) == encode(messages, None, to)
+    assert len(learned.messages.keys()) == before + (3 if cached else 2)
 
 
 def test_nothing_of_a_new_message_is_remembered_of_the_next() -> None:

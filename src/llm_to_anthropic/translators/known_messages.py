@@ -32,6 +32,11 @@ from llm_to_anthropic.translators.surroundings import MIN_BYTES, MoreThanMessage
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
 from llm_to_anthropic.wire.anthropic import Envelope, MessagesRequest
 
+_ENDS = b"}]}"
+"""Of the last block, the content and the message."""
+_MARKS = tuple(
+    b',"cache_control":{%b}%b' % (mark, _ENDS) for mark in (b'"type":"ephemeral"', b'"type":"ephemeral","ttl":"1h"')
+)
 _RAW_LIST = msgspec.json.Decoder(list[Raw])
 
 
@@ -234,6 +239,9 @@ class _Reading:
         _check_part(data, self._client)
         made = self._render(raw, index, called)
         scope = (self._scope, called) if called else self._scope
+        bare = _without_mark(data)
+        if bare is not data and made.fit and b"cache_control" not in made.rendered:
+            data = bare  # its mark is not passed on, and in the next turn it stands on another message
         self._learned.messages.put(scope, data, made, len(made.rendered))
         return made
 
@@ -246,6 +254,14 @@ class _Reading:
         if alone.spotless:
             self._alone = alone
         return made
+
+
+def _without_mark(message: bytes) -> bytes:
+    """A message without the cache mark on its last block, where clients set it."""
+    for mark in _MARKS:
+        if message.endswith(mark):
+            return message[: -len(mark)] + _ENDS
+    return message
 
 
 def _check_part(part: bytes, client: ClientRequest) -> None:
