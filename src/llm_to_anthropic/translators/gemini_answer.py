@@ -321,7 +321,7 @@ class GeminiAnswer:
     def _write_text(self, text: str) -> None:
         if not text:
             return
-        if self._last != "text":
+        if self._last != "text" and not text.isspace():  # else it waits in the writer
             self._last = "text"
             self._texts += 1
         self._output_size += len(text) if text.isascii() else text_bytes(text)

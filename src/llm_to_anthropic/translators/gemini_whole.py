@@ -10,14 +10,13 @@ from llm_to_anthropic.exchange import Usage
 from llm_to_anthropic.translators.gemini_usage import TokenCounts
 from llm_to_anthropic.translators.upstream_errors import is_error
 from llm_to_anthropic.wire.gemini import TextAnswer
-from llm_to_anthropic.writer import is_sound
+from llm_to_anthropic.writer import BLANK_BEGINNINGS, is_blank, is_sound
 
 _ANSWER = msgspec.json.Decoder(TextAnswer)
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _PLAIN_ENDS: Mapping[str | None, str] = {"STOP": "end_turn", "MAX_TOKENS": "max_tokens"}
 """Stop reasons of the finish reasons that most answers have; the others are looked at more closely."""
-_EMPTY = b'""'
 
 
 def text_alone(body: bytes, *, signed: bool) -> tuple[bytes, str, Usage] | None:
@@ -40,7 +39,7 @@ def text_alone(body: bytes, *, signed: bool) -> tuple[bytes, str, Usage] | None:
     if stop_reason is None or candidate.index or len(parts) != 1 or (parts[0].thought_signature and not signed):
         return None
     text = bytes(parts[0].text)
-    if text[:1] != b'"' or text == _EMPTY or not is_sound(text):
+    if not text.startswith(b'"') or not is_sound(text) or (text[1] in BLANK_BEGINNINGS and is_blank(text)):
         return None
     reported = answer.usage_metadata
     if reported.prompt_token_count is None and reported.total_token_count is None:

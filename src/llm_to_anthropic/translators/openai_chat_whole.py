@@ -10,13 +10,12 @@ from llm_to_anthropic.exchange import Usage
 from llm_to_anthropic.translators.openai_chat_usage import output_tokens, reported_usage, told_usage
 from llm_to_anthropic.translators.upstream_errors import is_error
 from llm_to_anthropic.wire.openai_chat import Choice, Completion, Delta, WholeChoice, WholeCompletion, WholeMessage
-from llm_to_anthropic.writer import is_sound
+from llm_to_anthropic.writer import BLANK_BEGINNINGS, is_blank, is_sound
 
 _TEXT: msgspec.json.Decoder[str | None] = msgspec.json.Decoder(str | None)
 
 _PLAIN_ENDS: Mapping[str | None, str] = {"stop": "end_turn", "length": "max_tokens"}
 """Stop reasons of the finish reasons that most answers have; the others are looked at more closely."""
-_EMPTY_BYTES = len('""')
 
 
 def text_alone(answer: WholeCompletion) -> tuple[bytes, str, Usage] | None:
@@ -44,7 +43,7 @@ def text_alone(answer: WholeCompletion) -> tuple[bytes, str, Usage] | None:
     if stop_reason is None or reported is None or (output := output_tokens(reported)) is None:
         return None
     text = bytes(message.content)
-    if not text.startswith(b'"') or len(text) == _EMPTY_BYTES or not is_sound(text):
+    if not text.startswith(b'"') or not is_sound(text) or (text[1] in BLANK_BEGINNINGS and is_blank(text)):
         return None
     return text, stop_reason, told_usage(reported, output, answer.service_tier)
 

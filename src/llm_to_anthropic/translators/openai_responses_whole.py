@@ -11,10 +11,9 @@ from llm_to_anthropic.translators.openai_responses_loose import UNREADABLE, deco
 from llm_to_anthropic.translators.upstream_errors import is_error
 from llm_to_anthropic.wire.openai_chat import Usage as ReportedUsage
 from llm_to_anthropic.wire.openai_responses_answer import Response, TextItem
-from llm_to_anthropic.writer import is_sound
+from llm_to_anthropic.writer import BLANK_BEGINNINGS, is_blank, is_sound
 
 _ITEM = msgspec.json.Decoder(TextItem)
-_EMPTY = b'""'
 
 
 def text_alone(answer: Response) -> tuple[bytes, Usage] | None:
@@ -48,4 +47,6 @@ def _text(raw: Raw) -> bytes | None:
     if part.type != "output_text" or part.refusal or part.annotations:
         return None
     text = bytes(part.text)
-    return text if text[:1] == b'"' and text != _EMPTY and is_sound(text) else None
+    if not text.startswith(b'"') or not is_sound(text) or (text[1] in BLANK_BEGINNINGS and is_blank(text)):
+        return None
+    return text

@@ -1,7 +1,11 @@
-"""Text that JSON can carry."""
+"""Text that JSON can carry, and blocks of a message."""
 
 from __future__ import annotations
 
+import msgspec
+
+BLANK_BEGINNINGS = b'" \\\xc2\xe1\xe2\xe3'
+"""With one of these begins, behind its quote, each JSON string for which `is_blank` holds, and few others."""
 _BACKSLASH = ord("\\")
 
 
@@ -25,3 +29,8 @@ def is_sound(text: bytes) -> bool:
             return False
     # One byte is found several times as fast as two; `in` raises and catches an exception where it is asked for bytes.
     return _BACKSLASH not in text or text.find(b"\\u") < 0 or (text.find(b"\\ud") < 0 and text.find(b"\\uD") < 0)
+
+
+def is_blank(text: bytes) -> bool:
+    """Whether a sound JSON string as it came is white space alone, or nothing: no block is made of it."""
+    return not msgspec.json.decode(text, type=str).strip()

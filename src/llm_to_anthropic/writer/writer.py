@@ -63,7 +63,7 @@ class MessageWriter(ABC):
         self._index = -1
         self._waiting: list[_Waiting] = []
         self._gap = ""
-        """White space after a cited text: of the next text, or of this one where none follows."""
+        """White space that opens no text: of the next one or, after a cited text that none follows, of that."""
 
     @property
     def begun(self) -> bool:
@@ -207,12 +207,12 @@ class MessageWriter(ABC):
         if self._open == "tool_use":
             self._tail(kind).pieces.append(text)
             return False
-        if self._open == "cited" and kind == "text":
-            return self._after_citation(text)
+        if kind == "text":
+            return self._begin_text(text)
         self._begin(kind)
         return True
 
-    def _after_citation(self, text: str) -> bool:
+    def _begin_text(self, text: str) -> bool:
         gap = self._gap
         if text.isspace():
             # Anthropic's API refuses blocks of white space alone, when the conversation comes back.
@@ -242,7 +242,7 @@ class MessageWriter(ABC):
             return
         if self._open == "thinking":
             self._sign(signature or self._signature)
-        if self._gap:
+        if self._gap and self._open == "cited":
             gap, self._gap = self._gap, ""
             self._delta(gap)
         self._block_stop(cut=cut)
