@@ -18,6 +18,7 @@ import pytest
 from llm_to_anthropic.http.address import base_url
 from llm_to_anthropic.http.server import serve
 from llm_to_anthropic.http.workers import MAX_TOO_SOON
+from llm_to_anthropic.settings import Timeouts
 from tests.http.fake import FakeGateway, Front, RawClient, front, settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -241,3 +242,18 @@ async def test_running_closes_its_gateway() -> None:
         await client.send(server.encode("POST", "/v1/messages", body=b"{}"))
         assert (await client.response()).status == 200
     assert gateway.closed.is_set()
+
+
+async def test_a_request_that_is_still_arriving_when_the_server_stops_is_told() -> None:
+    """Whose body is not complete at the end of the drain gets a 529 in words and a record, and not a fault of ours."""
+    gateway = FakeGateway()
+    async with front(gateway, timeouts=Timeouts(drain_s=0.05)) as server:
+        client = RawClient(*await asyncio.open_connection("127.0.0.1", server.port))
+        await client.send((STREAM % b"").replace(b"{}", b"").replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n"))
+        assert (await client.head())[0] == 100
+    answer = await client.response()
+    client.writer.close()
+    assert answer.error == (529, "overloaded_error")
+    assert [(one.status, one.outcome, one.refusal) for one in gateway.exchanges] == [
+        (529, "overloaded_error", "draining")
+    ]

@@ -82,6 +82,10 @@ class App:
             await self._failures.refuse(cycle, routing_error(cycle.scope, error))
         except ClientGone:
             self._failures.record_gone(cycle)
+        except asyncio.CancelledError:
+            if not cycle.handed_over:  # the server stops, and the gateway tells those whom it has
+                await self._failures.refuse(cycle, overloaded("shutting down", "draining", CLOSE))
+            raise
         except Exception:
             # The last resort: whatever happens, the client gets an envelope and the log the traceback.
             await self._failures.crash(cycle)
