@@ -61,6 +61,13 @@ def test_requests_are_counted_by_what_became_of_them() -> None:
     assert found["requests_total", "openai", "fast", "openai_chat", "messages", "5xx", "api_error"] == 1
 
 
+def test_requests_that_took_no_time_are_counted() -> None:
+    """What is refused before it is a request, such as broken HTTP or one connection too many, has lasted 0 ms."""
+    refused = exchange(path="", status=400, outcome="invalid_request_error", provider="", protocol="", duration_ms=0.0)
+    found = told(refused, refused)
+    assert found["requests_total", "", "fast", "", "other", "4xx", "invalid_request_error"] == 2
+
+
 def test_durations_are_histograms_in_seconds() -> None:
     """A duration counts in its bucket and in all larger ones."""
     found = told(exchange(duration_ms=700.0), exchange(duration_ms=500.0), exchange(duration_ms=1e6))

@@ -13,8 +13,8 @@ from llm_to_anthropic.observers.board import Key, Slot
 
 PREFIX = "llm_to_anthropic_"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-BOUNDS_MS = (0.0, 100.0, 250.0, 500.0, 1e3, 2.5e3, 5e3, 10e3, 20e3, 40e3, 80e3, 160e3, 320e3)
-"""Of the buckets of every histogram. The first has none: nothing is that short, and the sum stands in its place."""
+BOUNDS_MS = (-1.0, 100.0, 250.0, 500.0, 1e3, 2.5e3, 5e3, 10e3, 20e3, 40e3, 80e3, 160e3, 320e3)
+"""Of the buckets of every histogram. The first has none: nothing is shorter than 0, and the sum stands in its place."""
 KIND = "kind"
 """Key of the numbers of one kind of requests: two histograms, of durations and of times to the first token, and tokens.
 
