@@ -355,6 +355,15 @@ async def test_expect_continue_is_answered() -> None:
         assert (await client.response()).status == 200
 
 
+async def test_who_expects_a_word_and_sends_a_broken_body_is_refused_alone() -> None:
+    """A client that asks before it sends its body, and sends a broken one with it, is refused, and at fault."""
+    async with front() as server, server.connect() as client:
+        await client.send(POST + HOST + b"Expect: 100-continue\r\n" + CHUNKED + b"xyz\r\n")
+        assert (await client.response()).error == (400, "invalid_request_error")
+        assert await client.reader.read() == b""
+    assert [(record.status, record.outcome) for record in server.gateway.exchanges] == [(400, "invalid_request_error")]
+
+
 UPGRADE = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n"
 
 

@@ -158,7 +158,7 @@ class FrontCycle(Cycle):
         return None if self.more_body else self._take()
 
     async def receive(self) -> Message:
-        if self._expects and self.more_body and not self.status:
+        if self._expects and self.more_body and not (self.status or self.disconnected):
             self._expects = False
             self._connection.transport.write(CONTINUE)
         if not (self._news or self.disconnected or self.ended):
