@@ -11,7 +11,7 @@ from llm_to_anthropic.translators.openai_errors import read_refusal
 _REFUSES = re.compile(
     r"unsupported|not support|n't support|unknown|unrecogni[sz]ed|unexpected|extra[ _]"
     r"|not (?:permitted|allowed|available|compatible)|incompatible|only (?:the default|1 is allowed)"
-    r"|must be (?:one of|removed|verified)|restricted to true|deprecated",
+    r"|must be (?:one of|removed|verified)|restricted to true|not greater than 0\b|deprecated",
     re.IGNORECASE,
 )
 _AT_MOST = re.compile(

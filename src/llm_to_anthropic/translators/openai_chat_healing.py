@@ -27,6 +27,7 @@ _SWITCHES: Mapping[str, tuple[str, object]] = {
     "reasoning_details": ("reasoning_details", False),
     "chat_template_kwargs": ("reasoning", "none"),
     "enable_thinking": ("reasoning", "none"),
+    "thinking_budget": ("reasoning", "none"),
     "thinking": ("reasoning", "none"),
     "reasoning": ("reasoning", "none"),
     "json_schema": ("response_format", "json_object"),
