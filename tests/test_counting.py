@@ -141,6 +141,15 @@ def test_thinking_of_the_history_is_free_where_it_is_not_sent(counter: TokenCoun
     assert counter.count_now(request([thinking, text]), "kimi-k2") > counter.count_now(request([text]), "kimi-k2")
 
 
+def test_reminder_of_a_turn_that_is_over_is_free(counter: TokenCounter) -> None:
+    """A system message for one turn costs nothing once the user has spoken again: it is not sent any more."""
+    said = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}]
+    reminder = {"role": "system", "content": "mind this", "clear_at": "next_user_message"}
+    plain = counter.count_now(request("", messages=said), "gpt-5")
+    assert counter.count_now(request("", messages=[said[0], reminder, *said[1:]]), "gpt-5") == plain
+    assert counter.count_now(request("", messages=[*said, reminder]), "gpt-5") > plain
+
+
 def test_image_costs_its_tiles(counter: TokenCounter) -> None:
     """A base64 image costs by the width and height in its header."""
     assert counter.count_now(request([image(PNG)])) == UPSTREAM_TEMPLATE - 3 + 3 + tile_tokens(1024, 512)

@@ -57,7 +57,8 @@ SYSTEM = st.fixed_dictionaries(
     {
         "role": st.just("system"),
         "content": TEXTS | st.none() | st.just([{"type": "tool_addition", "tool": {"name": "later"}}]),
-    }
+    },
+    optional={"clear_at": st.sampled_from(["next_user_message", "never", None])},
 )
 TOOLS = [
     {"name": name, "input_schema": {"type": "object"}, "defer_loading": name == "later"} for name in ("f", "later")

@@ -163,6 +163,18 @@ def test_the_last_effort_of_system_messages_counts() -> None:
     assert (history.effort, len(history.turns)) == ("max", 2)
 
 
+def test_a_system_message_for_one_turn_is_gone_after_it() -> None:
+    """Agents append such a reminder to each tool result and leave the old ones: the model sees the last alone."""
+    reminder = system(text("note"), clear_at="next_user_message")
+    turns = [HELLO, reminder, assistant(call("a")), user(result("a")), reminder]
+    history, losses = read(*turns, strict=True)
+    assert shape(history) == ["user hello", "assistant #", "user a=done", "system note"]
+    assert losses == []
+    assert shape(read(*turns[:2], assistant(text("I")))[0]) == ["user hello", "system note", "assistant I"]
+    lasting = system(text("rule"), clear_at="never")
+    assert shape(read(HELLO, lasting, HELLO)[0]) == ["user hello", "system rule", "user hello"]
+
+
 def test_unknown_blocks_of_an_assistant_are_left_out_and_reported() -> None:
     """An assistant's block of a type that nobody knows does not fail the request."""
     history, losses = read(HELLO, assistant({"type": "hologram"}, text("x")))

@@ -58,6 +58,8 @@ class Prompt(msgspec.Struct):
     def add_messages(self, messages: list[InputMessage]) -> None:
         for index, message in enumerate(messages):
             blocks = decode_blocks(message.content, f"messages[{index}].content")
+            if not blocks and message.role == "system":
+                continue  # it sets the effort alone, or its turn is over
             # Results become messages of their own; a turn that holds nothing else costs nothing beside them.
             if not blocks or not all(isinstance(block, ToolResultBlock) for block in blocks):
                 self.fixed += self.family.message

@@ -13,7 +13,7 @@ from llm_to_anthropic.translators.history import TurnReader, drop_empty
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.memory import UNFIT, Called, Remembered
 from llm_to_anthropic.translators.pairing import Result, Turn, referred_tools, result_content, result_of
-from llm_to_anthropic.translators.request import decode_message
+from llm_to_anthropic.translators.request import decode_message, is_for_one_turn
 from llm_to_anthropic.translators.translator import ClientRequest
 from llm_to_anthropic.wire.anthropic import ToolResultBlock, ToolUseBlock
 
@@ -76,7 +76,10 @@ class Alone:
         """The message at a position; `called` are the calls that it has to answer. Raises ClientError."""
         reader, content = self._reader, self._content
         self.spotless = False
-        turn = reader.read(index, decode_message(raw, index))
+        message = decode_message(raw, index)
+        if is_for_one_turn(message):
+            return UNFIT
+        turn = reader.read(index, message)
         drop_empty(turn, self._losses, silently=False)
         if reader.compacted or reader.changes or reader.effort or not self._pair(turn, called):
             return UNFIT

@@ -91,8 +91,22 @@ def decode_fields(body: bytes, *, counting: bool = False) -> MessagesRequest:
 
 
 def decode_messages(request: MessagesRequest) -> list[InputMessage]:
-    """The messages, their blocks still raw. Raises ClientError (400)."""
-    return [decode_message(raw, index) for index, raw in enumerate(request.messages)]
+    """The messages, their blocks still raw. Raises ClientError (400).
+
+    Of system messages that were for one turn, which is over, nothing is left: that is how Anthropic reads them.
+    """
+    messages = [decode_message(raw, index) for index, raw in enumerate(request.messages)]
+    spoken = False
+    for message in reversed(messages):
+        spoken = spoken or message.role == "user"
+        if spoken and is_for_one_turn(message):
+            message.content = None
+    return messages
+
+
+def is_for_one_turn(message: InputMessage) -> bool:
+    """Whether a system message counts only until the user speaks again, be it by the result of a tool."""
+    return message.clear_at == "next_user_message" and message.role == "system"
 
 
 def decode_message(raw: Raw, index: int) -> InputMessage:

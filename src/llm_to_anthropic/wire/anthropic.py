@@ -164,6 +164,8 @@ class InputMessage(msgspec.Struct):
     role: str
     content: str | list[Raw] | None = None
     output_config: OutputConfig | None = None
+    clear_at: str | None = None
+    """Of a system message: `next_user_message` takes it back once the user has spoken again."""
 
 
 class Tool(msgspec.Struct):
