@@ -10,7 +10,7 @@ import pytest
 
 from llm_to_anthropic.errors import ApiError
 from llm_to_anthropic.providers.provider import Credential, ModelLimits, Secret
-from llm_to_anthropic.translators.openai_errors import http_error
+from llm_to_anthropic.translators.openai_errors import embedded_error, http_error
 from llm_to_anthropic.translators.upstream_errors import ErrorContext
 from tests.translators.chat_answers import NOW
 from tests.translators.chat_requests import target
@@ -428,3 +428,17 @@ def test_ids_of_the_account_are_not_told() -> None:
         429, {"error": {"message": "Rate limit reached in organization org-Ab12Cd34 (proj_ab12cd34)."}}
     ).message
     assert message == "upstream (acme): Rate limit reached in organization *** (***)."
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [
+        ({"code": "rate_limit_exceeded", "message": "Limit reached. Please try again in 11.054s. Visit ..."}, "12"),
+        ({"type": "rate_limit_error", "message": "Slow down.", "retry_after": 3}, "3"),
+        ({"code": "rate_limit_exceeded", "message": "Limit reached."}, None),
+        ({"code": "insufficient_quota", "message": "Please try again in 5s."}, None),
+    ],
+)
+def test_error_inside_an_answer_says_when_to_come_back(told: dict[str, object], seconds: str | None) -> None:
+    """OpenAI tells rate limits amid its streams too, and the pause that it asks for stands in the words alone."""
+    assert embedded_error(json.dumps(told).encode(), context()).headers.get("retry-after") == seconds

@@ -66,6 +66,8 @@ _CODES: Mapping[str, int] = {
 _IMAGE = "image"
 """A part of all codes of images that cannot be used: `invalid_image_format`, `image_too_large` ..."""
 _OVERRULING = frozenset({402, 529})
+_PASSING = frozenset({429, 500, 502, 504, 529})
+"""Errors that are over after a while."""
 _STATUSES: Mapping[int, int] = {401: 401, 402: 402, 403: 403, 404: 404, 408: 408, 413: 413, 429: 429, 500: 500}
 _STATUSES_5XX: Mapping[int, int] = {500: 500, 503: 529, 504: 504, 529: 529}
 
@@ -106,11 +108,7 @@ def http_error(
     """The error of an HTTP answer. `headers` have lower-case names; `now` is Unix time."""
     refusal = read_refusal(body)
     status, message = _judge(status, refusal, context)
-    found = rate_limit_headers(headers, now)
-    retry_after = retry_after_s(headers, body[:MAX_READ].decode("utf-8", "replace"), now)
-    if retry_after is not None and status in (429, 500, 502, 504, 529):
-        found["retry-after"] = str(retry_after)
-    return upstream_error(status, message, found)
+    return upstream_error(status, message, rate_limit_headers(headers, now) | _pause(status, headers, body, now))
 
 
 def embedded_error(error: bytes, context: ErrorContext) -> UpstreamError:
@@ -120,7 +118,15 @@ def embedded_error(error: bytes, context: ErrorContext) -> UpstreamError:
     if code_status is None and _IMAGE in refusal.code:
         code_status = 400
     status, message = _judge(refusal.status or code_status or 502, refusal, context)
-    return upstream_error(status, message, {})
+    return upstream_error(status, message, _pause(status, {}, error))
+
+
+def _pause(status: int, headers: Mapping[str, str], body: bytes, now: float = 0.0) -> dict[str, str]:
+    """How long to wait, as the header that tells it, where waiting helps and the upstream says so."""
+    if status not in _PASSING:
+        return {}
+    wait_s = retry_after_s(headers, body[:MAX_READ].decode("utf-8", "replace"), now)
+    return {} if wait_s is None else {"retry-after": str(wait_s)}
 
 
 def read_refusal(body: bytes) -> Refusal:
