@@ -130,6 +130,18 @@ def test_system_messages_change_the_tools() -> None:
     assert names({"tools": [tool("a"), tool("b")], "messages": conversation}) == ["b", "c"]
 
 
+def test_a_tool_that_a_system_message_brings_can_be_chosen() -> None:
+    """tool_choice may name it, with other tools beside it or without; one that nobody brings is still refused."""
+    added = {"type": "tool_addition", "tool": {"type": "tool_definition", "definition": tool("c")}}
+    conversation = {"messages": [user(text("x")), {"role": "system", "content": [added]}]}
+    chosen = {"tool_choice": {"type": "tool", "name": "c"}}
+    for beside in ({}, {"tools": [tool("a")]}):
+        assert upstream(conversation | beside | chosen)["tool_choice"]["function"]["name"] == "c"
+    assert upstream(conversation | {"tool_choice": {"type": "any"}})["tool_choice"] == "required"
+    with pytest.raises(ClientError, match="tool 'd' is not among the tools"):
+        upstream(conversation | {"tool_choice": {"type": "tool", "name": "d"}})
+
+
 def test_tools_for_code_execution_alone_are_left_out() -> None:
     """A tool that only code execution may call cannot be called here; that is reported."""
     done = encoding({"tools": [tool("a"), tool("b", allowed_callers=["code_execution_20260120"])]})

@@ -158,9 +158,14 @@ def _check_tools(request: MessagesRequest) -> None:
         return
     if choice.type not in _CHOICES:
         raise ClientError("tool_choice.type: Input should be 'auto', 'any', 'tool' or 'none'")
-    if not request.tools:
+    if not request.tools and not _adds_tools(request):
         raise ClientError("tool_choice may only be specified while providing tools.")
     if choice.type == "tool" and not choice.name:
         raise ClientError("tool_choice.name: Field required")
-    if choice.type == "tool" and choice.name not in names:
+    if choice.type == "tool" and choice.name not in names and not _adds_tools(request):
         raise ClientError(f"tool_choice.name: tool '{choice.name}' not found in tools")
+
+
+def _adds_tools(request: MessagesRequest) -> bool:
+    """Whether system messages may bring tools with them: which, only the history tells (see `request_tools`)."""
+    return any(b'"tool_addition"' in bytes(raw) for raw in request.messages)
