@@ -127,6 +127,20 @@ async def test_anthropics_words_for_an_empty_account_cool_the_key() -> None:
     assert await matrix.usable() == {"1 a", "1 b"}
 
 
+async def test_a_model_that_a_key_may_not_use_costs_that_key_nothing_else() -> None:
+    """OpenAI's projects are allowed some models: a 403 for another is no refusal of the key, and nobody's alarm."""
+    pace = FakePace()
+    told = "upstream (one): Project `***` does not have access to model `a`"
+    matrix = Matrix(pace, UpstreamError(403, told))
+    assert await matrix.ask("a") == ["0 a", "1 a"]
+    assert await matrix.usable() == {"1 a", "0 b", "1 b"}
+    pace.at += 9 * MINUTE
+    assert "0 a" not in await matrix.usable()
+    pace.at += 2 * MINUTE
+    assert "0 a" in await matrix.usable()
+    assert not matrix.alarms
+
+
 async def test_a_clients_own_key_is_its_own_matter() -> None:
     """What happens to one client's key is no reason to leave the target alone for others, or to answer elsewhere."""
     settings = two_keys("a")

@@ -10,8 +10,8 @@ import msgspec
 
 from llm_to_anthropic.errors import ApiError, Phase, UpstreamError, UpstreamFull, UpstreamProtocolError, UpstreamTimeout
 
-Scope = Literal["lane", "key", "key for good", "model"]
-"""What an error says to leave alone: a model by a key, all of a key, or the model by every key."""
+Scope = Literal["lane", "lane for long", "key", "key for good", "model"]
+"""What an error says to leave alone: a model by a key (the lane), all of a key, or the model by every key."""
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,7 +28,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def of_key(self) -> bool:
         """It is the key that is at fault."""
-        return self.scope in ("key", "key for good")
+        return self.scope in ("key", "key for good", "lane for long")
 
 
 REQUESTS_FAULT = Judgement()
@@ -36,6 +36,7 @@ _FAILING = Judgement(again=True, elsewhere=True, breaks=True)
 _FAILED = Judgement(elsewhere=True, breaks=True)
 _FULL = Judgement(elsewhere=True)
 _NO_CREDIT = Judgement(elsewhere=True, scope="key")
+_NO_ACCESS = Judgement(elsewhere=True, scope="lane for long")
 _BY_STATUS: Mapping[int, Judgement] = {
     401: Judgement(elsewhere=True, scope="key for good"),
     402: _NO_CREDIT,
@@ -56,6 +57,7 @@ _BY_PHASE: Mapping[Phase, Judgement] = {
     "total": Judgement(breaks=True),
 }
 _CREDIT_TEXT = re.compile(r"credit balance is too low", re.IGNORECASE)
+_ACCESS_TEXT = re.compile(r"does not have access to (?:the )?model\b", re.IGNORECASE)
 _TOO_LONG = re.compile(r"^(?:prompt is too long|input length and `max_tokens` exceed context limit)")
 _LIMIT = re.compile(r"> (\d{1,12})")
 
@@ -79,6 +81,8 @@ def _by_kind(error: UpstreamError) -> Judgement:
         return _FAILING
     if error.status == 400 and _CREDIT_TEXT.search(error.message):
         return _NO_CREDIT  # Anthropic's status for it
+    if error.status == 403 and _ACCESS_TEXT.search(error.message):
+        return _NO_ACCESS  # OpenAI's, where a project may use other models
     return _BY_STATUS.get(error.status, REQUESTS_FAULT)
 
 

@@ -18,7 +18,7 @@ from llm_to_anthropic.settings import Retries
 MAX_TARGETS = 1024
 """Model names come from clients, so what is remembered of them needs a bound."""
 LONG_S = 600.0
-"""How long a key without credit, or a model that does not exist, is left alone."""
+"""How long a key without credit, or a model that does not exist or is not allowed, is left alone."""
 SHORT_S = 5.0
 """The same for a rate limit that does not say how long."""
 
@@ -89,6 +89,8 @@ class Lane:
         match scope:
             case "lane":
                 self._own.extend(now + (SHORT_S if wait_s is None else wait_s))
+            case "lane for long":
+                self._own.extend(now + LONG_S)
             case "key":
                 self._key.extend(now + LONG_S)
             case "key for good":
