@@ -72,6 +72,14 @@ def test_text_is_cut_by_bytes(told: bool) -> None:
     ]
 
 
+def test_white_space_before_the_first_citation_stays_there() -> None:
+    """It is no block of its own, and moves behind nothing: the text that is cited begins with it."""
+    said = "\n\nBern auch. Ende."
+    found = grounding(segment("Bern auch.", whole=said))
+    message = streamed(chunk(text(said), finish="STOP", groundingMetadata=found), request=SEARCH)
+    assert cited(message) == [("\n\nBern auch.", ["a.test"]), (" Ende.", [])]
+
+
 def test_search_stands_before_the_text() -> None:
     """Each query is a call with its results, all before the text; the first has them all."""
     message = grounded(segment("Bern auch."), queries=["q1", "q2"])

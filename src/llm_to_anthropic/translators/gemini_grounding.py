@@ -83,7 +83,7 @@ class Grounding:
             if first >= last:
                 continue
             _add_plain(pieces, text[place:first])
-            pieces.append((text[first:last], citations))
+            _add_cited(pieces, text[first:last], citations)
             place = last
         _add_plain(pieces, text[place:end])
         return pieces
@@ -136,6 +136,12 @@ def _add_plain(pieces: list[Piece], text: str) -> None:
         pieces.append((before + text, citations))
         return
     pieces.append((text, []))
+
+
+def _add_cited(pieces: list[Piece], text: str, citations: list[SearchCitation]) -> None:
+    # White space at the beginning has no piece before it that it could go to.
+    gap = pieces.pop()[0] if len(pieces) == 1 and not pieces[0][0].strip() else ""
+    pieces.append((gap + text, citations))
 
 
 def _place(segment: Segment, text: str, raw: bytes) -> tuple[int, int] | None:
