@@ -171,6 +171,7 @@ def test_a_system_message_for_one_turn_is_gone_after_it() -> None:
     assert shape(history) == ["user hello", "assistant #", "user a=done", "system note"]
     assert losses == []
     assert shape(read(*turns[:2], assistant(text("I")))[0]) == ["user hello", "system note", "assistant I"]
+    assert shape(read(HELLO, reminder, HELLO)[0]) == ["user hello", "system note", "user hello"]
     lasting = system(text("rule"), clear_at="never")
     assert shape(read(HELLO, lasting, HELLO)[0]) == ["user hello", "system rule", "user hello"]
 

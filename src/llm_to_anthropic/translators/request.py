@@ -96,10 +96,12 @@ def decode_messages(request: MessagesRequest) -> list[InputMessage]:
     Of system messages that were for one turn, which is over, nothing is left: that is how Anthropic reads them.
     """
     messages = [decode_message(raw, index) for index, raw in enumerate(request.messages)]
-    spoken = False
+    spoken = over = False
     for message in reversed(messages):
         spoken = spoken or message.role == "user"
-        if spoken and is_for_one_turn(message):
+        # Between two messages of the user no model has read it yet.
+        over = over or (spoken and message.role == "assistant")
+        if over and is_for_one_turn(message):
             message.content = None
     return messages
 
