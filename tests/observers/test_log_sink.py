@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
+from threading import Thread
 
-from llm_to_anthropic.observers.log_sink import LogSink
+from llm_to_anthropic.observers.log_sink import FLUSH_S, MAX_HELD, LogSink
 from llm_to_anthropic.observers.redaction import Redactor
+
+LINES = 300
+LARGE = MAX_HELD + (1 << 20)
 
 
 class Watched(io.StringIO):
@@ -47,3 +52,53 @@ def test_a_stream_that_is_gone_harms_nobody() -> None:
     out = Watched()
     out.close()
     LogSink(out, Redactor(), json=True).write("x")
+
+
+def test_a_pipe_that_nobody_reads_holds_nobody_up() -> None:
+    """A log collector that stands still costs no request a wait, and has every line once it goes on."""
+    source, target = os.pipe()
+    taken: list[bytes] = []
+
+    async def serve() -> None:
+        sink = LogSink(stream, Redactor(), json=True)
+        for _ in range(LINES):
+            sink.write("x" * 999)
+        await asyncio.sleep(5 * FLUSH_S)  # the lines are more than the pipe takes
+        taken.append(await asyncio.to_thread(reader.read, LINES * 1000))
+
+    with os.fdopen(source, "rb") as reader, os.fdopen(target, "w") as stream:
+        serving = Thread(target=asyncio.run, args=(serve(),), daemon=True)
+        serving.start()
+        serving.join(10)
+        blocked = serving.is_alive()
+        if blocked:
+            reader.read(LINES * 1000)
+            serving.join(1)
+    assert not blocked
+    assert taken == [(b"x" * 999 + b"\n") * LINES]
+
+
+def test_last_lines_that_nobody_reads_end_with_the_process() -> None:
+    """A server that stops waits a second for its log's reader, and not for ever."""
+    source, target = os.pipe()
+    with os.fdopen(source, "rb"), os.fdopen(target, "w") as stream:
+        sink = LogSink(stream, Redactor(), json=True)
+        ending = Thread(target=sink.write, args=("x" * LARGE,), daemon=True)
+        ending.start()
+        ending.join(5)
+        assert not ending.is_alive()
+
+
+async def test_lines_that_find_no_room_are_counted() -> None:
+    """What waits for a reader has a bound; how many lines were lost beyond it is told once there is one."""
+    source, target = os.pipe()
+    with os.fdopen(source, "rb") as reader, os.fdopen(target, "w") as stream:
+        sink = LogSink(stream, Redactor(), json=True)
+        for line in ("x" * LARGE, "lost", "lost"):
+            sink.write(line)
+            await asyncio.sleep(2 * FLUSH_S)
+        assert (await asyncio.to_thread(reader.read, LARGE + 1)).endswith(b"x\n")
+        sink.write("told")
+        told = [await asyncio.to_thread(reader.readline) for _ in range(2)]
+    assert b'"lost":2' in told[0]
+    assert told[1] == b"told\n"

@@ -1,16 +1,32 @@
-"""Where log lines go: gathered for a moment, so that many requests cost one write."""
+"""Where log lines go: gathered for a moment, so that many requests cost one write, and never waited for."""
 
 from __future__ import annotations
 
 import asyncio
 import atexit
+import os
+import select
+import stat
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TextIO
+
+import msgspec
 
 from llm_to_anthropic.observers.redaction import Redactor
 
 FLUSH_S = 0.02
 """A line is written so soon after it was said, or at once where no event loop runs."""
+RETRY_S = 0.005
+"""Whether a reader goes on is looked at so often, where it does not keep up."""
+PATIENCE_MS = 1000
+"""Whoever reads the last lines has so long to take some."""
+MAX_HELD = 8 * 1024 * 1024
+"""So many letters wait for somebody who reads them; lines beyond are counted and lost."""
+PIECE = 4096
+"""A pipe that has room takes as much without a wait (PIPE_BUF)."""
+WIDE_PIECE = PIECE // 8
+"""The same in letters that may be several bytes each."""
 
 Line = str | Callable[[], str]
 """A line, or what makes it when it is written: many in a row take a third of the time of each alone, since the
@@ -25,6 +41,14 @@ class LogSink:
         self._stream = stream
         self._redactor = redactor
         self._lines: list[Line] = []
+        self._room = _room_of(stream)
+        self._held: deque[str] = deque()
+        """What is to be written, with secrets taken out."""
+        self._held_size = 0
+        self._lost = 0
+        """Lines for which there was no room."""
+        self._waits = False
+        """It is tried again soon."""
         atexit.register(self.flush)
 
     def learn(self, secrets: Iterable[str]) -> None:
@@ -38,23 +62,86 @@ class LogSink:
         if len(lines) > 1:
             return
         try:
-            asyncio.get_running_loop().call_later(FLUSH_S, self.flush)
+            asyncio.get_running_loop().call_later(FLUSH_S, self._in_passing)
         except RuntimeError:
             self.flush()
 
     def flush(self) -> None:
-        """Writes what has gathered. A stream that is gone takes its lines with it."""
-        if not self._lines:
-            return
+        """Writes what has gathered. A stream that is gone, or that nobody reads, takes its lines with it."""
+        if not self._pass_on(PATIENCE_MS):
+            self._held.clear()
+            self._held_size = 0
+
+    def _in_passing(self) -> None:
+        """The same within an event loop, which waits for nobody."""
+        if not self._pass_on(0) and not self._waits:
+            self._waits = True
+            asyncio.get_running_loop().call_later(RETRY_S, self._again)
+
+    def _again(self) -> None:
+        self._waits = False
+        self._in_passing()
+
+    def _pass_on(self, patience_ms: int) -> bool:
+        """Whether all was taken."""
+        self._gather()
+        while self._held:
+            if self._room is not None and not self._room.poll(patience_ms):
+                return False
+            self._write_some()
+        return True
+
+    def _gather(self) -> None:
         # All at once: a search costs more to begin than to make.
         lines, self._lines = self._lines, []
+        if not lines:
+            return
+        if self._held_size > MAX_HELD:
+            self._lost += len(lines)
+            return
+        if self._lost:
+            lines.insert(0, _told_loss(self._lost))
+            self._lost = 0
         shown = [line if isinstance(line, str) else line() for line in lines]
         text = self._redactor.clean("\n".join(shown) + "\n")
+        self._held.append(text)
+        self._held_size += len(text)
+
+    def _write_some(self) -> None:
+        text = self._held.popleft()
+        if self._room is not None:
+            size = PIECE if text.isascii() else WIDE_PIECE
+            if len(text) > size:
+                # Between lines, where that can be: another process may write into the same pipe.
+                size = text.rfind("\n", 0, size) + 1 or size
+                self._held.appendleft(text[size:])
+                text = text[:size]
+        self._held_size -= len(text)
         try:
             self._stream.write(text)
             self._stream.flush()
         except (OSError, ValueError):
             return
+
+
+def _room_of(stream: TextIO) -> select.poll | None:
+    """What tells whether a stream takes more without a wait; None for files and the like, which always do."""
+    try:
+        descriptor = stream.fileno()
+        mode = os.fstat(descriptor).st_mode
+    except (OSError, ValueError):
+        return None
+    if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)) or not hasattr(select, "poll"):
+        return None
+    room = select.poll()
+    room.register(descriptor, select.POLLOUT)
+    return room
+
+
+def _told_loss(lines: int) -> str:
+    return msgspec.json.encode(
+        {"event": "log lines were lost: nobody read them", "level": "warning", "lost": lines}
+    ).decode()
 
 
 class SinkLogger:
