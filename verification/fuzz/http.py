@@ -121,9 +121,10 @@ async def _serve(slices: list[bytes]) -> list[int]:
     if state.tasks:
         await asyncio.wait(state.tasks, timeout=1.0)
     assert not state.tasks, "a request outlives its connection"
+    assert b"HTTP/1.1 500 " not in transport.written, transport.written
     answers = Answers()
-    answers.feed(transport.written)
-    assert 500 not in answers.statuses, transport.written
+    if b"HEAD " not in b"".join(slices):  # their answers tell the length of a body that does not follow
+        answers.feed(transport.written)
     return answers.statuses
 
 
