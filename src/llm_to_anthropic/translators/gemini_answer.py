@@ -89,12 +89,7 @@ class GeminiAnswer:
         self._ids = ToolIds(options.seed)
         self._signatures = Signatures(options.carrier, kept=self._shown, alone=encoding.thinking_on)
         self._calls = FunctionCalls(writer, self._signatures, self._ids, encoding)
-        self._grounding = Grounding(
-            seal=encode_carrier(options.carrier),
-            allowed=encoding.allowed_domains,
-            blocked=encoding.blocked_domains,
-            cites=encoding.cites,
-        )
+        self._grounding = _grounding(options)
         self._server = ServerTools(self._ids, self._grounding)
         self._server_parts: list[Part] = []
         self._held: list[Part] = []
@@ -443,6 +438,16 @@ class GeminiAnswer:
         else:
             told = self._finish_message or self._finish
         return told or None
+
+
+def _grounding(options: AnswerOptions) -> Grounding:
+    encoding = options.encoding
+    return Grounding(
+        seal=encode_carrier(options.carrier),
+        allowed=encoding.allowed_domains,
+        blocked=encoding.blocked_domains,
+        cites=encoding.cites,
+    )
 
 
 def _is_text(part: Part) -> bool:
