@@ -397,6 +397,19 @@ async def test_count_of_a_large_body_is_near_that_of_its_parts(cold: TokenCounte
     assert await cold.count_body(_body(unit, 9 * 1024 * 1024)) == pytest.approx(18 * part, rel=0.05)
 
 
+async def test_large_plain_text_is_counted_as_it_is_in_small(cold: TokenCounter) -> None:
+    """A message of nine megabytes is read piece by piece, and counts as much as its parts; its neighbours count too."""
+    cold.load()
+    words, size = UNITS["english"], 9 * 1024 * 1024
+    part = await cold.count_body(_body(words, size // 18))
+    whole = await cold.count_body(_body(words, size))
+    assert whole == pytest.approx(18 * part, rel=0.01)
+    more = _body(words, size).replace(
+        b"}]}", b'},{"role":"assistant","content":"So."},{"role":"user","content":"And?"}]}'
+    )
+    assert whole < await cold.count_body(more) < whole + 30
+
+
 async def test_uploads_beside_escaped_text_are_not_counted_as_text(cold: TokenCounter) -> None:
     """Of a large body that is counted by samples, base64 costs nothing by its letters."""
     cold.load()

@@ -16,8 +16,8 @@ import msgspec
 
 from llm_to_anthropic.counting.families import Family, family_of
 from llm_to_anthropic.counting.prompt import Prompt
-from llm_to_anthropic.counting.sampling import is_slow_to_read, sampled_texts
-from llm_to_anthropic.translators.request import check_text, decode_messages, decode_request
+from llm_to_anthropic.counting.sampling import is_slow_to_read, sampled_texts, take_out_texts
+from llm_to_anthropic.translators.request import check_text, decode_fields, decode_messages
 from llm_to_anthropic.wire.anthropic import MessagesRequest
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class TokenCounter:
     def _count_body(self, body: bytes, model: str) -> int:
         if is_slow_to_read(body):
             return self._count_sampled(body)
-        return self.count_now(decode_request(body, counting=True), model)
+        return self.count_now(decode_fields(body, counting=True), model)
 
     def _count_sampled(self, body: bytes) -> int:
         """An estimate: pieces of the body stand for the whole, whatever is text in it and whatever structure."""
@@ -101,10 +101,13 @@ class TokenCounter:
         if encoding is None:
             return self.estimate(request, model)
         family = family_of(model)
+        rest, taken = take_out_texts(request.messages)
+        messages = decode_messages(msgspec.structs.replace(request, messages=rest))
         tokeniser = _Tokeniser(encoding, self._clock, self._clock() + self._budget_s)
         stable = self._count_stable(request, family, tokeniser)
         prompt = Prompt(family)
-        prompt.add_messages(decode_messages(request))
+        prompt.add_messages(messages)
+        prompt.texts += taken
         prompt.add_settings(request)
         return max(1, family.priming + family.preamble + stable + prompt.fixed + tokeniser.count(prompt.texts))
 

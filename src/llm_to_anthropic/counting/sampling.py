@@ -11,11 +11,14 @@ from collections.abc import Iterator
 from math import ceil
 
 import msgspec
+from msgspec import Raw
 
 LARGE_BYTES = 8 * 1024 * 1024
 ESCAPED_SHARE = 64
 """A large body with an escape for so many bytes, or more, is counted by its pieces."""
 
+_QUOTE, _BACKSLASH = b'"\\'
+_WITHOUT_TEXT = Raw(b'{"role":"user","content":""}')
 _SLICE = 1024 * 1024
 _LONGEST_ESCAPE = 12
 _PROBE = 1024
@@ -37,6 +40,44 @@ def is_slow_to_read(body: bytes) -> bool:
         return True
     slices = (body.count(b"\\", start, start + _SLICE) for start in range(0, len(body), _SLICE))
     return sum(slices) > len(body) // ESCAPED_SHARE
+
+
+class _Bare(msgspec.Struct):
+    role: str
+    content: Raw
+
+
+_BARE_MESSAGE = msgspec.json.Decoder(_Bare)
+
+
+def take_out_texts(messages: list[Raw]) -> tuple[list[Raw], list[str]]:
+    """Messages without the texts of those that are one large string without escapes, and these texts in pieces.
+
+    Read as a whole such a string holds up other threads for as long as it takes.
+    """
+    rest, taken = [], []
+    for message in messages:
+        texts = _plain_texts(message) if len(memoryview(message)) > LARGE_BYTES else None
+        rest.append(message if texts is None else _WITHOUT_TEXT)
+        taken += texts or []
+    return rest, taken
+
+
+def _plain_texts(message: Raw) -> list[str] | None:
+    try:
+        bare = _BARE_MESSAGE.decode(message)
+    except msgspec.MsgspecError:
+        return None
+    content = memoryview(bare.content)
+    if bare.role != "user" or content[0] != _QUOTE:
+        return None
+    texts: list[str] = []
+    for start in range(1, len(content) - 1, _SLICE):
+        piece = bytes(content[start : min(start + _SLICE, len(content) - 1)])
+        if _BACKSLASH in piece or not piece.isascii():
+            return None
+        texts.append(piece.decode("ascii"))
+    return texts
 
 
 def sampled_texts(body: bytes, piece: int) -> Iterator[tuple[str, int]]:
