@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from llm_to_anthropic.providers.quirks import ChatQuirks
-from tests.messages import Event, parse_events, rebuild
+from tests.messages import Event, parse_events, rebuild, sdk_message
 from tests.translators.chat_answers import DONE, call, collected, delta, streamed, translator, usage, whole
 from tests.translators.reading import feed
 
@@ -241,6 +241,32 @@ def test_broken_live_arguments_are_closed(pieces: list[str], expected: object) -
     first = call(0, id="x", name="look", arguments=pieces[0])
     rest = [delta(tool_calls=[call(0, arguments=piece)]) for piece in pieces[1:]]
     assert inputs(streamed(delta(tool_calls=[first]), *rest, delta("tool_calls"), quirks=LIVE)) == [expected]
+
+
+@pytest.mark.parametrize("finish", ["tool_calls", "length"])
+@pytest.mark.parametrize("quirks", [ChatQuirks(), LIVE], ids=["buffer", "live"])
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (r"half \ud83d", "half \ufffd"),
+        (r"\ud83dx", "\ufffdx"),
+        (r"\ude00", "\ufffd"),
+        (r"\uD83D\n", "\ufffd\n"),
+        (r"\ud83d\ud83d\ude00", "\ufffd\U0001f600"),
+        (r"\ud83d\ude00\\ud83d", "\U0001f600\\ud83d"),
+    ],
+)
+def test_escape_of_half_a_character_never_reaches_a_client(
+    written: str, read: str, quirks: ChatQuirks, finish: str
+) -> None:
+    """The official SDK raises on it: however arguments are cut, it stands for U+FFFD in them, and whole pairs stay."""
+    arguments = f'{{"a":"{written}"' + ("}" if finish == "tool_calls" else ',"b":"')
+    first = delta(tool_calls=[call(0, id="x", name="look", arguments="")])
+    for size in (1, 3, len(arguments)):
+        pieces = [arguments[place : place + size] for place in range(0, len(arguments), size)]
+        chunks = [first, *(delta(tool_calls=[call(0, arguments=piece)]) for piece in pieces), delta(finish), DONE]
+        message = sdk_message(feed(translator(quirks=quirks), chunks), stream=True)
+        assert inputs(message) == [{"a": read}]
 
 
 @pytest.mark.parametrize("quirks", [ChatQuirks(), LIVE], ids=["buffer", "live"])

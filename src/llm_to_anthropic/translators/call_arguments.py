@@ -8,17 +8,19 @@ from __future__ import annotations
 import msgspec
 
 from llm_to_anthropic.translators.schemas import remove_optional_nulls
-from llm_to_anthropic.translators.tool_arguments import ObjectCheck, is_object, object_text
+from llm_to_anthropic.translators.tool_arguments import ObjectCheck, is_object, object_text, with_whole_surrogates
 
 
 class CallArguments:
     """What came of a call's arguments, and what of it the client has."""
 
-    __slots__ = ("_check", "_pieces", "_sent")
+    __slots__ = ("_check", "_held", "_pieces", "_sent")
 
     def __init__(self) -> None:
         self._pieces: list[str] = []
         self._sent: list[str] = []
+        self._held = ""
+        """The end of what is sound so far: perhaps half a surrogate pair, which the client must not get."""
         self._check: ObjectCheck | None = None
         """Of arguments that are passed on as they come; None once they are no JSON."""
 
@@ -53,16 +55,24 @@ class CallArguments:
         if self._sent:
             return "" if self._check is not None else _closing("".join(self._sent))
         text = self.text()
-        return text if ObjectCheck().feed(text) else ""
+        return with_whole_surrogates(text) if ObjectCheck().feed(text) else ""
 
     def _checked(self, fragment: str) -> str:
         if self._check is None or not fragment:
             return ""
-        if self._check.feed(fragment):
-            self._sent.append(fragment)
-            return fragment
-        self._check = None
-        return ""
+        if not self._check.feed(fragment):
+            self._check = None
+            return ""
+        if self._held or self._check.undecided or self._check.halves:
+            fragment = self._without_halves(fragment)
+        self._sent.append(fragment)
+        return fragment
+
+    def _without_halves(self, fragment: str) -> str:
+        text = self._held + fragment
+        end = len(text) - (self._check.undecided if self._check is not None else 0)
+        self._held = text[end:]
+        return with_whole_surrogates(text[:end])
 
 
 def _closing(sent: str) -> str:

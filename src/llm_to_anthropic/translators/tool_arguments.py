@@ -34,12 +34,21 @@ class ObjectCheck:
 
     def __init__(self) -> None:
         self.complete = False
+        self.halves = False
+        """There was an escape of half a surrogate pair. That is JSON, but most parsers refuse it."""
         self._stack: list[str] = []
         self._expected = "object"
         """What may come next: object, first key, key, colon, first value, value, comma (or an end) or nothing."""
         self._in_string = False
         self._escape = ""
+        self._first_half = False
+        """The last escape is the first half of a pair, and nothing has come after it."""
         self._scalar = ""
+
+    @property
+    def undecided(self) -> int:
+        """How many characters at the end may yet be half a pair or a whole one: more text decides."""
+        return len(self._escape) + (6 if self._first_half else 0)
 
     def feed(self, text: str) -> bool:
         """False where the text cannot go on to be an object; the check is of no more use then."""
@@ -71,6 +80,8 @@ class ObjectCheck:
         """Where the text goes on after a part of a string; -1: it cannot."""
         if self._escape:
             return self._escaped(text, place)
+        if self._first_half and text[place] != "\\":
+            self._note_escape("")
         run = _PLAIN_RUN.match(text, place)
         place = run.end() if run else place
         if place == len(text):
@@ -88,11 +99,19 @@ class ObjectCheck:
         escape = self._escape + text[place]
         if _ESCAPE.fullmatch(escape):
             self._escape = ""
+            if self._first_half or len(escape) > 2:
+                self._note_escape(escape[2:4].lower())
         elif _ESCAPE_START.fullmatch(escape):
             self._escape = escape
         else:
             return -1
         return place + 1
+
+    def _note_escape(self, plane: str) -> None:
+        """`plane`: the first two digits of an escape by number; nothing of what is none."""
+        second_half = "dc" <= plane <= "df"
+        self.halves = self.halves or second_half != self._first_half
+        self._first_half = "d8" <= plane <= "db"
 
     def _structure(self, char: str) -> bool:
         if self._scalar:
