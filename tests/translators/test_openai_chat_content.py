@@ -322,12 +322,12 @@ def test_thinking_of_others_is_dropped_silently() -> None:
     assert done.losses == ()
 
 
-def carried(words: str, *items: Json, provider: str = "acme") -> Json:
+def carried(words: str, *items: Json, provider: str = "acme", model: str = "acme-1") -> Json:
     raw = [msgspec.Raw(msgspec.json.encode(item)) for item in items]
     return {
         "type": "thinking",
         "thinking": words,
-        "signature": encode_carrier(Carrier(vendor="c", provider=provider, items=raw)),
+        "signature": encode_carrier(Carrier(vendor="c", provider=provider, model=model, items=raw)),
     }
 
 
@@ -346,6 +346,15 @@ def test_reasoning_details_go_back_unchanged_to_their_maker() -> None:
     assert (done[1]["reasoning"], done[1]["reasoning_details"]) == ("t", [details])
     other = messages(*HI, assistant(carried("t", details, provider="other"), text("a")), *HI, quirks=quirks)
     assert "reasoning_details" not in other[1]
+
+
+def test_reasoning_details_of_another_model_stay_away() -> None:
+    """What one model of OpenRouter has signed is refused by all others behind it, so a change of models drops it."""
+    quirks = ChatQuirks(reasoning_history="reasoning", reasoning_details=True)
+    details = {"type": "reasoning.text", "text": "t", "signature": "s", "format": "anthropic-claude-v1"}
+    done = messages(*HI, assistant(carried("t", details, model="else-1"), text("a")), *HI, quirks=quirks)
+    assert "reasoning_details" not in done[1]
+    assert done[1]["reasoning"] == "t"
 
 
 def test_a_prefill_is_marked_where_the_server_asks_for_it() -> None:

@@ -88,7 +88,7 @@ class ChatContent:
 
     def __init__(self, target: Target, losses: LossReport, *, model: str) -> None:
         self.parts = ChatParts(target.quirks, losses, model=model)
-        self._provider = target.provider.name
+        self._maker = (target.provider.name, target.model)
         self._quirks = target.quirks
 
     @property
@@ -199,7 +199,8 @@ class ChatContent:
             if carrier is None or carrier.vendor != "c" or not isinstance(block, ThinkingBlock):
                 continue
             texts.append(block.thinking)
-            if carrier.provider == self._provider:
+            # A gateway leads to many vendors: what one of its models has sealed, no other reads.
+            if (carrier.provider, carrier.model) == self._maker:
                 details.extend(carrier.items)
         text = "\n".join(filter(None, texts))
         if quirks.reasoning_history == "reasoning_content":
