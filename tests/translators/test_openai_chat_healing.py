@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from typing import Literal
 
+import msgspec
 import pytest
 
 from llm_to_anthropic.providers.quirks import ChatQuirks
+from llm_to_anthropic.translators.carrier import Carrier, encode_carrier
 from llm_to_anthropic.translators.openai_chat import OpenAIChatTranslator
 from llm_to_anthropic.translators.translator import Learned
 from tests.translators.chat_answers import translator
+from tests.translators.chat_requests import HI, Json, assistant, text
 
 OPENAI = ChatQuirks(efforts=("minimal", "low", "medium", "high"), strict=True, store=True, system_role="developer")
 
@@ -134,6 +137,53 @@ def test_refused_reasoning_of_the_history_is_left_out(field: Literal["reasoning"
     made = translator(quirks=ChatQuirks(reasoning_history=field, efforts=("low",)), learned=learned)
     assert heal(made, refusal(message))
     assert learned.quirks == {"reasoning_history": "none"}
+
+
+def of_provider(raw: str) -> object:
+    """What OpenRouter makes of the refusal of a provider behind it."""
+    return {"error": {"message": "Provider returned error", "code": 400, "metadata": {"raw": raw}}}
+
+
+def sealed_history() -> Json:
+    item = msgspec.Raw(b'{"type":"reasoning.encrypted","data":"xyz"}')
+    signature = encode_carrier(Carrier(vendor="c", provider="acme", model="acme-1", items=[item]))
+    thinking = {"type": "thinking", "thinking": "t", "signature": signature}
+    return {"messages": [*HI, assistant(thinking, text("a")), *HI]}
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        '{"error": {"code": 400, "message": "Corrupted thought signature.", "status": "INVALID_ARGUMENT"}}',
+        '{"error": {"code": 400, "message": "Unable to submit request because Thought signature is not valid"}}',
+        '{"message":"messages.7.content.2: Invalid signature in thinking block"}',
+        '{"error":{"message":"messages.1.content.0: Invalid `signature` in `thinking` block"}}',
+        '{"error":{"message":"`thinking` blocks in the latest assistant message cannot be modified"}}',
+        '{"error":{"message":"The encrypted content gAAA could not be verified.","code":"invalid_encrypted_content"}}',
+    ],
+    ids=["Google", "Vertex AI", "Bedrock", "Anthropic", "Anthropic of a call", "OpenAI"],
+)
+def test_sealed_reasoning_that_is_refused_is_left_out_once(raw: str) -> None:
+    """OpenRouter asks another vendor for the same model, who cannot read what the first had sealed."""
+    learned = Learned()
+    quirks = ChatQuirks(reasoning_history="reasoning", reasoning_details=True)
+    made = translator(sealed_history(), quirks, learned=learned)
+    assert b"xyz" in made.encode().body
+    assert heal(made, of_provider(raw))
+    again = translator(sealed_history(), quirks, learned=learned)
+    sent = again.encode().body
+    assert b"xyz" not in sent
+    assert b'"reasoning":"t"' in sent
+    assert learned.quirks == {}
+    assert not heal(again, of_provider(raw))
+
+
+def test_refused_signatures_need_some_in_the_history() -> None:
+    """Where no sealed reasoning was sent, another try would be the same."""
+    learned = Learned()
+    made = translator(quirks=ChatQuirks(reasoning_details=True), learned=learned)
+    assert not heal(made, of_provider("Corrupted thought signature."))
+    assert not learned.unsigned
 
 
 @pytest.mark.parametrize(

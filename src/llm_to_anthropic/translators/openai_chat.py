@@ -5,12 +5,14 @@ Holds the parts together: the encoded request, the framing of what comes back, t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import msgspec
 
 from llm_to_anthropic.errors import ApiError, UpstreamError, UpstreamProtocolError
+from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.providers.quirks import ChatQuirks
 from llm_to_anthropic.translators.answering import AnsweringTranslator
 from llm_to_anthropic.translators.call_frames import CallFrames, Piece
@@ -18,7 +20,7 @@ from llm_to_anthropic.translators.carrier import Carrier
 from llm_to_anthropic.translators.estimate import estimate_tokens
 from llm_to_anthropic.translators.known_messages import read_fields
 from llm_to_anthropic.translators.openai_chat_answer import AnswerOptions, ChatAnswer
-from llm_to_anthropic.translators.openai_chat_healing import lesson
+from llm_to_anthropic.translators.openai_chat_healing import is_about_reasoning, lesson
 from llm_to_anthropic.translators.openai_chat_loose import read_loosely
 from llm_to_anthropic.translators.openai_chat_request import ChatEncoding, encode_chat, encode_known
 from llm_to_anthropic.translators.openai_chat_whole import as_completion, text_alone
@@ -26,7 +28,7 @@ from llm_to_anthropic.translators.openai_errors import http_error
 from llm_to_anthropic.translators.rate_limits import rate_limit_headers
 from llm_to_anthropic.translators.request import decode_messages
 from llm_to_anthropic.translators.text_frames import TextFlow, TextFrames
-from llm_to_anthropic.translators.translator import UpstreamRequest
+from llm_to_anthropic.translators.translator import ClientRequest, Learned, UpstreamRequest
 from llm_to_anthropic.translators.upstream_errors import ErrorContext
 from llm_to_anthropic.wire.openai_chat import Choice, Completion, Delta, FunctionCall, ToolCall, WholeCompletion
 from llm_to_anthropic.writer import DELTA_TAIL, text_message
@@ -51,23 +53,34 @@ class OpenAIChatTranslator(AnsweringTranslator):
     _input_bytes = 0
     _quirks: ChatQuirks
     """With what was learned of the target when the request was encoded."""
+    _replayed = False
+    """The request carries opaque reasoning of earlier answers."""
     _message = b""
     """Of an answer that is nothing but text."""
+
+    def __init__(
+        self, request: ClientRequest, target: Target, learned: Learned, now: Callable[[], float] = time.time
+    ) -> None:
+        """`now` gives Unix time."""
+        super().__init__(request, target, learned, now)
+        self._unsigned = request.request_id in learned.unsigned
+        learned.unsigned.discard(request.request_id)
 
     def encode(self) -> UpstreamRequest:
         """The upstream request. Idempotent. Raises ClientError for what cannot be sent at all."""
         target, request = self._target, self._request
         if self._learned.quirks:
             target = msgspec.structs.replace(target, quirks=self._learned_quirks())
-        known = encode_known(request, target, self._learned)
+        known = None if self._unsigned else encode_known(request, target, self._learned)
         if known is None:
             fields = read_fields(request)
             decode_messages(fields)  # what is wrong with them is told before what cannot be sent
-            encoding = encode_chat(fields, request, target)
-            body, self._input_bytes = encoding.body, encoding.input_bytes
+            encoding = encode_chat(fields, request, target, unsigned=self._unsigned)
+            body, self._input_bytes, self._replayed = encoding.body, encoding.input_bytes, encoding.replayed
             encoding = msgspec.structs.replace(encoding, body=b"")
         else:
             encoding, body, self._input_bytes = known.encoding, known.body, known.input_bytes
+            self._replayed = known.replayed
         self.losses = list(encoding.losses)
         self._encoding, self._quirks = encoding, target.quirks
         if encoding.wants_nothing:
@@ -103,6 +116,10 @@ class OpenAIChatTranslator(AnsweringTranslator):
         """Learns from an upstream's 400 or 422 what to leave out; True if one retry makes sense."""
         if error.status != 400:
             return False
+        if self._replayed and is_about_reasoning(body):
+            # The fault of one history, not of the model: nothing that other requests have to know.
+            self._learned.unsigned.add(self._request.request_id)
+            return True
         found = lesson(body, self._learned_quirks(), self._encoding.reasoning_effort)
         if found is None:
             return False

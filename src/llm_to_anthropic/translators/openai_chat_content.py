@@ -86,15 +86,18 @@ class ChatContent:
     call_ids: None = None
     """Results name their calls by the client's ids."""
 
-    def __init__(self, target: Target, losses: LossReport, *, model: str) -> None:
+    def __init__(self, target: Target, losses: LossReport, *, model: str, unsigned: bool = False) -> None:
+        """`unsigned`: no opaque reasoning of the history is sent, as the upstream refused it."""
         self.parts = ChatParts(target.quirks, losses, model=model)
         self._maker = (target.provider.name, target.model)
         self._quirks = target.quirks
+        self._unsigned = unsigned
+        self._replayed = False
 
     @property
     def replayed(self) -> bool:
-        """Reasoning of the history is text to these servers, or theirs to ignore."""
-        return False
+        """Whether there is something in the messages that only who made it can read; mostly reasoning is plain text."""
+        return self._replayed
 
     def render(self, turn: Turn) -> list[ChatMessage]:
         """The messages of a turn in the middle of a conversation."""
@@ -200,7 +203,7 @@ class ChatContent:
                 continue
             texts.append(block.thinking)
             # A gateway leads to many vendors: what one of its models has sealed, no other reads.
-            if (carrier.provider, carrier.model) == self._maker:
+            if (carrier.provider, carrier.model) == self._maker and not self._unsigned:
                 details.extend(carrier.items)
         text = "\n".join(filter(None, texts))
         if quirks.reasoning_history == "reasoning_content":
@@ -209,6 +212,7 @@ class ChatContent:
             message.reasoning = text
         if quirks.reasoning_details and details:
             message.reasoning_details = details
+            self._replayed = True
 
 
 def merge_roles(messages: list[ChatMessage]) -> list[ChatMessage]:

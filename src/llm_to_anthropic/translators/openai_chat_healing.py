@@ -35,9 +35,20 @@ _SWITCHES: Mapping[str, tuple[str, object]] = {
 """Refused field -> quirk, and its value that leaves the field out."""
 _OF_MESSAGES = re.compile(r"\bmessages\b|\bassistant\b")
 """A field of the history is refused, not one of the request that is called the same."""
+_SEALED = re.compile(
+    r"thought[ _]?signature|signature`? in `?thinking|thinking_signature|invalid_encrypted_content"
+    r"|encrypted content\b.{0,200}could not be|could not be (?:decrypted|verified)|thinking`? blocks\b.{0,80}modified",
+    re.IGNORECASE,
+)
+"""What Google, Anthropic and OpenAI say behind a gateway of reasoning that they cannot read."""
 _STREAMS_ALONE = re.compile(r"\bonly supports? stream|\bnon-streaming calls\b", re.IGNORECASE)
 _NAMED_CHOICE = re.compile(r"tool_choice\b.{0,50}(?:'(?:object|specified)'|\bvalid string\b)")
 """A choice is refused that names a tool, though one of any tool may be taken."""
+
+
+def is_about_reasoning(body: bytes) -> bool:
+    """Whether an upstream refused the opaque reasoning of earlier answers that it was given back."""
+    return _SEALED.search(read_complaint(body).text) is not None
 
 
 def lesson(body: bytes, quirks: ChatQuirks, sent_effort: str | None) -> tuple[str, object] | None:

@@ -77,14 +77,21 @@ class ChatEncoding(msgspec.Struct, frozen=True, kw_only=True):
     """What was asked of the upstream, where it has levels."""
     wants_nothing: bool
     """`max_tokens: 0`: no upstream need be asked."""
+    replayed: bool
+    """It carries opaque reasoning of earlier answers, which the upstream may refuse."""
     stream: bool
     """Asked of the upstream: for streaming clients, where stop sequences end an answer early, and by a quirk."""
 
 
-def encode_chat(request: MessagesRequest, client: ClientRequest, target: Target) -> ChatEncoding:
-    """The request for this target. Raises ClientError (400) for what it cannot carry."""
+def encode_chat(
+    request: MessagesRequest, client: ClientRequest, target: Target, *, unsigned: bool = False
+) -> ChatEncoding:
+    """The request for this target. Raises ClientError (400) for what it cannot carry.
+
+    `unsigned`: the upstream refused the opaque reasoning of the history; it is asked to do without.
+    """
     try:
-        return _Encoder(request, client, target).encode()
+        return _Encoder(request, client, target, unsigned=unsigned).encode()
     except RecursionError as error:
         raise ClientError("The request holds a part that is nested too deeply.") from error
 
@@ -112,14 +119,16 @@ def encode_known(client: ClientRequest, target: Target, learned: Learned) -> Fil
 class _Encoder:
     """The state of one encoding."""
 
-    def __init__(self, request: MessagesRequest, client: ClientRequest, target: Target) -> None:
+    def __init__(
+        self, request: MessagesRequest, client: ClientRequest, target: Target, *, unsigned: bool = False
+    ) -> None:
         self._request = request
         self._client = client
         self._model = client.model
         self._quirks = target.quirks
         self._target = target
         self._losses = LossReport(strict=client.strict)
-        self._content = ChatContent(target, self._losses, model=client.model)
+        self._content = ChatContent(target, self._losses, model=client.model, unsigned=unsigned)
         self._strict_schemas: dict[str, object] = {}
 
     def encode(self) -> ChatEncoding:
@@ -171,6 +180,7 @@ class _Encoder:
             input_bytes=max(len(body) - self._content.parts.media_bytes, 0),
             reasoning_effort=chat.reasoning_effort,
             wants_nothing=request.max_tokens == 0,
+            replayed=self._content.replayed,
             stream=bool(chat.stream),
         )
 
