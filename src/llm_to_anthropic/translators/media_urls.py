@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import Literal
 from urllib.parse import urlsplit
 
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.translators.request import dotted
+
+_NUMBER = re.compile(r"[0-9]+|0[xX][0-9a-fA-F]*")
 
 
 class UrlNotTaken(ClientError):
@@ -31,7 +34,7 @@ def check_url(url: str, path: str) -> None:
     parts = _split(url)
     if parts is not None and parts[0] == "data":
         return
-    if parts is None or parts[0] not in ("http", "https") or not parts[1] or _is_private(parts[1]):
+    if parts is None or parts[0] not in ("http", "https") or _is_private(parts[1]):
         raise ClientError(f"{dotted(path)}.source.url: Input should be a public http or https URL")
 
 
@@ -59,9 +62,19 @@ def _split(url: str) -> tuple[str, str, str] | None:
 
 
 def _is_private(host: str) -> bool:
-    if host == "localhost" or host.endswith((".localhost", ".internal", ".local")):
+    host = _spelled_out(host)
+    if host in ("", "localhost") or host.endswith((".localhost", ".internal", ".local")):
         return True
     try:
         return not ipaddress.ip_address(host).is_global
     except ValueError:
-        return False
+        # No name ends in a number: whoever connects reads `127.1` and `2130706433` as addresses.
+        return _NUMBER.fullmatch(host.rpartition(".")[2]) is not None
+
+
+def _spelled_out(host: str) -> str:
+    """A host as it is looked up: in ASCII, and without the dot of the root. Nothing where it cannot be."""
+    try:
+        return (host if host.isascii() else host.encode("idna").decode()).removesuffix(".")
+    except UnicodeError:
+        return ""
