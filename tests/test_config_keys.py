@@ -111,3 +111,10 @@ def test_a_file_that_everyone_can_read_warns(tmp_path: Path, mode: int, warnings
     file.write_text("key-a\n")
     file.chmod(mode)
     assert len(load(tmp_path, "", {"OPENAI_API_KEY_FILE": str(file)}).warnings) == warnings
+
+
+@pytest.mark.parametrize("text", [b"\xef\xbb\xbfkey-a\r\n", b"key-a\r\n", b"\n key-a \n"])
+def test_a_key_file_of_another_editor_is_read(tmp_path: Path, text: bytes) -> None:
+    """Byte order mark, line ends and blanks around a key are the editor's, and no part of the key."""
+    (tmp_path / "key").write_bytes(text)
+    assert keys(load(tmp_path, "", {"OPENAI_API_KEY_FILE": "key"})) == ["key-a"]

@@ -108,7 +108,7 @@ class KeyReader:
         self._report.files.append(str(path))
         self._report.key_files.append(str(path))
         try:
-            key = path.read_text(encoding="utf-8").strip()
+            key = path.read_text(encoding="utf-8-sig").strip()
             mode = path.stat().st_mode
         except OSError as error:
             self._report.problem(place, f"names a file that cannot be read: {error.strerror}.")
