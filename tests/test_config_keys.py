@@ -118,3 +118,40 @@ def test_a_key_file_of_another_editor_is_read(tmp_path: Path, text: bytes) -> No
     """Byte order mark, line ends and blanks around a key are the editor's, and no part of the key."""
     (tmp_path / "key").write_bytes(text)
     assert keys(load(tmp_path, "", {"OPENAI_API_KEY_FILE": "key"})) == ["key-a"]
+
+
+def named(settings: Settings) -> list[tuple[str, str]]:
+    return [(key.name, key.secret.reveal()) for key in settings.client_keys]
+
+
+@pytest.mark.parametrize(
+    ("toml", "environ"),
+    [
+        pytest.param("", {"PROXY_API_KEYS_FILE": "team"}, id="variable"),
+        pytest.param('proxy_api_keys = ["file:team"]', {}, id="file"),
+        pytest.param('proxy_api_keys = "env:TEAM"', {"TEAM": "alice=key-a, key-b"}, id="setting in the file"),
+    ],
+)
+def test_client_keys_keep_their_names_wherever_they_are_kept(
+    tmp_path: Path, toml: str, environ: Mapping[str, str]
+) -> None:
+    """What PROXY_API_KEYS may say, a file or a variable that it refers to may say as well, names included."""
+    (tmp_path / "team").write_text("alice=key-a, key-b\n")
+    (tmp_path / "team").chmod(0o600)
+    settings = load(tmp_path, toml, {**environ, "OPENAI_API_KEY": "key"})
+    assert named(settings) == [("alice", "key-a"), ("", "key-b")]
+
+
+def test_client_keys_win_over_their_file(tmp_path: Path) -> None:
+    """PROXY_API_KEYS itself wins over the file that PROXY_API_KEYS_FILE names, as every variable does."""
+    environ = {"OPENAI_API_KEY": "key", "PROXY_API_KEYS": "key-a", "PROXY_API_KEYS_FILE": str(tmp_path / "none")}
+    assert named(load(tmp_path, "", environ)) == [("", "key-a")]
+
+
+def test_client_keys_are_no_forwarded_key(tmp_path: Path) -> None:
+    """`"client"` says nothing about which keys clients must send: it is refused, and not taken for none."""
+    with pytest.raises(ConfigError) as refused:
+        load(tmp_path, 'proxy_api_keys = ["client"]', {"OPENAI_API_KEY": "key"})
+    assert refused.value.problems == [
+        f'{FILE_NAME}: proxy_api_keys must be "env:NAME" or "file:PATH": a key itself does not belong in this file.'
+    ]

@@ -8,10 +8,13 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+import msgspec
+
 from llm_to_anthropic.config_sources import Report, Sources, expand
 from llm_to_anthropic.providers.provider import Credential, Secret
 from llm_to_anthropic.settings import HASHED, ClientKey
 
+PLACES = '"env:NAME" or "file:PATH"'
 REFERENCES = '"env:NAME", "file:PATH" or "client"'
 
 _KEY = re.compile(r"[!-~]+")
@@ -45,10 +48,13 @@ class KeyReader:
     def _kept_in_file(self, variable: str) -> Credential:
         """The keys of the file that `VARIABLE_FILE` names, as containers are given their secrets."""
         name = f"{variable}_FILE"
-        path = self._sources.variables.get(name, "")
-        if not path:
-            return Credential(variable=variable)
-        return self._credential(f"environment: {name}", self._from_file(f"environment: {name}", path), name)
+        place, text = self._text_kept_in_file(name)
+        return self._credential(place, text, name) if text else Credential(variable=variable)
+
+    def _text_kept_in_file(self, name: str) -> tuple[str, str]:
+        """The place of a variable that names a file, and the file's text; no text without either."""
+        place, path = f"environment: {name}", self._sources.variables.get(name, "")
+        return place, self._from_file(place, path) if path else ""
 
     def reference(self, place: str, kept: str | Sequence[str], variable: str) -> Credential:
         """`env:NAME`, `file:PATH` or `client`, or a list of the first two.
@@ -64,36 +70,49 @@ class KeyReader:
         return _credential(keys, ", ".join(dict.fromkeys(credential.variable for credential in read)))
 
     def _referred(self, place: str, text: str, variable: str) -> Credential:
+        if text.strip() == "client":
+            return Credential(client=True, variable=variable)
+        kept, where = self._kept(place, text, REFERENCES)
+        return self._credential(place, kept, where or variable or place)
+
+    def _kept(self, place: str, text: str, allowed: str) -> tuple[str, str]:
+        """The text that `env:NAME` or `file:PATH` names, and the variable or the place where it is kept."""
         kind, _, rest = text.strip().partition(":")
         match kind, rest.strip():
-            case "client", "":
-                return Credential(client=True, variable=variable)
             case "env", name if name:
-                return self._credential(place, self._from_variable(place, name), name)
+                return self._from_variable(place, name), name
             case "file", path if path:
-                return self._credential(place, self._from_file(place, path), place)
+                return self._from_file(place, path), place
             case _:
-                self._report.problem(place, f"must be {REFERENCES}: a key itself does not belong in this file.")
-                return Credential(variable=variable or place)
+                self._report.problem(place, f"must be {allowed}: a key itself does not belong in this file.")
+                return "", ""
 
     def client_keys(self, entries: tuple[str, ...]) -> tuple[ClientKey, ...]:
         """PROXY_API_KEYS: keys or their hashes, in the TOML file references to keys, each as `NAME=` if it has one."""
-        return tuple(key for entry in entries for key in self._client_keys(entry))
-
-    def _client_keys(self, entry: str) -> Iterator[ClientKey]:
-        place = self._sources.place("proxy_api_keys")
         given = self._sources.fields.get("proxy_api_keys")
-        named = _NAMED.fullmatch(entry)
-        name, text = (named[1], named[2].strip()) if named else ("", entry)
-        if given is not None and given.from_file and not text.startswith(HASHED):
-            credential = self.reference(place, text, "")
-        else:
-            credential = self._credential(place, text, "")
-        for secret in credential.keys:
-            if secret.reveal().startswith(HASHED) and not _HASH.fullmatch(secret.reveal()):
+        if given is None:
+            place, text = self._text_kept_in_file("PROXY_API_KEYS_FILE")
+            return tuple(self._client_keys(place, text))
+        read = self._client_references if given.from_file else self._client_keys
+        return tuple(key for entry in entries for key in read(given.place, entry))
+
+    def _client_references(self, place: str, entry: str) -> Iterator[ClientKey]:
+        name, text = _parted(entry)
+        if text.startswith(HASHED):
+            yield from self._client_keys(place, entry)
+            return
+        kept, _ = self._kept(place, text, PLACES)
+        for key in self._client_keys(place, kept):
+            yield msgspec.structs.replace(key, name=name or key.name)
+
+    def _client_keys(self, place: str, text: str) -> Iterator[ClientKey]:
+        """The keys of a text, which commas separate."""
+        for name, key in map(_parted, text.split(",")):
+            cleaned = self._clean(place, key)
+            if cleaned.startswith(HASHED) and not _HASH.fullmatch(cleaned):
                 self._report.problem(place, "holds a hash that is not sha256: and 64 hexadecimal digits.")
-            else:
-                yield ClientKey(secret=secret, name=name)
+            elif cleaned:
+                yield ClientKey(secret=Secret(cleaned), name=name)
 
     def _from_variable(self, place: str, name: str) -> str:
         key = self._sources.variables.get(name, "")
@@ -132,6 +151,12 @@ class KeyReader:
     def _credential(self, place: str, text: str, variable: str) -> Credential:
         """The keys of a text, which commas separate."""
         return _credential([Secret(key) for part in text.split(",") if (key := self._clean(place, part))], variable)
+
+
+def _parted(entry: str) -> tuple[str, str]:
+    """A client key's name, which may be empty, and the key."""
+    named = _NAMED.fullmatch(entry.strip())
+    return (named[1], named[2].strip()) if named else ("", entry)
 
 
 def _credential(keys: Iterable[Secret], variable: str) -> Credential:
