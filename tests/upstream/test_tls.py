@@ -80,6 +80,20 @@ async def test_end_amid_the_handshake_is_explained(client: Upstream) -> None:
             await client.send(request)
 
 
+async def test_end_amid_the_handshake_is_told_once(client: Upstream, caplog: pytest.LogCaptureFixture) -> None:
+    """A server that hangs up while TLS begins is told to whoever called it, and not to the event loop's log beside."""
+
+    async def script(peer: Peer) -> None:
+        await peer.reader.read(1)
+        peer.writer.close()
+
+    async with RawServer(script) as server:
+        request = OutgoingRequest(method="GET", url=f"https://127.0.0.1:{server.port}/", headers=[])
+        with pytest.raises(UpstreamUnreachable):
+            await client.send(request)
+    assert caplog.record_tuples == []
+
+
 async def test_silent_handshake_is_a_timeout_of_tls(make_upstream: Callable[..., Upstream]) -> None:
     """A server that accepts and then says nothing of TLS ends with the limit of TLS, its connection closed."""
 

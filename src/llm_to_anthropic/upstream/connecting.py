@@ -9,7 +9,7 @@ import ssl
 from collections.abc import AsyncIterator
 from errno import ECONNREFUSED
 from itertools import chain, zip_longest
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from aiofastnet import create_connection, start_tls
 
@@ -115,6 +115,8 @@ async def _start_tls(
     protocol: asyncio.Protocol, raw: asyncio.Transport, context: ssl.SSLContext, name: str | None
 ) -> None:
     loop = asyncio.get_running_loop()
+    if loop.get_exception_handler() is None:
+        loop.set_exception_handler(_report)
     try:
         transport = await start_tls(loop, raw, protocol, context, server_hostname=name)
     except BaseException:
@@ -123,6 +125,12 @@ async def _start_tls(
     if transport is None:
         raise ConnectionResetError("closed while TLS was starting")
     protocol.connection_made(transport)
+
+
+def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    # aiofastnet tells the loop too of an end amid the handshake, by the error's class: a traceback without an error.
+    if context.get("exception") is not ConnectionResetError:
+        loop.default_exception_handler(context)
 
 
 async def _dial(host: str, port: int, remedy: str) -> socket.socket:
