@@ -107,6 +107,32 @@ async def test_a_full_disk_stops_the_log_alone(tmp_path: Path, upstream: Scripte
             await process.wait()
 
 
+async def test_closed_standard_files_stop_nothing(tmp_path: Path, upstream: ScriptedUpstream) -> None:
+    """Closed standard input, output and error keep nobody from being served, and no socket takes their place."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    flags = ["--host", "127.0.0.1", "--port", str(port), "--verbose"]
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND,
+        *flags,
+        cwd=tmp_path,
+        env=clean_environment(tmp_path, environ(upstream)),
+        preexec_fn=lambda: os.closerange(0, 3),
+    )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        await until_served(url)
+        assert b"event: message_stop" in await answer(url)
+        standing = {os.readlink(f"/proc/{process.pid}/fd/{number}") for number in (0, 1, 2)}
+        assert standing == {os.devnull}
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), 10) == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
 async def test_a_killed_worker_is_replaced(tmp_path: Path, upstream: ScriptedUpstream) -> None:
     """A worker that the system kills (`kill -9`), however young, costs what it was serving; the next is served."""
     async with running_proxy("--workers", "2", cwd=tmp_path, env=environ(upstream)) as proxy:

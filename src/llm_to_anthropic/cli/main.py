@@ -5,6 +5,8 @@ Only click is imported here, so that `--help` answers at once.
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
@@ -102,6 +104,7 @@ def main(context: click.Context, /, **flags: Any) -> None:
 
     Point Claude Code, an SDK or any other Anthropic client at it. Without a command it starts the proxy.
     """
+    _fill_standard_files()
     context.obj = _given(flags)
     if context.invoked_subcommand is None:
         _start(context, {})
@@ -175,6 +178,17 @@ def translate(context: click.Context, /, file: BinaryIO, target: str, *, stream:
         return run_translate(file.read(), target, stream=stream, flags=context.obj | _given(flags))
 
     _finish(context, work)
+
+
+def _fill_standard_files() -> None:
+    """Puts the null device where standard input, output or error is closed: a socket would get its number."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115  as long as the process
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
 
 
 def _given(flags: Mapping[str, object]) -> dict[str, object]:
