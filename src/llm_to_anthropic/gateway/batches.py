@@ -8,12 +8,15 @@ from msgspec import Raw
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.gateway.call import Call
 from llm_to_anthropic.routing import Router
-from llm_to_anthropic.translators.anthropic import replace_model
+from llm_to_anthropic.translators.anthropic import drop_carriers, replace_model
 from llm_to_anthropic.wire.anthropic import Envelope
 
 
 def check_batch(body: bytes, router: Router) -> bytes:
-    """The body of a new batch with its model names resolved. Raises ClientError for a model of another provider."""
+    """The body of a new batch as a request alone would be sent: with its models' real names, and without our carriers.
+
+    Raises ClientError for a model of another provider.
+    """
     try:
         batch = msgspec.json.decode(body, type=dict[str, Raw])
         requests = msgspec.json.decode(batch["requests"], type=list[dict[str, Raw]])
@@ -27,7 +30,7 @@ def check_batch(body: bytes, router: Router) -> bytes:
 
 
 def _resolved(request: dict[str, Raw], index: int, router: Router) -> bool:
-    """Resolves the model of one request in place; True if its name changed."""
+    """Edits one request in place; True if anything of it changed."""
     params = bytes(request["params"])
     requested = msgspec.json.decode(params, type=Envelope).model
     target = router.resolve(requested).targets[0]
@@ -36,10 +39,9 @@ def _resolved(request: dict[str, Raw], index: int, router: Router) -> bool:
             "Message Batches are only available for Anthropic models on this proxy: "
             f"requests.{index}.params.model {requested!r} goes to {target.provider.name}/{target.model}"
         )
-    if target.model == requested:
-        return False
-    request["params"] = Raw(replace_model(params, target.model))
-    return True
+    edited = drop_carriers(replace_model(params, target.model, was=requested))
+    request["params"] = Raw(edited)
+    return edited is not params
 
 
 def local_results_url(body: bytes, base_url: str, call: Call) -> bytes:

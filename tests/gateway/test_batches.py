@@ -1,0 +1,48 @@
+"""Message batches go to Anthropic, as each of their requests would alone."""
+
+from __future__ import annotations
+
+import json
+
+from llm_to_anthropic.gateway.gateway import Gateway
+from llm_to_anthropic.scripted import Script, ScriptedUpstream, whole
+from tests.gateway.memory_reply import MemoryReply, ask, call
+from tests.translators.conversations import CARRIERS
+
+OWN = [{"type": "thinking", "thinking": "", "signature": CARRIERS[0]}]
+THEIRS = [{"type": "thinking", "thinking": "hm", "signature": "EqoB"}, {"type": "text", "text": "So"}]
+
+
+async def test_thinking_of_other_upstreams_is_left_out_of_a_batch(
+    gateway: Gateway, script: Script, upstream: ScriptedUpstream
+) -> None:
+    """Anthropic could not verify it, and would refuse that request of the batch a day later."""
+    script.push(whole({"id": "b1"}))
+    turns = [
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": OWN},
+        {"role": "user", "content": "b"},
+        {"role": "assistant", "content": OWN + THEIRS},
+        {"role": "user", "content": "c"},
+    ]
+    asked = [ask("claude-x", messages=turns), ask("claude-mine", messages=turns[:1])]
+    batch = {"requests": [{"custom_id": str(n), "params": params} for n, params in enumerate(asked)]}
+    await gateway.forward(call(batch, path="/v1/messages/batches"), MemoryReply())
+    first, second = (each["params"] for each in json.loads(upstream.requests[0].body)["requests"])
+    joined = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    assert first["messages"] == [
+        {"role": "user", "content": joined},
+        {"role": "assistant", "content": THEIRS},
+        {"role": "user", "content": "c"},
+    ]
+    assert (second["model"], second["messages"]) == ("claude-real", turns[:1])
+
+
+async def test_a_batch_without_anything_of_ours_keeps_its_bytes(
+    gateway: Gateway, script: Script, upstream: ScriptedUpstream
+) -> None:
+    """What needs no edit arrives byte for byte."""
+    script.push(whole({"id": "b1"}))
+    body = b'{"requests" : [{"custom_id":"a", "params": {"model":"claude-x", "max_tokens":1e1, "messages":[]}}]}'
+    await gateway.forward(call(body, path="/v1/messages/batches"), MemoryReply())
+    assert upstream.requests[0].body == body
