@@ -158,6 +158,7 @@ class OpenAIChatTranslator(AnsweringTranslator):
             think_tags=quirks.think_tags,
             keep_details=quirks.reasoning_details and not hide,
             hide_thinking=hide,
+            thinking_asked=encoding.thinking_asked,
             input_bytes=self._input_bytes,
         )
 

@@ -16,7 +16,7 @@ from llm_to_anthropic.exchange import Usage
 from llm_to_anthropic.translators.carrier import Carrier
 from llm_to_anthropic.translators.estimate import text_bytes
 from llm_to_anthropic.translators.openai_chat_calls import ToolCalls
-from llm_to_anthropic.translators.openai_chat_reasoning import ReasoningDetails, ReasoningText
+from llm_to_anthropic.translators.openai_chat_reasoning import CallExtras, ReasoningDetails, ReasoningText
 from llm_to_anthropic.translators.openai_chat_usage import message_usage, reported_usage
 from llm_to_anthropic.translators.openai_errors import embedded_error
 from llm_to_anthropic.translators.stop_sequences import StopMatcher
@@ -72,6 +72,7 @@ class AnswerOptions(msgspec.Struct, frozen=True, kw_only=True):
     think_tags: bool = False
     keep_details: bool = False
     hide_thinking: bool = False
+    thinking_asked: bool = False
     input_bytes: int = 0
 
 
@@ -282,6 +283,7 @@ class ChatAnswer:
             options = self._options
             self._calls = ToolCalls(
                 self._writer,
+                CallExtras(self._writer, options.carrier, alone=options.thinking_asked),
                 seed=options.seed,
                 names=options.tool_names,
                 strict_schemas=options.strict_schemas,

@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import msgspec
+from msgspec import Raw
 
 from llm_to_anthropic.translators.call_arguments import CallArguments
+from llm_to_anthropic.translators.openai_chat_reasoning import CallExtras
 from llm_to_anthropic.translators.tool_arguments import is_object
 from llm_to_anthropic.translators.tool_ids import UNNAMED, ToolIds
+from llm_to_anthropic.wire.anthropic import NO_RAW
 from llm_to_anthropic.wire.openai_chat import FunctionCall, ToolCall
 from llm_to_anthropic.writer import MessageWriter, sound
 
@@ -19,12 +22,13 @@ from llm_to_anthropic.writer import MessageWriter, sound
 class _Slot:
     """One call."""
 
-    __slots__ = ("arguments", "closed", "custom", "dropped", "id", "key", "name", "opened")
+    __slots__ = ("arguments", "closed", "custom", "dropped", "extra", "id", "key", "name", "opened")
 
     def __init__(self, key: int) -> None:
         self.key = key
         self.id = ""
         self.name = ""
+        self.extra = NO_RAW
         self.arguments = CallArguments()
         self.custom = False
         self.dropped = False
@@ -38,6 +42,7 @@ class ToolCalls:
     def __init__(
         self,
         writer: MessageWriter,
+        extras: CallExtras,
         *,
         seed: str,
         names: Mapping[str, str],
@@ -51,6 +56,7 @@ class ToolCalls:
         `live`: argument fragments pass as they come. `single`: only the first call is passed on.
         """
         self._writer = writer
+        self._extras = extras
         self._names = names
         self._strict_schemas = strict_schemas
         self._live = live
@@ -69,6 +75,7 @@ class ToolCalls:
         several = len(calls) > 1
         named: list[_Slot] = []
         for position, call in enumerate(calls):
+            extra = call.extra_content
             custom = call.custom if call.type == "custom" or call.function is None else None
             if custom is not None:
                 call = ToolCall(  # noqa: PLW2901
@@ -77,7 +84,7 @@ class ToolCalls:
             slot = self._slot(call, position if several else None, named)
             slot.custom = slot.custom or custom is not None
             function = call.function or FunctionCall()
-            self._add(slot, call.id or "", function.name or "", function.arguments or "")
+            self._add(slot, call.id or "", function.name or "", function.arguments or "", extra)
 
     def go_on(self, index: int, arguments: str) -> bool:
         """More arguments of the call under this number; False where there is more to it."""
@@ -146,11 +153,12 @@ class ToolCalls:
         self._slots.append(slot)
         return slot
 
-    def _add(self, slot: _Slot, id: str, name: str, arguments: str) -> None:
+    def _add(self, slot: _Slot, id: str, name: str, arguments: str, extra: Raw = NO_RAW) -> None:
         if slot.closed or slot.dropped:
             return
         slot.id = slot.id or id
         slot.name = slot.name or name
+        slot.extra = slot.extra or extra
         if arguments:
             self.size += len(arguments)
             if passed := slot.arguments.feed(arguments):
@@ -162,6 +170,8 @@ class ToolCalls:
         slot.opened = True
         self.open = True
         slot.name = self._names.get(slot.name, slot.name)
+        if slot.extra:
+            self._extras.keep(slot.extra)
         self._writer.open_tool(slot.key, self._ids.take(slot.id, slot.key), slot.name)
         if self._live and not slot.custom and slot.name not in self._strict_schemas:
             self._writer.tool_arguments(slot.key, slot.arguments.pass_on())

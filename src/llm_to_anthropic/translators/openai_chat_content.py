@@ -9,16 +9,15 @@ from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.providers.quirks import ChatQuirks
 from llm_to_anthropic.translators.as_text import error_text
 from llm_to_anthropic.translators.assistant_text import AssistantText, block_text
-from llm_to_anthropic.translators.carrier import decode_carrier
 from llm_to_anthropic.translators.content_parts import ContentParts, Takes
 from llm_to_anthropic.translators.losses import LossReport
+from llm_to_anthropic.translators.openai_chat_replay import Replay, read_replay
 from llm_to_anthropic.translators.pairing import Result, Turn
 from llm_to_anthropic.translators.tools import call_arguments, upstream_id, upstream_name
 from llm_to_anthropic.wire.anthropic import (
     CacheControl,
     DocumentBlock,
     TextBlock,
-    ThinkingBlock,
     ToolUseBlock,
 )
 from llm_to_anthropic.wire.openai_chat import (
@@ -160,13 +159,16 @@ class ChatContent:
         return "\n\n".join(texts) if len(texts) == len(parts) else parts
 
     def _assistant(self, turn: Turn) -> list[ChatMessage]:
-        calls = [self._call(each.block, each.path) for each in turn.blocks if isinstance(each.block, ToolUseBlock)]
+        replay = read_replay(turn.blocks, self._maker)
+        calls = [
+            self._call(each.block, each.path, replay) for each in turn.blocks if isinstance(each.block, ToolUseBlock)
+        ]
         text = self._assistant_text(turn, calls)
         if not calls and not text.strip():
             return []
         content: str | UnsetType | None = text or (None if self._quirks.null_content else "")
         message = ChatMessage(role="assistant", content=content, tool_calls=calls or None)
-        self._replay_reasoning(turn, message)
+        self._replay_reasoning(replay, message)
         return [message]
 
     def _assistant_text(self, turn: Turn, calls: list[ToolCall]) -> str:
@@ -182,36 +184,27 @@ class ChatContent:
                 text.add(block, block_text(block))
         return text.take()
 
-    def _call(self, block: ToolUseBlock, path: str) -> ToolCall:
+    def _call(self, block: ToolUseBlock, path: str, replay: Replay) -> ToolCall:
         function = FunctionCall(upstream_name(block.name), call_arguments(block, path))
-        return ToolCall(id=self._id(block.id), type="function", function=function)
+        call = ToolCall(id=self._id(block.id), type="function", function=function)
+        if not self._unsigned and (extra := replay.extras.get(block.id)):
+            call.extra_content = extra
+            self._replayed = True
+        return call
 
     def _id(self, call_id: str) -> str:
         return upstream_id(call_id, short=self._quirks.short_ids)
 
-    def _replay_reasoning(self, turn: Turn, message: ChatMessage) -> None:
+    def _replay_reasoning(self, replay: Replay, message: ChatMessage) -> None:
         """Gives the upstream the reasoning back that came from such a server; that of others is of no use to it."""
         quirks = self._quirks
-        if quirks.reasoning_history == "none" and not quirks.reasoning_details:
-            return
-        texts: list[str] = []
-        details: list[Raw] = []
-        for placed in turn.blocks:
-            block = placed.block
-            carrier = decode_carrier(block.signature or "") if isinstance(block, ThinkingBlock) else None
-            if carrier is None or carrier.vendor != "c" or not isinstance(block, ThinkingBlock):
-                continue
-            texts.append(block.thinking)
-            # A gateway leads to many vendors: what one of its models has sealed, no other reads.
-            if (carrier.provider, carrier.model) == self._maker and not self._unsigned:
-                details.extend(carrier.items)
-        text = "\n".join(filter(None, texts))
+        text = "\n".join(filter(None, replay.texts))
         if quirks.reasoning_history == "reasoning_content":
             message.reasoning_content = text or _NO_REASONING
         elif quirks.reasoning_history == "reasoning" and text:
             message.reasoning = text
-        if quirks.reasoning_details and details:
-            message.reasoning_details = details
+        if quirks.reasoning_details and replay.details and not self._unsigned:
+            message.reasoning_details = replay.details
             self._replayed = True
 
 

@@ -116,6 +116,7 @@ def _call(call: Json) -> ToolCall:
         custom=CustomCall(name=_text_or_none(custom.get("name")), input=_text_or_none(custom.get("input")))
         if isinstance(custom, dict)
         else None,
+        extra_content=_raw(call.get("extra_content")),
     )
 
 

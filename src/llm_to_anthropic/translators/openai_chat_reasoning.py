@@ -1,4 +1,4 @@
-"""The reasoning of Chat-compatible servers: its spellings, and the opaque details that must come back unchanged."""
+"""The reasoning of Chat-compatible servers: its spellings, and what is opaque of it and must come back unchanged."""
 
 from __future__ import annotations
 
@@ -7,8 +7,17 @@ from msgspec import Raw
 
 from llm_to_anthropic.translators.carrier import Carrier, encode_carrier
 from llm_to_anthropic.wire.openai_chat import Delta
+from llm_to_anthropic.writer import MessageWriter
 
 _TEXT_FIELDS = {"reasoning.text": "text", "reasoning.summary": "summary"}
+
+
+class CallItem(msgspec.Struct, tag="call", tag_field="k"):
+    """An item of a carrier: what came with a call of the message."""
+
+    n: int
+    """The call's number among those of the message."""
+    x: Raw
 
 
 class ReasoningText:
@@ -68,6 +77,29 @@ class ReasoningDetails:
         last |= {key: value for key, value in detail.items() if value is not None}
         last[field] = text
         return True
+
+
+class CallExtras:
+    """Takes along what comes with a call and has to come back with it: in a thinking block before the call.
+
+    A client that did not ask for thinking gets such a block only where thinking may stand anyway: at the beginning of
+    the message.
+    """
+
+    def __init__(self, writer: MessageWriter, carrier: Carrier, *, alone: bool) -> None:
+        """`carrier`: the one without items. `alone`: the client takes blocks without any thoughts in them."""
+        self._writer = writer
+        self._carrier = carrier
+        self._alone = alone
+
+    def keep(self, extra: Raw) -> None:
+        """What came with the call that is about to be written."""
+        writer = self._writer
+        if not bytes(extra).startswith(b"{"):
+            return
+        if self._alone or writer.thinks or not writer.begun:
+            item = Raw(msgspec.json.encode(CallItem(n=writer.calls, x=extra)))
+            writer.signature(encode_carrier(msgspec.structs.replace(self._carrier, items=[item])))
 
 
 def _details_text(details: list[Raw]) -> str:

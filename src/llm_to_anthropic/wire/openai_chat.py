@@ -31,6 +31,8 @@ class ToolCall(msgspec.Struct, omit_defaults=True):
     type: str | None = None
     function: FunctionCall | None = None
     custom: CustomCall | None = None
+    extra_content: Raw = NO_RAW
+    """What a server wants back with the call as it came: Gemini's thought signature."""
 
 
 class Said(msgspec.Struct):

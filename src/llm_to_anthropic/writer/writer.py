@@ -70,6 +70,11 @@ class MessageWriter(ABC):
         """Whether any block has been written."""
         return self._index >= 0
 
+    @property
+    def thinks(self) -> bool:
+        """Whether a thinking block is open."""
+        return self._open == "thinking"
+
     def start(self) -> None:
         """Begins the message; else its first block does."""
         if not self.started:
