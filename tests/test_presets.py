@@ -53,6 +53,26 @@ def test_openai_preset_at_another_host_is_another_server() -> None:
     assert quirks_for(provider(LOCAL, "openai"), "gpt-4o") == ChatQuirks()
 
 
+@pytest.mark.parametrize(
+    ("base_url", "model", "field"),
+    [
+        ("https://generativelanguage.googleapis.com/v1beta/openai", "gemini-3-pro-preview", "extra_content"),
+        ("https://generativelanguage.googleapis.com/v1beta/openai", "gemini-2.5-pro", "none"),
+        (
+            "https://aiplatform.googleapis.com/v1/projects/p/locations/global/endpoints/openapi",
+            "google/gemini-3-flash",
+            "extra_content",
+        ),
+        ("https://openrouter.ai/api/v1", "google/gemini-3-flash-preview", "reasoning_details"),
+        ("https://openrouter.ai/api/v1", "anthropic/claude-sonnet-4.5", "none"),
+        (LOCAL, "gemini-3-pro-preview", "none"),
+    ],
+)
+def test_gemini_wants_signatures_where_its_server_has_them(base_url: str, model: str, field: str) -> None:
+    """Gemini 3 insists on signatures, which Google's compatible API and OpenRouter have in fields of their own."""
+    assert quirks_for(provider(base_url), model).call_signatures == field
+
+
 def test_reasoning_model_behind_a_gateway_stays_one() -> None:
     """OpenAI's reasoning models refuse the same fields behind any gateway, but know no `store` there."""
     quirks = quirks_for(provider(LOCAL, "openai"), "openai/GPT-5-mini")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_to_anthropic.errors import ClientError
-from llm_to_anthropic.translators.gemini_content import BYPASS
+from llm_to_anthropic.wire.gemini import BYPASS
 from tests.translators.chat_requests import assistant, call, image, pdf, result, text, user
 from tests.translators.gemini_requests import NEW, OLD, carried, contents, encoding, lost
 

@@ -10,6 +10,7 @@ import pytest
 from llm_to_anthropic.providers.quirks import ChatQuirks
 from llm_to_anthropic.translators.carrier import Carrier, encode_carrier
 from llm_to_anthropic.translators.translator import Learned
+from llm_to_anthropic.wire.gemini import BYPASS
 from tests.messages import Event
 from tests.translators.chat_answers import DONE, call, collected, delta, streamed, translator, whole
 from tests.translators.chat_requests import HI, Json, assistant, messages, result, user
@@ -120,6 +121,49 @@ def test_refused_signatures_of_calls_are_left_out_once() -> None:
     refusal = json.dumps([{"error": {"code": 400, "message": "Corrupted thought signature."}}]).encode()
     assert made.heal(made.decode_error(400, {}, refusal), refusal)
     assert b"extra_content" not in translator(history, ChatQuirks(), learned=learned).encode().body
+
+
+def unsigned_history() -> list[Json]:
+    calls: list[Json] = [{"type": "tool_use", "id": id, "name": "look", "input": {}} for id in ("toolu_1", "toolu_2")]
+    return [*HI, assistant(*calls), user(result("toolu_1", "r"), result("toolu_2", "r"))]
+
+
+def test_calls_of_another_model_get_the_stand_in() -> None:
+    """After a change to Gemini 3 the first of the calls that Claude made has the value that Google documents."""
+    done = messages(*unsigned_history(), quirks=ChatQuirks(call_signatures="extra_content"))
+    first, second = done[1]["tool_calls"]
+    assert first["extra_content"] == {"google": {"thought_signature": BYPASS}}
+    assert "extra_content" not in second
+
+
+def test_own_signature_needs_no_stand_in() -> None:
+    """The signature that came with a call is worth more than one that stands in for it."""
+    message = streamed(delta(tool_calls=[signed_call()]), FINISH, DONE, request=ADAPTIVE)
+    turns = [*HI, assistant(*message["content"]), user(result("a", "r"))]
+    done = messages(*turns, quirks=ChatQuirks(call_signatures="extra_content"))
+    assert done[1]["tool_calls"][0]["extra_content"] == SIGNED
+
+
+def test_stand_in_is_a_detail_where_signatures_are() -> None:
+    """OpenRouter has Gemini's signatures in details of the message, which name the first call."""
+    quirks = ChatQuirks(reasoning_details=True, call_signatures="reasoning_details")
+    done = messages(*unsigned_history(), *HI, assistant({"type": "text", "text": "a"}), *HI, quirks=quirks)
+    stand_in = {"type": "reasoning.encrypted", "data": BYPASS, "id": "toolu_1", "format": "google-gemini-v1"}
+    assert done[1]["reasoning_details"] == [stand_in | {"index": 0}]
+    assert [list(message) for message in done[-2:]] == [["role", "content"]] * 2
+
+
+def test_own_details_need_no_stand_in() -> None:
+    """Details with a signature in them go back as they came, those without one get the stand-in beside them."""
+    quirks = ChatQuirks(reasoning_details=True, call_signatures="reasoning_details")
+    sealed = {"type": "reasoning.encrypted", "data": "q83v", "id": "a", "format": "google-gemini-v1"}
+    plain = {"type": "reasoning.text", "text": "Hm", "format": "google-gemini-v1"}
+    for details in ([plain, sealed], [plain]):
+        chunk = delta(reasoning_details=details, tool_calls=[call(0, id="a", name="look", arguments="{}")])
+        message = streamed(chunk, FINISH, DONE, request=ADAPTIVE, quirks=quirks)
+        done = messages(*HI, assistant(*message["content"]), user(result("a", "r")), quirks=quirks)
+        assert done[1]["reasoning_details"][: len(details)] == details
+        assert [detail.get("data") for detail in done[1]["reasoning_details"]][1:] in (["q83v"], [BYPASS])
 
 
 def test_only_objects_go_back() -> None:

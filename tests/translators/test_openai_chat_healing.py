@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Literal
 
 import msgspec
@@ -184,6 +185,18 @@ def test_refused_signatures_need_some_in_the_history() -> None:
     made = translator(quirks=ChatQuirks(reasoning_details=True), learned=learned)
     assert not heal(made, of_provider("Corrupted thought signature."))
     assert not learned.unsigned
+
+
+@pytest.mark.parametrize(("details", "field"), [(True, "reasoning_details"), (False, "extra_content")])
+@pytest.mark.parametrize("request_of", [dict, sealed_history], ids=["plain", "sealed"])
+def test_missed_signatures_of_calls_are_made_up(details: bool, field: str, request_of: Callable[[], Json]) -> None:
+    """A gateway that nobody knows leads to Gemini, which wants a signature on each call of the history."""
+    learned = Learned()
+    made = translator(request_of(), ChatQuirks(reasoning_details=details), learned=learned)
+    missing = "Function call is missing a thought_signature in functionCall parts."
+    assert heal(made, of_provider(missing))
+    assert learned.quirks == {"call_signatures": field}
+    assert learned.unsigned == set()
 
 
 @pytest.mark.parametrize(

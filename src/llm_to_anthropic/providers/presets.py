@@ -96,6 +96,8 @@ _DEVELOPER: tuple[Rule, ...] = (
     ("gpt-[5-9]*", {"system_role": "developer"}),
 )
 
+_SIGNED_CALLS: tuple[Rule, ...] = (("gemini-[3-9]*", {"call_signatures": "extra_content"}),)
+
 _GEMINI_MODELS = ("gemini-2.5-pro", "gemini-2.5-flash", "gemini-2.5-flash-lite")
 _CLAUDE_MODELS = ("claude-opus-5-5", "claude-sonnet-5-5", "claude-haiku-5-5", "claude-fable-5-2")
 
@@ -123,6 +125,7 @@ PRESETS: Mapping[str, Preset] = {
         protocol="gemini",
         variable="GEMINI_API_KEY",
         hosts=("generativelanguage.googleapis.com",),
+        rules=_SIGNED_CALLS,
         models=_GEMINI_MODELS,
     ),
     "vertex": Preset(
@@ -130,6 +133,7 @@ PRESETS: Mapping[str, Preset] = {
         backend="vertex",
         variable="GOOGLE_APPLICATION_CREDENTIALS",
         hosts=("aiplatform.googleapis.com", "*-aiplatform.googleapis.com", "aiplatform.*.rep.googleapis.com"),
+        rules=_SIGNED_CALLS,
         models=_GEMINI_MODELS,
     ),
     "vertex-anthropic": Preset(
@@ -181,6 +185,7 @@ PRESETS: Mapping[str, Preset] = {
             "cache_control": True,
             "tools_need_no_reasoning": False,
         },
+        rules=(("gemini-[3-9]*", {"call_signatures": "reasoning_details"}),),
     ),
     "groq": Preset(
         base_url="https://api.groq.com/openai/v1",

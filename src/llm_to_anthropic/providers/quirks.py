@@ -68,6 +68,9 @@ class ChatQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """The field in which assistant messages of the history carry their reasoning back (DeepSeek refuses without)."""
     reasoning_details: bool = False
     """Wants `reasoning_details` back unchanged (OpenRouter)."""
+    call_signatures: Literal["none", "extra_content", "reasoning_details"] = "none"
+    """The field in which a message with calls has to have Gemini's thought signature, or Google's stand-in for one
+    (Gemini 3 and later: Google's API compatible with OpenAI's, OpenRouter)."""
     think_tags: bool = False
     """Writes its reasoning as <think>...</think> at the start of the content."""
     short_ids: bool = False

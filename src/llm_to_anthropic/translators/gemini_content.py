@@ -34,6 +34,7 @@ from llm_to_anthropic.wire.anthropic import (
     UrlSource,
 )
 from llm_to_anthropic.wire.gemini import (
+    BYPASS,
     Blob,
     Content,
     FileData,
@@ -42,10 +43,6 @@ from llm_to_anthropic.wire.gemini import (
     FunctionResponsePart,
     Part,
 )
-
-BYPASS = "skip_thought_signature_validator"
-"""Stands for a signature that nobody has: calls that another model made, or whose thinking a client left out.
-Source: ai.google.dev/gemini-api/docs/thought-signatures."""
 
 _PDF = "application/pdf"
 _IMAGE_TYPES = {

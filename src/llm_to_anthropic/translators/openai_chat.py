@@ -116,7 +116,7 @@ class OpenAIChatTranslator(AnsweringTranslator):
         """Learns from an upstream's 400 or 422 what to leave out; True if one retry makes sense."""
         if error.status != 400:
             return False
-        if self._replayed and is_about_reasoning(body):
+        if self._replayed and is_about_reasoning(body, self._learned_quirks()):
             # The fault of one history, not of the model: nothing that other requests have to know.
             self._learned.unsigned.add(self._request.request_id)
             return True

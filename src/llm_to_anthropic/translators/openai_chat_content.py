@@ -20,6 +20,7 @@ from llm_to_anthropic.wire.anthropic import (
     TextBlock,
     ToolUseBlock,
 )
+from llm_to_anthropic.wire.gemini import BYPASS
 from llm_to_anthropic.wire.openai_chat import (
     ChatMessage,
     DocumentUrlPart,
@@ -39,6 +40,9 @@ _GO_ON = "OK"
 """What the assistant says between a tool's result and the user, where one may not follow the other."""
 _NO_REASONING = " "
 """Stands for reasoning that is not known any more: DeepSeek refuses an assistant message without the field."""
+
+_NO_SIGNATURE = Raw(msgspec.json.encode({"google": {"thought_signature": BYPASS}}))
+_SEALED = b'"reasoning.encrypted"'
 
 
 class ChatParts(ContentParts[Part]):
@@ -169,6 +173,8 @@ class ChatContent:
         content: str | UnsetType | None = text or (None if self._quirks.null_content else "")
         message = ChatMessage(role="assistant", content=content, tool_calls=calls or None)
         self._replay_reasoning(replay, message)
+        if calls:
+            _sign(message, calls[0], self._quirks)
         return [message]
 
     def _assistant_text(self, turn: Turn, calls: list[ToolCall]) -> str:
@@ -206,6 +212,18 @@ class ChatContent:
         if quirks.reasoning_details and replay.details and not self._unsigned:
             message.reasoning_details = replay.details
             self._replayed = True
+
+
+def _sign(message: ChatMessage, first: ToolCall, quirks: ChatQuirks) -> None:
+    """Gives the first of parallel calls a stand-in for its signature, where the model insists on one."""
+    if quirks.call_signatures == "extra_content":
+        first.extra_content = first.extra_content or _NO_SIGNATURE
+    elif quirks.call_signatures == "reasoning_details":
+        details = message.reasoning_details or []
+        if not any(_SEALED in bytes(detail) for detail in details):
+            stand_in = {"type": "reasoning.encrypted", "data": BYPASS, "id": first.id}
+            detail = Raw(msgspec.json.encode(stand_in | {"format": "google-gemini-v1", "index": 0}))
+            message.reasoning_details = [*details, detail]
 
 
 def merge_roles(messages: list[ChatMessage]) -> list[ChatMessage]:

@@ -41,14 +41,21 @@ _SEALED = re.compile(
     re.IGNORECASE,
 )
 """What Google, Anthropic and OpenAI say behind a gateway of reasoning that they cannot read."""
+_UNSIGNED = re.compile(r"missing an? .?thought[ _]?signature", re.IGNORECASE)
 _STREAMS_ALONE = re.compile(r"\bonly supports? stream|\bnon-streaming calls\b", re.IGNORECASE)
 _NAMED_CHOICE = re.compile(r"tool_choice\b.{0,50}(?:'(?:object|specified)'|\bvalid string\b)")
 """A choice is refused that names a tool, though one of any tool may be taken."""
 
 
-def is_about_reasoning(body: bytes) -> bool:
+def is_about_reasoning(body: bytes, quirks: ChatQuirks) -> bool:
     """Whether an upstream refused the opaque reasoning of earlier answers that it was given back."""
-    return _SEALED.search(read_complaint(body).text) is not None
+    text = read_complaint(body).text
+    return _SEALED.search(text) is not None and not _misses_signatures(text, quirks)
+
+
+def _misses_signatures(text: str, quirks: ChatQuirks) -> bool:
+    """Whether Gemini misses a signature on calls that were sent without."""
+    return quirks.call_signatures == "none" and _UNSIGNED.search(text) is not None
 
 
 def lesson(body: bytes, quirks: ChatQuirks, sent_effort: str | None) -> tuple[str, object] | None:
@@ -63,6 +70,8 @@ def lesson(body: bytes, quirks: ChatQuirks, sent_effort: str | None) -> tuple[st
         return "stream_always", True
     if quirks.tool_choice == "named" and _NAMED_CHOICE.search(complaint.text):
         return "tool_choice", "required"
+    if _misses_signatures(complaint.text, quirks):
+        return "call_signatures", "reasoning_details" if quirks.reasoning_details else "extra_content"
     if not complaint.refuses:
         return None
     if (found := _special_lesson(complaint, quirks, sent_effort)) is not None:

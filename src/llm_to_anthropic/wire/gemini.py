@@ -11,6 +11,10 @@ from msgspec import Raw
 
 from llm_to_anthropic.wire.anthropic import NO_RAW
 
+BYPASS = "skip_thought_signature_validator"
+"""Stands for a signature that nobody has: calls that another model made, or whose thinking a client left out.
+Source: ai.google.dev/gemini-api/docs/thought-signatures."""
+
 
 class Blob(msgspec.Struct, omit_defaults=True, rename="camel"):
     """Bytes in base64."""
