@@ -406,6 +406,25 @@ def test_secret_in_a_wrong_variable_is_not_shown(place: Place, name: str) -> Non
     assert SECRET not in said
 
 
+def test_quotation_marks_in_the_environment_are_told(place: Place) -> None:
+    """Quotes that reach the environment, as docker's --env-file leaves them, are named, not sent upstream."""
+    place.toml('[providers.groq]\nmodels = ["a"]\n')
+    environ = {
+        "OPENAI_API_KEY": f'"{SECRET}"',
+        "BIG_MODEL": "'gpt-5'",
+        "WORKERS": ' "2" ',
+        "GROQ_API_KEY": f"'{SECRET}'",
+    }
+    problems = place.problems(environ)
+    assert [problem.partition(" has quotation marks")[0] for problem in problems] == [
+        "environment: OPENAI_API_KEY",
+        "environment: BIG_MODEL",
+        "environment: WORKERS",
+        "environment: GROQ_API_KEY",
+    ]
+    assert SECRET not in str(problems)
+
+
 @pytest.mark.parametrize("key", ["two words", "line\nbreak", "schlüssel"])
 def test_key_that_no_header_can_carry_is_refused(place: Place, key: str) -> None:
     """A key with a blank, a line break or a foreign letter is refused, unseen, with its place."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from llm_to_anthropic.config_sources import Report, Sources, expand
+from llm_to_anthropic.config_sources import QUOTED, Report, Sources, expand, is_quoted
 from llm_to_anthropic.providers.provider import Credential, Secret
 from llm_to_anthropic.settings import HASHED, ClientKey
 
@@ -143,6 +143,9 @@ class KeyReader:
 
     def _clean(self, place: str, key: str) -> str:
         key = key.strip()
+        if is_quoted(key):
+            self._report.problem(place, QUOTED)
+            return ""
         if key and not _KEY.fullmatch(key):
             self._report.problem(place, "holds a key with a blank, a line break or a letter beyond ASCII in it.")
             return ""

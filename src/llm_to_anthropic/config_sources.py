@@ -54,6 +54,8 @@ ENV_NAMES: tuple[str, ...] = (
 )
 """Variables that are read. In lower case they are keys of the TOML file too."""
 
+QUOTED = "has quotation marks around its value: take them away, docker's --env-file and the like leave them there."
+
 _FLAG_FIELDS = {"host": "server_host", "port": "server_port"}
 _MISNOMERS = {
     "OPENAI_API_BASE": "OPENAI_BASE_URL",
@@ -133,7 +135,7 @@ def read(flags: Mapping[str, object], environ: Mapping[str, str], cwd: Path, rep
     file = _find_file(flags, variables, cwd, Path(home) if home else None, report)
     fields = _from_file(file, report) if file else {}
     fields |= {name.lower(): given for name, given in dotenv.items() if name in ENV_NAMES}
-    fields |= _from_environment(environ)
+    fields |= _from_environment(environ, report)
     fields |= _from_flags(flags)
     _warn_near_misses(environ, dotenv, report)
     return Sources(
@@ -154,12 +156,21 @@ def _from_flags(flags: Mapping[str, object]) -> dict[str, Given]:
     return given
 
 
-def _from_environment(environ: Mapping[str, str]) -> dict[str, Given]:
-    return {
-        name.lower(): Given(environ[name], f"environment: {name}", ambient=True)
-        for name in ENV_NAMES
-        if environ.get(name, "").strip()
-    }
+def _from_environment(environ: Mapping[str, str], report: Report) -> dict[str, Given]:
+    fields = {}
+    for name in ENV_NAMES:
+        given = Given(environ.get(name, ""), f"environment: {name}", ambient=True)
+        if is_quoted(environ.get(name, "")):
+            report.problem(given.place, QUOTED)
+        elif environ.get(name, "").strip():
+            fields[name.lower()] = given
+    return fields
+
+
+def is_quoted(text: str) -> bool:
+    """Whether a value is in quotation marks that a shell or `.env` would have taken away."""
+    text = text.strip()
+    return len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
 
 
 def _read_dotenv(path: Path, report: Report) -> Iterator[tuple[str, Given]]:
