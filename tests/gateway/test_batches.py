@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from llm_to_anthropic.gateway.gateway import Gateway
 from llm_to_anthropic.scripted import Script, ScriptedUpstream, whole
 from tests.gateway.memory_reply import MemoryReply, ask, call
@@ -46,3 +48,18 @@ async def test_a_batch_without_anything_of_ours_keeps_its_bytes(
     body = b'{"requests" : [{"custom_id":"a", "params": {"model":"claude-x", "max_tokens":1e1, "messages":[]}}]}'
     await gateway.forward(call(body, path="/v1/messages/batches"), MemoryReply())
     assert upstream.requests[0].body == body
+
+
+@pytest.mark.parametrize("origin", ["https://api.anthropic.com", "https://gateway.test/anthropic", "http://[::1]:1"])
+async def test_results_are_fetched_through_the_proxy_wherever_they_are(
+    gateway: Gateway, script: Script, origin: str
+) -> None:
+    """A gateway as the upstream may name Anthropic's own address, to which the client's key must not go."""
+    batch = {"id": "b1", "results_url": f"{origin}/v1/messages/batches/b1/results"}
+    listed = {"data": [batch, batch | {"results_url": None}], "has_more": False}
+    script.push(whole(json.dumps(listed, indent=1).encode()))
+    reply = MemoryReply()
+    headers = {"host": "proxy.test", "x-forwarded-proto": "https"}
+    await gateway.forward(call(b"", method="GET", path="/v1/messages/batches", headers=headers), reply)
+    here = {"results_url": "https://proxy.test/v1/messages/batches/b1/results"}
+    assert reply.json() == listed | {"data": [batch | here, batch | {"results_url": None}]}

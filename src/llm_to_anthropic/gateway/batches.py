@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 from msgspec import Raw
 
@@ -10,6 +12,8 @@ from llm_to_anthropic.gateway.call import Call
 from llm_to_anthropic.routing import Router
 from llm_to_anthropic.translators.anthropic import drop_carriers, replace_model
 from llm_to_anthropic.wire.anthropic import Envelope
+
+_RESULTS_URL = re.compile(rb'("results_url"\s*:\s*")[^"\\]*?(/v1/messages/batches/)')
 
 
 def check_batch(body: bytes, router: Router) -> bytes:
@@ -44,13 +48,14 @@ def _resolved(request: dict[str, Raw], index: int, router: Router) -> bool:
     return edited is not params
 
 
-def local_results_url(body: bytes, base_url: str, call: Call) -> bytes:
-    """The same body with addresses of the upstream as addresses of this proxy.
+def local_results_url(body: bytes, call: Call) -> bytes:
+    """The same body with the addresses of results at this proxy, wherever they were.
 
-    A client fetches `results_url` with its own key, which must not reach the upstream.
+    A client fetches `results_url` with its own key, which must not reach anybody else: an upstream that is a gateway
+    may well name Anthropic there, and not itself.
     """
     host = call.header(b"host")
     if not host:
         return body
-    scheme = call.header(b"x-forwarded-proto") or "http"
-    return body.replace(f'"{base_url}/v1/'.encode(), f'"{scheme}://{host}/v1/'.encode())
+    here = f"{call.header(b'x-forwarded-proto') or 'http'}://{host}".encode()
+    return _RESULTS_URL.sub(lambda found: found[1] + here + found[2], body)

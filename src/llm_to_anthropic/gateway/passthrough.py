@@ -145,7 +145,7 @@ class Passthrough:
             if upstream.status >= 400:
                 raise await read_refusal(upstream, provider)
             if call.path.startswith("/v1/messages/batches") and not call.path.endswith("/results"):
-                await _whole_batch(work, upstream, provider)
+                await _whole_batch(work, upstream)
             else:
                 await _stream_through(work, upstream)
         finally:
@@ -267,9 +267,9 @@ async def _whole(work: Work, upstream: UpstreamCall, body: bytes) -> None:
     await work.reply.whole(upstream.status, forwarded(upstream.headers) + provenance(work.progress), body)
 
 
-async def _whole_batch(work: Work, upstream: UpstreamCall, provider: Provider) -> None:
+async def _whole_batch(work: Work, upstream: UpstreamCall) -> None:
     body = await upstream.read_all(MAX_ANSWER_BYTES)
-    await _whole(work, upstream, local_results_url(body, provider.base_url, work.call))
+    await _whole(work, upstream, local_results_url(body, work.call))
 
 
 async def _stream_through(work: Work, upstream: UpstreamCall) -> None:
