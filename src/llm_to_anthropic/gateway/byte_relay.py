@@ -28,6 +28,9 @@ _END = re.compile(rb'(?:^|[\r\n])event: ?(?:message_stop|(?P<error>error))[ \r\n
 _ENDINGS = (b"message_stop", b"event: error", b"event:error")
 """Without any of them there is no end, and an end begins not far before the first."""
 _BEFORE_ENDING = 16
+_EVENT_ENDS = (b"\n\n", b"\r\n\r\n")
+_MOST_OF_AN_END = 3
+"""So many bytes of what ends an event may come before the last of them."""
 _IDLE = frozenset({"message_start", "ping"})
 """Events that come before the upstream has anything to say."""
 _PRELUDE = _IDLE | {"content_block_start"}
@@ -56,6 +59,11 @@ def _kind(data: bytes) -> str:
 def _end_in(out: bytes) -> re.Match[bytes] | None:
     found = [at for ending in _ENDINGS if (at := out.find(ending)) >= 0]
     return _END.search(out, max(min(found) - _BEFORE_ENDING, 0)) if found else None
+
+
+def _events_end(data: bytes) -> int:
+    """Where the last complete event of data ends; 0 where none does."""
+    return max(data.rfind(end) + len(end) if end in data else 0 for end in _EVENT_ENDS)
 
 
 def _says_nothing(out: bytes) -> bool:
@@ -87,7 +95,11 @@ class ByteRelay:
         self._served_as = served_as
         """The client's name of the model, where the upstream knows another."""
         self._reader = UsageReader()
-        self._held = b""
+        self._held: list[bytes] = []
+        """The beginning of an event whose end has not come."""
+        self._held_bytes = 0
+        self._tail = b""
+        """Its last bytes, which may be the beginning of its end."""
         self._prelude = b""
         self._clock = time.monotonic
         self._last_write = silent_since
@@ -175,8 +187,9 @@ class ByteRelay:
                 break
             elif out := self._complete_events(data):
                 await self._write(out)
-        if self._held and (self._ended or _end_in(self._held)):
-            await self._write(self._held)
+        rest = b"".join(self._held)
+        if rest and (self._ended or _end_in(rest)):
+            await self._write(rest)
         if not self._ended:
             raise UpstreamProtocolError("the upstream's stream ended before the message was complete")
 
@@ -196,14 +209,27 @@ class ByteRelay:
     def _complete_events(self, data: bytes) -> bytes:
         if not self._held and data.endswith(b"\n\n"):
             return data
-        data = self._held + data
-        cut = max(data.rfind(b"\n\n") + 2, data.rfind(b"\r\n\r\n") + 4)
-        if cut < 4:  # neither was found
-            cut = 0
-        self._held = data[cut:]
-        if len(self._held) > MAX_EVENT_BYTES:
+        seen = self._tail + data
+        cut = _events_end(seen)
+        if not cut:
+            self._hold(data, seen)
+            return b""
+        ahead = cut - len(self._tail)
+        events = b"".join([*self._held, data[:ahead]])
+        self._held.clear()
+        self._held_bytes = 0
+        self._hold(data[ahead:], data[ahead:])
+        return events
+
+    def _hold(self, data: bytes, seen: bytes) -> None:
+        """Keeps what waits for the end of its event; `seen` ends with it."""
+        self._tail = seen[-_MOST_OF_AN_END:]
+        if not data:
+            return
+        self._held.append(data)
+        self._held_bytes += len(data)
+        if self._held_bytes > MAX_EVENT_BYTES:
             raise UpstreamProtocolError(f"an event of the upstream is larger than {MAX_EVENT_BYTES >> 20} MiB")
-        return data[:cut]
 
     async def _write(self, out: bytes) -> None:
         out = self._ready(out)

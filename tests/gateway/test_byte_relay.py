@@ -1,0 +1,82 @@
+"""Anthropic's streams in odd pieces: what waits for the rest of its event costs no more than its size."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from itertools import pairwise
+
+import pytest
+
+from llm_to_anthropic.gateway.byte_relay import ByteRelay
+from llm_to_anthropic.gateway.progress import Progress
+from llm_to_anthropic.providers.timeouts import CallTimeouts
+from llm_to_anthropic.settings import Timeouts
+from llm_to_anthropic.upstream import UpstreamCall
+from tests.gateway.memory_reply import MemoryReply, call
+
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream"
+START = b'event: message_start\ndata: {"type":"message_start","message":{"model":"claude-x"}}\n\n'
+TEXT = b'event: content_block_delta\ndata: {"type":"content_block_delta","delta":{"text":"hello"}}\n\n'
+STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+PAGE = b"event: content_block_start\ndata: "
+MIB = 1024 * 1024
+WITHIN_S = 1.0
+"""What grows with the square of its pieces takes ten times as long."""
+
+
+class Relayed:
+    """A stream that passes through, without sockets: each slice is taken the moment it is given."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.upstream = UpstreamCall("one", CallTimeouts(), loop, (None, ()))  # type: ignore[arg-type]
+        self.upstream.receive_head(200, HEAD, HEAD.lower())
+        self.reply = MemoryReply()
+        self._relay = ByteRelay(
+            self.upstream,
+            reply=self.reply,
+            progress=Progress(call({})),
+            timeouts=Timeouts(),
+            silent_since=time.monotonic(),
+            served_as=None,
+        )
+        self._running = asyncio.ensure_future(self._relay.run())
+
+    async def give(self, *slices: bytes) -> None:
+        await asyncio.sleep(0)  # by then it waits for them
+        assert self.upstream.taking is not None
+        for data in slices:
+            self.upstream.receive(data, len(data))
+
+    async def end(self) -> bytes:
+        self.upstream.finish()
+        await self._running
+        return self.reply.body
+
+
+async def test_large_event_in_many_pieces_is_read_once() -> None:
+    """A web page or a file comes as one event, in as many reads as its way takes: each costs its own size alone."""
+    relayed = Relayed()
+    event = PAGE + b"x" * (4 * MIB) + b"\n\n"
+    began = time.process_time()
+    await relayed.give(START + TEXT, *(event[at : at + 1024] for at in range(0, len(event), 1024)), STOP)
+    took_s = time.process_time() - began
+    assert await relayed.end() == START + TEXT + event + STOP
+    assert took_s < WITHIN_S
+
+
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n"], ids=["lf", "crlf"])
+async def test_event_is_passed_on_whole_wherever_it_is_cut(line_end: bytes) -> None:
+    """No piece of an event leaves before its end, though that comes in pieces itself."""
+    told = [part.replace(b"\n", line_end) for part in (START + TEXT, TEXT, STOP)]
+    beginning, event, stop = told
+    for first in range(len(event)):
+        for second in range(first, len(event)):
+            relayed = Relayed()
+            cuts = [0, first, second, len(event)]
+            pieces = [event[one:other] for one, other in pairwise(cuts) if one < other]
+            await relayed.give(beginning, *pieces[:-1])
+            assert relayed.reply.body == beginning
+            await relayed.give(pieces[-1] + stop)
+            assert await relayed.end() == beginning + event + stop
