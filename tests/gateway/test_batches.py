@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 
 from llm_to_anthropic.gateway.gateway import Gateway
+from llm_to_anthropic.providers.provider import Backend
 from llm_to_anthropic.scripted import Script, ScriptedUpstream, whole
+from llm_to_anthropic.settings import Settings, Timeouts
+from llm_to_anthropic.upstream import Upstream
+from tests.gateway.conftest import providers
 from tests.gateway.memory_reply import MemoryReply, ask, call
 from tests.translators.conversations import CARRIERS
 
@@ -63,3 +68,20 @@ async def test_results_are_fetched_through_the_proxy_wherever_they_are(
     await gateway.forward(call(b"", method="GET", path="/v1/messages/batches", headers=headers), reply)
     here = {"results_url": "https://proxy.test/v1/messages/batches/b1/results"}
     assert reply.json() == listed | {"data": [batch | here, batch | {"results_url": None}]}
+
+
+@pytest.mark.parametrize("backend", ["dev", "vertex"])
+async def test_a_batch_for_another_account_is_not_sent_to_anthropic(
+    upstream: ScriptedUpstream, timeouts: Timeouts, backend: Backend
+) -> None:
+    """A request meant for a gateway, or for Claude on Vertex AI, is none of Anthropic's own account's business."""
+    known = providers(upstream.url)
+    other = msgspec.structs.replace(known["anthropic"], name="house", backend=backend)
+    gateway = Gateway(Settings(providers={**known, "house": other}, aliases={}), Upstream(timeouts, environ={}), [])
+    batch = {"requests": [{"custom_id": "a", "params": ask("house/claude-x")}]}
+    reply = MemoryReply()
+    await gateway.forward(call(batch, path="/v1/messages/batches"), reply)
+    await gateway.close()
+    assert reply.status == 400
+    assert b"only available for models of anthropic" in reply.body
+    assert upstream.requests == []

@@ -9,6 +9,7 @@ from msgspec import Raw
 
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.gateway.call import Call
+from llm_to_anthropic.providers.provider import Provider
 from llm_to_anthropic.routing import Router
 from llm_to_anthropic.translators.anthropic import drop_carriers, replace_model
 from llm_to_anthropic.wire.anthropic import Envelope
@@ -16,15 +17,15 @@ from llm_to_anthropic.wire.anthropic import Envelope
 _RESULTS_URL = re.compile(rb'("results_url"\s*:\s*")[^"\\]*?(/v1/messages/batches/)')
 
 
-def check_batch(body: bytes, router: Router) -> bytes:
+def check_batch(body: bytes, router: Router, provider: Provider) -> bytes:
     """The body of a new batch as a request alone would be sent: with its models' real names, and without our carriers.
 
-    Raises ClientError for a model of another provider.
+    `provider` is where it goes. Raises ClientError for a model of another.
     """
     try:
         batch = msgspec.json.decode(body, type=dict[str, Raw])
         requests = msgspec.json.decode(batch["requests"], type=list[dict[str, Raw]])
-        edited = [_resolved(request, index, router) for index, request in enumerate(requests)]
+        edited = [_resolved(request, index, router, provider) for index, request in enumerate(requests)]
     except (KeyError, msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return body  # malformed: Anthropic says it best
     if not any(edited):
@@ -33,14 +34,15 @@ def check_batch(body: bytes, router: Router) -> bytes:
     return msgspec.json.encode(batch)
 
 
-def _resolved(request: dict[str, Raw], index: int, router: Router) -> bool:
+def _resolved(request: dict[str, Raw], index: int, router: Router, provider: Provider) -> bool:
     """Edits one request in place; True if anything of it changed."""
     params = bytes(request["params"])
     requested = msgspec.json.decode(params, type=Envelope).model
     target = router.resolve(requested).targets[0]
-    if target.protocol != "anthropic":
+    if target.provider.name != provider.name:
+        served = f"models of {provider.name}" if target.protocol == "anthropic" else "Anthropic models"
         raise ClientError(
-            "Message Batches are only available for Anthropic models on this proxy: "
+            f"Message Batches are only available for {served} on this proxy: "
             f"requests.{index}.params.model {requested!r} goes to {target.provider.name}/{target.model}"
         )
     edited = drop_carriers(replace_model(params, target.model, was=requested))
