@@ -18,6 +18,7 @@ from tests.gateway.memory_reply import MemoryReply, call
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream"
 START = b'event: message_start\ndata: {"type":"message_start","message":{"model":"claude-x"}}\n\n'
 TEXT = b'event: content_block_delta\ndata: {"type":"content_block_delta","delta":{"text":"hello"}}\n\n'
+PING = b'event: ping\ndata: {"type": "ping"}\n\n'
 STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 PAGE = b"event: content_block_start\ndata: "
 MIB = 1024 * 1024
@@ -72,7 +73,7 @@ async def test_event_is_passed_on_whole_wherever_it_is_cut(line_end: bytes) -> N
     told = [part.replace(b"\n", line_end) for part in (START + TEXT, TEXT, STOP)]
     beginning, event, stop = told
     for first in range(len(event)):
-        for second in range(first, len(event)):
+        for second in range(first, len(event), 7):
             relayed = Relayed()
             cuts = [0, first, second, len(event)]
             pieces = [event[one:other] for one, other in pairwise(cuts) if one < other]
@@ -80,3 +81,17 @@ async def test_event_is_passed_on_whole_wherever_it_is_cut(line_end: bytes) -> N
             assert relayed.reply.body == beginning
             await relayed.give(pieces[-1] + stop)
             assert await relayed.end() == beginning + event + stop
+
+
+@pytest.mark.parametrize("nothing", [PING, b": still thinking\n\n"], ids=["pings", "comments"])
+async def test_what_is_held_back_stays_small(nothing: bytes) -> None:
+    """A stream that goes on without saying anything is not collected: beyond 256 KiB its client may as well have it."""
+    relayed = Relayed()
+    beginning = START + nothing * (MIB // len(nothing) // 16)
+    await relayed.give(beginning)
+    assert relayed.reply.status == 0
+    more = nothing * (MIB // len(nothing) // 4)
+    await relayed.give(more)
+    assert relayed.reply.body == beginning + more
+    await relayed.give(TEXT, STOP)
+    assert await relayed.end() == beginning + more + TEXT + STOP

@@ -24,6 +24,8 @@ from llm_to_anthropic.upstream import UpstreamCall
 from llm_to_anthropic.writer import PING, error_event
 
 MAX_EVENT_BYTES = 8 * 1024 * 1024
+MAX_PRELUDE_BYTES = 256 * 1024
+"""So much is held back at most before something meaningful has come."""
 _END = re.compile(rb'(?:^|[\r\n])event: ?(?:message_stop|(?P<error>error))[ \r\n]|"type" ?: ?"message_stop"')
 _ENDINGS = (b"message_stop", b"event: error", b"event:error")
 """Without any of them there is no end, and an end begins not far before the first."""
@@ -246,7 +248,7 @@ class ByteRelay:
             self._begin(out)
         if not self.committed:
             self._prelude += out
-            if not self._begun:
+            if not self._begun and len(self._prelude) <= MAX_PRELUDE_BYTES:
                 return b""
             out = self._commit()
         if _says_nothing(out):
