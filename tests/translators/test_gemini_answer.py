@@ -428,13 +428,32 @@ def test_usage(reported: Json, expected: tuple[int, int, int, int]) -> None:
     ) == expected
 
 
-def test_usage_that_misses_is_estimated() -> None:
+@pytest.mark.parametrize("reported", [None, {}, {"totalTokenCount": 90}, {"trafficType": "ON_DEMAND"}])
+def test_usage_that_misses_is_estimated(reported: Json) -> None:
     """Clients compact by the usage, so it is never zero."""
-    last = answer(text("some words"), finish="STOP")
-    del last["usageMetadata"]
+    last = answer(text("some words"), finish="STOP") | {"usageMetadata": reported}
     counts = streamed(data(last))["usage"]
     assert counts["input_tokens"] > 0
     assert counts["output_tokens"] > 0
+
+
+def test_usage_without_the_prompt_is_estimated_for_the_prompt_alone() -> None:
+    """Google leaves out the prompt's count now and then: what it counts of the answer stands."""
+    reported = {"candidatesTokenCount": 23, "thoughtsTokenCount": 67}
+    last = data(answer(text("some words"), finish="STOP") | {"usageMetadata": reported})
+    whole = json.dumps(answer(text("some words"), finish="STOP") | {"usageMetadata": reported}).encode()
+    for slices in ([last], [whole]):
+        counts = streamed(*slices)["usage"]
+        assert counts["input_tokens"] > 0
+        assert (counts["output_tokens"], counts["output_tokens_details"]["thinking_tokens"]) == (90, 67)
+
+
+def test_counts_of_the_answer_alone_leave_the_prompts_count() -> None:
+    """The last counts may tell of the answer only: the prompt's came before."""
+    last = answer(text("b"), finish="STOP") | {"usageMetadata": {"candidatesTokenCount": 8}}
+    first = answer(text("a")) | {"usageMetadata": usage(100, 1, cachedContentTokenCount=90)}
+    counts = streamed(data(first), data(last))["usage"]
+    assert (counts["input_tokens"], counts["cache_read_input_tokens"], counts["output_tokens"]) == (10, 90, 8)
 
 
 def test_stream_that_breaks_off_is_an_error() -> None:

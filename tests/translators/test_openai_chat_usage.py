@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.messages import Event
@@ -134,3 +136,13 @@ def test_missing_usage_is_estimated(reported: tuple[bytes, ...]) -> None:
     for message in (streamed(*answer), collected(*answer)):
         assert message["usage"]["input_tokens"] > 0
         assert message["usage"]["output_tokens"] == 3
+
+
+@pytest.mark.parametrize("reported", [{"completion_tokens": 7}, {"prompt_tokens": None, "completion_tokens": 7}])
+def test_usage_without_the_prompt_is_estimated_for_the_prompt_alone(reported: Event) -> None:
+    """A server that counts its answer only is believed as far as it goes."""
+    spoken = (delta(content="some text"), FINISH, data({"choices": [], "usage": reported}), DONE)
+    body = {"choices": [{"message": {"content": "some text"}, "finish_reason": "stop"}], "usage": reported}
+    for message in (streamed(*spoken), collected(*spoken), collected(json.dumps(body).encode())):
+        assert message["usage"]["input_tokens"] > 0
+        assert message["usage"]["output_tokens"] == 7

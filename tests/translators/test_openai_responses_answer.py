@@ -300,6 +300,15 @@ def test_usage_is_estimated_where_it_misses(counts: Any) -> None:
         assert read["usage"]["output_tokens"] > 0
 
 
+def test_usage_without_the_prompt_is_estimated_for_the_prompt_alone() -> None:
+    """A server that counts its answer only is believed as far as it goes."""
+    output, counts = message("Hello there"), {"output_tokens": 50, "output_tokens_details": {"reasoning_tokens": 30}}
+    for read in (streamed(*stream_of(output, usage=counts)), collected(whole(output, usage=counts))):
+        assert read["usage"]["input_tokens"] > 0
+        assert read["usage"]["output_tokens"] == 50
+        assert read["usage"]["output_tokens_details"] == {"thinking_tokens": 30}
+
+
 def test_service_tier() -> None:
     """The tier that served a request is told in Anthropic's words."""
     assert collected(whole(message("x"), service_tier="priority"))["usage"]["service_tier"] == "priority"

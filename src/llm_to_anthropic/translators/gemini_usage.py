@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from llm_to_anthropic.exchange import Usage
 from llm_to_anthropic.translators.estimate import estimate_tokens
 from llm_to_anthropic.wire.gemini import UsageMetadata
@@ -18,9 +20,11 @@ class TokenCounts:
         self._thinking = 0
 
     def see(self, usage: UsageMetadata) -> None:
-        """A snapshot: each replaces the one before."""
-        if usage.prompt_token_count is not None or usage.total_token_count is not None:
+        """A snapshot: each replaces the one before, which still tells the prompt where this one leaves it out."""
+        if usage.prompt_token_count is not None:
             self._last = usage
+        elif usage.candidates_token_count is not None or usage.thoughts_token_count is not None:
+            self._last = usage if self._last is None else _renewed(self._last, usage)
 
     def next_round(self) -> None:
         """Another request follows, whose answer goes on with this one."""
@@ -43,7 +47,8 @@ class TokenCounts:
                 web_fetch_requests=fetches,
             )
         output, cached = self.output, max(0, reported.cached_content_token_count or 0)
-        prompt = max(0, (reported.prompt_token_count or 0) - cached)
+        told = reported.prompt_token_count
+        prompt = estimate_tokens(input_size) if told is None else max(0, told - cached)
         return Usage(
             input_tokens=prompt + max(0, reported.tool_use_prompt_token_count or 0),
             output_tokens=output,
@@ -55,6 +60,16 @@ class TokenCounts:
 
     def _thoughts(self) -> int:
         return self._thinking + (max(0, self._last.thoughts_token_count or 0) if self._last else 0)
+
+
+def _renewed(last: UsageMetadata, usage: UsageMetadata) -> UsageMetadata:
+    """Counts of the answer alone, with the prompt's of before."""
+    return msgspec.structs.replace(
+        last,
+        candidates_token_count=usage.candidates_token_count,
+        thoughts_token_count=usage.thoughts_token_count,
+        total_token_count=usage.total_token_count,
+    )
 
 
 def _output(usage: UsageMetadata) -> int:

@@ -42,7 +42,7 @@ def text_alone(body: bytes, *, signed: bool) -> tuple[bytes, str, Usage] | None:
     if not text.startswith(b'"') or not is_sound(text) or (text[1] in BLANK_BEGINNINGS and is_blank(text)):
         return None
     reported = answer.usage_metadata
-    if reported.prompt_token_count is None and reported.total_token_count is None:
+    if reported.prompt_token_count is None:
         return None
     counts = TokenCounts()
     counts.see(reported)

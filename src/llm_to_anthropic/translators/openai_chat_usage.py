@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
+
 from llm_to_anthropic.exchange import Usage
 from llm_to_anthropic.translators.estimate import estimate_tokens
 from llm_to_anthropic.wire.openai_chat import Completed, CompletionTokensDetails, PromptTokensDetails
@@ -11,6 +13,7 @@ from llm_to_anthropic.wire.openai_chat import Usage as ChatUsage
 
 _TIERS: Mapping[str | None, str] = {"priority": "priority"}
 """Of an answer; all others are standard."""
+_NOTHING = ChatUsage()
 _NO_PROMPT_DETAILS = PromptTokensDetails()
 _NO_COMPLETION_DETAILS = CompletionTokensDetails()
 
@@ -28,13 +31,17 @@ def reported_usage(completion: Completed) -> ChatUsage | None:
 
 def message_usage(usage: ChatUsage | None, *, input_size: int, output_size: int, service_tier: str | None) -> Usage:
     """The usage of a message; what the upstream does not report is estimated from the sizes, in bytes."""
-    output = None if usage is None else output_tokens(usage)
+    usage = usage or _NOTHING
+    output = output_tokens(usage)
     if output is None:
         output = estimate_tokens(output_size) if output_size else 0
-    if usage is None:
-        tier = _TIERS.get(service_tier, "standard")
-        return Usage(input_tokens=estimate_tokens(input_size), output_tokens=output, service_tier=tier)
-    return told_usage(usage, output, service_tier)
+    told = told_usage(usage, output, service_tier)
+    return told if tells_input(usage) else msgspec.structs.replace(told, input_tokens=estimate_tokens(input_size))
+
+
+def tells_input(usage: ChatUsage) -> bool:
+    """Whether it counts the prompt."""
+    return usage.prompt_tokens is not None or usage.input_tokens is not None
 
 
 def told_usage(usage: ChatUsage, output: int, service_tier: str | None) -> Usage:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from llm_to_anthropic.exchange import Usage
-from llm_to_anthropic.translators.openai_chat_usage import output_tokens, reported_usage, told_usage
+from llm_to_anthropic.translators.openai_chat_usage import output_tokens, reported_usage, tells_input, told_usage
 from llm_to_anthropic.translators.upstream_errors import is_error
 from llm_to_anthropic.wire.openai_chat import Choice, Completion, Delta, WholeChoice, WholeCompletion, WholeMessage
 from llm_to_anthropic.writer import BLANK_BEGINNINGS, is_blank, is_sound
@@ -40,7 +40,9 @@ def text_alone(answer: WholeCompletion) -> tuple[bytes, str, Usage] | None:
         return None
     stop_reason = _PLAIN_ENDS.get(choice.finish_reason)
     reported = reported_usage(answer)
-    if stop_reason is None or reported is None or (output := output_tokens(reported)) is None:
+    if stop_reason is None or reported is None or not tells_input(reported):
+        return None
+    if (output := output_tokens(reported)) is None:
         return None
     text = bytes(message.content)
     if not text.startswith(b'"') or not is_sound(text) or (text[1] in BLANK_BEGINNINGS and is_blank(text)):

@@ -296,8 +296,6 @@ class ResponsesAnswer:
 
     def _usage(self, answer: Response) -> Usage:
         reported = decode_loosely(answer.usage, ReportedUsage) if answer.usage else None
-        if reported is not None and reported.input_tokens is None:
-            reported = None
         usage = message_usage(
             reported,
             input_size=self._options.encoding.input_bytes,
