@@ -74,6 +74,14 @@ def test_stronger_sources_win(place: Place) -> None:
     assert (settings.port, settings.workers, settings.big_model, settings.small_model) == (5, 4, "b", "a")
 
 
+@pytest.mark.parametrize(
+    ("given", "host"), [("[::1]", "::1"), (" [::] ", "::"), ("*", "0.0.0.0"), (" ", "0.0.0.0"), ("::1", "::1")]
+)
+def test_host_is_read_in_every_usual_spelling(place: Place, given: str, host: str) -> None:
+    """An IPv6 address may stand in brackets, as in a URL, and `*` is every address, as in other servers."""
+    assert place.load({**KEY, "SERVER_HOST": given}).host == host
+
+
 def test_empty_values_are_unset(place: Place) -> None:
     """An empty value in any source leaves the word to the next."""
     place.toml('big_model = "from-file"\nsmall_model = ""\n').dotenv("BIG_MODEL=\nOPENAI_API_KEY=test-key\n")

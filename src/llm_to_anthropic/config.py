@@ -15,7 +15,7 @@ import msgspec
 from llm_to_anthropic.config_keys import KeyReader
 from llm_to_anthropic.config_providers import ProviderBuilder
 from llm_to_anthropic.config_schema import Schema, validate
-from llm_to_anthropic.config_sources import Report, Sources, read
+from llm_to_anthropic.config_sources import Report, Sources, host_of, read
 from llm_to_anthropic.config_tables import filled, overrides
 from llm_to_anthropic.errors import ConfigError
 from llm_to_anthropic.routing import DEFAULT_MODELS, PREFERRED_NAMES, usable
@@ -56,7 +56,7 @@ def _settings(schema: Schema, sources: Sources, report: Report) -> Settings:
     retries = overrides(sources.place("retries"), schema.retries, Retries, report)
     big, small = DEFAULT_MODELS[schema.preferred_provider]
     return Settings(
-        host=schema.server_host.strip() or "0.0.0.0",  # noqa: S104  as users expect; access is checked
+        host=host_of(schema.server_host) or "0.0.0.0",  # noqa: S104  as users expect; access is checked
         port=schema.server_port,
         workers=schema.workers,
         verbose=schema.verbose,

@@ -224,6 +224,12 @@ def _out_of_reach(path: Path, report: Report) -> str:
     return "" if found else f"there is no file {path}."
 
 
+def host_of(text: str) -> str:
+    """The host to listen on, without the brackets of a URL; empty for the usual one, which `*` is too."""
+    host = text.strip().removeprefix("[").removesuffix("]")
+    return "" if host == "*" else host
+
+
 def expand(path: Path, home: Path | None) -> Path:
     """`~/x` below the home directory; other paths as they are."""
     return home.joinpath(*path.parts[1:]) if home and path.parts[:1] == ("~",) else path

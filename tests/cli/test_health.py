@@ -80,6 +80,16 @@ async def test_looks_where_the_proxy_listens(
     assert [request.path for request in upstream.requests] == ["/health"]
 
 
+@pytest.mark.parametrize("host", ["[127.0.0.1]", "*"])
+async def test_reads_the_host_as_the_proxy_does(
+    tmp_path: Path, script: Script, upstream: ScriptedUpstream, host: str
+) -> None:
+    """Every spelling of a host that the proxy takes is asked as well."""
+    script.push(whole({"status": "ok"}))
+    env = {"SERVER_HOST": host, "SERVER_PORT": str(upstream.port)}
+    assert (await run_command("health", cwd=tmp_path, env=env)).code == 0
+
+
 def test_default_address_is_the_servers() -> None:
     """It looks where an unconfigured proxy listens."""
     defaults = {field.name: field.default for field in msgspec.structs.fields(Settings)}

@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import click
 
-from llm_to_anthropic.config_sources import Report, read
+from llm_to_anthropic.config_sources import Report, host_of, read
 from llm_to_anthropic.errors import ConfigError
 from llm_to_anthropic.http.address import base_url
 
@@ -44,7 +44,7 @@ def _configured_url(flags: Mapping[str, object]) -> str:
     # What is wrong with the configuration is told by the proxy itself, at its start.
     fields = read(flags, os.environ, Path.cwd(), Report()).fields
     host, port = fields.get("server_host"), fields.get("server_port")
-    return base_url(str(host.value).strip() if host else DEFAULT_HOST, _port(port.value if port else DEFAULT_PORT))
+    return base_url(host_of(str(host.value)) if host else DEFAULT_HOST, _port(port.value if port else DEFAULT_PORT))
 
 
 def _port(value: object) -> int:
