@@ -14,7 +14,7 @@ from llm_to_anthropic.translators.carrier import Carrier, encode_carrier
 from llm_to_anthropic.translators.openai_chat import OpenAIChatTranslator
 from llm_to_anthropic.translators.translator import Learned
 from tests.translators.chat_answers import translator
-from tests.translators.chat_requests import HI, Json, assistant, text
+from tests.translators.chat_requests import HI, Json, assistant, call, result, text, user
 
 OPENAI = ChatQuirks(efforts=("minimal", "low", "medium", "high"), strict=True, store=True, system_role="developer")
 
@@ -197,6 +197,27 @@ def test_missed_signatures_of_calls_are_made_up(details: bool, field: str, reque
     assert heal(made, of_provider(missing))
     assert learned.quirks == {"call_signatures": field}
     assert learned.unsigned == set()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "The `reasoning_content` in the thinking mode must be passed back to the API.",
+        "Missing `reasoning_content` field in the assistant message at message index 2.",
+        "thinking is enabled but reasoning_content is missing in assistant tool call message at index 3",
+    ],
+    ids=["DeepSeek", "DeepSeek before", "Moonshot"],
+)
+def test_missed_reasoning_of_the_history_is_given_back(message: str) -> None:
+    """A model that thinks is reached under a name that nobody knows, and wants its thoughts with the calls."""
+    learned = Learned()
+    history = {"messages": [*HI, assistant(call("toolu_1")), user(result("toolu_1"))]}
+    made = translator(history, learned=learned)
+    assert heal(made, of_provider(message))
+    assert learned.quirks == {"reasoning_history": "reasoning_content"}
+    sent = json.loads(translator(history, learned=learned).encode().body)
+    assert sent["messages"][1]["reasoning_content"] == " "
+    assert not heal(translator(history, learned=learned), of_provider(message))
 
 
 @pytest.mark.parametrize(

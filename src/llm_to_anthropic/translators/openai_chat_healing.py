@@ -42,6 +42,9 @@ _SEALED = re.compile(
 )
 """What Google, Anthropic and OpenAI say behind a gateway of reasoning that they cannot read."""
 _UNSIGNED = re.compile(r"missing an? .?thought[ _]?signature", re.IGNORECASE)
+_UNREASONED = re.compile(
+    r"reasoning_content\b.{0,60}(?:must be passed back|is missing)|missing\W{1,3}reasoning_content", re.IGNORECASE
+)
 _STREAMS_ALONE = re.compile(r"\bonly supports? stream|\bnon-streaming calls\b", re.IGNORECASE)
 _NAMED_CHOICE = re.compile(r"tool_choice\b.{0,50}(?:'(?:object|specified)'|\bvalid string\b)")
 """A choice is refused that names a tool, though one of any tool may be taken."""
@@ -72,6 +75,8 @@ def lesson(body: bytes, quirks: ChatQuirks, sent_effort: str | None) -> tuple[st
         return "tool_choice", "required"
     if _misses_signatures(complaint.text, quirks):
         return "call_signatures", "reasoning_details" if quirks.reasoning_details else "extra_content"
+    if quirks.reasoning_history != "reasoning_content" and _UNREASONED.search(complaint.text):
+        return "reasoning_history", "reasoning_content"
     if not complaint.refuses:
         return None
     if (found := _special_lesson(complaint, quirks, sent_effort)) is not None:
