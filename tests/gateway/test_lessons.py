@@ -56,6 +56,20 @@ async def test_an_answer_that_must_be_streamed_is_given_whole(noting: Gateway, s
     assert [block.get("thinking") or block["text"] for block in blocks] == ["Hm.", "hello"]
 
 
+async def test_messages_that_no_template_renders_are_put_in_order(
+    noting: Gateway, script: Script, upstream: ScriptedUpstream, told: list[str]
+) -> None:
+    """llama.cpp calls it its own fault that a template takes no system message amid a conversation."""
+    fault = {"error": {"code": 500, "message": "System message must be at the beginning.", "type": "server_error"}}
+    script.push(whole(fault, status=500), whole(ANSWER))
+    amid = [{"role": "user", "content": "hi"}, {"role": "system", "content": "agents"}]
+    reply = MemoryReply()
+    await noting.messages(call(ask("openai/gpt-4.1", messages=amid)), reply)
+    assert reply.status == 200
+    assert [message["role"] for message in json.loads(upstream.requests[-1].body)["messages"]] == ["user", "user"]
+    assert told == ["openai refused a field for gpt-4.1: merge_system is True from now on"]
+
+
 @pytest.mark.parametrize("status", [400, 403, 404])
 async def test_a_refusal_that_teaches_nothing_is_passed_on(
     noting: Gateway, script: Script, upstream: ScriptedUpstream, told: list[str], status: int

@@ -199,6 +199,54 @@ def test_missed_signatures_of_calls_are_made_up(details: bool, field: str, reque
     assert learned.unsigned == set()
 
 
+ALTERNATING = {"merge_system": True, "merge_same_role": True, "user_after_tool": False}
+
+
+@pytest.mark.parametrize(
+    ("message", "status", "expected"),
+    [
+        ("System message must be at the beginning.", 400, {"merge_system": True}),
+        ("system message must be at the beginning", 500, {"merge_system": True}),
+        (
+            "While executing CallExpression at line 189: raise_exception('After the optional system message, con... "
+            "Error: Jinja Exception: After the optional system message, conversation roles must alternate user and "
+            "assistant roles except for tool calls and results.",
+            500,
+            ALTERNATING,
+        ),
+        ("Conversation roles must alternate user/assistant/user/assistant/...", 400, ALTERNATING),
+        (
+            "After the (optional) system message(s), user or tool message(s) should alternate with assistant "
+            "message(s).",
+            400,
+            ALTERNATING,
+        ),
+        ("Unexpected role 'user' after role 'tool'", 400, ALTERNATING),
+        (
+            "Expected last role User or Tool (or Assistant with prefix True) for serving but got assistant",
+            400,
+            {"prefix": True},
+        ),
+        (
+            "Tool call id was call_1 but must be a-z, A-Z, 0-9, with a length of 9.",
+            400,
+            {"short_ids": True},
+        ),
+    ],
+    ids=[
+        *("vLLM", "Ollama", "llama.cpp", "Gemma's template", "Perplexity"),
+        *("Mistral's order", "Mistral's prefill", "Mistral's ids"),
+    ],
+)
+def test_order_of_messages_is_learned(message: str, status: int, expected: dict[str, object]) -> None:
+    """A chat template that nobody knows says which order of messages it can render."""
+    learned = Learned()
+    body = {"error": {"code": status, "message": message, "type": "server_error"}}
+    assert heal(translator(learned=learned), body, status)
+    assert learned.quirks == expected
+    assert not heal(translator(learned=learned), body, status)
+
+
 @pytest.mark.parametrize(
     "message",
     [

@@ -47,8 +47,9 @@ _CANNOT_COUNT = frozenset({404, 405, 429})
 """The server has no such endpoint, or no time."""
 MAX_LEARNED = 1024
 """Targets whose lessons are remembered; model names come from clients, so they need a bound."""
-_TEACHING = frozenset({400, 403, 404, 422})
-"""Statuses under which upstreams refuse a part of a request: 403 what an account may not use, 404 what they forgot."""
+_TEACHING = frozenset({400, 403, 404, 422, 500})
+"""Statuses under which upstreams refuse a part of a request: 403 what an account may not use, 404 what they forgot, 500
+what a chat template cannot render."""
 
 
 class Gateway:

@@ -20,7 +20,7 @@ from llm_to_anthropic.translators.carrier import Carrier
 from llm_to_anthropic.translators.estimate import estimate_tokens
 from llm_to_anthropic.translators.known_messages import read_fields
 from llm_to_anthropic.translators.openai_chat_answer import AnswerOptions, ChatAnswer
-from llm_to_anthropic.translators.openai_chat_healing import is_about_reasoning, lesson
+from llm_to_anthropic.translators.openai_chat_healing import is_about_reasoning, lesson, order_lessons
 from llm_to_anthropic.translators.openai_chat_loose import read_loosely
 from llm_to_anthropic.translators.openai_chat_request import ChatEncoding, encode_chat, encode_known
 from llm_to_anthropic.translators.openai_chat_whole import as_completion, text_alone
@@ -37,6 +37,8 @@ PATH = "/chat/completions"
 
 _HEADERS = ((b"content-type", b"application/json"), (b"accept", b"text/event-stream, application/json"))
 
+_RENDERING = frozenset({400, 500})
+"""Our statuses of messages that a chat template cannot render: llama.cpp and Ollama take that for their own fault."""
 _SHRINKING = frozenset({"efforts", "tool_choice"})
 
 _COMPLETION = msgspec.json.Decoder(Completion)
@@ -114,6 +116,9 @@ class OpenAIChatTranslator(AnsweringTranslator):
 
     def heal(self, error: ApiError, body: bytes) -> bool:
         """Learns from an upstream's 400 or 422 what to leave out; True if one retry makes sense."""
+        if error.status in _RENDERING and (orders := order_lessons(body, self._learned_quirks())):
+            self._learned.quirks.update(orders)
+            return True
         if error.status != 400:
             return False
         if self._replayed and is_about_reasoning(body, self._learned_quirks()):

@@ -42,12 +42,37 @@ _SEALED = re.compile(
 )
 """What Google, Anthropic and OpenAI say behind a gateway of reasoning that they cannot read."""
 _UNSIGNED = re.compile(r"missing an? .?thought[ _]?signature", re.IGNORECASE)
+_ORDERS: tuple[tuple[re.Pattern[str], Mapping[str, object]], ...] = (
+    (
+        re.compile(r"roles must alternate|alternate with assistant|unexpected role '\w+' after role", re.IGNORECASE),
+        {"merge_system": True, "merge_same_role": True, "user_after_tool": False},
+    ),
+    (
+        re.compile(r"system messages? (?:must|should|can only) be (?:at |in )?the (?:beginning|first|start)", re.I),
+        {"merge_system": True},
+    ),
+    (re.compile(r"assistant with prefix true", re.IGNORECASE), {"prefix": True}),
+    (re.compile(r"tool call id\b.{0,80}\blength of 9\b", re.IGNORECASE), {"short_ids": True}),
+)
+"""What chat templates, and servers that check for them, say of messages that they cannot render -> quirks."""
 _UNREASONED = re.compile(
     r"reasoning_content\b.{0,60}(?:must be passed back|is missing)|missing\W{1,3}reasoning_content", re.IGNORECASE
 )
 _STREAMS_ALONE = re.compile(r"\bonly supports? stream|\bnon-streaming calls\b", re.IGNORECASE)
 _NAMED_CHOICE = re.compile(r"tool_choice\b.{0,50}(?:'(?:object|specified)'|\bvalid string\b)")
 """A choice is refused that names a tool, though one of any tool may be taken."""
+
+
+def order_lessons(body: bytes, quirks: ChatQuirks) -> Mapping[str, object]:
+    """Quirks that mend the order or form of messages of which the body of an error complains; none where it does not.
+
+    Several at once: a template says the first thing that it does not like, and a request is sent but once more.
+    """
+    text = read_complaint(body).text
+    for pattern, lessons in _ORDERS:
+        if pattern.search(text):
+            return {field: value for field, value in lessons.items() if getattr(quirks, field) != value}
+    return {}
 
 
 def is_about_reasoning(body: bytes, quirks: ChatQuirks) -> bool:
