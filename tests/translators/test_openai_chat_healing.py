@@ -44,6 +44,7 @@ def refusal(message: str, param: str | None = None) -> object:
             None,
             {"stream_always": True},
         ),
+        ("Requests with max_tokens > 4096 must have stream=true", None, {"stream_always": True}),
         ("Thinking mode does not support this tool_choice", None, {"tool_choice": "auto"}),
         ("tool_choice 'required' is incompatible with thinking enabled", None, {"tool_choice": "auto"}),
         ("tool_choice 'specified' is incompatible with thinking enabled", None, {"tool_choice": "required"}),
@@ -84,6 +85,7 @@ def refusal(message: str, param: str | None = None) -> object:
         "parallel",
         "Qwen's thinking",
         "QwQ",
+        "long answers",
         "DeepSeek's choice",
         "Moonshot's choice of any",
         "Moonshot's choice of one",
@@ -381,10 +383,11 @@ def test_same_lesson_is_not_learned_twice() -> None:
         "max_tokens is too large: 64000. This model supports at most 8192 completion tokens.",
         "`max_completion_tokens` must be less than or equal to `8192`, the maximum value for this model",
         "Invalid max_tokens value, the valid range of max_tokens is [1, 8192]",
+        "max_tokens (current value: 64000) must be between 0 and 8192 ",
         "Range of max_tokens should be [1, 8192]",
         "max_tokens: 64000 > 8192, which is the maximum allowed number of output tokens for this model",
     ],
-    ids=["OpenAI", "Groq", "DeepSeek", "DashScope", "Anthropic behind a gateway"],
+    ids=["OpenAI", "Groq", "DeepSeek", "Novita", "DashScope", "Anthropic behind a gateway"],
 )
 def test_too_many_tokens_asked_for_are_lowered(message: str) -> None:
     """Clients ask for Claude's 64000 tokens of any model: one whose limit is not known tells it in its refusal."""

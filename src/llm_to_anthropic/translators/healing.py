@@ -17,7 +17,7 @@ _REFUSES = re.compile(
 _AT_MOST = re.compile(
     r"at most (\d{1,9}) (?:completion|output)|less than or equal to [`']?(\d{1,9})"
     r"|(?:range of )?max_(?:completion_|output_)?tokens (?:is|should be) \[\d{1,9}, ?(\d{1,9})\]"
-    r"|max_tokens: \d{1,9} > (\d{1,9})|value <= (\d{1,9})",
+    r"|max_tokens: \d{1,9} > (\d{1,9})|value <= (\d{1,9})|must be between \d{1,9} and (\d{1,9})",
     re.IGNORECASE,
 )
 _NAMED = re.compile(r"[A-Za-z_]{3,}")

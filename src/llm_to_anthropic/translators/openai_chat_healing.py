@@ -58,7 +58,9 @@ _ORDERS: tuple[tuple[re.Pattern[str], Mapping[str, object]], ...] = (
 _UNREASONED = re.compile(
     r"reasoning_content\b.{0,60}(?:must be passed back|is missing)|missing\W{1,3}reasoning_content", re.IGNORECASE
 )
-_STREAMS_ALONE = re.compile(r"\bonly supports? stream|\bnon-streaming calls\b", re.IGNORECASE)
+_STREAMS_ALONE = re.compile(
+    r"\bonly supports? stream|\bnon-streaming calls\b|\bmust have stream ?= ?true\b", re.IGNORECASE
+)
 _NAMED_CHOICE = re.compile(r"tool_choice\b.{0,50}(?:'(?:object|specified)'|\bvalid string\b)")
 """A choice is refused that names a tool, though one of any tool may be taken."""
 
