@@ -234,14 +234,16 @@ ALTERNATING = {"merge_system": True, "merge_same_role": True, "user_after_tool":
             400,
             {"short_ids": True},
         ),
+        ("invalid params, chat content is empty (2013)", 400, {"empty_tool_result": "(no output)"}),
+        ("未正常接收到prompt参数。", 400, {"empty_tool_result": "(no output)"}),
     ],
     ids=[
         *("vLLM", "Ollama", "llama.cpp", "Gemma's template", "Perplexity"),
-        *("Mistral's order", "Mistral's prefill", "Mistral's ids"),
+        *("Mistral's order", "Mistral's prefill", "Mistral's ids", "MiniMax's empty result", "z.ai's empty result"),
     ],
 )
-def test_order_of_messages_is_learned(message: str, status: int, expected: dict[str, object]) -> None:
-    """A chat template that nobody knows says which order of messages it can render."""
+def test_order_and_form_of_messages_are_learned(message: str, status: int, expected: dict[str, object]) -> None:
+    """A chat template that nobody knows, or a strict server, says which messages it can render."""
     learned = Learned()
     body = {"error": {"code": status, "message": message, "type": "server_error"}}
     assert heal(translator(learned=learned), body, status)

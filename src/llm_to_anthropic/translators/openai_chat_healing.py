@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from llm_to_anthropic.providers.quirks import ChatQuirks
 from llm_to_anthropic.translators.healing import Complaint, fewer_efforts, read_complaint
+from llm_to_anthropic.translators.openai_errors import read_refusal
 
 _LENGTH_FIELDS = frozenset({"max_tokens", "max_completion_tokens"})
 _SWITCHES: Mapping[str, tuple[str, object]] = {
@@ -53,6 +54,7 @@ _ORDERS: tuple[tuple[re.Pattern[str], Mapping[str, object]], ...] = (
     ),
     (re.compile(r"assistant with prefix true", re.IGNORECASE), {"prefix": True}),
     (re.compile(r"tool call id\b.{0,80}\blength of 9\b", re.IGNORECASE), {"short_ids": True}),
+    (re.compile(r"content is empty|未正常接收到prompt参数", re.IGNORECASE), {"empty_tool_result": "(no output)"}),
 )
 """What chat templates, and servers that check for them, say of messages that they cannot render -> quirks."""
 _UNREASONED = re.compile(
@@ -70,7 +72,7 @@ def order_lessons(body: bytes, quirks: ChatQuirks) -> Mapping[str, object]:
 
     Several at once: a template says the first thing that it does not like, and a request is sent but once more.
     """
-    text = read_complaint(body).text
+    text = read_refusal(body).text
     for pattern, lessons in _ORDERS:
         if pattern.search(text):
             return {field: value for field, value in lessons.items() if getattr(quirks, field) != value}
