@@ -83,15 +83,23 @@ async def test_no_more_files_is_told_and_passes(tmp_path: Path, upstream: Script
     assert "Traceback" not in proxy.err
 
 
+@pytest.mark.parametrize("unbuffered", ["1", ""], ids=["unbuffered", "buffered"])
 @pytest.mark.parametrize("verbose", [False, True], ids=["log", "log with bodies"])
-async def test_a_full_disk_stops_the_log_alone(tmp_path: Path, upstream: ScriptedUpstream, verbose: bool) -> None:
-    """Where nothing more can be written down requests are served all the same."""
+async def test_a_full_disk_stops_the_log_alone(
+    tmp_path: Path, upstream: ScriptedUpstream, verbose: bool, unbuffered: str
+) -> None:
+    """Where nothing more can be written down requests are served all the same, and a drain still ends with 0."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     flags = ["--host", "127.0.0.1", "--port", str(port), *(["--verbose"] if verbose else [])]
     full = os.open("/dev/full", os.O_WRONLY)
     process = await asyncio.create_subprocess_exec(
-        *COMMAND, *flags, cwd=tmp_path, env=clean_environment(tmp_path, environ(upstream)), stdout=full, stderr=full
+        *COMMAND,
+        *flags,
+        cwd=tmp_path,
+        env=clean_environment(tmp_path, {**environ(upstream), "PYTHONUNBUFFERED": unbuffered}),
+        stdout=full,
+        stderr=full,
     )
     os.close(full)
     try:

@@ -9,6 +9,7 @@ import select
 import stat
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import TextIO
 
 import msgspec
@@ -49,7 +50,7 @@ class LogSink:
         """Lines for which there was no room."""
         self._waits = False
         """It is tried again soon."""
-        atexit.register(self.flush)
+        atexit.register(self._part)
 
     def learn(self, secrets: Iterable[str]) -> None:
         """Has more secrets taken out."""
@@ -71,6 +72,14 @@ class LogSink:
         if not self._pass_on(PATIENCE_MS):
             self._held.clear()
             self._held_size = 0
+
+    def _part(self) -> None:
+        """The same at the process's end; what a full disk did not take by then does not make a failure of it."""
+        self.flush()
+        try:
+            self._stream.flush()
+        except (OSError, ValueError):
+            _let_go(self._stream)
 
     def _in_passing(self) -> None:
         """The same within an event loop, which waits for nobody."""
@@ -136,6 +145,14 @@ def _room_of(stream: TextIO) -> select.poll | None:
     room = select.poll()
     room.register(descriptor, select.POLLOUT)
     return room
+
+
+def _let_go(stream: TextIO) -> None:
+    """Has what waits in a stream go nowhere: Python would write it once more at its end, and fail of it."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def _told_loss(lines: int) -> str:
