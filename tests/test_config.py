@@ -321,6 +321,23 @@ def test_near_miss_in_dotenv_has_its_line(place: Place) -> None:
     assert settings.warnings == (".env line 4: BIG_MODELS is not read; did you mean BIG_MODEL?",)
 
 
+@pytest.mark.parametrize(
+    ("line", "place_of"),
+    [
+        ("GROQ_API_KEY='two words'", ".env line 2: GROQ_API_KEY holds"),
+        ("GROQ_API_KEY_FILE=none", ".env line 2: GROQ_API_KEY_FILE names a file that cannot be read"),
+        (f"{FILE_VARIABLE}=none", f".env line 2: {FILE_VARIABLE}: there is no file"),
+    ],
+)
+def test_every_variable_of_dotenv_has_its_line(place: Place, line: str, place_of: str) -> None:
+    """A mistake in `.env` is told with its line, also where the variable is a vendor's or names a file."""
+    if "GROQ" in line:
+        place.toml("[providers.groq]\n")
+    place.dotenv(f"BIG_MODEL=x\n{line}\n")
+    (problem,) = place.problems()
+    assert problem.startswith(place_of)
+
+
 def test_foreign_environment_is_left_alone(place: Place) -> None:
     """Variables of other programs bring no warning."""
     foreign = {"PATH": "/bin", "OPENAI_ORG_ID": "x", "ANTHROPIC_MODEL": "x", "HOST": "x", "PORT": "1", "WORKER": "1"}

@@ -43,7 +43,7 @@ class KeyReader:
     def variable(self, name: str) -> Credential:
         """The keys in an environment variable, if it is set."""
         text = self._sources.variables.get(name, "")
-        return self._credential(f"environment: {name}", text, name) if text else self._kept_in_file(name)
+        return self._credential(self._sources.places[name], text, name) if text else self._kept_in_file(name)
 
     def _kept_in_file(self, variable: str) -> Credential:
         """The keys of the file that `VARIABLE_FILE` names, as containers are given their secrets."""
@@ -53,7 +53,7 @@ class KeyReader:
 
     def _text_kept_in_file(self, name: str) -> tuple[str, str]:
         """The place of a variable that names a file, and the file's text; no text without either."""
-        place, path = f"environment: {name}", self._sources.variables.get(name, "")
+        place, path = self._sources.places.get(name, ""), self._sources.variables.get(name, "")
         return place, self._from_file(place, path) if path else ""
 
     def reference(self, place: str, kept: str | Sequence[str], variable: str) -> Credential:

@@ -102,6 +102,8 @@ class Sources(msgspec.Struct, frozen=True, kw_only=True):
     fields: Mapping[str, Given]
     variables: Mapping[str, str]
     """The environment over .env, for `env:NAME`. Empty values are left out."""
+    places: Mapping[str, str]
+    """Where each of them stands."""
     folder: Path
     """Relative paths in the file start here."""
     home: Path | None
@@ -131,16 +133,23 @@ def read(flags: Mapping[str, object], environ: Mapping[str, str], cwd: Path, rep
     dotenv = dict(_read_dotenv(cwd / ".env", report))
     variables = {name: given.value for name, given in dotenv.items() if isinstance(given.value, str)}
     variables |= {name: value for name, value in environ.items() if value.strip()}
+    places = {name: given.place for name, given in dotenv.items()}
+    places |= {name: f"environment: {name}" for name, value in environ.items() if value.strip()}
     home = environ.get("HOME") or environ.get("USERPROFILE")
-    file = _find_file(flags, variables, cwd, Path(home) if home else None, report)
+    asked = (
+        ("--config", flags.get("config")),
+        (places.get(FILE_VARIABLE, ""), variables.get(FILE_VARIABLE)),
+    )
+    file = _find_file(asked, variables, cwd, Path(home) if home else None, report)
     fields = _from_file(file, report) if file else {}
     fields |= {name.lower(): given for name, given in dotenv.items() if name in ENV_NAMES}
     fields |= _from_environment(environ, report)
     fields |= _from_flags(flags)
-    _warn_near_misses(environ, dotenv, report)
+    _warn_near_misses(places, report)
     return Sources(
         fields=fields,
         variables=variables,
+        places=places,
         folder=file.parent if file else cwd,
         home=Path(home) if home else None,
         file_name=file.name if file else FILE_NAME,
@@ -192,15 +201,18 @@ def _read_dotenv(path: Path, report: Report) -> Iterator[tuple[str, Given]]:
 
 
 def _find_file(
-    flags: Mapping[str, object], variables: Mapping[str, str], cwd: Path, home: Path | None, report: Report
+    asked: Iterable[tuple[str, object]],
+    variables: Mapping[str, str],
+    cwd: Path,
+    home: Path | None,
+    report: Report,
 ) -> Path | None:
-    """The one TOML file that is read; a file that was asked for must exist."""
-    asked = (("--config:", flags.get("config")), (f"environment: {FILE_VARIABLE}:", variables.get(FILE_VARIABLE)))
+    """The one TOML file that is read; a file that was asked for, somewhere, must exist."""
     for place, value in asked:
         if value:
             path = cwd / expand(Path(str(value)), home)
             if wrong := _out_of_reach(path, report):
-                report.problem(place, wrong)
+                report.problem(f"{place}:", wrong)
                 return None
             return path
     settings_home = variables.get("XDG_CONFIG_HOME")
@@ -262,10 +274,8 @@ def _read_text(path: Path, report: Report) -> str | None:
     return None
 
 
-def _warn_near_misses(environ: Mapping[str, str], dotenv: Mapping[str, Given], report: Report) -> None:
+def _warn_near_misses(places: Mapping[str, str], report: Report) -> None:
     """Names that nearly are ours. Warnings only: the environment belongs to other programs as well."""
-    places = {name: f"environment: {name}" for name, value in environ.items() if value.strip()}
-    places = {name: given.place for name, given in dotenv.items()} | places
     for name, place in places.items():
         meant = _meant(name)
         if meant and meant not in places:
