@@ -117,7 +117,7 @@ class UpstreamError(ApiError):
 
 
 NOT_RETRIED: Mapping[str, str] = {"x-should-retry": "false"}
-"""Headers of an error that stays until a person mends something: neither we nor the SDKs need try again."""
+"""Headers of an error that asking again does not mend: neither we nor the SDKs need try."""
 
 
 class UpstreamUnreachable(UpstreamError):

@@ -8,10 +8,10 @@ import pytest
 
 from llm_to_anthropic.gateway.gateway import Gateway
 from llm_to_anthropic.scripted import Answer, Cut, Delay, Reset, Script, ScriptedUpstream, Stall, stream, whole
-from llm_to_anthropic.settings import Timeouts
+from llm_to_anthropic.settings import Retries, Timeouts
 from tests.gateway.conftest import Records
 from tests.gateway.memory_reply import MemoryReply, ask, call
-from tests.translators.gemini_answers import Json, answer, chunk, text
+from tests.translators.gemini_answers import Json, answer, chunk, data, text, usage
 from tests.translators.gemini_answers import call as function_call
 
 MODEL = "gemini/gemini-3-pro"
@@ -47,6 +47,33 @@ async def test_empty_answer_is_asked_again_unseen(gateway: Gateway, script: Scri
     assert reply.events().count("message_start") == 1
     assert b"hello" in reply.body
     assert records.exchanges[0].attempts == 2
+
+
+class TestRetries:
+    """A gateway that asks a failing upstream again."""
+
+    @pytest.fixture
+    def retries(self) -> Retries:
+        return Retries(max_retries=2)
+
+    @pytest.mark.parametrize("streamed", [True, False], ids=["streamed", "whole"])
+    @pytest.mark.parametrize(
+        "failing",
+        [
+            pytest.param(chunk(finish="MALFORMED_FUNCTION_CALL"), id="a call that is none"),
+            pytest.param(data({"usageMetadata": usage()}), id="no candidates"),
+        ],
+    )
+    async def test_an_answer_that_the_model_gets_wrong_twice_is_an_error(
+        self, gateway: Gateway, script: Script, upstream: ScriptedUpstream, failing: bytes, streamed: bool
+    ) -> None:
+        """Each such answer is paid for: it is asked for once more, and not once more by each retry."""
+        for _ in range(6):
+            script.push(events(failing))
+        reply = MemoryReply()
+        await gateway.messages(call(ask(MODEL, stream=streamed)), reply)
+        assert (reply.status, reply.headers[b"x-should-retry"]) == (502, b"false")
+        assert len(upstream.requests) == 2
 
 
 async def test_rounds_are_one_whole_message(gateway: Gateway, script: Script, upstream: ScriptedUpstream) -> None:

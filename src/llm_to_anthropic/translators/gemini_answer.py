@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from llm_to_anthropic.errors import UpstreamError, UpstreamProtocolError
+from llm_to_anthropic.errors import NOT_RETRIED, UpstreamError, UpstreamProtocolError
 from llm_to_anthropic.exchange import Usage
 from llm_to_anthropic.translators.carrier import Carrier, encode_carrier
 from llm_to_anthropic.translators.estimate import text_bytes
@@ -343,7 +343,10 @@ class GeminiAnswer:
         if self._options.may_ask_again and not self._writer.begun:
             self.next = how
             return
-        raise otherwise or self._stopped()
+        error = otherwise or self._stopped()
+        if not self._options.may_ask_again:
+            error.headers |= NOT_RETRIED
+        raise error
 
     def _go_on(self) -> None:
         limit = self._options.encoding.max_tokens
