@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 
 from llm_to_anthropic.counting import TokenCounter
 from llm_to_anthropic.credentials import Credentials
-from llm_to_anthropic.errors import ApiError, UpstreamError, overloaded
+from llm_to_anthropic.errors import ApiError, UpstreamError, UpstreamProtocolError, overloaded
 from llm_to_anthropic.exchange import Exchange
 from llm_to_anthropic.gateway.answer_headers import JSON_HEADERS
 from llm_to_anthropic.gateway.attempts import Alarm, Attempts
@@ -316,7 +317,9 @@ class Gateway:
             return None
         if upstream.status >= 400:
             raise translator.decode_error(upstream.status, header_map(upstream), body)
-        return translator.decode_count(body)
+        with suppress(UpstreamProtocolError):
+            return translator.decode_count(body)
+        return None
 
     async def _forward(self, work: Work) -> None:
         await self._passthrough.forward(work, self._router)
