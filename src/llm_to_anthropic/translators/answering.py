@@ -16,8 +16,8 @@ from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.sse import SseDecoder
 from llm_to_anthropic.translators.carrier import Carrier, encode_carrier
 from llm_to_anthropic.translators.text_frames import TextFlow
-from llm_to_anthropic.translators.translator import ClientRequest, Learned
-from llm_to_anthropic.writer import StreamWriter, WholeWriter
+from llm_to_anthropic.translators.translator import ClientRequest, Learned, UpstreamRequest
+from llm_to_anthropic.writer import StreamWriter, WholeWriter, text_message
 
 MAX_WHOLE_BYTES = 64 * 1024 * 1024
 
@@ -58,6 +58,8 @@ class AnsweringTranslator(ABC):
     stop_reason: str | None = None
     usage: Usage | None = None
     _wants_nothing = False
+    _message = b""
+    """Of a whole answer that is nothing but text."""
     _answer: AnswerState | None
     """Made by `expect()`, or once it is needed: how an answer is read depends on what was asked."""
     _carrier: Carrier
@@ -149,12 +151,18 @@ class AnsweringTranslator(ABC):
         """The client's answer has begun: forgets what only another request like the first would need."""
         self._request.let_go()
 
+    def follow_up(self) -> UpstreamRequest | None:
+        """The request whose answer goes on with the message; most answer in one go."""
+        return None
+
     def answer_headers(self, headers: Mapping[str, str]) -> Mapping[str, str]:  # noqa: ARG002  most tell nothing
         """The headers of an upstream's 200 that a client may use, in Anthropic's names."""
         return {}
 
     def message(self) -> bytes:
         """The whole message as JSON, for a client that did not ask for a stream. After `ended`."""
+        if self._message:
+            return self._message
         if not isinstance(self._writer, WholeWriter):
             raise TypeError("a streamed message is not kept")
         return self._writer.message()
@@ -170,10 +178,6 @@ class AnsweringTranslator(ABC):
     @abstractmethod
     def _event(self, data: bytes) -> None:
         """The data of one server-sent event. Raises ApiError."""
-
-    @abstractmethod
-    def _json(self, data: bytes) -> None:
-        """A slice of an answer that is JSON. Raises ApiError."""
 
     @abstractmethod
     def _json_end(self) -> None:
@@ -270,7 +274,14 @@ class AnsweringTranslator(ABC):
             f"upstream ({self._name}) answered with {what}; is its base URL right?", lasting=True
         )
 
-    def _keep(self, data: bytes) -> None:
+    def _end_with_text(self, text: bytes, stop_reason: str, usage: Usage) -> None:
+        """The answer is this text, a JSON string already, and nothing else."""
+        request = self._request
+        self._message = text_message(request.message_id, request.model, text, stop_reason, usage)
+        self.usage, self.stop_reason, self.ended = usage, stop_reason, True
+
+    def _json(self, data: bytes) -> None:
+        """A slice of an answer that is JSON. Raises ApiError."""
         self._whole.append(data)
         self._whole_bytes += len(data)
         if self._whole_bytes > MAX_WHOLE_BYTES:

@@ -38,9 +38,7 @@ from llm_to_anthropic.translators.text_frames import TextFlow
 from llm_to_anthropic.translators.translator import ClientRequest, Learned, UpstreamRequest
 from llm_to_anthropic.translators.upstream_errors import ErrorContext
 from llm_to_anthropic.wire.gemini import Answer, CountAnswer
-from llm_to_anthropic.writer import DELTA_TAIL, text_message
-
-_HEADERS = ((b"content-type", b"application/json"), (b"accept", b"text/event-stream, application/json"))
+from llm_to_anthropic.writer import DELTA_TAIL
 
 _ANSWER = msgspec.json.Decoder(Answer)
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -55,8 +53,6 @@ class GeminiTranslator(AnsweringTranslator):
     """Made by `encode()`, as the next two are. Its own body and size are those of no request in particular."""
     _body: bytes
     _input_bytes: int
-    _message = b""
-    """Of an answer that is nothing but text."""
 
     def __init__(
         self, request: ClientRequest, target: Target, learned: Learned, now: Callable[[], float] = time.time
@@ -83,10 +79,6 @@ class GeminiTranslator(AnsweringTranslator):
             self._expect()
         return self._generate(self._body)
 
-    def message(self) -> bytes:
-        """The whole message as JSON, for a client that did not ask for a stream. After `ended`."""
-        return self._message or super().message()
-
     def follow_up(self) -> UpstreamRequest | None:
         """The request whose answer goes on with the message. After `receive_eof()`."""
         answer = self._answer
@@ -106,7 +98,7 @@ class GeminiTranslator(AnsweringTranslator):
         """The request that has Google count the input tokens."""
         request = decode_fields(self._request.body, counting=True)
         body = encode_gemini_count(request, self._request, self._quirky_target())
-        return UpstreamRequest(path=self._path("countTokens"), headers=_HEADERS, body=body)
+        return UpstreamRequest(path=self._path("countTokens"), body=body)
 
     def decode_count(self, body: bytes) -> int:
         """The count in Google's answer. Raises UpstreamProtocolError."""
@@ -166,8 +158,8 @@ class GeminiTranslator(AnsweringTranslator):
 
     def _generate(self, body: bytes) -> UpstreamRequest:
         if self._request.stream or self._target.gemini.stream_always or self._encoding.stop_sequences:
-            return UpstreamRequest(path=self._path("streamGenerateContent") + "?alt=sse", headers=_HEADERS, body=body)
-        return UpstreamRequest(path=self._path("generateContent"), headers=_HEADERS, body=body)
+            return UpstreamRequest(path=self._path("streamGenerateContent") + "?alt=sse", body=body)
+        return UpstreamRequest(path=self._path("generateContent"), body=body)
 
     def _path(self, method: str) -> str:
         return f"{_model_path(self._target.model)}:{method}"
@@ -229,7 +221,7 @@ class GeminiTranslator(AnsweringTranslator):
         if self._is_object is None:
             self._is_object = data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{"
         if self._is_object:
-            self._keep(data)
+            super()._json(data)
             return
         for chunk in self._objects.feed(data):
             self._event(chunk)
@@ -264,9 +256,7 @@ class GeminiTranslator(AnsweringTranslator):
         told = text_alone(body, signed=not encoding.thinking_on)
         if told is None:
             return False
-        text, stop_reason, usage = told
-        self._message = text_message(request.message_id, request.model, text, stop_reason, usage)
-        self.usage, self.stop_reason, self.ended = usage, stop_reason, True
+        self._end_with_text(*told)
         return True
 
     def _odd_whole(self, body: bytes, answer: GeminiAnswer) -> None:

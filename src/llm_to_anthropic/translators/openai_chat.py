@@ -31,11 +31,9 @@ from llm_to_anthropic.translators.text_frames import TextFlow, TextFrames
 from llm_to_anthropic.translators.translator import ClientRequest, Learned, UpstreamRequest
 from llm_to_anthropic.translators.upstream_errors import ErrorContext
 from llm_to_anthropic.wire.openai_chat import Choice, Completion, Delta, FunctionCall, ToolCall, WholeCompletion
-from llm_to_anthropic.writer import DELTA_TAIL, text_message
+from llm_to_anthropic.writer import DELTA_TAIL
 
 PATH = "/chat/completions"
-
-_HEADERS = ((b"content-type", b"application/json"), (b"accept", b"text/event-stream, application/json"))
 
 _RENDERING = frozenset({400, 500})
 """Our statuses of messages that a chat template cannot render: llama.cpp and Ollama take that for their own fault."""
@@ -57,8 +55,6 @@ class OpenAIChatTranslator(AnsweringTranslator):
     """With what was learned of the target when the request was encoded."""
     _replayed = False
     """The request carries opaque reasoning of earlier answers."""
-    _message = b""
-    """Of an answer that is nothing but text."""
 
     def __init__(
         self, request: ClientRequest, target: Target, learned: Learned, now: Callable[[], float] = time.time
@@ -88,15 +84,7 @@ class OpenAIChatTranslator(AnsweringTranslator):
         if encoding.wants_nothing:
             self._wants_nothing = True
             self._expect()
-        return UpstreamRequest(path=PATH, headers=_HEADERS, body=body)
-
-    def message(self) -> bytes:
-        """The whole message as JSON, for a client that did not ask for a stream. After `ended`."""
-        return self._message or super().message()
-
-    def follow_up(self) -> UpstreamRequest | None:
-        """Chat Completions answers in one go."""
-        return None
+        return UpstreamRequest(path=PATH, body=body)
 
     def count_request(self) -> UpstreamRequest | None:
         """Chat Completions counts nothing."""
@@ -187,9 +175,6 @@ class OpenAIChatTranslator(AnsweringTranslator):
     def _end_flow(self, flow: TextFlow) -> None:
         self._answer.count_words(flow.size)
 
-    def _json(self, data: bytes) -> None:
-        self._keep(data)
-
     def _receive_end(self) -> None:
         if self._form is None:
             self.expect()
@@ -218,9 +203,7 @@ class OpenAIChatTranslator(AnsweringTranslator):
         told = text_alone(answer)
         if told is None:
             return False
-        text, stop_reason, usage = told
-        self._message = text_message(request.message_id, request.model, text, stop_reason, usage)
-        self.usage, self.stop_reason, self.ended = usage, stop_reason, True
+        self._end_with_text(*told)
         return True
 
     def _event(self, data: bytes) -> None:

@@ -33,12 +33,10 @@ from llm_to_anthropic.translators.text_frames import PLAIN_BLANK, TextFlow
 from llm_to_anthropic.translators.translator import ClientRequest, Learned, UpstreamRequest
 from llm_to_anthropic.translators.upstream_errors import ErrorContext, is_error
 from llm_to_anthropic.wire.openai_responses_answer import Delta, InputTokens, Response
-from llm_to_anthropic.writer import text_message
 
 PATH = "/responses"
 COUNT_PATH = f"{PATH}/input_tokens"
 
-_HEADERS = ((b"content-type", b"application/json"), (b"accept", b"text/event-stream, application/json"))
 _TEACHING = frozenset({400, 403, 404})
 """Of our statuses: 403 what an account may not use, as summaries; 404 an item of the history that is not kept there."""
 _SHRINKING = frozenset({"efforts", "hosted"})
@@ -55,8 +53,6 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
     _holds: bool
     """Only the last event of this answer may have to be read."""
     _held: HeldEvents | None
-    _message = b""
-    """Of an answer that is nothing but text."""
 
     def __init__(
         self, request: ClientRequest, target: Target, learned: Learned, now: Callable[[], float] = time.time
@@ -81,15 +77,7 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
         self._holds = not (self._request.stream or encoding.stop_sequences)
         if encoding.wants_nothing:
             self._expect()
-        return UpstreamRequest(path=PATH, headers=_HEADERS, body=encoding.body)
-
-    def message(self) -> bytes:
-        """The whole message as JSON, for a client that did not ask for a stream. After `ended`."""
-        return self._message or super().message()
-
-    def follow_up(self) -> UpstreamRequest | None:
-        """Responses answers in one go."""
-        return None
+        return UpstreamRequest(path=PATH, body=encoding.body)
 
     def count_request(self) -> UpstreamRequest | None:
         """The request that has the upstream count the input tokens, where it can."""
@@ -98,7 +86,7 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
             return None
         request = decode_fields(self._request.body, counting=True)
         body = encode_count(request, self._request, target)
-        return UpstreamRequest(path=COUNT_PATH, headers=_HEADERS, body=body)
+        return UpstreamRequest(path=COUNT_PATH, body=body)
 
     def decode_count(self, body: bytes) -> int:
         """The count in the upstream's answer. Raises UpstreamProtocolError."""
@@ -219,9 +207,7 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
         if told is None:
             return False
         text, usage = told
-        stop_reason = "end_turn"
-        self._message = text_message(request.message_id, request.model, text, stop_reason, usage)
-        self.usage, self.stop_reason, self.ended = usage, stop_reason, True
+        self._end_with_text(text, "end_turn", usage)
         return True
 
     def _odd_event(self, answer: ResponsesAnswer, data: bytes) -> None:
@@ -234,9 +220,6 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
         else:
             if delta is not None:
                 answer.receive(delta, data)
-
-    def _json(self, data: bytes) -> None:
-        self._keep(data)
 
     def _json_end(self) -> None:
         body = self._kept()

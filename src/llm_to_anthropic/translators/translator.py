@@ -23,8 +23,11 @@ class UpstreamRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     method: str = "POST"
     path: str
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-    body: bytes = b""
+    headers: tuple[tuple[bytes, bytes], ...] = (
+        (b"content-type", b"application/json"),
+        (b"accept", b"text/event-stream, application/json"),
+    )
+    body: bytes
 
 
 class ClientRequest(msgspec.Struct, kw_only=True):
