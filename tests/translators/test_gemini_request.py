@@ -149,11 +149,14 @@ def test_thinking_is_asked_for_in_the_models_way(model: str, request_: Json, exp
 
 
 def test_thoughts_are_shown_as_asked() -> None:
-    """The way back knows whether thoughts were asked for, and whether the client wants none."""
+    """Thoughts are asked for where the client wants to see them, and the way back knows whether it wants none."""
     shown = encoding({"thinking": {"type": "adaptive"}}, NEW)
     omitted = encoding({"thinking": {"type": "adaptive", "display": "omitted"}}, NEW)
     off = encoding({"thinking": {"type": "disabled"}}, NEW)
-    assert [each.thinking_asked for each in (shown, omitted, off)] == [True, False, False]
+    configs = [
+        msgspec.json.decode(each.body)["generationConfig"].get("thinkingConfig", {}) for each in (shown, omitted, off)
+    ]
+    assert [config.get("includeThoughts", False) for config in configs] == [True, False, False]
     assert [each.reasoning_off for each in (shown, omitted, off)] == [False, False, True]
 
 
@@ -269,9 +272,7 @@ def test_anthropics_tools_become_googles(asked: Json, sent: Json) -> None:
     """What Google runs itself is asked of it."""
     done = encoding({"tools": [asked]})
     assert msgspec.json.decode(done.body)["tools"] == [sent]
-    assert (done.web_search, done.web_fetch, done.code_execution) == tuple(
-        asked is each for each in (SEARCH, FETCH, CODE)
-    )
+    assert (done.web_search, done.web_fetch) == (asked is SEARCH, asked is FETCH)
 
 
 def test_domains_of_a_search_are_kept_as_far_as_possible() -> None:

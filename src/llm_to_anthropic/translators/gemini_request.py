@@ -20,13 +20,7 @@ from llm_to_anthropic.translators.checks import check_supported, report_unknown,
 from llm_to_anthropic.translators.gemini_content import GeminiContent, seam
 from llm_to_anthropic.translators.gemini_schemas import answer_schema
 from llm_to_anthropic.translators.gemini_thinking import thinking_config
-from llm_to_anthropic.translators.gemini_tools import (
-    CODE_EXECUTION,
-    WEB_FETCH,
-    WEB_SEARCH,
-    GeminiTools,
-    gemini_tools,
-)
+from llm_to_anthropic.translators.gemini_tools import WEB_FETCH, WEB_SEARCH, GeminiTools, gemini_tools
 from llm_to_anthropic.translators.history import History, read_history
 from llm_to_anthropic.translators.known_messages import Filled, Frame, fill_frame
 from llm_to_anthropic.translators.losses import LossReport
@@ -77,8 +71,6 @@ class GeminiEncoding(msgspec.Struct, frozen=True, kw_only=True):
     """The client said that it wants no thinking."""
     thinking_on: bool
     """The client asked for thinking: it takes thinking blocks, also without a text to show."""
-    thinking_asked: bool
-    """Thoughts are to be shown: `includeThoughts` was sent."""
     prefill: str
     """Text of a trailing assistant message, which the answer may repeat."""
     input_bytes: int
@@ -87,8 +79,6 @@ class GeminiEncoding(msgspec.Struct, frozen=True, kw_only=True):
     """Google search was asked for: what the answer rests on is known only at its end."""
     web_fetch: bool = False
     """`urlContext` was asked for."""
-    code_execution: bool = False
-    """`codeExecution` was asked for."""
     cites: bool = True
     """The text may be parted where it rests on search results; structured output may not."""
     allowed_domains: tuple[str, ...] = ()
@@ -196,12 +186,10 @@ class _Encoder:
             single_call=bool(request.tool_choice and request.tool_choice.disable_parallel_tool_use),
             reasoning_off=is_off(request.thinking),
             thinking_on=is_on(request.thinking),
-            thinking_asked=bool(config.thinking_config and config.thinking_config.include_thoughts),
             prefill=self._prefill,
             input_bytes=max(len(body) - self._content.media_bytes, 0),
             web_search=WEB_SEARCH in tools.kinds,
             web_fetch=WEB_FETCH in tools.kinds,
-            code_execution=CODE_EXECUTION in tools.kinds,
             cites=self._cites,
             allowed_domains=tools.allowed_domains,
             blocked_domains=tools.blocked_domains,

@@ -79,8 +79,6 @@ class ChatEncoding(msgspec.Struct, frozen=True, kw_only=True):
     """`max_tokens: 0`: no upstream need be asked."""
     replayed: bool
     """It carries opaque reasoning of earlier answers, which the upstream may refuse."""
-    stream: bool
-    """Asked of the upstream: for streaming clients, where stop sequences end an answer early, and by a quirk."""
 
 
 def encode_chat(
@@ -158,6 +156,7 @@ class _Encoder:
         tools = request_tools(request, history, self._losses, model=self._model, max_tools=most)
         stops = tuple(request.stop_sequences or ())
         chat = ChatRequest(model=self._target.model, messages=messages)
+        # Stop sequences end an answer early.
         chat.stream = self._client.stream or bool(stops) or self._quirks.stream_always or None
         self._set_tools(chat, tools)
         self._set_limits(chat, stops)
@@ -181,7 +180,6 @@ class _Encoder:
             reasoning_effort=chat.reasoning_effort,
             wants_nothing=request.max_tokens == 0,
             replayed=self._content.replayed,
-            stream=bool(chat.stream),
         )
 
     def _prompt(self) -> list[ChatMessage | Raw]:

@@ -53,7 +53,5 @@ class ResponsesEncoding(msgspec.Struct, frozen=True, kw_only=True):
     """What was asked of the upstream; None: nothing."""
     wants_nothing: bool
     """`max_tokens: 0`: no upstream need be asked."""
-    stream: bool
-    """Asked of the upstream."""
     replayed: bool
     """It carries reasoning of earlier answers, which the upstream may refuse."""

@@ -174,7 +174,6 @@ class _Encoder:
             input_bytes=max(len(body) - self._content.parts.media_bytes, 0),
             reasoning_effort=made.reasoning.effort if made.reasoning else None,
             wants_nothing=request.max_tokens == 0,
-            stream=bool(made.stream),
             replayed=self._content.replayed,
         )
 
