@@ -142,17 +142,12 @@ class OpenAIChatTranslator(AnsweringTranslator):
             context=self._context(),
             carrier=self._carrier,
             seed=self._request.message_id,
-            tool_names=encoding.tool_names,
-            strict_schemas=encoding.strict_schemas,
+            encoding=encoding,
+            input_bytes=self._input_bytes,
             live_arguments=quirks.tool_args == "live" and self._request.stream,
-            single_call=encoding.single_call,
-            stop_sequences=encoding.stop_sequences,
-            prefill=encoding.prefill,
             think_tags=quirks.think_tags,
             keep_details=quirks.reasoning_details and not hide,
             hide_thinking=hide,
-            thinking_asked=encoding.thinking_asked,
-            input_bytes=self._input_bytes,
         )
 
     def _empty_carrier(self) -> Carrier:

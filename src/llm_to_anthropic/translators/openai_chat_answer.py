@@ -17,6 +17,7 @@ from llm_to_anthropic.translators.carrier import Carrier
 from llm_to_anthropic.translators.estimate import text_bytes
 from llm_to_anthropic.translators.openai_chat_calls import ToolCalls
 from llm_to_anthropic.translators.openai_chat_reasoning import CallExtras, ReasoningDetails, ReasoningText
+from llm_to_anthropic.translators.openai_chat_request import ChatEncoding
 from llm_to_anthropic.translators.openai_chat_usage import message_usage, reported_usage
 from llm_to_anthropic.translators.openai_errors import embedded_error
 from llm_to_anthropic.translators.stop_sequences import StopMatcher
@@ -62,24 +63,20 @@ class AnswerOptions(msgspec.Struct, frozen=True, kw_only=True):
     context: ErrorContext
     carrier: Carrier
     """Bound to the upstream, without items."""
-    seed: str = ""
-    tool_names: Mapping[str, str] = {}
-    strict_schemas: Mapping[str, object] = {}
-    live_arguments: bool = False
-    single_call: bool = False
-    stop_sequences: tuple[str, ...] = ()
-    prefill: str = ""
-    think_tags: bool = False
-    keep_details: bool = False
-    hide_thinking: bool = False
-    thinking_asked: bool = False
-    input_bytes: int = 0
+    seed: str
+    encoding: ChatEncoding
+    input_bytes: int
+    live_arguments: bool
+    think_tags: bool
+    keep_details: bool
+    hide_thinking: bool
 
 
 class ChatAnswer:
     """One answer."""
 
     def __init__(self, writer: MessageWriter, options: AnswerOptions) -> None:
+        encoding = options.encoding
         self.ended = False
         self.finished = False
         """The upstream has given a reason for its end."""
@@ -90,10 +87,10 @@ class ChatAnswer:
         """With the next two: made once such a part comes."""
         self._reasoning_text: ReasoningText | None = None
         self._details: ReasoningDetails | None = None
-        self._prefill = PrefillFilter(options.prefill) if options.prefill else _NO_PREFILL
+        self._prefill = PrefillFilter(encoding.prefill) if encoding.prefill else _NO_PREFILL
         self._tags = ThinkTags() if options.think_tags else None
-        self._stops = StopMatcher(options.stop_sequences) if options.stop_sequences else _NO_STOPS
-        self._filtered = bool(options.prefill or options.think_tags or options.stop_sequences)
+        self._stops = StopMatcher(encoding.stop_sequences) if encoding.stop_sequences else _NO_STOPS
+        self._filtered = bool(encoding.prefill or options.think_tags or encoding.stop_sequences)
         self._finish: str | None = None
         self._stop_sequence: str | None = None
         self._refusal = ""
@@ -205,7 +202,7 @@ class ChatAnswer:
             raise UpstreamError(status, f"upstream ({self._provider}) ended the answer with finish_reason '{reason}'")
         self._finish = reason
         self.finished = True
-        if isinstance(stop_reason, str) and stop_reason in self._options.stop_sequences:
+        if isinstance(stop_reason, str) and stop_reason in self._options.encoding.stop_sequences:
             self._stop_sequence = stop_reason
 
     def _reasoning(self, delta: Delta) -> None:
@@ -281,15 +278,9 @@ class ChatAnswer:
             self._write_details()
         if self._calls is None:
             options = self._options
-            self._calls = ToolCalls(
-                self._writer,
-                CallExtras(self._writer, options.carrier, alone=options.thinking_asked),
-                seed=options.seed,
-                names=options.tool_names,
-                strict_schemas=options.strict_schemas,
-                live=options.live_arguments,
-                single=options.single_call,
-            )
+            encoding = options.encoding
+            extras = CallExtras(self._writer, options.carrier, alone=encoding.thinking_asked)
+            self._calls = ToolCalls(self._writer, extras, encoding, seed=options.seed, live=options.live_arguments)
         return self._calls
 
     def _flush_text(self) -> None:

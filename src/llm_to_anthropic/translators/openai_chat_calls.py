@@ -5,13 +5,12 @@ Says which chunk belongs to which call, under which id and name a client sees it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import msgspec
 from msgspec import Raw
 
 from llm_to_anthropic.translators.call_arguments import CallArguments
 from llm_to_anthropic.translators.openai_chat_reasoning import CallExtras
+from llm_to_anthropic.translators.openai_chat_request import ChatEncoding
 from llm_to_anthropic.translators.tool_arguments import is_object
 from llm_to_anthropic.translators.tool_ids import UNNAMED, ToolIds
 from llm_to_anthropic.wire.anthropic import NO_RAW
@@ -40,27 +39,15 @@ class ToolCalls:
     """Takes the calls of deltas and writes tool_use blocks."""
 
     def __init__(
-        self,
-        writer: MessageWriter,
-        extras: CallExtras,
-        *,
-        seed: str,
-        names: Mapping[str, str],
-        strict_schemas: Mapping[str, object],
-        live: bool,
-        single: bool,
+        self, writer: MessageWriter, extras: CallExtras, encoding: ChatEncoding, *, seed: str, live: bool
     ) -> None:
-        """`seed`: ids that must be made up derive from it. `names`: upstream's name of a tool -> the client's.
-
-        `strict_schemas`: by the client's names, of tools whose optional members the upstream sends as nulls.
-        `live`: argument fragments pass as they come. `single`: only the first call is passed on.
-        """
+        """`seed`: ids that must be made up derive from it. `live`: argument fragments pass as they come."""
         self._writer = writer
         self._extras = extras
-        self._names = names
-        self._strict_schemas = strict_schemas
+        self._names = encoding.tool_names
+        self._strict_schemas = encoding.strict_schemas
         self._live = live
-        self._single = single
+        self._single = encoding.single_call
         self._slots: list[_Slot] = []
         self._by_index: dict[int, _Slot] = {}
         self._legacy: _Slot | None = None
