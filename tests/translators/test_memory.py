@@ -44,6 +44,16 @@ def test_the_memory_changes_nothing(requests: list[tuple[list[Json], Json]], mar
         assert encode(messages, learned, to, **fields) == encode(messages, None, to, **fields)
 
 
+def test_nesting_is_no_crash_at_any_depth() -> None:
+    """What is nested about as deeply as can be read is encoded or refused, whichever step is one too deep for it."""
+    for depth in range(600, 1100):
+        encode(
+            [{"role": "user", "content": "hi"}],
+            Learned(),
+            metadata=msgspec.Raw(b'{"x":%b1%b}' % (b"[" * depth, b"]" * depth)),
+        )
+
+
 def test_a_conversation_that_grows_is_rendered_once() -> None:
     """Of a turn that repeats the whole conversation only the new messages are looked into."""
     learned = Learned()

@@ -6,8 +6,7 @@ carried over is reported.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
 import msgspec
 from msgspec import Raw
@@ -24,7 +23,7 @@ from llm_to_anthropic.translators.gemini_tools import WEB_FETCH, WEB_SEARCH, Gem
 from llm_to_anthropic.translators.history import History, read_history
 from llm_to_anthropic.translators.known_messages import Filled, Frame, fill_frame
 from llm_to_anthropic.translators.losses import LossReport
-from llm_to_anthropic.translators.request import decode_fields, dotted
+from llm_to_anthropic.translators.request import bounded_depth, decode_fields, dotted
 from llm_to_anthropic.translators.system_prompt import NO_SEARCH, system_blocks
 from llm_to_anthropic.translators.thinking import is_off, is_on
 from llm_to_anthropic.translators.tools import client_names, deferred_tools
@@ -98,7 +97,7 @@ def encode_gemini(
 
     `bypass_signatures`: the upstream refused the signatures that it was given; it is asked to do without.
     """
-    with _bounded():
+    with bounded_depth():
         return _Encoder(request, client, target, bypass=bypass_signatures).encode()
 
 
@@ -114,8 +113,7 @@ def encode_known(client: ClientRequest, target: Target, learned: Learned) -> Fil
         return GeminiContent(target, losses, model=client.model, bypass=False)
 
     def new_frame(used_tools: frozenset[str]) -> Frame[GeminiEncoding]:
-        with _bounded():
-            return _Encoder(decode_fields(client.body), client, target, bypass=False).frame(used_tools)
+        return _Encoder(decode_fields(client.body), client, target, bypass=False).frame(used_tools)
 
     learned_quirks = str(learned.quirks) if learned.quirks else ""
     scope = (target.protocol, target.provider.name, target.model, learned_quirks)
@@ -124,7 +122,7 @@ def encode_known(client: ClientRequest, target: Target, learned: Learned) -> Fil
 
 def encode_gemini_count(request: MessagesRequest, client: ClientRequest, target: Target) -> bytes:
     """The body of countTokens for this target. Raises ClientError (400) for what it cannot carry."""
-    with _bounded():
+    with bounded_depth():
         return _Encoder(request, client, target, bypass=False).encode_count()
 
 
@@ -133,14 +131,6 @@ def bare_model(model: str) -> str:
     for prefix in _PREFIXES:
         model = model.removeprefix(prefix)
     return model
-
-
-@contextmanager
-def _bounded() -> Iterator[None]:
-    try:
-        yield
-    except RecursionError as error:
-        raise ClientError("The request holds a part that is nested too deeply.") from error
 
 
 class _Encoder:

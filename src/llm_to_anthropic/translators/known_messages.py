@@ -27,7 +27,7 @@ from llm_to_anthropic.translators.conversation import (
 )
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.memory import UNFIT, Called, Remembered, cut_out
-from llm_to_anthropic.translators.request import check_text, decode_fields
+from llm_to_anthropic.translators.request import bounded_depth, check_text, decode_fields
 from llm_to_anthropic.translators.surroundings import MIN_BYTES, MoreThanMessages, name_of
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
 from llm_to_anthropic.wire.anthropic import Envelope, MessagesRequest
@@ -116,7 +116,8 @@ def fill_frame(
             learned.surroundings.learn(client.body, client.session_id, found.outside)
     else:
         _check_part(outside, client)
-        frame = new_frame(known.used_tools)
+        with bounded_depth():
+            frame = new_frame(known.used_tools)
         size = len(outside) + len(frame.head) + len(frame.tail)
         used = frame.deferred & known.used_tools
         learned.frames.put(frame_scope, name, _Framed(outside, used, frame), size)

@@ -22,7 +22,7 @@ from llm_to_anthropic.translators.history import History, read_history
 from llm_to_anthropic.translators.known_messages import Filled, Frame, fill_frame
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.openai_chat_content import ChatContent, merge_roles, part_from_tools
-from llm_to_anthropic.translators.request import decode_fields
+from llm_to_anthropic.translators.request import bounded_depth, decode_fields
 from llm_to_anthropic.translators.schemas import close_schema
 from llm_to_anthropic.translators.system_prompt import NO_SEARCH, system_blocks
 from llm_to_anthropic.translators.thinking import Level, is_off, is_on, nearest_effort, report_no_thinking, wanted_level
@@ -88,10 +88,8 @@ def encode_chat(
 
     `unsigned`: the upstream refused the opaque reasoning of the history; it is asked to do without.
     """
-    try:
+    with bounded_depth():
         return _Encoder(request, client, target, unsigned=unsigned).encode()
-    except RecursionError as error:
-        raise ClientError("The request holds a part that is nested too deeply.") from error
 
 
 def encode_known(client: ClientRequest, target: Target, learned: Learned) -> Filled[ChatEncoding] | None:

@@ -6,9 +6,6 @@ carried over is reported. Every request stands for itself: nothing is kept at th
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
-
 import msgspec
 from msgspec import Raw
 
@@ -24,7 +21,7 @@ from llm_to_anthropic.translators.openai_responses_content import ResponsesConte
 from llm_to_anthropic.translators.openai_responses_encoding import ResponsesEncoding
 from llm_to_anthropic.translators.openai_responses_reasoning import reasoning, wanted_thinking
 from llm_to_anthropic.translators.openai_responses_tools import ResponsesTools, responses_tools
-from llm_to_anthropic.translators.request import decode_fields
+from llm_to_anthropic.translators.request import bounded_depth, decode_fields
 from llm_to_anthropic.translators.schemas import close_schema
 from llm_to_anthropic.translators.system_prompt import NO_SEARCH, system_blocks
 from llm_to_anthropic.translators.tools import client_names, deferred_tools
@@ -50,8 +47,6 @@ SHORT_ANSWER_TOKENS = 4096
 _PLACE = Raw(b'{"input":"stand here"}')
 """Stands for the items in a frame. Before it come a model name and texts, which hold no such object."""
 
-_Made = TypeVar("_Made")
-
 
 def encode_responses(
     request: MessagesRequest, client: ClientRequest, target: Target, *, unsigned: bool = False
@@ -60,7 +55,8 @@ def encode_responses(
 
     `unsigned`: the upstream refused the reasoning of the history; it is asked to do without.
     """
-    return _bounded(lambda: _Encoder(request, client, target, unsigned=unsigned).encode())
+    with bounded_depth():
+        return _Encoder(request, client, target, unsigned=unsigned).encode()
 
 
 def encode_known(client: ClientRequest, target: Target, learned: Learned) -> ResponsesEncoding | None:
@@ -87,14 +83,8 @@ def encode_known(client: ClientRequest, target: Target, learned: Learned) -> Res
 
 def encode_count(request: MessagesRequest, client: ClientRequest, target: Target) -> bytes:
     """The body that has the upstream count input tokens. Raises ClientError (400) for what it cannot carry."""
-    return _bounded(lambda: _Encoder(request, client, target, unsigned=False).encode_count())
-
-
-def _bounded(make: Callable[[], _Made]) -> _Made:
-    try:
-        return make()
-    except RecursionError as error:
-        raise ClientError("The request holds a part that is nested too deeply.") from error
+    with bounded_depth():
+        return _Encoder(request, client, target, unsigned=False).encode_count()
 
 
 class _Encoder:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from codecs import getincrementaldecoder
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import get_args
 
 import msgspec
@@ -88,6 +89,15 @@ def decode_fields(body: bytes, *, counting: bool = False) -> MessagesRequest:
         raise ClientError(f"messages: at most {MAX_MESSAGES} messages are allowed")
     _check_numbers(request, counting=counting)
     return request
+
+
+@contextmanager
+def bounded_depth() -> Iterator[None]:
+    """Raises ClientError (400) where something inside turns out to be nested too deeply."""
+    try:
+        yield
+    except RecursionError as error:
+        raise ClientError("The request holds a part that is nested too deeply.") from error
 
 
 def decode_messages(request: MessagesRequest) -> list[InputMessage]:
