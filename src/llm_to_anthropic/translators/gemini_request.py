@@ -12,21 +12,21 @@ import msgspec
 from msgspec import Raw
 
 from llm_to_anthropic.errors import ClientError
-from llm_to_anthropic.exchange import Loss
 from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.translators.answer_settings import lose_sampling, most_tokens, schema_prompt, wanted_schema
 from llm_to_anthropic.translators.checks import check_supported, report_unknown, report_unsupported
+from llm_to_anthropic.translators.encoding import Encoding
 from llm_to_anthropic.translators.gemini_content import GeminiContent, seam
 from llm_to_anthropic.translators.gemini_schemas import answer_schema
 from llm_to_anthropic.translators.gemini_thinking import thinking_config
 from llm_to_anthropic.translators.gemini_tools import WEB_FETCH, WEB_SEARCH, GeminiTools, gemini_tools
 from llm_to_anthropic.translators.history import History, read_history
-from llm_to_anthropic.translators.known_messages import Filled, Frame, fill_frame
+from llm_to_anthropic.translators.known_messages import Filled, Frame, fill_frame, frame_of
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.request import bounded_depth, decode_fields, dotted
 from llm_to_anthropic.translators.system_prompt import NO_SEARCH, system_blocks
 from llm_to_anthropic.translators.thinking import is_off, is_on
-from llm_to_anthropic.translators.tools import client_names, deferred_tools
+from llm_to_anthropic.translators.tools import client_names
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
 from llm_to_anthropic.wire.anthropic import MessagesRequest
 from llm_to_anthropic.wire.gemini import (
@@ -52,28 +52,16 @@ _PLACE = Raw(b'{"contents":"stand here"}')
 _PREFIXES = ("models/", "gemini/", "google/")
 
 
-class GeminiEncoding(msgspec.Struct, frozen=True, kw_only=True):
-    """A generateContent request, and what the way back needs to know of it."""
+class GeminiEncoding(Encoding, frozen=True, kw_only=True):
+    """A generateContent request."""
 
-    body: bytes
-    losses: tuple[Loss, ...]
-    tool_names: Mapping[str, str]
-    """Upstream name -> client's name, only where they differ."""
     written_as_text: Mapping[str, object]
     """Client's tool name -> its schema, where values may come back as text (legacy `parameters` only):
     `restore_values(schema, arguments)` of gemini_subset turns them back."""
-    stop_sequences: tuple[str, ...]
-    """All of them, to be matched in the answer: none is sent."""
-    single_call: bool
-    """Only the first call may reach the client."""
     reasoning_off: bool
     """The client said that it wants no thinking."""
     thinking_on: bool
     """The client asked for thinking: it takes thinking blocks, also without a text to show."""
-    prefill: str
-    """Text of a trailing assistant message, which the answer may repeat."""
-    input_bytes: int
-    """Text of the request, without images and files: what an estimate of its tokens goes by."""
     web_search: bool = False
     """Google search was asked for: what the answer rests on is known only at its end."""
     web_fetch: bool = False
@@ -86,8 +74,6 @@ class GeminiEncoding(msgspec.Struct, frozen=True, kw_only=True):
     """Search results of these domains are left out of the answer."""
     max_tokens: int | None = None
     """The most tokens of the whole answer, thoughts included; None: the model's own limit."""
-    wants_nothing: bool = False
-    """`max_tokens` is 0: the client warms a cache, which is not to be had here."""
 
 
 def encode_gemini(
@@ -115,9 +101,7 @@ def encode_known(client: ClientRequest, target: Target, learned: Learned) -> Fil
     def new_frame(used_tools: frozenset[str]) -> Frame[GeminiEncoding]:
         return _Encoder(decode_fields(client.body), client, target, bypass=False).frame(used_tools)
 
-    learned_quirks = str(learned.quirks) if learned.quirks else ""
-    scope = (target.protocol, target.provider.name, target.model, learned_quirks)
-    return fill_frame(client, learned, scope, new_renderer, new_frame, seam=seam)
+    return fill_frame(client, target, learned, new_renderer, new_frame, seam=seam)
 
 
 def encode_gemini_count(request: MessagesRequest, client: ClientRequest, target: Target) -> bytes:
@@ -154,10 +138,8 @@ class _Encoder:
     def frame(self, used_tools: frozenset[str]) -> Frame[GeminiEncoding]:
         """The encoding of a conversation that is rendered already."""
         self._check()
-        history = History(turns=[], tool_changes=[], used_tools=used_tools, effort=None)
-        encoding = self._encode(history, [_PLACE])
-        head, _, tail = encoding.body.partition(bytes(_PLACE))
-        return Frame(head, tail, msgspec.structs.replace(encoding, body=b""), deferred_tools(self._request.tools))
+        encoding = self._encode(History(used_tools=used_tools), [_PLACE])
+        return frame_of(encoding, _PLACE, self._request.tools)
 
     def _encode(self, history: History, rendered: list[Content | Raw] | None = None) -> GeminiEncoding:
         request, tools, generate = self._request, *self._generate(history, rendered)

@@ -64,11 +64,11 @@ class ToolChange(msgspec.Struct, frozen=True, kw_only=True):
 class History(msgspec.Struct, frozen=True, kw_only=True):
     """The conversation, ready to be rendered."""
 
-    turns: list[Turn]
-    tool_changes: list[ToolChange]
+    turns: list[Turn] = []
+    tool_changes: list[ToolChange] = []
     used_tools: frozenset[str]
     """Tools that were called or announced: deferred ones among them must be declared."""
-    effort: str | None
+    effort: str | None = None
     """The last effort that a system message sets."""
 
 

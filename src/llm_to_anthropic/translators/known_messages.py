@@ -6,7 +6,7 @@ wherever it stands is left to it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Raw
 
 from llm_to_anthropic.errors import ClientError
+from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.translators.alone import Alone, TurnRenderer
 from llm_to_anthropic.translators.conversation import (
     KEPT_BACK,
@@ -25,12 +26,14 @@ from llm_to_anthropic.translators.conversation import (
     comma,
     rest_of,
 )
+from llm_to_anthropic.translators.encoding import Encoding
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.memory import UNFIT, Called, Remembered, cut_out
 from llm_to_anthropic.translators.request import bounded_depth, check_text, decode_fields
 from llm_to_anthropic.translators.surroundings import MIN_BYTES, MoreThanMessages, name_of
+from llm_to_anthropic.translators.tools import deferred_tools
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
-from llm_to_anthropic.wire.anthropic import Envelope, MessagesRequest
+from llm_to_anthropic.wire.anthropic import Envelope, MessagesRequest, Tool
 
 _ENDS = b"}]}"
 """Of the last block, the content and the message."""
@@ -47,17 +50,23 @@ class _Conversation(msgspec.Struct):
 _CONVERSATION = msgspec.json.Decoder(_Conversation)
 _ENVELOPE = msgspec.json.Decoder(Envelope)
 
-Encoding = TypeVar("Encoding")
+Encoded = TypeVar("Encoded", bound=Encoding)
 
 
-class Frame(msgspec.Struct, Generic[Encoding], frozen=True):
+class Frame(msgspec.Struct, Generic[Encoded], frozen=True):
     """All of an encoding but its messages: what stands before and after them."""
 
     head: bytes
     tail: bytes
-    encoding: Encoding
+    encoding: Encoded
     deferred: frozenset[str] = frozenset()
     """Names of the tools that are declared once they are used: it depends on their use, and on no other tool's."""
+
+
+def frame_of(encoding: Encoded, place: Raw, tools: list[Tool] | None) -> Frame[Encoded]:
+    """The frame of an encoding in which `place` stands for the messages."""
+    head, _, tail = encoding.body.partition(bytes(place))
+    return Frame(head, tail, msgspec.structs.replace(encoding, body=b""), deferred_tools(tools))
 
 
 class _Framed(msgspec.Struct, frozen=True):
@@ -73,43 +82,44 @@ class _Framed(msgspec.Struct, frozen=True):
         return self.outside == outside and self.frame.deferred & used_tools == self.used
 
 
-class Filled(msgspec.Struct, Generic[Encoding], frozen=True):
+class Filled(msgspec.Struct, Generic[Encoded], frozen=True):
     """A request put together out of what was rendered before."""
 
     body: bytes
     input_bytes: int
     """Without images and files."""
     replayed: bool
-    encoding: Encoding
+    encoding: Encoded
     """That of its frame, which has no body."""
 
 
 def fill_frame(
     client: ClientRequest,
+    target: Target,
     learned: Learned,
-    scope: Hashable,
     new_renderer: Callable[[LossReport], TurnRenderer],
-    new_frame: Callable[[frozenset[str]], Frame[Encoding]],
+    new_frame: Callable[[frozenset[str]], Frame[Encoded]],
     *,
     seam: Seam = comma,
-) -> Filled[Encoding] | None:
+) -> Filled[Encoded] | None:
     """A client's request as encoded before, as far as it was; None: the general way has to see it.
 
-    `scope` tells apart what is rendered differently: protocol, target, and what was learned of it. `new_frame` makes
-    the frame of a conversation that uses the tools of these names, `seam` what joins messages. Raises ClientError (400)
-    as it does.
+    `new_frame` makes the frame of a conversation that uses the tools of these names, `seam` what joins messages. Raises
+    ClientError (400) as it does.
     """
     parts = _parts(client)
     if parts is None:
         return None
     data, (start, end), outside, name = parts
-    scope = learned.messages.scope((client.api_version, scope))
+    quirks = str(learned.quirks) if learned.quirks else ""
+    # All by which messages are rendered differently.
+    scope = learned.messages.scope((client.api_version, target.protocol, target.provider.name, target.model, quirks))
     known = _Reading(learned, scope, client, new_renderer, seam).read(data, start, end)
     if known is None:
         return None
     frame_scope = (scope, client.session_id, client.strict, client.stream)
     found = learned.frames.get(frame_scope, name)
-    frame: Frame[Encoding]
+    frame: Frame[Encoded]
     if isinstance(found, _Framed) and found.fits(outside, known.used_tools):
         frame = found.frame
         if client.surroundings is None and len(client.body) > MIN_BYTES:

@@ -12,14 +12,14 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from llm_to_anthropic.errors import ClientError
-from llm_to_anthropic.exchange import Loss
 from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.translators.account import cache_key, safety_identifier, service_tier
 from llm_to_anthropic.translators.answer_settings import lose_sampling, most_tokens, schema_prompt, wanted_schema
 from llm_to_anthropic.translators.checks import check_supported, report_unknown, report_unsupported
+from llm_to_anthropic.translators.encoding import Encoding
 from llm_to_anthropic.translators.functions import function_schema
 from llm_to_anthropic.translators.history import History, read_history
-from llm_to_anthropic.translators.known_messages import Filled, Frame, fill_frame
+from llm_to_anthropic.translators.known_messages import Filled, Frame, fill_frame, frame_of
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.openai_chat_content import ChatContent, merge_roles, part_from_tools
 from llm_to_anthropic.translators.request import bounded_depth, decode_fields
@@ -29,7 +29,6 @@ from llm_to_anthropic.translators.thinking import Level, is_off, is_on, nearest_
 from llm_to_anthropic.translators.tools import (
     DeclaredTool,
     client_names,
-    deferred_tools,
     is_web_search,
     request_tools,
     upstream_name,
@@ -52,31 +51,17 @@ _PLACE = Raw(b'{"messages":"stand here"}')
 """Stands for the messages in a frame. Before it come a model name and texts, which hold no such object."""
 
 
-class ChatEncoding(msgspec.Struct, frozen=True, kw_only=True):
-    """A Chat Completions request, and what the way back needs to know of it."""
+class ChatEncoding(Encoding, frozen=True, kw_only=True):
+    """A Chat Completions request."""
 
-    body: bytes
-    losses: tuple[Loss, ...]
-    tool_names: Mapping[str, str]
-    """Upstream name -> client's name, only where they differ."""
     strict_schemas: Mapping[str, object]
     """Client's tool name -> its own schema, decoded, where a closed one was sent: nulls must come out of answers."""
-    stop_sequences: tuple[str, ...]
-    """To be matched in the answer."""
-    prefill: str
-    """Text of a trailing assistant message, which the answer may repeat."""
-    single_call: bool
-    """Only the first call may reach the client."""
     reasoning_off: bool
     """The client said that it wants no thinking."""
     thinking_asked: bool
     """The client asked for thinking."""
-    input_bytes: int
-    """Text of the request, without images and files: what an estimate of its tokens goes by."""
     reasoning_effort: str | None
     """What was asked of the upstream, where it has levels."""
-    wants_nothing: bool
-    """`max_tokens: 0`: no upstream need be asked."""
     replayed: bool
     """It carries opaque reasoning of earlier answers, which the upstream may refuse."""
 
@@ -107,9 +92,7 @@ def encode_known(client: ClientRequest, target: Target, learned: Learned) -> Fil
     def new_frame(used_tools: frozenset[str]) -> Frame[ChatEncoding]:
         return _Encoder(decode_fields(client.body), client, target).frame(used_tools)
 
-    learned_quirks = str(learned.quirks) if learned.quirks else ""
-    scope = (target.protocol, target.provider.name, target.model, learned_quirks)
-    return fill_frame(client, learned, scope, new_renderer, new_frame)
+    return fill_frame(client, target, learned, new_renderer, new_frame)
 
 
 class _Encoder:
@@ -137,10 +120,8 @@ class _Encoder:
     def frame(self, used_tools: frozenset[str]) -> Frame[ChatEncoding]:
         """The encoding of a conversation that is rendered already."""
         self._check()
-        history = History(turns=[], tool_changes=[], used_tools=used_tools, effort=None)
-        encoding = self._encode(history, [*self._prompt(), _PLACE])
-        head, _, tail = encoding.body.partition(bytes(_PLACE))
-        return Frame(head, tail, msgspec.structs.replace(encoding, body=b""), deferred_tools(self._request.tools))
+        encoding = self._encode(History(used_tools=used_tools), [*self._prompt(), _PLACE])
+        return frame_of(encoding, _PLACE, self._request.tools)
 
     def _check(self) -> None:
         client = self._client

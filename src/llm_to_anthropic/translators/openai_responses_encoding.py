@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from llm_to_anthropic.exchange import Loss
+from llm_to_anthropic.translators.encoding import Encoding
 
 Wanted = Literal["default", "on", "omitted", "off"]
 """What a client says of thinking: nothing, show it, let it happen unseen, have none."""
@@ -25,21 +25,11 @@ class HostedTool(msgspec.Struct, frozen=True, kw_only=True):
     """Of `mcp`: the upstream's name of the server, `server_label`."""
 
 
-class ResponsesEncoding(msgspec.Struct, frozen=True, kw_only=True):
+class ResponsesEncoding(Encoding, frozen=True, kw_only=True):
     """A request for `POST /responses`."""
 
-    body: bytes
-    losses: tuple[Loss, ...]
-    tool_names: Mapping[str, str]
-    """Upstream name -> client's name, only where they differ."""
     strict_schemas: Mapping[str, object]
     """Client's tool name -> its own schema, decoded, where a closed one was sent: nulls must come out of answers."""
-    stop_sequences: tuple[str, ...]
-    """To be matched in the answer: none is sent."""
-    prefill: str
-    """Text of a trailing assistant message, which the answer may repeat."""
-    single_call: bool
-    """Only the first call may reach the client."""
     thinking: Wanted
     hosted: tuple[HostedTool, ...] = ()
     """In the client's order."""
@@ -47,11 +37,7 @@ class ResponsesEncoding(msgspec.Struct, frozen=True, kw_only=True):
     """The text may be parted where it rests on web pages; structured output may not."""
     blocked_domains: tuple[str, ...] = ()
     """Search results of these domains are left out of the answer: the upstream was not told, or may not heed it."""
-    input_bytes: int
-    """Text of the request, without images and files: what an estimate of its tokens goes by."""
     reasoning_effort: str | None
     """What was asked of the upstream; None: nothing."""
-    wants_nothing: bool
-    """`max_tokens: 0`: no upstream need be asked."""
     replayed: bool
     """It carries reasoning of earlier answers, which the upstream may refuse."""

@@ -15,7 +15,7 @@ from llm_to_anthropic.translators.account import cache_key, safety_identifier, s
 from llm_to_anthropic.translators.answer_settings import lose_sampling, most_tokens, schema_prompt, wanted_schema
 from llm_to_anthropic.translators.checks import check_supported, report_unknown, report_unsupported
 from llm_to_anthropic.translators.history import History, read_history
-from llm_to_anthropic.translators.known_messages import Frame, fill_frame
+from llm_to_anthropic.translators.known_messages import Frame, fill_frame, frame_of
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.openai_responses_content import ResponsesContent
 from llm_to_anthropic.translators.openai_responses_encoding import ResponsesEncoding
@@ -24,7 +24,7 @@ from llm_to_anthropic.translators.openai_responses_tools import ResponsesTools, 
 from llm_to_anthropic.translators.request import bounded_depth, decode_fields
 from llm_to_anthropic.translators.schemas import close_schema
 from llm_to_anthropic.translators.system_prompt import NO_SEARCH, system_blocks
-from llm_to_anthropic.translators.tools import client_names, deferred_tools
+from llm_to_anthropic.translators.tools import client_names
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
 from llm_to_anthropic.wire.anthropic import MessagesRequest
 from llm_to_anthropic.wire.openai_responses import (
@@ -71,9 +71,7 @@ def encode_known(client: ClientRequest, target: Target, learned: Learned) -> Res
     def new_frame(used_tools: frozenset[str]) -> Frame[ResponsesEncoding]:
         return _Encoder(decode_fields(client.body), client, target, unsigned=False).frame(used_tools)
 
-    learned_quirks = str(learned.quirks) if learned.quirks else ""
-    scope = (target.protocol, target.provider.name, target.model, learned_quirks)
-    filled = fill_frame(client, learned, scope, new_renderer, new_frame)
+    filled = fill_frame(client, target, learned, new_renderer, new_frame)
     if filled is None:
         return None
     return msgspec.structs.replace(
@@ -105,10 +103,8 @@ class _Encoder:
     def frame(self, used_tools: frozenset[str]) -> Frame[ResponsesEncoding]:
         """The encoding of a conversation that is rendered already."""
         self._check()
-        history = History(turns=[], tool_changes=[], used_tools=used_tools, effort=None)
-        encoding = self._encode(history, [_PLACE])
-        head, _, tail = encoding.body.partition(bytes(_PLACE))
-        return Frame(head, tail, msgspec.structs.replace(encoding, body=b""), deferred_tools(self._request.tools))
+        encoding = self._encode(History(used_tools=used_tools), [_PLACE])
+        return frame_of(encoding, _PLACE, self._request.tools)
 
     def encode_count(self) -> bytes:
         """The same prompt without what does not count: settings of the answer and of the account."""

@@ -1,0 +1,28 @@
+"""What every encoded request tells the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from llm_to_anthropic.exchange import Loss
+
+
+class Encoding(msgspec.Struct, frozen=True, kw_only=True):
+    """A request as it goes upstream, and what the way back needs to know of it."""
+
+    body: bytes
+    losses: tuple[Loss, ...]
+    tool_names: Mapping[str, str]
+    """Upstream name -> client's name, only where they differ."""
+    stop_sequences: tuple[str, ...]
+    """To be matched in the answer, whether they were sent or not."""
+    prefill: str
+    """Text of a trailing assistant message, which the answer may repeat."""
+    single_call: bool
+    """Only the first call may reach the client."""
+    input_bytes: int
+    """Text of the request, without images and files: what an estimate of its tokens goes by."""
+    wants_nothing: bool
+    """`max_tokens: 0`: the client warms a cache, and no upstream need be asked."""
