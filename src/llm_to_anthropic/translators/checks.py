@@ -11,6 +11,7 @@ from msgspec import Raw
 
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.translators.losses import LossReport
+from llm_to_anthropic.translators.translator import ClientRequest
 from llm_to_anthropic.wire.anthropic import MessagesRequest
 
 NEW_VERSION = "2026-10-21"
@@ -47,29 +48,34 @@ def names_mcp_servers(request: MessagesRequest) -> bool:
     return given(request.mcp_servers) and bool(bytes(request.mcp_servers).strip(b"[] \t\r\n"))
 
 
-def check_supported(
-    request: MessagesRequest, *, model: str, api_version: str, strict: bool, runs_mcp: bool = False
+def check_request(
+    request: MessagesRequest,
+    client: ClientRequest,
+    losses: LossReport,
+    *,
+    runs_mcp: bool = False,
+    runs_code: bool = False,
 ) -> None:
-    """Raises ClientError for what cannot be translated at all; `model` is the client's name of it.
+    """Raises ClientError for what cannot be translated at all, and reports fields that no translated upstream takes.
 
-    `runs_mcp`: the upstream calls MCP servers itself.
+    `runs_mcp`: the upstream calls MCP servers itself. `runs_code`: the request has code executed, in a container of the
+    upstream.
     """
-    _check_state(request, model)
+    _check_state(request, client.model)
     if not runs_mcp and names_mcp_servers(request):
-        raise ClientError(f"mcp_servers is not supported for model '{model}' on this provider")
-    if strict:
-        _check_version(request, api_version)
+        raise ClientError(f"mcp_servers is not supported for model '{client.model}' on this provider")
+    if client.strict:
+        _check_version(request, client.api_version)
     _check_prewarm(request)
     _check_tools(request)
     if any(not stop for stop in request.stop_sequences or ()):
         raise ClientError("stop_sequences: each stop sequence must be non-empty")
+    _report_unsupported(request, losses, runs_code=runs_code)
+    _report_unknown(client.body, losses)
 
 
-def report_unsupported(request: MessagesRequest, losses: LossReport, *, runs_code: bool = False) -> None:
-    """Reports the fields that no translated upstream takes and whose absence may change the answer.
-
-    `runs_code`: the request has code executed, in a container of the upstream.
-    """
+def _report_unsupported(request: MessagesRequest, losses: LossReport, *, runs_code: bool) -> None:
+    """Reports the fields whose absence may change the answer."""
     if _edits_context(request.context_management):
         losses.lose("context_management", "the upstream does not edit its context; left out")
     if request.output_config and given(request.output_config.task_budget):
@@ -80,7 +86,7 @@ def report_unsupported(request: MessagesRequest, losses: LossReport, *, runs_cod
         losses.lose("speed", "answered at the normal speed")
 
 
-def report_unknown(body: bytes, losses: LossReport) -> None:
+def _report_unknown(body: bytes, losses: LossReport) -> None:
     """Reports the fields of a request body that this version does not know: clients add some with every release."""
     for name, value in msgspec.json.decode(body, type=dict[str, Raw]).items():
         if name not in _KNOWN and given(value):

@@ -14,7 +14,7 @@ from msgspec import Raw
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.translators.answer_settings import lose_sampling, most_tokens, schema_prompt, wanted_schema
-from llm_to_anthropic.translators.checks import check_supported, report_unknown, report_unsupported
+from llm_to_anthropic.translators.checks import check_request
 from llm_to_anthropic.translators.encoding import Encoding
 from llm_to_anthropic.translators.gemini_content import GeminiContent, seam
 from llm_to_anthropic.translators.gemini_schemas import answer_schema
@@ -132,12 +132,12 @@ class _Encoder:
         self._cites = True
 
     def encode(self) -> GeminiEncoding:
-        self._check()
+        check_request(self._request, self._client, self._losses)
         return self._encode(self._history())
 
     def frame(self, used_tools: frozenset[str]) -> Frame[GeminiEncoding]:
         """The encoding of a conversation that is rendered already."""
-        self._check()
+        check_request(self._request, self._client, self._losses)
         encoding = self._encode(History(used_tools=used_tools), [_PLACE])
         return frame_of(encoding, _PLACE, self._request.tools)
 
@@ -171,7 +171,7 @@ class _Encoder:
 
     def encode_count(self) -> bytes:
         """The same prompt without what does not count: settings of the answer."""
-        self._check()
+        check_request(self._request, self._client, self._losses)
         _, generate = self._generate(self._history())
         contents = [content for content in generate.contents if isinstance(content, Content)]
         if not any(isinstance(part, Part) and part.text for content in contents for part in content.parts):
@@ -182,12 +182,6 @@ class _Encoder:
             return msgspec.json.encode(generate)
         generate.model = f"models/{bare_model(self._target.model)}"
         return msgspec.json.encode(CountRequest(generate))
-
-    def _check(self) -> None:
-        client = self._client
-        check_supported(self._request, model=client.model, api_version=client.api_version, strict=client.strict)
-        report_unsupported(self._request, self._losses)
-        report_unknown(client.body, self._losses)
 
     def _history(self) -> History:
         client = self._client

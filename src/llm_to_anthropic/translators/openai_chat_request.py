@@ -15,7 +15,7 @@ from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.translators.account import cache_key, safety_identifier, service_tier
 from llm_to_anthropic.translators.answer_settings import lose_sampling, most_tokens, schema_prompt, wanted_schema
-from llm_to_anthropic.translators.checks import check_supported, report_unknown, report_unsupported
+from llm_to_anthropic.translators.checks import check_request
 from llm_to_anthropic.translators.encoding import Encoding
 from llm_to_anthropic.translators.functions import function_schema
 from llm_to_anthropic.translators.history import History, read_history
@@ -111,7 +111,7 @@ class _Encoder:
         self._strict_schemas: dict[str, object] = {}
 
     def encode(self) -> ChatEncoding:
-        self._check()
+        check_request(self._request, self._client, self._losses)
         client = self._client
         history = read_history(self._request, self._losses, model=client.model, api_version=client.api_version)
         prompt = self._prompt()
@@ -119,15 +119,9 @@ class _Encoder:
 
     def frame(self, used_tools: frozenset[str]) -> Frame[ChatEncoding]:
         """The encoding of a conversation that is rendered already."""
-        self._check()
+        check_request(self._request, self._client, self._losses)
         encoding = self._encode(History(used_tools=used_tools), [*self._prompt(), _PLACE])
         return frame_of(encoding, _PLACE, self._request.tools)
-
-    def _check(self) -> None:
-        client = self._client
-        check_supported(self._request, model=client.model, api_version=client.api_version, strict=client.strict)
-        report_unsupported(self._request, self._losses)
-        report_unknown(client.body, self._losses)
 
     def _encode(self, history: History, messages: list[ChatMessage | Raw]) -> ChatEncoding:
         request = self._request

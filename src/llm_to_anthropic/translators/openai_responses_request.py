@@ -13,7 +13,7 @@ from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.translators.account import cache_key, safety_identifier, service_tier
 from llm_to_anthropic.translators.answer_settings import lose_sampling, most_tokens, schema_prompt, wanted_schema
-from llm_to_anthropic.translators.checks import check_supported, report_unknown, report_unsupported
+from llm_to_anthropic.translators.checks import check_request
 from llm_to_anthropic.translators.history import History, read_history
 from llm_to_anthropic.translators.known_messages import Frame, fill_frame, frame_of
 from llm_to_anthropic.translators.losses import LossReport
@@ -113,17 +113,10 @@ class _Encoder:
         return msgspec.json.encode(Prompt(**{name: getattr(made, name) for name in Prompt.__struct_fields__}))
 
     def _check(self) -> None:
-        request, client, hosted = self._request, self._client, self._quirks.hosted
-        check_supported(
-            request,
-            model=client.model,
-            api_version=client.api_version,
-            strict=client.strict,
-            runs_mcp="mcp" in hosted,
-        )
+        request, hosted = self._request, self._quirks.hosted
         executes = any((tool.type or "").startswith("code_execution_") for tool in request.tools or ())
-        report_unsupported(request, self._losses, runs_code=executes and "code_interpreter" in hosted)
-        report_unknown(client.body, self._losses)
+        runs_code = executes and "code_interpreter" in hosted
+        check_request(request, self._client, self._losses, runs_mcp="mcp" in hosted, runs_code=runs_code)
 
     def _history(self) -> History:
         self._check()
