@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from llm_to_anthropic.writer import BLANK_BEGINNINGS
+from llm_to_anthropic.writer.sound import BLANK_BEGINNINGS
 from tests.messages import Event
 from tests.translators import chat_answers, gemini_answers, responses_answers
 from tests.translators.reading import streamed_message, whole_message

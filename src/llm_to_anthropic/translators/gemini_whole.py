@@ -10,7 +10,7 @@ from llm_to_anthropic.exchange import Usage
 from llm_to_anthropic.translators.gemini_usage import TokenCounts
 from llm_to_anthropic.translators.upstream_errors import is_error
 from llm_to_anthropic.wire.gemini import TextAnswer
-from llm_to_anthropic.writer import BLANK_BEGINNINGS, is_blank, is_sound
+from llm_to_anthropic.writer import block_text
 
 _ANSWER = msgspec.json.Decoder(TextAnswer)
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -38,8 +38,8 @@ def text_alone(body: bytes, *, signed: bool) -> tuple[bytes, str, Usage] | None:
     stop_reason = _PLAIN_ENDS.get(candidate.finish_reason)
     if stop_reason is None or candidate.index or len(parts) != 1 or (parts[0].thought_signature and not signed):
         return None
-    text = bytes(parts[0].text)
-    if not text.startswith(b'"') or not is_sound(text) or (text[1] in BLANK_BEGINNINGS and is_blank(text)):
+    text = block_text(parts[0].text)
+    if not text:
         return None
     reported = answer.usage_metadata
     if reported.prompt_token_count is None:

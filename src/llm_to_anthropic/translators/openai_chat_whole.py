@@ -10,7 +10,7 @@ from llm_to_anthropic.exchange import Usage
 from llm_to_anthropic.translators.openai_chat_usage import output_tokens, reported_usage, tells_input, told_usage
 from llm_to_anthropic.translators.upstream_errors import is_error
 from llm_to_anthropic.wire.openai_chat import Choice, Completion, Delta, WholeChoice, WholeCompletion, WholeMessage
-from llm_to_anthropic.writer import BLANK_BEGINNINGS, is_blank, is_sound
+from llm_to_anthropic.writer import block_text
 
 _TEXT: msgspec.json.Decoder[str | None] = msgspec.json.Decoder(str | None)
 
@@ -44,8 +44,8 @@ def text_alone(answer: WholeCompletion) -> tuple[bytes, str, Usage] | None:
         return None
     if (output := output_tokens(reported)) is None:
         return None
-    text = bytes(message.content)
-    if not text.startswith(b'"') or not is_sound(text) or (text[1] in BLANK_BEGINNINGS and is_blank(text)):
+    text = block_text(message.content)
+    if not text:
         return None
     return text, stop_reason, told_usage(reported, output, answer.service_tier)
 

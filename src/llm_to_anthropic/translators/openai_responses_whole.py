@@ -11,7 +11,7 @@ from llm_to_anthropic.translators.openai_responses_loose import UNREADABLE, deco
 from llm_to_anthropic.translators.upstream_errors import is_error
 from llm_to_anthropic.wire.openai_chat import Usage as ReportedUsage
 from llm_to_anthropic.wire.openai_responses_answer import Response, TextItem
-from llm_to_anthropic.writer import BLANK_BEGINNINGS, is_blank, is_sound
+from llm_to_anthropic.writer import block_text
 
 _ITEM = msgspec.json.Decoder(TextItem)
 
@@ -46,7 +46,4 @@ def _text(raw: Raw) -> bytes | None:
     part = item.content[0]
     if part.type != "output_text" or part.refusal or part.annotations:
         return None
-    text = bytes(part.text)
-    if not text.startswith(b'"') or not is_sound(text) or (text[1] in BLANK_BEGINNINGS and is_blank(text)):
-        return None
-    return text
+    return block_text(part.text) or None

@@ -3,21 +3,19 @@
 Two writers share the rules: one emits events, the other builds the whole message, so that both always agree.
 """
 
-from llm_to_anthropic.writer.sound import BLANK_BEGINNINGS, is_blank, is_sound, sound
+from llm_to_anthropic.writer.sound import block_text, sound
 from llm_to_anthropic.writer.stream import DELTA_TAIL, PING, StreamWriter, error_event
 from llm_to_anthropic.writer.whole import WholeWriter, text_message
 from llm_to_anthropic.writer.writer import MessageWriter
 
 __all__ = [
-    "BLANK_BEGINNINGS",
     "DELTA_TAIL",
     "PING",
     "MessageWriter",
     "StreamWriter",
     "WholeWriter",
+    "block_text",
     "error_event",
-    "is_blank",
-    "is_sound",
     "sound",
     "text_message",
 ]
