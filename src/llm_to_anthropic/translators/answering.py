@@ -77,6 +77,9 @@ class AnsweringTranslator(ABC):
         self._target = target
         self._learned = learned
         self._now = now
+        self._unsigned = request.request_id in learned.unsigned
+        """The upstream refused what only it can read of the history: it is asked to do without."""
+        learned.unsigned.discard(request.request_id)
         self._await_answer()
 
     def local_answer(self) -> bytes | None:

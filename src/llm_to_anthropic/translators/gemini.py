@@ -5,8 +5,7 @@ Holds the parts together: the encoded request, the answer's state over as many r
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from urllib.parse import quote
 
@@ -35,7 +34,7 @@ from llm_to_anthropic.translators.json_objects import JsonObjects
 from llm_to_anthropic.translators.known_messages import read_fields
 from llm_to_anthropic.translators.request import decode_fields
 from llm_to_anthropic.translators.text_frames import TextFlow
-from llm_to_anthropic.translators.translator import ClientRequest, Learned, UpstreamRequest
+from llm_to_anthropic.translators.translator import UpstreamRequest
 from llm_to_anthropic.translators.upstream_errors import ErrorContext
 from llm_to_anthropic.wire.gemini import Answer, CountAnswer
 from llm_to_anthropic.writer import DELTA_TAIL
@@ -53,15 +52,7 @@ class GeminiTranslator(AnsweringTranslator):
     """Made by `encode()`, as the next two are. Its own body and size are those of no request in particular."""
     _body: bytes
     _input_bytes: int
-
-    def __init__(
-        self, request: ClientRequest, target: Target, learned: Learned, now: Callable[[], float] = time.time
-    ) -> None:
-        """`now` gives Unix time."""
-        super().__init__(request, target, learned, now)
-        self._asked_again = False
-        self._unsigned = request.request_id in learned.unsigned
-        learned.unsigned.discard(request.request_id)
+    _asked_again = False
 
     def encode(self) -> UpstreamRequest:
         """The upstream request. Idempotent. Raises ClientError for what cannot be sent at all."""

@@ -5,14 +5,12 @@ Holds the parts together: the encoded request, the framing of what comes back, t
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 
 import msgspec
 
 from llm_to_anthropic.errors import ApiError, UpstreamError, UpstreamProtocolError
-from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.providers.quirks import ChatQuirks
 from llm_to_anthropic.translators.answering import AnsweringTranslator
 from llm_to_anthropic.translators.call_frames import CallFrames, Piece
@@ -28,7 +26,7 @@ from llm_to_anthropic.translators.openai_errors import http_error
 from llm_to_anthropic.translators.rate_limits import rate_limit_headers
 from llm_to_anthropic.translators.request import decode_messages
 from llm_to_anthropic.translators.text_frames import TextFlow, TextFrames
-from llm_to_anthropic.translators.translator import ClientRequest, Learned, UpstreamRequest
+from llm_to_anthropic.translators.translator import UpstreamRequest
 from llm_to_anthropic.translators.upstream_errors import ErrorContext
 from llm_to_anthropic.wire.openai_chat import Choice, Completion, Delta, FunctionCall, ToolCall, WholeCompletion
 from llm_to_anthropic.writer import DELTA_TAIL
@@ -55,14 +53,6 @@ class OpenAIChatTranslator(AnsweringTranslator):
     """With what was learned of the target when the request was encoded."""
     _replayed = False
     """The request carries opaque reasoning of earlier answers."""
-
-    def __init__(
-        self, request: ClientRequest, target: Target, learned: Learned, now: Callable[[], float] = time.time
-    ) -> None:
-        """`now` gives Unix time."""
-        super().__init__(request, target, learned, now)
-        self._unsigned = request.request_id in learned.unsigned
-        learned.unsigned.discard(request.request_id)
 
     def encode(self) -> UpstreamRequest:
         """The upstream request. Idempotent. Raises ClientError for what cannot be sent at all."""

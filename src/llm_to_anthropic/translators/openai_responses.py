@@ -5,8 +5,7 @@ Holds the parts together: the encoded request, the framing of what comes back, t
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import msgspec
 
@@ -30,7 +29,7 @@ from llm_to_anthropic.translators.openai_responses_whole import text_alone
 from llm_to_anthropic.translators.rate_limits import rate_limit_headers
 from llm_to_anthropic.translators.request import decode_fields
 from llm_to_anthropic.translators.text_frames import PLAIN_BLANK, TextFlow
-from llm_to_anthropic.translators.translator import ClientRequest, Learned, UpstreamRequest
+from llm_to_anthropic.translators.translator import UpstreamRequest
 from llm_to_anthropic.translators.upstream_errors import ErrorContext, is_error
 from llm_to_anthropic.wire.openai_responses_answer import Delta, InputTokens, Response
 
@@ -53,15 +52,7 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
     _holds: bool
     """Only the last event of this answer may have to be read."""
     _held: HeldEvents | None
-
-    def __init__(
-        self, request: ClientRequest, target: Target, learned: Learned, now: Callable[[], float] = time.time
-    ) -> None:
-        """`now` gives Unix time."""
-        super().__init__(request, target, learned, now)
-        self._held = None
-        self._unsigned = request.request_id in learned.unsigned
-        learned.unsigned.discard(request.request_id)
+    """Made once the answer turns out to be a stream."""
 
     def encode(self) -> UpstreamRequest:
         """The upstream request. Idempotent. Raises ClientError for what cannot be sent at all."""
@@ -159,6 +150,7 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
             self._sse = self._held = HeldEvents()
         else:
             super()._begin_stream()
+            self._held = None
         self._frames = DeltaFrames()
         self._last_text = b""
         """The event before, where it was one of text."""
