@@ -8,7 +8,9 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
+
+import msgspec
 
 from llm_to_anthropic.errors import ApiError, UpstreamProtocolError
 from llm_to_anthropic.exchange import Loss, Usage
@@ -42,6 +44,12 @@ class AnswerState(Protocol):
 class AnsweringTranslator(ABC):
     """One request to one target, and its answer."""
 
+    _QUIRKS: ClassVar[str]
+    """The field of a target that holds the quirks of the protocol."""
+    _SHRINKING: ClassVar[frozenset[str]] = frozenset()
+    """Quirks that are learned more than once: each time fewer values are left."""
+    _TEACHING: ClassVar[frozenset[int]] = frozenset({400})
+    """Those of our statuses whose errors teach anything."""
     _form: Form | None
     _beginning: bytes
     """Bytes before the form of the answer is known."""
@@ -162,6 +170,26 @@ class AnsweringTranslator(ABC):
         """The headers of an upstream's 200 that a client may use, in Anthropic's names."""
         return {}
 
+    def heal(self, error: ApiError, body: bytes) -> bool:
+        """Learns from an upstream's refusal what to leave out; True if one retry makes sense."""
+        if error.status not in self._TEACHING:
+            return False
+        if self._blames_history(body):
+            # The fault of one history, not of the model: nothing that other requests have to know.
+            if self._unsigned:
+                return False
+            self._learned.unsigned.add(self._request.request_id)
+            return True
+        found = self._lesson(body)
+        if found is None:
+            return False
+        field, value = found
+        # What was learned once and did not help is not tried again.
+        if field in self._learned.quirks and field not in self._SHRINKING:
+            return False
+        self._learned.quirks[field] = value
+        return True
+
     def message(self) -> bytes:
         """The whole message as JSON, for a client that did not ask for a stream. After `ended`."""
         if self._message:
@@ -179,12 +207,28 @@ class AnsweringTranslator(ABC):
         """The carrier without items, bound to the upstream."""
 
     @abstractmethod
+    def _blames_history(self, body: bytes) -> bool:
+        """Whether an upstream refused what only it can read of the history that was sent."""
+
+    @abstractmethod
+    def _lesson(self, body: bytes) -> tuple[str, object] | None:
+        """(quirk field, value) that mends what a refusal complains of, or None."""
+
+    @abstractmethod
     def _event(self, data: bytes) -> None:
         """The data of one server-sent event. Raises ApiError."""
 
     @abstractmethod
     def _json_end(self) -> None:
         """The end of an answer that is JSON. Raises ApiError."""
+
+    def _quirky_target(self) -> Target:
+        """The target with what was learned of it."""
+        target, learned = self._target, self._learned.quirks
+        if not learned:
+            return target
+        quirks = msgspec.structs.replace(getattr(target, self._QUIRKS), **learned)
+        return msgspec.structs.replace(target, **{self._QUIRKS: quirks})
 
     def _await_answer(self) -> None:
         """Forgets what was read: the answer to another request follows."""

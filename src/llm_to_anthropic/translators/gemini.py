@@ -13,7 +13,6 @@ import msgspec
 from msgspec import Raw
 
 from llm_to_anthropic.errors import ApiError, UpstreamProtocolError
-from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.translators.answering import AnsweringTranslator
 from llm_to_anthropic.translators.carrier import Carrier
 from llm_to_anthropic.translators.estimate import estimate_tokens
@@ -46,6 +45,7 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 class GeminiTranslator(AnsweringTranslator):
     """One request to one target, and its answer."""
 
+    _QUIRKS = "gemini"
     _answer: GeminiAnswer | None
     """Made by `encode()` for streams, else once it turns out to be needed: most whole answers are told without."""
     _encoding: GeminiEncoding
@@ -105,27 +105,11 @@ class GeminiTranslator(AnsweringTranslator):
         """An upstream's HTTP error -> our error. `headers` have lower-case names."""
         return http_error(status, headers, body, self._context(), self._now())
 
-    def heal(self, error: ApiError, body: bytes) -> bool:
-        """Learns from an upstream's 400 what to leave out; True if one retry makes sense."""
-        if error.status != 400:
-            return False
-        if is_about_signatures(body):
-            # The fault of one history, not of the model: nothing that other requests have to know.
-            if self._unsigned:
-                return False
-            self._learned.unsigned.add(self._request.request_id)
-            return True
-        found = lesson(body, self._quirky_target().gemini)
-        if found is None or found[0] in self._learned.quirks:
-            return False
-        self._learned.quirks[found[0]] = found[1]
-        return True
+    def _blames_history(self, body: bytes) -> bool:
+        return is_about_signatures(body)
 
-    def _quirky_target(self) -> Target:
-        target = self._target
-        if not self._learned.quirks:
-            return target
-        return msgspec.structs.replace(target, gemini=msgspec.structs.replace(target.gemini, **self._learned.quirks))
+    def _lesson(self, body: bytes) -> tuple[str, object] | None:
+        return lesson(body, self._quirky_target().gemini)
 
     def _expect(self) -> GeminiAnswer:
         if self._answer is None:

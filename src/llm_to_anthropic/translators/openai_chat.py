@@ -35,7 +35,6 @@ PATH = "/chat/completions"
 
 _RENDERING = frozenset({400, 500})
 """Our statuses of messages that a chat template cannot render: llama.cpp and Ollama take that for their own fault."""
-_SHRINKING = frozenset({"efforts", "tool_choice"})
 
 _COMPLETION = msgspec.json.Decoder(Completion)
 _WHOLE = msgspec.json.Decoder(WholeCompletion)
@@ -45,6 +44,8 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 class OpenAIChatTranslator(AnsweringTranslator):
     """One request to one target, and its answer."""
 
+    _QUIRKS = "quirks"
+    _SHRINKING = frozenset({"efforts", "tool_choice"})
     _answer: ChatAnswer
     _encoding: ChatEncoding
     """Without the body, which may be large: answers can last for long."""
@@ -56,9 +57,7 @@ class OpenAIChatTranslator(AnsweringTranslator):
 
     def encode(self) -> UpstreamRequest:
         """The upstream request. Idempotent. Raises ClientError for what cannot be sent at all."""
-        target, request = self._target, self._request
-        if self._learned.quirks:
-            target = msgspec.structs.replace(target, quirks=self._learned_quirks())
+        target, request = self._quirky_target(), self._request
         known = None if self._unsigned else encode_known(request, target, self._learned)
         if known is None:
             fields = read_fields(request)
@@ -93,28 +92,17 @@ class OpenAIChatTranslator(AnsweringTranslator):
         return rate_limit_headers(headers, self._now())
 
     def heal(self, error: ApiError, body: bytes) -> bool:
-        """Learns from an upstream's 400 or 422 what to leave out; True if one retry makes sense."""
-        if error.status in _RENDERING and (orders := order_lessons(body, self._learned_quirks())):
+        """Learns from an upstream's refusal what to leave out or to order anew; True if one retry makes sense."""
+        if error.status in _RENDERING and (orders := order_lessons(body, self._quirky_target().quirks)):
             self._learned.quirks.update(orders)
             return True
-        if error.status != 400:
-            return False
-        if self._replayed and is_about_reasoning(body, self._learned_quirks()):
-            # The fault of one history, not of the model: nothing that other requests have to know.
-            self._learned.unsigned.add(self._request.request_id)
-            return True
-        found = lesson(body, self._learned_quirks(), self._encoding.reasoning_effort)
-        if found is None:
-            return False
-        field, value = found
-        # What was learned once and did not help is not tried again; levels and choices only ever become fewer.
-        if field in self._learned.quirks and field not in _SHRINKING:
-            return False
-        self._learned.quirks[field] = value
-        return True
+        return super().heal(error, body)
 
-    def _learned_quirks(self) -> ChatQuirks:
-        return msgspec.structs.replace(self._target.quirks, **self._learned.quirks)
+    def _blames_history(self, body: bytes) -> bool:
+        return self._replayed and is_about_reasoning(body, self._quirky_target().quirks)
+
+    def _lesson(self, body: bytes) -> tuple[str, object] | None:
+        return lesson(body, self._quirky_target().quirks, self._encoding.reasoning_effort)
 
     def _context(self) -> ErrorContext:
         tokens = estimate_tokens(self._input_bytes)

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 import msgspec
 
 from llm_to_anthropic.errors import ApiError, UpstreamError, UpstreamProtocolError
-from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.translators.answering import AnsweringTranslator
 from llm_to_anthropic.translators.carrier import Carrier
 from llm_to_anthropic.translators.estimate import estimate_tokens
@@ -36,15 +35,16 @@ from llm_to_anthropic.wire.openai_responses_answer import Delta, InputTokens, Re
 PATH = "/responses"
 COUNT_PATH = f"{PATH}/input_tokens"
 
-_TEACHING = frozenset({400, 403, 404})
-"""Of our statuses: 403 what an account may not use, as summaries; 404 an item of the history that is not kept there."""
-_SHRINKING = frozenset({"efforts", "hosted"})
 _DELTA = msgspec.json.Decoder(Delta)
 
 
 class OpenAIResponsesTranslator(AnsweringTranslator):
     """One request to one target, and its answer."""
 
+    _QUIRKS = "responses"
+    _SHRINKING = frozenset({"efforts", "hosted"})
+    _TEACHING = frozenset({400, 403, 404})
+    """403 what an account may not use, as summaries; 404 an item of the history that is not kept there."""
     _answer: ResponsesAnswer | None
     """None until it turns out to be needed: most whole answers are one text."""
     _encoding: ResponsesEncoding
@@ -94,31 +94,11 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
         """The rate limits of OpenAI and those that spell them alike."""
         return rate_limit_headers(headers, self._now())
 
-    def heal(self, error: ApiError, body: bytes) -> bool:
-        """Learns from an upstream's refusal what to leave out; True if one retry makes sense."""
-        if error.status not in _TEACHING:
-            return False
-        if self._encoding.replayed and is_about_reasoning(body):
-            # The fault of one history, not of the model: nothing that other requests have to know.
-            self._learned.unsigned.add(self._request.request_id)
-            return True
-        quirks = self._quirky_target().responses
-        found = lesson(body, quirks, self._encoding.reasoning_effort)
-        if found is None:
-            return False
-        field, value = found
-        # What was learned once and did not help is not tried again; efforts and hosted tools only ever become fewer.
-        if field in self._learned.quirks and field not in _SHRINKING:
-            return False
-        self._learned.quirks[field] = value
-        return True
+    def _blames_history(self, body: bytes) -> bool:
+        return self._encoding.replayed and is_about_reasoning(body)
 
-    def _quirky_target(self) -> Target:
-        target = self._target
-        if not self._learned.quirks:
-            return target
-        quirks = msgspec.structs.replace(target.responses, **self._learned.quirks)
-        return msgspec.structs.replace(target, responses=quirks)
+    def _lesson(self, body: bytes) -> tuple[str, object] | None:
+        return lesson(body, self._quirky_target().responses, self._encoding.reasoning_effort)
 
     def _expect(self) -> ResponsesAnswer:
         self._make_writer()
