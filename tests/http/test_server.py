@@ -203,6 +203,31 @@ async def test_workers_that_die_one_after_the_other_stop_the_server() -> None:
         await server.until_refused()
 
 
+STOPPED_EARLY = """
+import os, signal, socket, sys
+from llm_to_anthropic.http.workers import run_workers
+
+def run(sockets, ready, *, worker, orphaned):
+    if any(each.fileno() < 0 for each in sockets):
+        return 1
+    if worker == 0:
+        os.kill(os.getppid(), signal.SIGTERM)
+    signal.pause()
+
+sys.exit(run_workers([[socket.socket()] for _ in range(64)], run, lambda: print("serving")))
+"""
+
+
+async def test_a_stop_while_workers_start_is_no_failure() -> None:
+    """SIGTERM between two workers' starts ends those that run; no other is started, which would have no port."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", STOPPED_EARLY), stdout=asyncio.subprocess.PIPE, cwd=ROOT
+    )
+    async with asyncio.timeout(20):
+        said, _ = await process.communicate()
+    assert (process.returncode, said) == (0, b"")
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_taken_port_is_one_sentence(workers: int, capsys: pytest.CaptureFixture[str]) -> None:
     """A port that somebody else has ends the start with 1 and a sentence that names it."""

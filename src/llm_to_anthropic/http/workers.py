@@ -89,10 +89,11 @@ class Workers:
     def _start(self, index: int) -> None:
         # A signal between the fork and the child's own handlers would be taken for the parent's.
         signal.pthread_sigmask(signal.SIG_BLOCK, (*STOP_SIGNALS, signal.SIGHUP))
-        pid = os.fork()
-        if pid == 0:
-            self._be_worker(index)
-        self._started[pid] = (index, time.monotonic())
+        if not self._stopping:  # a stop may have come until just now, and there is nothing left to serve on
+            pid = os.fork()
+            if pid == 0:
+                self._be_worker(index)
+            self._started[pid] = (index, time.monotonic())
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOP_SIGNALS, signal.SIGHUP))
 
     def _be_worker(self, index: int) -> NoReturn:
