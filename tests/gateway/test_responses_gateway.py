@@ -188,10 +188,19 @@ class TestCounting:
         await gateway.count_tokens(call(ask(MODEL), path="/v1/messages/count_tokens"), reply)
         assert reply.status == 400
 
+    @pytest.mark.parametrize("model", [MODEL, "gemini/gemini-3-pro", "openai/gpt-4o"])
+    async def test_stray_max_tokens_has_no_say_in_a_count(self, gateway: Gateway, script: Script, model: str) -> None:
+        """Clients count the request that they are about to send, `max_tokens` and all: no value of it is refused."""
+        script.push(whole({"input_tokens": 42, "totalTokens": 42}))
+        asked = {"max_tokens": 0, "stream": True, "thinking": {"type": "enabled", "budget_tokens": 1024}}
+        assert await count(gateway, model, **asked) > 0
+        assert await count(gateway, "openai/gpt-4o", max_tokens=-1) > 0
 
-async def count(gateway: Gateway, model: str = MODEL) -> int:
+
+async def count(gateway: Gateway, model: str = MODEL, **fields: object) -> int:
     reply = MemoryReply()
-    await gateway.count_tokens(call(ask(model), path="/v1/messages/count_tokens"), reply)
+    body = {**ask(model), **fields}
+    await gateway.count_tokens(call(body, path="/v1/messages/count_tokens"), reply)
     tokens = reply.json()["input_tokens"]
     assert isinstance(tokens, int)
     return tokens

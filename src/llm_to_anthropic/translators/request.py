@@ -87,7 +87,11 @@ def decode_fields(body: bytes, *, counting: bool = False) -> MessagesRequest:
         raise ClientError("messages: at least one message is required")
     if len(request.messages) > MAX_MESSAGES:
         raise ClientError(f"messages: at most {MAX_MESSAGES} messages are allowed")
-    _check_numbers(request, counting=counting)
+    if counting:
+        request.max_tokens = None  # some clients send it all the same: nothing is written for a count
+    elif request.max_tokens is None:
+        raise ClientError("max_tokens: Field required")
+    _check_numbers(request)
     return request
 
 
@@ -264,9 +268,7 @@ def _decode_block(raw: Raw, path: str, index: int) -> Block:
         raise ClientError(f"{dotted(path)}.{index}: nested too deeply") from error
 
 
-def _check_numbers(request: MessagesRequest, *, counting: bool) -> None:
-    if request.max_tokens is None and not counting:
-        raise ClientError("max_tokens: Field required")
+def _check_numbers(request: MessagesRequest) -> None:
     ranges: tuple[tuple[str, float | None, float], ...] = (
         ("max_tokens", request.max_tokens, MAX_INTEGER),
         ("top_k", request.top_k, MAX_INTEGER),
