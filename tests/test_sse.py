@@ -98,13 +98,13 @@ def test_event_without_data_is_none(stream: bytes) -> None:
 
 @pytest.mark.parametrize("end", LINE_ENDS)
 @pytest.mark.parametrize("last", [b"", b"\n", b"\n\n"], ids=["open", "line", "blank line"])
-def test_bare_error_is_an_event(end: bytes, last: bytes) -> None:
-    """An error that stands in a stream as plain JSON, in one line or in many, is not passed over as a comment is."""
-    error = b'{\n  "error": {\n    "code": 503\n  }\n}'
+@pytest.mark.parametrize("error", [b'{\n  "error": {\n    "code": 503\n  }\n}', b'[{\n  "error": {"code": 503}\n}\n]'])
+def test_bare_error_is_an_event(end: bytes, last: bytes, error: bytes) -> None:
+    """An error that stands in a stream as plain JSON, in an array or not, is not passed over as a comment is."""
     stream = (b"data: a\n\n" + error + last).replace(b"\n", end)
     for place in range(len(stream) + 1):
         told, found = decode(stream[:place], stream[place:])
-        assert (told, json.loads(found)) == (b"a", {"error": {"code": 503}})
+        assert (told, json.loads(found)) == (b"a", json.loads(error))
 
 
 def test_event_without_end_is_refused() -> None:

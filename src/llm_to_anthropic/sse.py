@@ -129,4 +129,4 @@ def _data_of(event: bytes) -> bytes:
         if field == b"data":
             lines.append(value.removeprefix(b" "))
     # Google writes an error into a stream that has begun as it writes any other: as JSON, without a field.
-    return b"\n".join(lines) if lines or event[:1] != b"{" or b'"error"' not in event else event
+    return b"\n".join(lines) if lines or event[:1] not in (b"{", b"[") or b'"error"' not in event else event

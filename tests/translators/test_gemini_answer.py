@@ -471,10 +471,11 @@ def test_error_in_the_stream_is_told() -> None:
     assert "overloaded" in message
 
 
-def test_error_beside_the_events_of_a_stream_is_told() -> None:
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_error_beside_the_events_of_a_stream_is_told(wrapped: bool) -> None:
     """Google writes some errors into a stream as plain JSON, without an event around them: they keep their type."""
     overloaded = {"error": {"code": 503, "message": "overloaded", "status": "UNAVAILABLE"}}
-    bare = json.dumps(overloaded, indent=2).encode() + b"\n"
+    bare = json.dumps([overloaded] if wrapped else overloaded, indent=2).encode() + b"\n"
     status, type_, message = failure(chunk(text("a")), bare)
     assert (status, type_) == (529, "overloaded_error")
     assert "overloaded" in message
