@@ -313,6 +313,20 @@ def test_prefill_is_not_repeated() -> None:
     assert words(streamed(delta(content="Well"), delta(content=", yes"), FINISH, request=request)) == " yes"
 
 
+@pytest.mark.parametrize("end", ["", "END rest"])
+def test_prefill_is_not_repeated_behind_thinking_in_tags(end: str) -> None:
+    """The text begins where the thinking ends: there a repeated prefill is left out, and stop sequences count after."""
+    turns = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "Well,"}]
+    request = {"messages": turns, "stop_sequences": ["END", "Well"]}
+    answer = f"<think>Well, END</think>\n\nWell, yes{end}"
+    for pieces in ([answer], list(answer)):
+        chunks = [*(delta(content=piece) for piece in pieces), FINISH]
+        for read in (streamed, collected):
+            message = read(*chunks, request=request, quirks=ChatQuirks(think_tags=True))
+            assert [block.get("thinking") or block["text"] for block in message["content"]] == ["Well, END", " yes"]
+            assert message["stop_sequence"] == ("END" if end else None)
+
+
 def test_first_choice_alone_counts() -> None:
     """Of several choices a message can hold one."""
     other = data({"choices": [{"index": 1, "delta": {"content": "no"}, "finish_reason": "stop"}]})

@@ -229,7 +229,7 @@ class ChatAnswer:
         self._write_details()
         self._settle_calls()
         if self._filtered:
-            self._filter(self._prefill.feed(text))
+            self._filter(text)
             return
         self._output_size += len(text) if text.isascii() else text_bytes(text)
         self._writer.text(text)
@@ -239,7 +239,7 @@ class ChatAnswer:
             thinking, text = self._tags.feed(text)
             if thinking:
                 self._think(thinking)
-        self._write_until_stop(self._stops.feed(text))
+        self._write_until_stop(self._stops.feed(self._prefill.feed(text)))
 
     def _write_until_stop(self, text: str) -> None:
         self._write_text(text)
@@ -287,15 +287,13 @@ class ChatAnswer:
         """Lets go of the text that was held back: what follows is none."""
         if not self._filtered or self.ended:
             return
-        if held := self._prefill.flush():
-            self._filter(held)
-        if self._tags is not None and not self.ended:
+        text = ""
+        if self._tags is not None:
             thinking, text = self._tags.flush()
             if thinking:
                 self._think(thinking)
-            self._write_until_stop(self._stops.feed(text))
-        if not self.ended:
-            self._write_until_stop(self._stops.flush())
+        text = self._prefill.feed(text) + self._prefill.flush()
+        self._write_until_stop(self._stops.feed(text) + self._stops.flush())
 
     def _write_end(self) -> None:
         if self._stops.matched is None:
