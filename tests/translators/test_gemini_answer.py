@@ -519,10 +519,24 @@ def test_answer_that_is_none_is_an_error(body: bytes) -> None:
 
 
 def test_numbers_for_enums_are_understood() -> None:
-    """Some clients of the binary protocol write finish reasons as numbers."""
-    assert streamed(data({"candidates": [{"content": {"parts": [text("a")]}, "finishReason": 2}]}))["stop_reason"] == (
-        "max_tokens"
+    """Some clients of the binary protocol have enums written as numbers, also of blocked prompts and of code."""
+    ended = {"candidates": [{"content": {"parts": [text("a")]}, "finishReason": 2}]}
+    assert streamed(data(ended))["stop_reason"] == "max_tokens"
+    blocked = streamed(data({"promptFeedback": {"blockReason": 1}}))
+    assert (blocked["stop_reason"], blocked["stop_details"]["explanation"]) == ("refusal", "SAFETY")
+    ran = [{"executableCode": {"language": 1, "code": "2"}}, {"codeExecutionResult": {"outcome": 2, "output": "bad"}}]
+    result = streamed(chunk(*ran, text("done"), finish="STOP"), request=CODE)["content"][-2]["content"]
+    assert (result["stderr"], result["return_code"]) == ("bad", 1)
+
+
+def test_numbers_among_arguments_stay_numbers() -> None:
+    """A member of a call's arguments may be named as an enum is."""
+    called = streamed(
+        data(
+            {"candidates": [{"content": {"parts": [call(args={"outcome": 1, "finishReason": 2})]}, "finishReason": 1}]}
+        )
     )
+    assert called["content"][-1]["input"] == {"outcome": 1, "finishReason": 2}
 
 
 @pytest.mark.parametrize(

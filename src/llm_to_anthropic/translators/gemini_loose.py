@@ -13,18 +13,23 @@ from llm_to_anthropic.translators.upstream_errors import read_json
 from llm_to_anthropic.wire.gemini import Answer, Part
 from llm_to_anthropic.writer import sound
 
-_FINISH_REASONS: Mapping[int, str] = {
-    1: "STOP",
-    2: "MAX_TOKENS",
-    3: "SAFETY",
-    4: "RECITATION",
-    5: "OTHER",
-    6: "BLOCKLIST",
-    7: "PROHIBITED_CONTENT",
-    8: "SPII",
-    9: "MALFORMED_FUNCTION_CALL",
+_NAMES: Mapping[str, Mapping[int, str]] = {
+    "finishReason": {
+        1: "STOP",
+        2: "MAX_TOKENS",
+        3: "SAFETY",
+        4: "RECITATION",
+        5: "OTHER",
+        6: "BLOCKLIST",
+        7: "PROHIBITED_CONTENT",
+        8: "SPII",
+        9: "MALFORMED_FUNCTION_CALL",
+    },
+    "blockReason": {1: "SAFETY", 2: "OTHER", 3: "BLOCKLIST", 4: "PROHIBITED_CONTENT"},
+    "language": {1: "PYTHON"},
+    "outcome": {1: "OUTCOME_OK", 2: "OUTCOME_FAILED", 3: "OUTCOME_DEADLINE_EXCEEDED"},
 }
-"""By their numbers in the protocol buffer (google.ai.generativelanguage, Candidate.FinishReason)."""
+"""Of enums, by their numbers in the protocol buffers (google.cloud.aiplatform.v1)."""
 
 
 def read_loosely(data: bytes) -> Answer:
@@ -38,27 +43,32 @@ def read_loosely(data: bytes) -> Answer:
     if not isinstance(value, dict):
         raise ValueError("no JSON object")  # noqa: TRY004  the text is wrong, not a type of ours
     try:
-        answer = msgspec.json.decode(msgspec.json.encode(_tidied(value)), type=Answer, strict=False)
+        tidied = _tidied(value)
+        _name_enums(tidied)
+        answer = msgspec.json.decode(msgspec.json.encode(tidied), type=Answer, strict=False)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise ValueError(str(error)) from error
     for candidate, given in zip(answer.candidates or (), _listed(value, "candidates"), strict=False):
         parts = candidate.content.parts if candidate.content else None
-        content = given.get("content") if isinstance(given, dict) else None
-        _put_halves_back(parts or [], _listed(content, "parts"))
+        _put_halves_back(parts or [], _listed(_member(given, "content"), "parts"))
     return answer
 
 
 def _put_halves_back(parts: list[Part], given: list[object]) -> None:
     """No JSON that msgspec reads can hold them."""
     for part, raw in zip(parts, given, strict=False):
-        text = raw.get("text") if isinstance(raw, dict) else None
+        text = _member(raw, "text")
         if isinstance(text, str) and part.text != text:
             part.text = text
 
 
 def _listed(value: object, name: str) -> list[object]:
-    found = value.get(name) if isinstance(value, dict) else None
+    found = _member(value, name)
     return found if isinstance(found, list) else []
+
+
+def _member(value: object, name: str) -> object:
+    return value.get(name) if isinstance(value, dict) else None
 
 
 def _tidied(value: object) -> object:
@@ -68,11 +78,22 @@ def _tidied(value: object) -> object:
         case list():
             return [_tidied(item) for item in value]
         case dict():
-            return {sound(key): _tidied(item) for key, item in value.items()} | _named(value)
+            return {sound(key): _tidied(item) for key, item in value.items()}
         case _:
             return value
 
 
-def _named(value: Mapping[str, object]) -> dict[str, object]:
-    number = value.get("finishReason")
-    return {"finishReason": _FINISH_REASONS.get(number, "OTHER") if number else None} if type(number) is int else {}
+def _name_enums(answer: object) -> None:
+    """Puts names in the place of numbers, where enums stand and nowhere else: a call's arguments stay as they are."""
+    for holder in _with_enums(answer):
+        for name, names in _NAMES.items():
+            if type(number := holder.get(name)) is int:
+                holder[name] = names.get(number, "OTHER") if number else None
+
+
+def _with_enums(answer: object) -> list[dict[str, object]]:
+    candidates = _listed(answer, "candidates")
+    parts = [part for candidate in candidates for part in _listed(_member(candidate, "content"), "parts")]
+    code = [_member(part, kind) for part in parts for kind in ("executableCode", "codeExecutionResult")]
+    holders = [_member(answer, "promptFeedback"), *candidates, *code]
+    return [holder for holder in holders if isinstance(holder, dict)]
