@@ -318,3 +318,25 @@ def test_placeholder_before_the_arguments_is_dropped() -> None:
         FINISH,
     )
     assert inputs(message) == [{"x": 1}]
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        pytest.param(['{"x":', '{"x":[1,', '{"x":[1,2]}'], id="all so far, each time"),
+        pytest.param(['{"x":[1,2]}', '{"x":[1,2]}', '{"x":[1,2]}'], id="whole, each time"),
+        pytest.param(['{"x":', "[1,2]}", '{"x": [1, 2]}'], id="whole after the pieces"),
+    ],
+)
+def test_arguments_that_are_sent_again_count_once(pieces: list[str]) -> None:
+    """Where a server repeats what it sent of a call's arguments, the client gets them once."""
+    begin = delta(tool_calls=[call(0, id="a", name="look", arguments="")])
+    assert inputs(streamed(begin, *(delta(tool_calls=[call(0, arguments=piece)]) for piece in pieces), FINISH)) == [
+        {"x": [1, 2]}
+    ]
+
+
+def test_pieces_that_begin_alike_are_put_together() -> None:
+    """A piece that happens to begin as the one before it is no repetition where all of them are an object."""
+    begin = delta(tool_calls=[call(0, id="a", name="look", arguments='{"x":')])
+    assert inputs(streamed(begin, delta(tool_calls=[call(0, arguments='{"x":1}}')]), FINISH)) == [{"x": {"x": 1}}]

@@ -40,6 +40,7 @@ OBJECTS = st.dictionaries(st.text(max_size=3), JSON, max_size=4)
         pytest.param('{"a": "x\ny\t"}', {"a": "x\ny\t"}, id="raw line break in a string"),
         pytest.param('{"a": 1}}', {"a": 1}, id="a brace too many"),
         pytest.param('{}{"a": 1}', {"a": 1}, id="placeholder before"),
+        pytest.param('{"a": 1}{"a":1}', {"a": 1}, id="sent twice"),
         pytest.param('{"a": "not closed', {"_raw_arguments": '{"a": "not closed'}, id="cut"),
         pytest.param('{"a": nope', {"_raw_arguments": '{"a": nope'}, id="no JSON"),
         pytest.param('{"a": 1}{"b": 2}', {"_raw_arguments": '{"a": 1}{"b": 2}'}, id="two objects"),

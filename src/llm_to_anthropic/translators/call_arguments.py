@@ -5,6 +5,8 @@ They pass on as they come while they are JSON, or wait for their end where they 
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import msgspec
 
 from llm_to_anthropic.translators.schemas import remove_optional_nulls
@@ -47,7 +49,7 @@ class CallArguments:
         """What is still to be sent of complete arguments; members that are null and optional in `schema` are not."""
         if self._sent:
             return _closing("".join(self._sent))
-        text = object_text(self.text())
+        text = object_text(self._resent() or self.text())
         return text if schema is None else _without_nulls(schema, text)
 
     def cut_rest(self) -> str:
@@ -56,6 +58,14 @@ class CallArguments:
             return "" if self._check is not None else _closing("".join(self._sent))
         text = self.text()
         return with_whole_surrogates(text) if ObjectCheck().feed(text) else ""
+
+    def _resent(self) -> str:
+        """The last fragment, where each is all that the server has so far; nothing where they are pieces."""
+        pieces = self._pieces
+        if len(pieces) < 2 or not all(later.startswith(earlier) for earlier, later in pairwise(pieces)):
+            return ""
+        # Pieces may begin alike by chance: what they make together comes first.
+        return pieces[-1] if is_object(pieces[-1]) and not is_object(self.text()) else ""
 
     def _checked(self, fragment: str) -> str:
         if self._check is None or not fragment:

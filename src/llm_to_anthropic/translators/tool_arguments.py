@@ -208,16 +208,21 @@ def _object_of_value(text: str) -> str | None:
 
 
 def _repaired(text: str) -> str | None:
-    """What models get wrong: line breaks in strings, commas before an end, a brace too many, `{}` put before."""
+    """What models get wrong: line breaks in strings, commas before an end, a brace too many, `{}` put before.
+
+    And what servers do: they send the whole object again.
+    """
     mended = _STRING_OR_COMMA.sub(_mended_token, text).lstrip()
     decoder = json.JSONDecoder(parse_constant=_refuse_constant)
     try:
         value, end = decoder.raw_decode(mended)
+        rest = mended[end:].strip()
+        if value == {} and is_object(rest):
+            return rest
+        if isinstance(value, dict) and rest.startswith("{") and decoder.decode(rest) == value:
+            rest = ""
     except (ValueError, RecursionError):
         return None
-    rest = mended[end:].strip()
-    if value == {} and is_object(rest):
-        return rest
     surplus = rest.strip("}] \t\r\n")
     return mended[:end] if isinstance(value, dict) and not surplus and is_object(mended[:end]) else None
 
