@@ -41,6 +41,15 @@ FINISH = delta("stop")
         ),
         pytest.param(
             {
+                "prompt_tokens": 100,
+                "completion_tokens": 7,
+                "prompt_tokens_details": {"cached_tokens": 30, "created_cache_tokens": 20},
+            },
+            (50, 30, 20, 7, 0),
+            id="vLLM",
+        ),
+        pytest.param(
+            {
                 "input_tokens": 100,
                 "output_tokens": 7,
                 "input_tokens_details": {"cached_tokens": 90},

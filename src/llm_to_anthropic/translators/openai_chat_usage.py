@@ -52,6 +52,7 @@ def told_usage(usage: ChatUsage, output: int, service_tier: str | None) -> Usage
         prompt.cache_write_tokens
         or prompt.cache_creation_tokens
         or prompt.cache_creation_input_tokens
+        or prompt.created_cache_tokens
         or usage.cache_creation_input_tokens
     )
     read = read if read and read > 0 else 0

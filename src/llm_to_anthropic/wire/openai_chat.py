@@ -83,6 +83,7 @@ class PromptTokensDetails(msgspec.Struct):
     cache_write_tokens: int | None = None
     cache_creation_tokens: int | None = None
     cache_creation_input_tokens: int | None = None
+    created_cache_tokens: int | None = None
 
 
 class CompletionTokensDetails(msgspec.Struct):
