@@ -58,6 +58,21 @@ def test_claude_codes_attribution_is_left_out(system: Json) -> None:
     assert done.losses == ()
 
 
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        pytest.param([text("x-anthropic-billing-header: cch=1;"), text("note")], ["hi", "note"], id="block"),
+        pytest.param("x-anthropic-billing-header: cch=1;\nnote", ["hi", "note"], id="line of a string"),
+        pytest.param("x-anthropic-billing-header: cch=1;", ["hi"], id="alone"),
+    ],
+)
+def test_an_attribution_within_the_conversation_is_left_out(said: Json, expected: list[str]) -> None:
+    """A system message in the conversation may begin with the attribution too; it never reaches the model."""
+    done = encoding({"messages": [user(text("hi")), {"role": "system", "content": said}]})
+    assert [each["content"] for each in msgspec.json.decode(done.body)["messages"]] == expected
+    assert done.losses == ()
+
+
 def test_a_system_prompt_takes_text_only() -> None:
     """Another block in the system prompt is the client's mistake."""
     with pytest.raises(ClientError, match=r"system\.0: Input should be a text block, got 'image'"):

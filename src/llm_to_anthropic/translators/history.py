@@ -16,6 +16,7 @@ from llm_to_anthropic.translators.checks import NEW_VERSION, given
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.pairing import Pairing, Placed, Role, Turn
 from llm_to_anthropic.translators.request import block_type, decode_blocks, decode_messages, describe, dotted
+from llm_to_anthropic.translators.system_prompt import without_attribution
 from llm_to_anthropic.wire.anthropic import (
     Block,
     CompactionBlock,
@@ -177,8 +178,11 @@ class TurnReader:
         kept: list[Placed] = []
         for each in placed:
             match each.block:
-                case TextBlock():
-                    kept.append(each)
+                case TextBlock(text=text, cache_control=mark):
+                    said = without_attribution(text, goes_on=isinstance(message.content, str))
+                    # An empty text that the client sent is reported where turns are; an attribution is no loss.
+                    if said or not text:
+                        kept.append(each if said is text else Placed(TextBlock(said, mark), each.path))
                 case ToolAdditionBlock(tool=tool):
                     self._note_change(tool, each.path, adds=True)
                 case ToolRemovalBlock(tool=tool):

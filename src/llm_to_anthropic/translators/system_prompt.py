@@ -20,10 +20,17 @@ def system_blocks(system: str | list[Raw] | None) -> list[TextBlock]:
     for index, block in enumerate(decode_blocks(system, "system")):
         if not isinstance(block, TextBlock):
             raise ClientError(f"system.{index}: Input should be a text block, got '{block_type(block)}'")
-        text = block.text
-        if text.startswith(ATTRIBUTION):
-            # In a list the block is the attribution alone; a string may go on with the prompt.
-            text = text.partition("\n")[2].strip() if isinstance(system, str) else ""
+        text = without_attribution(block.text, goes_on=isinstance(system, str))
         if text.strip():
             kept.append(TextBlock(text, block.cache_control))
     return kept
+
+
+def without_attribution(text: str, *, goes_on: bool) -> str:
+    """What a text of the system says to the model. `goes_on`: the prompt may stand below the attribution.
+
+    In a list of blocks the attribution is a block of its own.
+    """
+    if not text.startswith(ATTRIBUTION):
+        return text
+    return text.partition("\n")[2].strip() if goes_on else ""
