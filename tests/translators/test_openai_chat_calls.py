@@ -147,6 +147,35 @@ def test_unusable_id_is_replaced(id: str | None) -> None:
     assert first == second
 
 
+@pytest.mark.parametrize("quirks", [ChatQuirks(), LIVE], ids=["buffer", "live"])
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        pytest.param([call(0, id="", name="look", arguments=""), call(0, id="a", arguments='{"x":1}')], id="empty"),
+        pytest.param([call(0, name="look"), {"index": 0, "id": "a"}, call(0, arguments='{"x":1}')], id="of its own"),
+    ],
+)
+def test_id_may_come_after_the_name(chunks: list[Event], quirks: ChatQuirks) -> None:
+    """The client sees the upstream's id also where the name came first."""
+    message = streamed(*(delta(tool_calls=[chunk]) for chunk in chunks), delta("tool_calls"), quirks=quirks)
+    assert message["content"] == [{"type": "tool_use", "id": "a", "name": "look", "input": {"x": 1}}]
+
+
+@pytest.mark.parametrize("quirks", [ChatQuirks(), LIVE], ids=["buffer", "live"])
+def test_calls_without_id_and_arguments_keep_their_place(quirks: ChatQuirks) -> None:
+    """A call of which only the name came stands where it was made: before the text and the calls after it."""
+    message = streamed(
+        delta(tool_calls=[call(0, name="look")]),
+        delta(content="b"),
+        delta(tool_calls=[call(1, name="look")]),
+        delta(tool_calls=[call(2, id="c", name="look", arguments='{"x":1}')]),
+        delta("tool_calls"),
+        quirks=quirks,
+    )
+    assert kinds(message) == ["tool_use", "text", "tool_use", "tool_use"]
+    assert inputs(message) == [{}, {}, {"x": 1}]
+
+
 def test_call_without_name_fails_visibly() -> None:
     """A nameless call with arguments reaches the client, which answers that there is no such tool."""
     message = streamed(delta(tool_calls=[call(0, id="a", name="", arguments='{"x":1}')]), delta("tool_calls"))
@@ -305,9 +334,10 @@ def test_shortened_tool_name_is_restored() -> None:
     name = "a_tool_whose_name_is_much_longer_than_sixty_four_characters_which_is_the_limit"
     made = translator({"tools": [{"name": name, "input_schema": {"type": "object"}}]})
     sent = json.loads(made.encode().body)["tools"][0]["function"]["name"]
-    stream = feed(made, [delta(tool_calls=[call(0, id="x", name=sent, arguments="{}")]), FINISH])
+    begin = delta(tool_calls=[call(0, name=sent)])
+    stream = feed(made, [begin, delta(tool_calls=[call(0, id="x", name=sent, arguments="{}")]), FINISH])
     assert len(sent) <= 64
-    assert rebuild(parse_events(stream))["content"][0]["name"] == name
+    assert [block["name"] for block in rebuild(parse_events(stream))["content"]] == [name]
 
 
 def test_placeholder_before_the_arguments_is_dropped() -> None:

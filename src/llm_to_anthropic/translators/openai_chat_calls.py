@@ -97,6 +97,8 @@ class ToolCalls:
         for slot in self._slots:
             if slot.closed or slot.dropped:
                 continue
+            if slot.name and not slot.opened:
+                self._open(slot)
             if slot.opened and _complete(slot):
                 self._close(slot, cut=False)
             else:
@@ -144,19 +146,22 @@ class ToolCalls:
         if slot.closed or slot.dropped:
             return
         slot.id = slot.id or id
-        slot.name = slot.name or name
+        slot.name = slot.name or self._names.get(name, name)
         slot.extra = slot.extra or extra
         if arguments:
             self.size += len(arguments)
             if passed := slot.arguments.feed(arguments):
                 self._writer.tool_arguments(slot.key, passed)
-        if slot.name and not slot.opened:
-            self._open(slot)
+        if not slot.opened and slot.name:
+            # An id may come after the name, though not after arguments.
+            if slot.id or arguments:
+                self._open(slot)
+            else:
+                self.open = True
 
     def _open(self, slot: _Slot) -> None:
         slot.opened = True
         self.open = True
-        slot.name = self._names.get(slot.name, slot.name)
         if slot.extra:
             self._extras.keep(slot.extra)
         self._writer.open_tool(slot.key, self._ids.take(slot.id, slot.key), slot.name)
@@ -165,6 +170,8 @@ class ToolCalls:
 
     def _close(self, slot: _Slot, *, cut: bool) -> None:
         slot.closed = True
+        if not slot.opened and slot.name:
+            self._open(slot)
         if not slot.opened:
             if not slot.arguments.text().strip():
                 return
