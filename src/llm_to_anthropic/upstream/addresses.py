@@ -15,15 +15,17 @@ _METADATA = frozenset(
 _NOT_PUBLIC = tuple(
     ip_network(network)
     for network in (
-        "64:ff9b:1::/48",  # NAT64 of a network of one's own, RFC 8215
         "2001::/32",  # Teredo
         "2002::/16",  # 6to4
-        "::/96",  # IPv4-compatible addresses, long out of use
+        "3fff::/20",  # documentation
         "192.0.0.0/24",  # IETF protocol assignments
         "192.88.99.0/24",  # relays of 6to4
     )
 )
 """What Python's own list takes for public, or took until lately, and leads somewhere else."""
+_GLOBAL = ip_network("2000::/3")
+"""All that the internet has of IPv6. Python takes for public what is left beside it and its list: site-local addresses
+(fec0::/10) and those of translators that lead to any IPv4 address among them."""
 _NAT64 = ip_network("64:ff9b::/96")
 """Addresses that end in the IPv4 address they lead to: what a network without IPv4 resolves names to (RFC 6052)."""
 
@@ -39,7 +41,7 @@ def is_forbidden(address: str) -> bool:
 def is_public(address: str) -> bool:
     """Whether an address is one of the internet: nothing of this machine, its networks or its cloud."""
     found = _parsed(address)
-    if any(found in network for network in _NOT_PUBLIC):
+    if any(found in network for network in _NOT_PUBLIC) or (found.version == 6 and found not in _GLOBAL):
         return False
     return found.is_global and not found.is_multicast
 
