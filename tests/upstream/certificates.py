@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class Certificates:
-    """A private authority and a certificate of it for 127.0.0.1 and model.example."""
+    """An authority without a key usage, as companies have them, and its certificate for 127.0.0.1 and model.example."""
 
     def __init__(self, directory: Path) -> None:
         self.authority = directory / "ca.pem"

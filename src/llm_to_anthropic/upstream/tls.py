@@ -33,5 +33,7 @@ class Trust:
                 f"SSL_CERT_DIR ({self._directory}) names cannot be read ({error.strerror or error}).",
                 lasting=True,
             ) from error
+        # Python 3.13 began to refuse what curl takes: authorities without a key usage, as many companies have them.
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         context.set_alpn_protocols(["http/1.1"])
         return context
