@@ -25,6 +25,14 @@ def test_prefill_is_dropped_once(text: str, shown: str) -> None:
         assert "".join([prefill.feed(piece) for piece in pieces]) + prefill.flush() == shown
 
 
+@pytest.mark.parametrize("text", ["\n\nHere: it is", "Here: it is", " Here: it is"])
+def test_prefill_that_begins_with_white_space_is_dropped_too(text: str) -> None:
+    """Models repeat it with that white space, with another, or with none."""
+    for pieces in ([text], list(text)):
+        prefill = PrefillFilter("\n\nHere:")
+        assert "".join([prefill.feed(piece) for piece in pieces]) + prefill.flush() == " it is"
+
+
 def test_beginning_of_a_prefill_is_text_in_the_end() -> None:
     """What looked like the prefill and was not is shown when the text ends."""
     prefill = PrefillFilter("Once upon")

@@ -15,7 +15,7 @@ class PrefillFilter:
     """Drops the prefill where the answer begins by repeating it, as servers do that cannot continue a message."""
 
     def __init__(self, prefill: str) -> None:
-        self._prefill = prefill
+        self._prefill = prefill.lstrip()
         self._held = ""
 
     def feed(self, text: str) -> str:
