@@ -9,6 +9,7 @@ import pytest
 from tests.messages import sdk_message
 from tests.translators.gemini_answers import (
     ADAPTIVE,
+    CODE,
     FETCH,
     SEARCH,
     call,
@@ -166,6 +167,24 @@ def test_thoughts_are_not_held_back() -> None:
     assert b"thinking_delta" in made.receive_data(chunk(thought("hm")))
     assert made.receive_data(chunk(text("a"))) == b""
     assert b"text_delta" in made.receive_data(chunk(finish="STOP")) + made.receive_eof()
+
+
+@pytest.mark.parametrize(
+    ("parts", "told"),
+    [
+        pytest.param(
+            ({"executableCode": {"language": "PYTHON", "code": "1"}}, {"codeExecutionResult": {"output": "1"}}),
+            ["server_tool_use", "code_execution_tool_result"],
+            id="code that Google ran",
+        ),
+        pytest.param((call(),), ["tool_use"], id="a call"),
+    ],
+)
+def test_what_stands_before_a_text_stays_before_it(parts: tuple[Json, ...], told: list[str]) -> None:
+    """Where text waits for its searches, what the model did before it is not told after it."""
+    both = {"tools": SEARCH["tools"] + CODE["tools"]}
+    message = streamed(chunk(text("I see. ")), chunk(*parts), chunk(text("Done."), finish="STOP"), request=both)
+    assert [kind for kind in kinds(message) if kind != "thinking"] == ["text", *told, "text"]
 
 
 def test_answer_without_a_search_has_no_search_blocks() -> None:

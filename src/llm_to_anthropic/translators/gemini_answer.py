@@ -399,6 +399,7 @@ class GeminiAnswer:
 
     def _cited(self, text: str, start: int, end: int, run: list[Part]) -> None:
         """A run of text parts, from `start` to `end` of the whole text."""
+        self._settle()
         if self.ended:
             return
         signature = next((part.thought_signature for part in reversed(run) if part.thought_signature), "")
