@@ -68,6 +68,69 @@ def test_own_thinking_is_removed_and_foreign_thinking_stays() -> None:
     assert SIGNATURE.encode() not in body
 
 
+def test_searches_of_other_upstreams_become_text() -> None:
+    """Anthropic refuses results that it did not encrypt: after a change to it the model reads what was found."""
+    found = {"type": "web_search_result", "title": "News", "url": "https://a.test/", "encrypted_content": SIGNATURE}
+    place = {"type": "web_search_result_location", "url": "https://a.test/", "title": "News", "cited_text": "It rains"}
+    blocks = [
+        {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "rain"}},
+        {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": [found]},
+        {"type": "server_tool_use", "id": "srvtoolu_2", "name": "web_search", "input": {"query": "sun"}},
+        {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_2", "content": []},
+        {"type": "text", "text": "It rains.", "citations": [place | {"encrypted_index": SIGNATURE}]},
+        {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"at": 1.50}},
+    ]
+    body = drop_carriers(_request({"role": "assistant", "content": blocks}))
+    assert _messages(body)[0]["content"] == [
+        {"type": "text", "text": '[web_search "rain"]'},
+        {"type": "text", "text": "[web_search result]\nNews - https://a.test/"},
+        {"type": "text", "text": '[web_search "sun"]'},
+        {"type": "text", "text": "[web_search result]"},
+        {"type": "text", "text": "It rains.", "citations": None},
+        blocks[-1],
+    ]
+
+
+def test_searches_of_anthropic_stay() -> None:
+    """What Anthropic found and cited itself goes back byte for byte, beside what is taken out."""
+    found = {"type": "web_search_result", "title": "\u00e9", "url": "https://a.test/", "encrypted_content": "EqoB"}
+    place = {"type": "web_search_result_location", "url": "https://a.test/", "title": None, "encrypted_index": "EqoB"}
+    own = {"type": "thinking", "thinking": "x", "signature": SIGNATURE}
+    blocks = [
+        {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "rain"}},
+        {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": [found]},
+        {"type": "text", "text": f'It rains "{SIGNATURE}"', "citations": [place]},
+    ]
+    body = drop_carriers(_request({"role": "assistant", "content": [own, *blocks]}))
+    assert SIGNATURE.encode() in body
+    for block in blocks:
+        assert json.dumps(block).encode() in body
+
+
+def test_citations_are_told_apart() -> None:
+    """Of two citations in one text the one that Anthropic made stays."""
+    place = {"type": "web_search_result_location", "url": "https://a.test/", "title": None}
+    theirs, own = place | {"encrypted_index": "EqoB"}, place | {"encrypted_index": SIGNATURE}
+    text = {"type": "text", "text": "It rains.", "citations": [own, theirs, "odd"]}
+    body = drop_carriers(_request({"role": "assistant", "content": [text]}))
+    assert _messages(body)[0]["content"] == [text | {"citations": [theirs, "odd"]}]
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "web_search_tool_result", "tool_use_id": "a", "content": {"error_code": '"px1.'}},
+        {"type": "text", "text": "t", "citations": '"px1.'},
+        {"type": "server_tool_use", "name": ["px1."]},
+        "px1.",
+    ],
+)
+def test_odd_blocks_are_left_to_anthropic(block: object) -> None:
+    """What cannot be read is none of ours: Anthropic says what is wrong with it."""
+    body = _request({"role": "assistant", "content": [block]})
+    assert drop_carriers(body) is body
+
+
 def test_a_message_left_empty_goes_and_its_neighbours_join() -> None:
     """An assistant message of our thinking alone leaves one user message behind."""
     body = drop_carriers(

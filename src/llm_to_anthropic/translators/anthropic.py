@@ -1,7 +1,7 @@
 """Anthropic upstreams: nothing is translated. The few edits that bytes may suffer, as pure functions.
 
-Bodies stay as they came but for the value of `model` and for thinking blocks that this proxy made
-(a signature that begins with `px1.`), which Anthropic could not verify.
+Bodies stay as they came but for the value of `model` and for what this proxy made in the name of other upstreams and
+Anthropic could not verify (a signature or seal that begins with `px1.`): thinking blocks, and web searches.
 Source: platform.claude.com on thinking signatures; edits happen in place because number formats and
 escapes inside signed blocks must survive.
 """
@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from operator import is_
 
 import msgspec
 from msgspec import Raw
 
 from llm_to_anthropic.exchange import Usage
 from llm_to_anthropic.translators.carrier import is_carrier
+from llm_to_anthropic.translators.own_searches import is_own_search, search_as_text, without_own_citations
 from llm_to_anthropic.translators.request import check_utf8
 from llm_to_anthropic.translators.surroundings import PLACE, Surroundings
 
@@ -159,7 +161,7 @@ def may_hold_carriers(data: bytes) -> bool:
 
 
 def drop_carriers(body: bytes) -> bytes:
-    """The same request without thinking blocks made by this proxy.
+    """The same request without thinking blocks made by this proxy, and with searches of other upstreams as text.
 
     An assistant message left empty goes too, and its neighbours of the same role become one message.
     Members that are not touched keep their bytes. Raises ClientError.
@@ -201,7 +203,10 @@ def _clean_message(raw: Raw) -> Raw | None:
     if isinstance(message.content, str):
         return raw
     kept = [block for block in message.content if not _made_here(block)]
-    if len(kept) == len(message.content):
+    if any(map(is_own_search, kept)):
+        kept = [search_as_text(block) for block in kept]
+    kept = [without_own_citations(block) if _CARRIER_MARK in bytes(block) else block for block in kept]
+    if len(kept) == len(message.content) and all(map(is_, kept, message.content)):
         return raw
     return _with_content(raw, kept) if kept else None
 
