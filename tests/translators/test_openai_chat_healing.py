@@ -14,7 +14,7 @@ from llm_to_anthropic.translators.carrier import Carrier, encode_carrier
 from llm_to_anthropic.translators.openai_chat import OpenAIChatTranslator
 from llm_to_anthropic.translators.translator import Learned
 from tests.translators.chat_answers import translator
-from tests.translators.chat_requests import HI, Json, assistant, call, result, text, user
+from tests.translators.chat_requests import HI, Json, assistant, call, image, result, text, user
 
 OPENAI = ChatQuirks(efforts=("minimal", "low", "medium", "high"), strict=True, store=True, system_role="developer")
 
@@ -249,6 +249,57 @@ def test_order_and_form_of_messages_are_learned(message: str, status: int, expec
     assert heal(translator(learned=learned), body, status)
     assert learned.quirks == expected
     assert not heal(translator(learned=learned), body, status)
+
+
+PICTURE = {"messages": [user(image())]}
+
+
+@pytest.mark.parametrize(
+    ("message", "status"),
+    [
+        ("Failed to deserialize the JSON body: messages[1]: unknown variant `image_url`, expected `text`", 400),
+        ("No endpoints found that support image input", 404),
+        ("this model does not support image input (ref: b8bd630e)", 400),
+        ("image input is not supported - hint: if this is unexpected, you may need to provide the mmproj", 500),
+        ("acme/text-1 is not a multimodal model", 400),
+        ("At most 0 image(s) may be provided in one prompt.", 400),
+        ("Unsupported content part type for text-only server: image_url", 400),
+        ("The model is not a VLM (Vision Language Model). Please use text-only prompts.", 400),
+        ('model "claude-opus-4.6" not supported for vision', 400),
+        ("Model does not support images. Please use a model that does.", 400),
+    ],
+    ids=[
+        *("DeepSeek", "OpenRouter", "Ollama", "llama.cpp", "vLLM", "vLLM before", "FlashML", "SiliconFlow"),
+        *("GitHub Copilot", "LM Studio"),
+    ],
+)
+def test_images_are_left_out_once_they_were_refused(message: str, status: int) -> None:
+    """A picture in the history ends no session with a model that sees none: it is told that one was left out."""
+    learned = Learned()
+    body = {"error": {"message": message, "code": status}}
+    made = translator(PICTURE, learned=learned)
+    assert heal(made, body, status)
+    assert learned.quirks == {"images": False}
+    again = translator(PICTURE, learned=learned)
+    assert "image was left out" in json.loads(again.encode().body)["messages"][0]["content"]
+    assert [loss.path for loss in again.losses] == ["messages[0].content[0]"]
+    assert not heal(again, body, status)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Invalid image: the format image/tiff is not supported",
+        "image exceeds 5 MB maximum",
+        "This model does not support image URLs, send base64",
+        "The requested model is not supported.",
+    ],
+)
+def test_a_picture_that_is_refused_says_nothing_of_others(message: str) -> None:
+    """One image may be too large or of a wrong kind, or its address cannot be fetched."""
+    learned = Learned()
+    assert not heal(translator(PICTURE, learned=learned), refusal(message))
+    assert learned.quirks == {}
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,7 @@ def unsupported(param: str) -> bytes:
             ("max_output", 16384),
         ),
         (b'{"detail":[{"loc":["body","store"],"msg":"Extra inputs are not permitted"}]}', ("store", False)),
+        (refusal("This model does not support image inputs.", "input"), ("images", False)),
         (refusal("The image could not be fetched.", "input", "invalid_image"), None),
         (refusal("Unsupported file type.", "input", "unsupported_file"), None),
         (b"<html>unsupported temperature</html>", None),

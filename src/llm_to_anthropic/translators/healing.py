@@ -20,6 +20,13 @@ _AT_MOST = re.compile(
     r"|max_tokens: \d{1,9} > (\d{1,9})|value <= (\d{1,9})|must be between \d{1,9} and (\d{1,9})",
     re.IGNORECASE,
 )
+_NO_IMAGES = re.compile(
+    r"\b(?:does|do)(?: not|n't) support (?:image inputs?|images|vision|multimodal)\b|\bsupport image input"
+    r"|\bimage inputs? (?:is|are) not (?:supported|enabled)|unknown variant `?image_url"
+    r"|\bnot a (?:multimodal model|vlm)\b|text-only (?:server|model)\b.{0,20}image_url|\bnot supported for vision\b"
+    r"|\bat most 0 images?\b",
+    re.IGNORECASE,
+)
 _NAMED = re.compile(r"[A-Za-z_]{3,}")
 
 
@@ -62,6 +69,11 @@ def read_complaint(body: bytes) -> Complaint:
         param = ""
     said = read_refusal(body).text or text
     return Complaint(text, param, (*_NAMED.findall(param), *_NAMED.findall(said)))
+
+
+def refuses_images(body: bytes) -> bool:
+    """Whether a model takes no images at all, by the body of the error."""
+    return _NO_IMAGES.search(read_refusal(body).text) is not None
 
 
 def fewer_efforts(complaint: Complaint, efforts: tuple[str, ...], sent: str | None) -> tuple[str, ...]:

@@ -33,8 +33,9 @@ from llm_to_anthropic.writer import DELTA_TAIL
 
 PATH = "/chat/completions"
 
-_RENDERING = frozenset({400, 500})
-"""Our statuses of messages that a chat template cannot render: llama.cpp and Ollama take that for their own fault."""
+_RENDERING = frozenset({400, 404, 500})
+"""Our statuses of messages that a model cannot take: llama.cpp and Ollama take that for their own fault, and OpenRouter
+finds nobody who would."""
 
 _COMPLETION = msgspec.json.Decoder(Completion)
 _WHOLE = msgspec.json.Decoder(WholeCompletion)

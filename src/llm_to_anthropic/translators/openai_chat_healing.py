@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from llm_to_anthropic.providers.quirks import ChatQuirks
-from llm_to_anthropic.translators.healing import Complaint, fewer_efforts, read_complaint
+from llm_to_anthropic.translators.healing import Complaint, fewer_efforts, read_complaint, refuses_images
 from llm_to_anthropic.translators.openai_errors import read_refusal
 
 _LENGTH_FIELDS = frozenset({"max_tokens", "max_completion_tokens"})
@@ -72,6 +72,8 @@ def order_lessons(body: bytes, quirks: ChatQuirks) -> Mapping[str, object]:
 
     Several at once: a template says the first thing that it does not like, and a request is sent but once more.
     """
+    if quirks.images and refuses_images(body):
+        return {"images": False}
     text = read_refusal(body).text
     for pattern, lessons in _ORDERS:
         if pattern.search(text):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from llm_to_anthropic.providers.quirks import ResponsesQuirks
-from llm_to_anthropic.translators.healing import Complaint, fewer_efforts, read_complaint
+from llm_to_anthropic.translators.healing import Complaint, fewer_efforts, read_complaint, refuses_images
 
 _SWITCHES: Mapping[str, tuple[str, object]] = {
     "temperature": ("sampling", False),
@@ -58,6 +58,8 @@ def lesson(body: bytes, quirks: ResponsesQuirks, sent_effort: str | None) -> tup
     names = complaint.names
     if complaint.most and not _LENGTH_FIELDS.isdisjoint(names):
         return ("max_output", complaint.most) if complaint.most != quirks.max_output else None
+    if quirks.images and refuses_images(body):
+        return "images", False
     if (streams := _ALWAYS_STREAMS.search(complaint.text)) and quirks.streams == "long":
         return "streams", "always"
     if not complaint.refuses:
