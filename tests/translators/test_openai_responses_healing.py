@@ -85,6 +85,7 @@ def unsupported(param: str) -> bytes:
         ),
         (b'{"detail":[{"loc":["body","store"],"msg":"Extra inputs are not permitted"}]}', ("store", False)),
         (refusal("This model does not support image inputs.", "input"), ("images", False)),
+        (b'{"detail":"Unsupported parameter: max_output_tokens"}', ("limits_output", False)),
         (refusal("The image could not be fetched.", "input", "invalid_image"), None),
         (refusal("Unsupported file type.", "input", "unsupported_file"), None),
         (b"<html>unsupported temperature</html>", None),
@@ -95,6 +96,20 @@ def test_refused_field_becomes_a_quirk(body: bytes, expected: tuple[str, object]
     found = lesson(body, QUIRKS, "high")
     assert found == expected
     assert msgspec.convert(dict([found] if found else []), ResponsesQuirks)
+
+
+def test_role_of_instructions_is_learned_both_ways() -> None:
+    """Relays of Codex take no system messages, where most servers that speak alike take no others."""
+    body = b'{"detail":"System messages are not allowed"}'
+    assert lesson(body, ResponsesQuirks(system_role="system"), None) == ("system_role", "developer")
+    assert lesson(body, ResponsesQuirks(system_role="developer"), None) is None
+
+
+def test_answers_without_a_limit_are_told() -> None:
+    """Where an upstream knows no limit of tokens, none is sent, and the client is told."""
+    done = encoding({"max_tokens": 50}, limits_output=False)
+    assert b"max_output_tokens" not in done.body
+    assert lost(done) == ["max_tokens"]
 
 
 def test_a_level_of_effort_that_is_refused_gives_way_to_another() -> None:

@@ -105,6 +105,8 @@ class ResponsesQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Takes `temperature` and `top_p` while it reasons."""
     system_role: Literal["developer", "system"] = "developer"
     """The role of instructions within a conversation."""
+    limits_output: bool = True
+    """Takes `max_output_tokens`."""
     max_output: int = 0
     """The server refuses to be asked for more tokens; 0: no limit beside the model's own."""
     strict: bool = True

@@ -30,6 +30,7 @@ _SWITCHES: Mapping[str, tuple[str, object]] = {
     "developer": ("system_role", "system"),
 }
 """Refused field -> quirk, and its value that leaves the field out."""
+_NO_SYSTEM = re.compile(r"\bsystem messages? (?:are|is) not (?:allowed|supported)", re.IGNORECASE)
 _LENGTH_FIELDS = frozenset({"max_output_tokens", "max_tokens"})
 _TOOLS = re.compile(r"(web_search|code_interpreter|mcp)(?:_preview|_\d[\d_]*)?'?", re.IGNORECASE)
 _INCLUDE = re.compile(r"[\"'`]include[\"'`\[]")
@@ -66,6 +67,10 @@ def lesson(body: bytes, quirks: ResponsesQuirks, sent_effort: str | None) -> tup
         return None
     if complaint.param == "stream" and quirks.streams != "never" and not streams:
         return "streams", "never"
+    if quirks.limits_output and "max_output_tokens" in names:
+        return "limits_output", False
+    if quirks.system_role == "system" and _NO_SYSTEM.search(complaint.text):
+        return "system_role", "developer"
     if "effort" in names and quirks.efforts:
         return "efforts", fewer_efforts(complaint, quirks.efforts, sent_effort)
     if (found := _switch(names, quirks)) is not None:

@@ -195,6 +195,9 @@ class _Encoder:
         if wanted and wanted < MIN_TOKENS:
             self._losses.mention("max_tokens", f"raised to {MIN_TOKENS}, the least that this API takes")
             wanted = MIN_TOKENS
+        if wanted and not self._quirks.limits_output:
+            self._losses.lose("max_tokens", "not known to this upstream; the answer is as long as the model likes")
+            wanted = None
         made.max_output_tokens = wanted
         made.max_tool_calls = tools.max_calls
 
