@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from llm_to_anthropic.gateway.gateway import Gateway
+from llm_to_anthropic.gateway.gateway import MAX_LESSONS, Gateway
 from llm_to_anthropic.scripted import Script, ScriptedUpstream, stream, whole
 from llm_to_anthropic.settings import Retries, Settings, Timeouts
 from llm_to_anthropic.upstream import Upstream
@@ -68,6 +68,26 @@ async def test_messages_that_no_template_renders_are_put_in_order(
     assert reply.status == 200
     assert [message["role"] for message in json.loads(upstream.requests[-1].body)["messages"]] == ["user", "user"]
     assert told == ["openai refused a field for gpt-4.1: merge_system is True from now on"]
+
+
+async def test_a_server_is_learned_within_one_request(
+    noting: Gateway, script: Script, upstream: ScriptedUpstream, told: list[str]
+) -> None:
+    """A server refuses one thing after the other: the client, which would not ask again, gets its answer."""
+    refusals = ("Unknown field: temperature", "max_tokens is too large: it supports at most 10 output tokens")
+    script.push(*(whole(refusal(message), status=400) for message in refusals), whole(ANSWER))
+    reply = MemoryReply()
+    await noting.messages(call(ask("openai/gpt-4.1", temperature=0.5)), reply)
+    assert (reply.status, len(upstream.requests), len(told)) == (200, 3, 2)
+
+
+async def test_lessons_of_one_request_have_an_end(noting: Gateway, script: Script, upstream: ScriptedUpstream) -> None:
+    """However many things a server refuses, one request is sent five times at most."""
+    names = ("temperature", "parallel_tool_calls", "stream_options", "tool_choice", "stop", "json_schema")
+    script.push(*(whole(refusal(f"Unknown field: {name}"), status=400) for name in names))
+    reply = MemoryReply()
+    await noting.messages(call(ask("openai/gpt-4.1", temperature=0.5)), reply)
+    assert (reply.status, len(upstream.requests)) == (400, 1 + MAX_LESSONS)
 
 
 @pytest.mark.parametrize("status", [400, 403, 404])

@@ -48,6 +48,8 @@ _CANNOT_COUNT = frozenset({404, 405, 429})
 """The server has no such endpoint, or no time."""
 MAX_LEARNED = 1024
 """Targets whose lessons are remembered; model names come from clients, so they need a bound."""
+MAX_LESSONS = 4
+"""So often one request is sent again: a server that nobody knows may refuse several things, and tells one at a time."""
 _TEACHING = frozenset({400, 403, 404, 422, 500})
 """Statuses under which upstreams refuse a part of a request: 403 what an account may not use, 404 what they forgot, 500
 what a chat template cannot render."""
@@ -204,12 +206,12 @@ class Gateway:
         return self._translated(work, request, target, lane.key)
 
     async def _translated(self, work: Work, request: ClientRequest, target: Target, key: int) -> None:
-        """Sends once, and once more where the upstream's refusal teaches what to leave out."""
+        """Sends once, and again where the upstream's refusal teaches what to leave out."""
         if self._fetcher is not None:
             request = await with_fetched(request, target, self._fetcher)
         learned = self._lessons(target)
         asked: UpstreamRequest | None
-        may_heal = True
+        lessons = 0
         while True:
             translator = make_translator(request, target, learned)
             asked = translator.encode()
@@ -231,9 +233,9 @@ class Gateway:
                     asked = await carry_whole(work, translator, upstream, self.settings.timeouts)
             except UpstreamRefusal as refusal:
                 error = translator.decode_error(refusal.status, refusal.headers, refusal.body)
-                if not (may_heal and self._heals(translator, refusal, error, target)):
+                if lessons >= MAX_LESSONS or not self._heals(translator, refusal, error, target):
                     raise error from None
-                may_heal = False
+                lessons += 1
             else:
                 return
 
