@@ -61,6 +61,8 @@ def error(
         (413, {"error": {"message": "Boom"}}, 413, "request_too_large"),
         (429, {"error": {"message": "Boom"}}, 429, "rate_limit_error"),
         (429, {"error": {"message": "The engine is currently overloaded"}}, 529, "overloaded_error"),
+        (400, {"error": {"message": "Boom", "code": "tool_use_failed"}}, 502, "api_error"),
+        (400, {"error": {"message": "Boom", "code": "output_parse_failed"}}, 502, "api_error"),
         (500, {"error": {"message": "Boom"}}, 500, "api_error"),
         (502, b"Bad Gateway", 502, "api_error"),
         (520, b"", 502, "api_error"),

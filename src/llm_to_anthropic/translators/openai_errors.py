@@ -58,7 +58,6 @@ _CODES: Mapping[str, int] = {
     "timeout": 504,
     "timeout_error": 504,
     "context_length_exceeded": 400,
-    "tool_use_failed": 400,
     "invalid_request_error": 400,
     "BadRequestError": 400,
 }
@@ -66,6 +65,8 @@ _CODES: Mapping[str, int] = {
 _IMAGE = "image"
 """A part of all codes of images that cannot be used: `invalid_image_format`, `image_too_large` ..."""
 _OVERRULING = frozenset({402, 529})
+_SPOILED = frozenset({"tool_use_failed", "json_validate_failed", "output_parse_failed"})
+"""Codes of Groq's for what a model said, which was no call or JSON: the request is sound, and may be sent again."""
 _PASSING = frozenset({429, 500, 502, 504, 529})
 """Errors that are over after a while."""
 _STATUSES: Mapping[int, int] = {401: 401, 402: 402, 403: 403, 404: 404, 408: 408, 413: 413, 429: 429, 500: 500}
@@ -175,6 +176,8 @@ def _our_status(status: int, refusal: Refusal) -> int:
     code_status = _CODES.get(refusal.code) or _CODES.get(refusal.type)
     if code_status in _OVERRULING:
         return code_status
+    if refusal.code in _SPOILED:
+        return 502
     if _BILLING_TEXT.search(refusal.text):
         return 402
     if _OVERLOAD_TEXT.search(refusal.text):
