@@ -251,6 +251,31 @@ def test_order_and_form_of_messages_are_learned(message: str, status: int, expec
     assert not heal(translator(learned=learned), body, status)
 
 
+def test_fewer_tokens_are_asked_for_where_credits_run_low() -> None:
+    """OpenRouter refuses what the credits would not pay for at worst: this request alone asks for fewer tokens."""
+    learned = Learned()
+    message = (
+        "This request requires more credits, or fewer max_tokens. You requested up to 64000 tokens, but can only afford"
+    )
+    made = translator({"max_tokens": 64000}, learned=learned)
+    assert heal(made, {"error": {"message": f"{message} 27342.", "code": 402}}, 402)
+    again = translator({"max_tokens": 64000}, learned=learned)
+    assert [json.loads(again.encode().body)["max_tokens"] for _ in range(2)] == [27342, 27342]
+    assert [loss.path for loss in again.losses] == ["max_tokens"]
+    assert not heal(again, {"error": {"message": f"{message} 27000.", "code": 402}}, 402)
+    assert json.loads(translator({"max_tokens": 64000}, learned=learned).encode().body)["max_tokens"] == 64000
+    assert (learned.quirks, learned.afforded) == ({}, {})
+
+
+@pytest.mark.parametrize("words", ["but can only afford 17.", "and the credits are spent."])
+def test_spent_credits_are_told(words: str) -> None:
+    """Where next to nothing is left no answer would be worth it."""
+    learned = Learned()
+    body = {"error": {"message": f"This request requires more credits, {words}", "code": 402}}
+    assert not heal(translator(learned=learned), body, 402)
+    assert learned.afforded == {}
+
+
 PICTURE = {"messages": [user(image())]}
 
 

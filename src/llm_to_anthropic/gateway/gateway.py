@@ -50,9 +50,9 @@ MAX_LEARNED = 1024
 """Targets whose lessons are remembered; model names come from clients, so they need a bound."""
 MAX_LESSONS = 4
 """So often one request is sent again: a server that nobody knows may refuse several things, and tells one at a time."""
-_TEACHING = frozenset({400, 403, 404, 422, 500})
-"""Statuses under which upstreams refuse a part of a request: 403 what an account may not use, 404 what they forgot, 500
-what a chat template cannot render."""
+_TEACHING = frozenset({400, 402, 403, 404, 422, 500})
+"""Statuses under which upstreams refuse a part of a request: 402 more tokens than an account can pay for, 403 what it
+may not use, 404 what they forgot, 500 what a chat template cannot render."""
 
 
 class Gateway:

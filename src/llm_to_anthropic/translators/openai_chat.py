@@ -5,12 +5,14 @@ Holds the parts together: the encoded request, the framing of what comes back, t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import msgspec
 
 from llm_to_anthropic.errors import ApiError, UpstreamError, UpstreamProtocolError
+from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.providers.quirks import ChatQuirks
 from llm_to_anthropic.translators.answering import AnsweringTranslator
 from llm_to_anthropic.translators.call_frames import CallFrames, Piece
@@ -18,7 +20,7 @@ from llm_to_anthropic.translators.carrier import Carrier
 from llm_to_anthropic.translators.estimate import estimate_tokens
 from llm_to_anthropic.translators.known_messages import read_fields
 from llm_to_anthropic.translators.openai_chat_answer import AnswerOptions, ChatAnswer
-from llm_to_anthropic.translators.openai_chat_healing import is_about_reasoning, lesson, order_lessons
+from llm_to_anthropic.translators.openai_chat_healing import affordable, is_about_reasoning, lesson, order_lessons
 from llm_to_anthropic.translators.openai_chat_loose import read_loosely
 from llm_to_anthropic.translators.openai_chat_request import ChatEncoding, encode_chat, encode_known
 from llm_to_anthropic.translators.openai_chat_whole import as_completion, text_alone
@@ -26,7 +28,7 @@ from llm_to_anthropic.translators.openai_errors import http_error
 from llm_to_anthropic.translators.rate_limits import rate_limit_headers
 from llm_to_anthropic.translators.request import decode_messages
 from llm_to_anthropic.translators.text_frames import TextFlow, TextFrames
-from llm_to_anthropic.translators.translator import UpstreamRequest
+from llm_to_anthropic.translators.translator import ClientRequest, Learned, UpstreamRequest
 from llm_to_anthropic.translators.upstream_errors import ErrorContext
 from llm_to_anthropic.wire.openai_chat import Choice, Completion, Delta, FunctionCall, ToolCall, WholeCompletion
 from llm_to_anthropic.writer import DELTA_TAIL
@@ -56,10 +58,21 @@ class OpenAIChatTranslator(AnsweringTranslator):
     _replayed = False
     """The request carries opaque reasoning of earlier answers."""
 
+    def __init__(
+        self, request: ClientRequest, target: Target, learned: Learned, now: Callable[[], float] = time.time
+    ) -> None:
+        """`now` gives Unix time."""
+        super().__init__(request, target, learned, now)
+        self._afforded = learned.afforded.pop(request.request_id, 0)
+
     def encode(self) -> UpstreamRequest:
         """The upstream request. Idempotent. Raises ClientError for what cannot be sent at all."""
         target, request = self._quirky_target(), self._request
-        known = None if self._unsigned else encode_known(request, target, self._learned)
+        if self._afforded:
+            fewer = msgspec.structs.replace(target.quirks, max_output=self._afforded)
+            target = msgspec.structs.replace(target, quirks=fewer)
+        anew = self._unsigned or self._afforded
+        known = None if anew else encode_known(request, target, self._learned)
         if known is None:
             fields = read_fields(request)
             decode_messages(fields)  # what is wrong with them is told before what cannot be sent
@@ -94,6 +107,10 @@ class OpenAIChatTranslator(AnsweringTranslator):
 
     def heal(self, error: ApiError, body: bytes) -> bool:
         """Learns from an upstream's refusal what to leave out or to order anew; True if one retry makes sense."""
+        if error.status == 402 and not self._afforded and (most := affordable(body)):
+            # Not for other requests: what is left changes with each, and is more once somebody has paid.
+            self._learned.afforded[self._request.request_id] = most
+            return True
         if error.status in _RENDERING and (orders := order_lessons(body, self._quirky_target().quirks)):
             self._learned.quirks.update(orders)
             return True

@@ -43,6 +43,9 @@ _SEALED = re.compile(
 )
 """What Google, Anthropic and OpenAI say behind a gateway of reasoning that they cannot read."""
 _UNSIGNED = re.compile(r"missing an? .?thought[ _]?signature", re.IGNORECASE)
+_AFFORDS = re.compile(r"can only afford (\d{1,9})", re.IGNORECASE)
+_ENOUGH = 1024
+"""Fewer tokens are no answer that an agent could go on with: its user had better know that the credits are spent."""
 _ORDERS: tuple[tuple[re.Pattern[str], Mapping[str, object]], ...] = (
     (
         re.compile(r"roles must alternate|alternate with assistant|unexpected role '\w+' after role", re.IGNORECASE),
@@ -65,6 +68,13 @@ _STREAMS_ALONE = re.compile(
 )
 _NAMED_CHOICE = re.compile(r"tool_choice\b.{0,50}(?:'(?:object|specified)'|\bvalid string\b)")
 """A choice is refused that names a tool, though one of any tool may be taken."""
+
+
+def affordable(body: bytes) -> int:
+    """How many tokens an account can still pay for, by the body of a 402; 0: it tells none, or next to none."""
+    found = _AFFORDS.search(read_refusal(body).text)
+    most = int(found[1]) if found else 0
+    return most if most >= _ENOUGH else 0
 
 
 def order_lessons(body: bytes, quirks: ChatQuirks) -> Mapping[str, object]:

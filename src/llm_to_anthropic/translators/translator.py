@@ -62,6 +62,8 @@ class Learned(msgspec.Struct):
     """
 
     quirks: dict[str, object] = msgspec.field(default_factory=dict)
+    afforded: dict[str, int] = msgspec.field(default_factory=dict)
+    """Ids of requests that are sent once more -> so many tokens, the most that the account can still pay for."""
     unsigned: set[str] = msgspec.field(default_factory=set)
     """Ids of requests that are sent once more, without the signatures in their history that the upstream refused."""
     messages: Memory[Remembered] = msgspec.field(default_factory=Memory)
