@@ -315,6 +315,18 @@ def test_arguments_cut_by_a_limit(finish: str, stop_reason: str, quirks: ChatQui
     assert kinds(collected(*chunks, quirks=quirks)) == ["text"]
 
 
+@pytest.mark.parametrize("quirks", [ChatQuirks(), LIVE], ids=["buffer", "live"])
+def test_character_between_two_chunks_does_not_cut_a_complete_call(quirks: ChatQuirks) -> None:
+    """A call that is complete when the limit is met reaches the client, though a chunk ended amid an emoji."""
+    chunks = [
+        delta(tool_calls=[call(0, id="x", name="look", arguments='{"a":"\ud83d')]),
+        delta(tool_calls=[call(0, arguments='\ude00"}')]),
+        delta("length"),
+    ]
+    assert inputs(streamed(*chunks, quirks=quirks)) == [{"a": "\U0001f600"}]
+    assert inputs(collected(*chunks, quirks=quirks)) == [{"a": "\U0001f600"}]
+
+
 def test_nulls_of_strict_tools_are_taken_out() -> None:
     """A member that is optional for the client is absent, not null, though the upstream must send it."""
     schema = {

@@ -11,6 +11,7 @@ import msgspec
 
 from llm_to_anthropic.translators.schemas import remove_optional_nulls
 from llm_to_anthropic.translators.tool_arguments import ObjectCheck, is_object, object_text, with_whole_surrogates
+from llm_to_anthropic.writer import sound
 
 
 class CallArguments:
@@ -42,7 +43,7 @@ class CallArguments:
 
     def is_cut(self) -> bool:
         """There is something, and it is no object: the beginning of one, where the token limit ended the answer."""
-        text = self.text()
+        text = sound(self.text())
         return bool(text.strip()) and not is_object(text)
 
     def rest(self, schema: object = None) -> str:
