@@ -40,11 +40,14 @@ def told(error: Json, form: str) -> bytes:
             return event("error", **{key: value for key, value in error.items() if key != "type"})
         case "untyped":
             return b"data: " + json.dumps({"error": error}).encode() + b"\n\n"
+        case "bare":
+            untyped = {key: value for key, value in error.items() if key != "type"}
+            return b"event: error\ndata: " + json.dumps(untyped).encode() + b"\n\n"
         case _:
             return whole(status="failed", error=error, usage=None)
 
 
-FORMS = ["failed", "event", "flat event", "untyped", "whole"]
+FORMS = ["failed", "event", "flat event", "untyped", "bare", "whole"]
 ERRORS = {
     "rate_limit_exceeded": (429, "rate_limit_error"),
     "server_error": (502, "api_error"),

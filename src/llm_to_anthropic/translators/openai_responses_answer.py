@@ -162,9 +162,9 @@ class ResponsesAnswer:
         self._fail(error if error and is_error(error) else Raw(data))
 
     def _untyped(self, data: bytes) -> None:
-        error = decode_loosely(data, ErrorEvent).error
-        if error and is_error(error):
-            self._fail(error)
+        event = decode_loosely(data, ErrorEvent)
+        if event.message or (event.error and is_error(event.error)):
+            self._error(data)
 
     def _item_of(self, data: bytes) -> Item | None:
         event = decode_loosely(data, ItemEvent)

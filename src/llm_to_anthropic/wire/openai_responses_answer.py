@@ -51,6 +51,8 @@ class ErrorEvent(msgspec.Struct):
     """`error`: an object of that name, or its members right in the event."""
 
     error: Raw = NO_RAW
+    message: str | None = None
+    """With no type beside it: an error too."""
 
 
 class IncompleteDetails(msgspec.Struct):
