@@ -217,6 +217,18 @@ async def test_nothing_follows_the_end_of_a_message(
     assert records.exchanges[0].outcome == "ok"
 
 
+@pytest.mark.parametrize("missing", [b"\n", b"\n\n"], ids=["blank line", "both line ends"])
+@pytest.mark.parametrize("last", [STOP, b"event: error\ndata: " + OVERLOADED + b"\n\n"], ids=["message_stop", "error"])
+async def test_the_last_event_reaches_clients_without_its_blank_line(
+    gateway: Gateway, script: Script, last: bytes, missing: bytes
+) -> None:
+    """Clients take an event at the blank line behind it: it is there also where the upstream ends its stream early."""
+    script.push(stream(START + TEXT + last.removesuffix(missing)))
+    reply = MemoryReply()
+    await gateway.messages(call(ask("claude-x", stream=True)), reply)
+    assert reply.body == START + TEXT + last
+
+
 async def test_an_error_event_is_on_record(gateway: Gateway, script: Script, records: Records) -> None:
     """A stream that Anthropic ends with an error passes as it is, and its record does not look well."""
     error = b"event: error\ndata: " + OVERLOADED + b"\n\n"

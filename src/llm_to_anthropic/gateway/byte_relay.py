@@ -68,6 +68,14 @@ def _events_end(data: bytes) -> int:
     return max(data.rfind(end) + len(end) if end in data else 0 for end in _EVENT_ENDS)
 
 
+def _closed(last: bytes) -> bytes:
+    """The last event of a stream with the blank line at its end, without which clients do not take it."""
+    data = _DATA.findall(last)
+    if not data or not _kind(data[-1]):
+        return last
+    return last + (b"\n" if last.endswith(b"\n") else b"\n\n")
+
+
 def _says_nothing(out: bytes) -> bool:
     """Whether these whole events are comments alone, if any: clients wait for events, and comments are none."""
     return not out or (out.startswith(b":") and b"\ndata" not in out)
@@ -191,7 +199,7 @@ class ByteRelay:
                 await self._write(out)
         rest = b"".join(self._held)
         if rest and (self._ended or _end_in(rest)):
-            await self._write(rest)
+            await self._write(_closed(rest))
         if not self._ended:
             raise UpstreamProtocolError("the upstream's stream ended before the message was complete")
 
