@@ -24,12 +24,12 @@ import anthropic
 import msgspec
 
 from llm_to_anthropic.scripted import Line, ScriptedUpstream
-from llm_to_anthropic.scripted.behaviours import LINE, PROTOCOLS, Behaviours
 from llm_to_anthropic.settings import Timeouts
 from llm_to_anthropic.translators.registry import TRANSLATORS
 from tests.running import RunningProxy, running_proxy
 from tests.upstream.certificates import Certificates
 from verification import toxics
+from verification.behaviours import LINE, PROTOCOLS, Behaviours
 from verification.fault_proxy import FaultProxy
 from verification.judge import Verdict, by_the_sdk, on_the_wire
 from verification.process import open_files

@@ -21,9 +21,9 @@ from pathlib import Path
 import msgspec
 
 from llm_to_anthropic.scripted import ScriptedUpstream
-from llm_to_anthropic.scripted.behaviours import PROTOCOLS, Behaviours
 from tests.e2e.raw import posted
 from tests.running import RunningProxy, running_proxy
+from verification.behaviours import PROTOCOLS, Behaviours
 from verification.chaos import protocols
 from verification.judge import on_the_wire, request_body
 from verification.process import open_files, resident_kib

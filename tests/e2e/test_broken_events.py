@@ -12,9 +12,9 @@ import pytest
 from llm_to_anthropic.http.server import running
 from llm_to_anthropic.providers.provider import Credential, Protocol, Provider, Secret
 from llm_to_anthropic.scripted import Line, ScriptedUpstream, ToolCall
-from llm_to_anthropic.scripted.behaviours import PROTOCOLS, Behaviours
 from llm_to_anthropic.settings import Retries, Settings
 from llm_to_anthropic.translators.registry import TRANSLATORS
+from verification.behaviours import PROTOCOLS, Behaviours
 from verification.judge import Verdict, by_the_sdk
 
 LINES = {

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from llm_to_anthropic.scripted import ScriptedUpstream
-from llm_to_anthropic.scripted.behaviours import Behaviours
 from tests.e2e.raw import event_names, posted, request
 from tests.running import COMMAND, clean_environment, running_proxy
+from verification.behaviours import Behaviours
 
 RECOVERS_WITHIN_S = 5.0
 MAX_FILES = 64

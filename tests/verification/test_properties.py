@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from llm_to_anthropic.providers.provider import Protocol
 from llm_to_anthropic.scripted import Line, ToolCall
-from llm_to_anthropic.scripted.behaviours import PROTOCOLS
+from verification.behaviours import PROTOCOLS
 from verification.fuzz import targets
 from verification.fuzz.translating import SPOKEN
 

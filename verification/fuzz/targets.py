@@ -14,7 +14,6 @@ from llm_to_anthropic.errors import ApiError, UpstreamProtocolError
 from llm_to_anthropic.gateway.client_request import decode_envelope
 from llm_to_anthropic.providers.provider import Protocol
 from llm_to_anthropic.scripted import Line, ToolCall
-from llm_to_anthropic.scripted.behaviours import PROTOCOLS
 from llm_to_anthropic.sse import SseDecoder
 from llm_to_anthropic.translators.anthropic import (
     UsageReader,
@@ -25,6 +24,7 @@ from llm_to_anthropic.translators.anthropic import (
     replace_served_model,
 )
 from llm_to_anthropic.translators.rate_limits import rate_limit_headers, retry_after_s
+from verification.behaviours import PROTOCOLS
 from verification.fuzz import http
 from verification.fuzz.translating import QUESTION, SPOKEN, feed, translator
 

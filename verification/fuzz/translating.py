@@ -9,11 +9,11 @@ import msgspec
 from llm_to_anthropic.errors import ApiError
 from llm_to_anthropic.providers.provider import Credential, Protocol, Provider, Secret, Target
 from llm_to_anthropic.routing import Router
-from llm_to_anthropic.scripted.behaviours import PROTOCOLS
 from llm_to_anthropic.settings import Settings
 from llm_to_anthropic.translators.registry import TRANSLATORS
 from llm_to_anthropic.translators.translator import ClientRequest, Learned, Translator
 from tests.messages import grammar_problems, parse_events
+from verification.behaviours import PROTOCOLS
 
 SPOKEN: tuple[Protocol, ...] = tuple(name for name in get_args(Protocol) if name in TRANSLATORS and name in PROTOCOLS)
 """Protocols that are translated, and that the scripted upstream speaks."""

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from llm_to_anthropic.scripted import ScriptedUpstream
-from llm_to_anthropic.scripted.behaviours import LINE, PROTOCOLS, Behaviours
+from verification.behaviours import LINE, PROTOCOLS, Behaviours
 
 PATHS = {
     "openai_chat": "/v1/chat/completions",

@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from llm_to_anthropic.scripted import anthropic, gemini, openai_chat, openai_responses
+from llm_to_anthropic.scripted import anthropic, openai_chat, openai_responses
 from llm_to_anthropic.scripted.line import Line, ToolCall
 from llm_to_anthropic.scripted.script import Answer, Cut, Delay, HeaderList, Request, Reset, Stall, Step, never, whole
+from verification import gemini_script
 
 LINE = Line(
     text="What is said here has some words, so that a stream of it has events enough to break between them.",
@@ -82,11 +83,11 @@ PROTOCOLS: Mapping[str, Protocol] = {
     ),
     "gemini": Protocol(
         path=re.compile(r":(?:streamG|g)enerateContent$"),
-        whole=gemini.answer,
-        events=gemini.chunks,
-        failure=gemini.error(_FAILED, code=500, status="INTERNAL"),
-        failure_event=gemini.event(gemini.error(_FAILED, code=500, status="INTERNAL")),
-        quota_event=gemini.event(gemini.error(_NO_QUOTA, code=429, status="RESOURCE_EXHAUSTED")),
+        whole=gemini_script.answer,
+        events=gemini_script.chunks,
+        failure=gemini_script.error(_FAILED, code=500, status="INTERNAL"),
+        failure_event=gemini_script.event(gemini_script.error(_FAILED, code=500, status="INTERNAL")),
+        quota_event=gemini_script.event(gemini_script.error(_NO_QUOTA, code=429, status="RESOURCE_EXHAUSTED")),
         broken_event=b'data: {"candidates":[{"content":{"parts":[{"text":"bro\r\n\r\n',
     ),
 }
