@@ -15,6 +15,7 @@ from llm_to_anthropic import config
 from llm_to_anthropic.errors import ApiError
 from llm_to_anthropic.gateway.call import Call, Headers, WhenLeft
 from llm_to_anthropic.gateway.gateway import Gateway
+from llm_to_anthropic.gateway.refusal import told_error
 from llm_to_anthropic.providers.provider import Credential, Provider, Target
 from llm_to_anthropic.routing import LINE_MODELS, PREFERRED_NAMES, Router, usable
 from llm_to_anthropic.settings import Retries, Settings
@@ -107,7 +108,7 @@ async def _check(gateway: Gateway, router: Router, provider: Provider) -> Findin
         elapsed_ms = (time.monotonic() - started) * 1000
         return Finding(provider=provider.name, ok=True, text=f"ok, {model} answered in {elapsed_ms:.0f} ms")
     remedy = _remedy(router.resolve(f"{provider.name}/{model}").targets[0], reply)
-    return Finding(provider=provider.name, ok=False, text=f"{model}: {reply.error.message}", remedy=remedy)
+    return Finding(provider=provider.name, ok=False, text=f"{model}: {told_error(reply.body).message}", remedy=remedy)
 
 
 def _not_tried(provider: Provider) -> str:
@@ -135,9 +136,9 @@ def model_to_try(router: Router, provider: Provider) -> str:
 
 def _remedy(target: Target, reply: _CapturedReply) -> str:
     provider, model = target.provider, target.model
-    of_cloud = _CLOUD_REMEDIES.get(provider.backend, _no_remedy)(provider, model, reply.status)
-    if of_cloud:
-        return of_cloud
+    of_cloud = _CLOUD_REMEDIES.get(provider.backend)
+    if of_cloud is not None and (remedy := of_cloud(provider, model, reply.status)):
+        return remedy
     built_in = provider.name in _BUILT_IN
     table = f"[providers.{provider.name}]"
     key = provider.credential.variable or f"api_key in {table}"
@@ -201,20 +202,7 @@ def _azure_remedy(provider: Provider, model: str, status: int) -> str:
             return ""
 
 
-def _no_remedy(provider: Provider, model: str, status: int) -> str:  # noqa: ARG001  as the others
-    return ""
-
-
 _CLOUD_REMEDIES: Mapping[str, Callable[[Provider, str, int], str]] = {"vertex": _vertex_remedy, "azure": _azure_remedy}
-
-
-class _Error(msgspec.Struct):
-    type: str = "api_error"
-    message: str = "no reason given"
-
-
-class _Envelope(msgspec.Struct):
-    error: _Error
 
 
 class _CapturedReply:
@@ -223,10 +211,6 @@ class _CapturedReply:
     def __init__(self) -> None:
         self.status = 0
         self.body = b""
-
-    @property
-    def error(self) -> _Error:
-        return msgspec.json.decode(self.body, type=_Envelope).error
 
     async def whole(self, status: int, headers: Headers, body: bytes) -> None:  # noqa: ARG002  Reply names it
         self.status, self.body = status, body
