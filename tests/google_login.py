@@ -42,9 +42,9 @@ def service_account(folder: Path, token_server: ScriptedUpstream, **fields: obje
     return file
 
 
-def token(value: str, *, lasts_s: int = LASTS_S, before: tuple[Pause, ...] = ()) -> Answer:
+def token(value: str, *, before: tuple[Pause, ...] = ()) -> Answer:
     """The token endpoint's answer."""
-    return whole({"access_token": value, "expires_in": lasts_s, "token_type": "Bearer"}, before_head=before)
+    return whole({"access_token": value, "expires_in": LASTS_S, "token_type": "Bearer"}, before_head=before)
 
 
 def numbered_tokens(request: Request) -> Answer:

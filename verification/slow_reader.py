@@ -25,7 +25,6 @@ from verification.process import resident_kib
 STREAMS = 50
 EVENT_S = 0.05
 """Between two words of a stream that flows."""
-WARM_UP_S = 10.0
 ANSWER_BYTES = 100 << 20
 READ_BYTES = 1024
 READ_EVERY_S = 1.0

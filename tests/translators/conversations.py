@@ -36,7 +36,6 @@ THINKING = st.sampled_from(
 CALL = st.fixed_dictionaries(
     {"type": st.just("tool_use"), "id": IDS, "name": NAMES, "input": st.just({"a": 1})}, optional=MARK
 )
-REFERENCE = st.just({"type": "tool_reference", "tool_name": "later"})
 RESULT = st.fixed_dictionaries(
     {
         "type": st.just("tool_result"),

@@ -151,10 +151,6 @@ def _answers(protocol: str) -> tuple[bytes, ...]:
     return streamed, msgspec.json.encode(spoken.whole(LINE, "m")), spoken.failure_event, spoken.broken_event
 
 
-_STREAMS = (
-    b"data: a\n\n",
-    b"event: b\r\ndata: c\r\ndata:d\r\n\r\n: e\r\rdata\n\n\xef\xbb\xbfdata: f",
-)
 _REQUESTS = (
     msgspec.json.encode(QUESTION),
     b'{"model":"m","max_tokens":9,"system":[{"type":"text","text":"s"}],"messages":[{"role":"user","content":'

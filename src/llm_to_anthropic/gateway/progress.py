@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from llm_to_anthropic.errors import ApiError, UpstreamTimeout
 from llm_to_anthropic.exchange import Exchange, Loss, Usage, milliseconds
@@ -22,7 +22,6 @@ class Progress:
         "attempts",
         "call",
         "client_model",
-        "clock",
         "error",
         "failures",
         "fallback",
@@ -40,9 +39,8 @@ class Progress:
         "usage",
     )
 
-    def __init__(self, call: Call, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, call: Call) -> None:
         self.call = call
-        self.clock = clock
         self.client_model = ""
         self.stream = False
         self.target: Target | None = None
@@ -69,7 +67,7 @@ class Progress:
     def wrote(self) -> None:
         """Notes the moment of the first meaningful byte to the client."""
         if self.first_write is None:
-            self.first_write = self.clock()
+            self.first_write = time.monotonic()
 
     def start_over(self, target: Target, error: ApiError) -> None:
         """Another attempt follows; no trace of this one may get into its answer."""
@@ -105,7 +103,7 @@ class Progress:
             call.path,
             self.status,
             self.outcome,
-            milliseconds(self.clock() - call.started),
+            milliseconds(time.monotonic() - call.started),
             self.client_model,
             provider.name if provider else "",
             target.model if target else "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable
 
 from llm_to_anthropic.errors import ApiError
@@ -31,8 +32,8 @@ class Work:
         self._task = task
         self.left_as = ""
         """What the client did that has left."""
-        self.progress = progress = Progress(call)
-        self.silent_since = progress.clock()
+        self.progress = Progress(call)
+        self.silent_since = time.monotonic()
         """From when on a streaming client has heard nothing, whatever was attempted meanwhile."""
         self.relay: StreamRelay | ByteRelay | None = None
         reply.when_left(self._cancel)

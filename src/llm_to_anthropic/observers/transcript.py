@@ -18,8 +18,8 @@ _BASE64 = re.compile(r"(?<![A-Za-z0-9+/])([A-Za-z0-9+/]{40})[A-Za-z0-9+/]{200,}+
 class Transcript:
     """Debug lines with bodies. Only made when they are wanted: they cost more than the request itself."""
 
-    def __init__(self, logger: FilteringBoundLogger | None = None) -> None:
-        self._logger: FilteringBoundLogger = logger or structlog.get_logger()
+    def __init__(self) -> None:
+        self._logger: FilteringBoundLogger = structlog.get_logger()
 
     def upstream_request(
         self, request_id: str, method: str, url: str, headers: Iterable[tuple[bytes, bytes]], body: bytes

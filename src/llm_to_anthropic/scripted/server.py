@@ -78,9 +78,9 @@ class ScriptedUpstream:
                 await self._wait_change()
         return self.requests[number]
 
-    async def until_idle(self, *, within_s: float = 10.0) -> None:
+    async def until_idle(self) -> None:
         """Waits until no client is connected. Raises TimeoutError."""
-        async with asyncio.timeout(within_s):
+        async with asyncio.timeout(10.0):
             while self._open:
                 await self._wait_change()
 
