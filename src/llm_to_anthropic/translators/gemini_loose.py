@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from llm_to_anthropic.translators.upstream_errors import read_json
+from llm_to_anthropic.translators.upstream_errors import load_object
 from llm_to_anthropic.wire.gemini import Answer, Part
 from llm_to_anthropic.writer import sound
 
@@ -37,11 +37,7 @@ def read_loosely(data: bytes) -> Answer:
 
     Raises ValueError where there is none.
     """
-    value = read_json(data)
-    if isinstance(value, list) and len(value) == 1:
-        value = value[0]
-    if not isinstance(value, dict):
-        raise ValueError("no JSON object")  # noqa: TRY004  the text is wrong, not a type of ours
+    value = load_object(data)
     try:
         tidied = _tidied(value)
         _name_enums(tidied)

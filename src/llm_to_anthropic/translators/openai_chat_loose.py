@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Raw
 
+from llm_to_anthropic.translators.upstream_errors import load_object
 from llm_to_anthropic.wire.anthropic import NO_RAW
 from llm_to_anthropic.wire.openai_chat import (
     Choice,
@@ -40,14 +41,7 @@ _DETAILS: Mapping[str, type[msgspec.Struct]] = {
 
 def read_loosely(data: bytes) -> Completion:
     """The completion in a JSON text. Raises ValueError where there is none."""
-    try:
-        value: object = json.loads(data.decode("utf-8", "replace"), strict=False)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-    if isinstance(value, list) and len(value) == 1:
-        value = value[0]
-    if not isinstance(value, dict):
-        raise ValueError("no JSON object")  # noqa: TRY004  the text is wrong, not a type of ours
+    value = load_object(data)
     extras = _object(value.get("x_groq"))
     choices = value.get("choices")
     return Completion(

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Raw
 
 from llm_to_anthropic.translators.tool_arguments import with_whole_surrogates
+from llm_to_anthropic.translators.upstream_errors import load_json
 from llm_to_anthropic.wire.openai_responses_answer import Delta
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -33,7 +34,7 @@ def decode_loosely(data: bytes | Raw, kind: type[Known]) -> Known:
 
 def _mended(data: bytes | Raw, kind: type[Known]) -> Known:
     try:
-        text = json.dumps(_load(bytes(data)))
+        text = json.dumps(load_json(bytes(data)))
     except (ValueError, RecursionError):
         return kind()
     return _struct(with_whole_surrogates(text).encode(), kind)
@@ -45,7 +46,7 @@ def delta_loosely(data: bytes) -> Delta | None:
     Halves of surrogate pairs stay as they are: the other half comes with the next event. None: what the event brings
     is no text.
     """
-    value = _load(data)
+    value = load_json(data)
     if not isinstance(value, dict):
         raise ValueError("no JSON object")  # noqa: TRY004  the text is wrong, not a type of ours
     found = {name: value.get(name) for name in ("type", "delta")}
@@ -64,14 +65,6 @@ def delta_loosely(data: bytes) -> Delta | None:
 def _decoder(kind: type[Known]) -> msgspec.json.Decoder[Known]:
     """Made once for each kind: half of what a short text costs to decode."""
     return msgspec.json.Decoder(kind)
-
-
-def _load(data: bytes) -> object:
-    try:
-        value: object = json.loads(data.decode("utf-8", "replace"), strict=False)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-    return value
 
 
 def _struct(data: bytes | Raw, kind: type[Known]) -> Known:

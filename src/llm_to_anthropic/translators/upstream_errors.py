@@ -93,7 +93,25 @@ def is_web_page(text: str) -> bool:
 def read_json(body: bytes) -> object:
     """The value of a JSON text, read leniently; None where there is none."""
     try:
-        value: object = json.loads(body.decode("utf-8", "replace"), strict=False)
-    except (ValueError, RecursionError):
+        return load_json(body)
+    except ValueError:
         return None
+
+
+def load_json(data: bytes) -> object:
+    """The same. Raises ValueError where there is none."""
+    try:
+        value: object = json.loads(data.decode("utf-8", "replace"), strict=False)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    return value
+
+
+def load_object(data: bytes) -> dict[str, object]:
+    """The object that a JSON text is, or alone in an array. Raises ValueError where there is none."""
+    value = load_json(data)
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if not isinstance(value, dict):
+        raise ValueError("no JSON object")  # noqa: TRY004  the text is wrong, not a type of ours
     return value
