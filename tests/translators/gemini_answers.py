@@ -14,6 +14,7 @@ from llm_to_anthropic.translators.carrier import decode_carrier
 from llm_to_anthropic.translators.gemini import GeminiTranslator
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
 from tests.messages import Event, grammar_problems, parse_events, rebuild
+from tests.translators.reading import failed_answer, feed
 
 Json = Any
 
@@ -105,20 +106,6 @@ def chunk(*parts: Json, finish: str | None = None, **members: Json) -> bytes:
     return data(answer(*parts, finish=finish, **members))
 
 
-def feed(made: GeminiTranslator, slices: Iterable[bytes], *more: Iterable[bytes]) -> bytes:
-    """Everything that the client gets; `more`: the answers to the requests that follow, the last one repeated."""
-    rounds = [list(slices), *map(list, more)]
-    out = []
-    for number in range(50):
-        current = rounds[min(number, len(rounds) - 1)]
-        out += [made.receive_data(piece) for piece in current]
-        out.append(made.receive_eof())
-        if made.ended or made.failure is not None:
-            return b"".join(out)
-        assert made.follow_up() is not None
-    raise AssertionError("it never ends")
-
-
 def streamed(*slices: bytes, request: Json | None = None, quirks: GeminiQuirks | None = None) -> Event:
     """The message of a streamed answer, whose events must be legal."""
     return rounds(slices, request=request, quirks=quirks)
@@ -147,15 +134,7 @@ def without_nulls(blocks: list[Event]) -> list[Event]:
 
 def failure(*slices: bytes, request: Json | None = None) -> tuple[int, str, str]:
     """(status, type, message) of an answer that fails, streamed and whole."""
-    made, other = translator(request), translator(request, stream=False)
-    events = parse_events(feed(made, slices))
-    assert feed(other, slices) == b""
-    assert made.failure is not None
-    assert other.failure is not None
-    assert grammar_problems(events, complete=False) == []
-    assert "message_stop" not in [event["type"] for event in events]
-    assert made.failure.message == other.failure.message
-    return made.failure.status, made.failure.type, made.failure.message
+    return failed_answer(translator(request), translator(request, stream=False), slices)
 
 
 def kinds(message: Event) -> list[str]:

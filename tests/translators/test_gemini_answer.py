@@ -21,7 +21,6 @@ from tests.translators.gemini_answers import (
     chunk,
     data,
     failure,
-    feed,
     kinds,
     rounds,
     streamed,
@@ -32,6 +31,7 @@ from tests.translators.gemini_answers import (
     translator,
     usage,
 )
+from tests.translators.reading import feed
 
 
 def array(*chunks: Json) -> bytes:

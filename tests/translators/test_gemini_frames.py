@@ -8,7 +8,8 @@ import pytest
 
 from llm_to_anthropic.translators.gemini_frames import GeminiFrames
 from tests.messages import parse_events, rebuild
-from tests.translators.gemini_answers import answer, call, chunk, data, feed, kinds, text, texts, translator, usage
+from tests.translators.gemini_answers import answer, call, chunk, data, kinds, text, texts, translator, usage
+from tests.translators.reading import feed
 
 WORDS = ["One ", "two\n", 'three "quoted" ', "vier f\u00fcr ", "five ", "six"]
 

@@ -14,7 +14,6 @@ from tests.translators.gemini_answers import (
     SEARCH,
     call,
     chunk,
-    feed,
     kinds,
     streamed,
     text,
@@ -22,6 +21,7 @@ from tests.translators.gemini_answers import (
     thought,
     translator,
 )
+from tests.translators.reading import feed
 
 Json = Any
 

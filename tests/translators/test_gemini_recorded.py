@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import json
 import random
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from llm_to_anthropic.errors import STATUS_TYPES
-from tests.messages import grammar_problems, parse_events, rebuild, sdk_message, slicings
-from tests.translators.gemini_answers import CODE, FETCH, SEARCH, feed, translator, without_nulls
-from tests.translators.reading import outcome
+from tests.messages import grammar_problems, parse_events, rebuild, sdk_message
+from tests.translators.gemini_answers import CODE, FETCH, SEARCH, translator, without_nulls
+from tests.translators.reading import check_slicings, feed, outcome
 from tests.translators.recordings import answer, recorded
 
 REQUESTS: dict[str, Any] = {"plain": {}, "search": SEARCH, "fetch": FETCH, "code": CODE}
@@ -25,13 +26,7 @@ REQUESTS: dict[str, Any] = {"plain": {}, "search": SEARCH, "fetch": FETCH, "code
 @pytest.mark.parametrize("path", recorded("gemini"))
 def test_slices_do_not_matter(path: Path, request_: Any) -> None:
     """Fed whole, byte by byte and at random splits, an answer gives the same bytes."""
-    data = answer(path)
-    results = {}
-    for name, slices in slicings(data, path.stem).items():
-        made = translator(request_)
-        results[name] = (feed(made, slices), outcome(made))
-    assert results["bytes"] == results["whole"]
-    assert results["random"] == results["whole"]
+    check_slicings(partial(translator, request_), answer(path), path.stem)
 
 
 @pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)

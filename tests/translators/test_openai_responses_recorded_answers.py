@@ -6,14 +6,14 @@ The recordings lie beside this project and are no part of it: without them these
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from llm_to_anthropic.errors import STATUS_TYPES
-from tests.messages import grammar_problems, parse_events, rebuild, sdk_message, slicings
-from tests.translators.reading import feed, outcome
+from tests.messages import grammar_problems, parse_events, sdk_message
+from tests.translators.reading import check_beginnings, check_refusal, check_slicings, feed, outcome
 from tests.translators.recordings import answer, headers, recorded
 from tests.translators.responses_answers import CODE, OMITTED, ON, SEARCH, translator, without_nulls
 
@@ -25,13 +25,7 @@ REQUESTS: dict[str, Any] = {"plain": {}, "thinking": ON, "hidden": OMITTED | SEA
 @pytest.mark.parametrize("path", recorded("openai_responses"))
 def test_slices_do_not_matter(path: Path) -> None:
     """Fed whole, byte by byte and at random splits, an answer gives the same bytes."""
-    data = answer(path)
-    results = {}
-    for name, slices in slicings(data, path.stem).items():
-        made = translator(ON)
-        results[name] = (feed(made, slices), outcome(made))
-    assert results["bytes"] == results["whole"]
-    assert results["random"] == results["whole"]
+    check_slicings(partial(translator, ON), answer(path), path.stem)
 
 
 @pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
@@ -106,23 +100,10 @@ def shape(message: Exchange) -> list[object]:
 @pytest.mark.parametrize("path", recorded("openai_responses", stream=True))
 def test_every_beginning_of_a_stream_is_legal(path: Path) -> None:
     """Wherever a stream breaks off, there is a failure or the message was complete: never a made-up ending."""
-    data = answer(path)
-    ends = [place + 2 for place in range(len(data)) if data[place : place + 2] == b"\n\n"]
-    for end in [0, *ends[:: max(1, len(ends) // 40)]]:
-        made = translator(ON)
-        events = parse_events(feed(made, [data[:end]]))
-        assert made.ended == (made.failure is None)
-        assert grammar_problems(events, complete=made.ended) == []
-        if made.ended:
-            assert rebuild(events)["stop_reason"] == made.stop_reason
+    check_beginnings(partial(translator, ON), answer(path))
 
 
 @pytest.mark.parametrize("path", recorded("openai_responses", failed=True))
 def test_error_is_one_of_anthropics(path: Path) -> None:
     """Each HTTP error has a status and type of Anthropic's and a sentence without markup."""
-    status = json.loads(path.read_bytes())["response"]["status"]
-    error = translator().decode_error(status, headers(path), answer(path))
-    assert error.type == STATUS_TYPES.get(error.status, "api_error")
-    assert "<html" not in error.message.lower()
-    assert "****" not in error.message
-    assert json.loads(error.envelope("req_1"))["error"]["message"] == error.message
+    check_refusal(translator(), json.loads(path.read_bytes())["response"]["status"], headers(path), answer(path))
