@@ -20,7 +20,7 @@ from llm_to_anthropic.scripted.script import Answer
 from llm_to_anthropic.settings import Settings, Timeouts
 from llm_to_anthropic.upstream import Upstream
 from tests.entra_login import LASTS_S, SECRET, account, azure, form, machine, machine_token, numbered_tokens, refusal
-from tests.gateway.memory_reply import MemoryReply, ask, call
+from tests.gateway.memory_reply import ask, call, reply_to
 from tests.logins import MovedClock, credentials
 from tests.running import exchange, run_command, running_proxy
 
@@ -142,8 +142,7 @@ async def test_refused_token_is_renewed_and_the_request_sent_again(entra: Script
     """Azure's 401 has a new token fetched, and the client gets the answer to the request that carries it."""
     script = Script([whole(DENIED, status=401), whole(ANSWER)])
     async with ScriptedUpstream(script) as upstream, gateway(azure(upstream.url, account(entra))) as own:
-        reply = MemoryReply()
-        await own.messages(call(ask("azure/gpt-4o")), reply)
+        reply = await reply_to(own, call(ask("azure/gpt-4o")))
     assert reply.status == 200
     sent = [request.headers["authorization"] for request in upstream.requests]
     assert sent == ["Bearer token-0", "Bearer token-1"]
@@ -154,8 +153,7 @@ async def test_second_refusal_tells_of_the_role(entra: ScriptedUpstream) -> None
     """Where every token is refused, the answer says what the identity lacks, without the upstream's talk of keys."""
     script = Script(otherwise=lambda _: whole(DENIED, status=401))
     async with ScriptedUpstream(script) as upstream, gateway(azure(upstream.url, account(entra))) as own:
-        reply = MemoryReply()
-        await own.messages(call(ask("azure/gpt-4o")), reply)
+        reply = await reply_to(own, call(ask("azure/gpt-4o")))
     assert reply.status == 401
     assert ROLE in json.loads(reply.body)["error"]["message"]
 

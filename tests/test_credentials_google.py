@@ -19,7 +19,7 @@ from llm_to_anthropic.scripted import stream as streamed
 from llm_to_anthropic.settings import Settings, Timeouts
 from llm_to_anthropic.upstream import Upstream
 from tests.gateway.conftest import Records
-from tests.gateway.memory_reply import MemoryReply, ask, call
+from tests.gateway.memory_reply import ask, call, reply_to
 from tests.google_login import (
     LASTS_S,
     claude_on_vertex,
@@ -127,8 +127,7 @@ async def test_refused_token_is_renewed_and_the_request_sent_again(
     records = Records()
     script = Script([whole(UNAUTHENTICATED, status=401), streamed(STREAM) if stream else whole(MESSAGE)])
     async with ScriptedUpstream(script) as upstream, gateway(claude_on_vertex(upstream.url, account), records) as own:
-        reply = MemoryReply()
-        await own.messages(call(ask("claude-x", stream=stream)), reply)
+        reply = await reply_to(own, call(ask("claude-x", stream=stream)))
         sent = [request.headers["authorization"] for request in upstream.requests]
     assert sent == ["Bearer token-0", "Bearer token-1"]
     assert (reply.status, reply.body) == (200, STREAM if stream else MESSAGE)
@@ -143,8 +142,7 @@ async def test_refused_token_of_a_translated_request(account: Path, stream: bool
     chunk = {"candidates": [{"content": {"role": "model", "parts": [{"text": "hello"}]}, "finishReason": "STOP"}]}
     script = Script([whole(UNAUTHENTICATED, status=401), streamed(b"data: %s\r\n\r\n" % json.dumps(chunk).encode())])
     async with ScriptedUpstream(script) as upstream, gateway(gemini_on_vertex(upstream.url, account)) as own:
-        reply = MemoryReply()
-        await own.messages(call(ask("gemini/gemini-2.5-flash", stream=stream)), reply)
+        reply = await reply_to(own, call(ask("gemini/gemini-2.5-flash", stream=stream)))
         first, second = upstream.requests
     assert (reply.status, reply.headers[b"x-upstream-attempts"]) == (200, b"2")
     assert b"hello" in reply.body
@@ -159,8 +157,7 @@ async def test_second_refusal_is_the_answer(account: Path) -> None:
     """A 401 to the new token as well is passed on: in Anthropic's envelope, with the upstream's words."""
     script = Script(otherwise=lambda _: whole(UNAUTHENTICATED, status=401))
     async with ScriptedUpstream(script) as upstream, gateway(claude_on_vertex(upstream.url, account)) as own:
-        reply = MemoryReply()
-        await own.messages(call(ask("claude/claude-x")), reply)
+        reply = await reply_to(own, call(ask("claude/claude-x")))
         assert len(upstream.requests) == 2
     assert reply.status == 401
     assert b'"authentication_error"' in reply.body
@@ -171,8 +168,7 @@ async def test_other_refusals_are_not_repeated(account: Path, token_server: Scri
     """Only a 401 is about the token."""
     script = Script(otherwise=lambda _: whole(b'{"error":{"code":403,"message":"no role"}}', status=403))
     async with ScriptedUpstream(script) as upstream, gateway(claude_on_vertex(upstream.url, account)) as own:
-        reply = MemoryReply()
-        await own.messages(call(ask("claude/claude-x")), reply)
+        reply = await reply_to(own, call(ask("claude/claude-x")))
         assert (reply.status, len(upstream.requests)) == (403, 1)
     assert len(token_server.requests) == 1
 
@@ -202,8 +198,7 @@ async def test_broken_file_is_told_in_words(
     """A credential file that cannot be used is a 500 that names what mends it, and the provider is not ready."""
     provider = claude_on_vertex("http://127.0.0.1:9", file(tmp_path))
     async with gateway(provider) as own:
-        reply = MemoryReply()
-        await own.messages(call(ask("claude/claude-x")), reply)
+        reply = await reply_to(own, call(ask("claude/claude-x")))
         message = json.loads(reply.body)["error"]["message"]
         ready, details = own.ready()
     assert reply.status == 500

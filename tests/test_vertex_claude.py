@@ -17,7 +17,7 @@ from llm_to_anthropic.scripted import Script, ScriptedUpstream, stream, whole
 from llm_to_anthropic.settings import Settings, Timeouts
 from llm_to_anthropic.translators.anthropic import VERTEX_VERSION, for_vertex, for_vertex_counting
 from llm_to_anthropic.upstream import Upstream
-from tests.gateway.memory_reply import MemoryReply, call
+from tests.gateway.memory_reply import MemoryReply, call, reply_to
 from tests.google_login import claude_on_vertex, numbered_tokens, service_account
 
 MEMBER = b'"anthropic_version":"vertex-2023-10-16"'
@@ -60,8 +60,7 @@ async def test_path_names_model_and_verb(
     """The model stands in the path, and the verb says whether the answer streams; the query is ours alone."""
     script.push(stream(STREAM) if streamed else whole(MESSAGE))
     body = b'{"model":"claude-x","max_tokens":9,"messages":[],"stream":%s}' % (b"true" if streamed else b"false")
-    reply = MemoryReply()
-    await gateway.messages(call(body, query="beta=true"), reply)
+    reply = await reply_to(gateway, call(body, query="beta=true"))
     (request,) = upstream.requests
     assert (request.method, request.path, request.query) == ("POST", f"{BASE}claude-x:{verb}", "")
     assert (reply.status, reply.body) == (200, STREAM if streamed else MESSAGE)
@@ -78,8 +77,7 @@ async def test_every_other_byte_is_kept(gateway: Gateway, script: Script, upstre
 async def test_alias_names_vertex_own_id(gateway: Gateway, script: Script, upstream: ScriptedUpstream) -> None:
     """An aliased model goes under Vertex AI's id, with its date behind an @, and comes back under the client's name."""
     script.push(whole(MESSAGE.replace(b"claude-x", b"claude-sonnet-4-5@20250929")))
-    reply = MemoryReply()
-    await gateway.messages(call(b'{"model":"claude-mine","max_tokens":9,"messages":[]}'), reply)
+    reply = await reply_to(gateway, call(b'{"model":"claude-mine","max_tokens":9,"messages":[]}'))
     assert upstream.requests[0].path == f"{BASE}claude-sonnet-4-5@20250929:rawPredict"
     assert upstream.requests[0].body == b'{%s,"max_tokens":9,"messages":[]}' % MEMBER
     assert reply.json()["model"] == "claude-mine"
@@ -174,8 +172,7 @@ async def test_googles_errors_keep_status_and_words(gateway: Gateway, script: Sc
     """An error in Google's form becomes Anthropic's envelope, with Google's words alone."""
     error = {"error": {"code": 429, "message": "Quota exceeded for claude-x", "status": "RESOURCE_EXHAUSTED"}}
     script.push(*[whole([error] if wrapped else error, status=429)] * 3)
-    reply = MemoryReply()
-    await gateway.messages(call({"model": "claude-x", "max_tokens": 9, "messages": [], "stream": wrapped}), reply)
+    reply = await reply_to(gateway, call({"model": "claude-x", "max_tokens": 9, "messages": [], "stream": wrapped}))
     assert reply.status == 429
     assert json.loads(reply.body)["error"] == {"type": "rate_limit_error", "message": "Quota exceeded for claude-x"}
 

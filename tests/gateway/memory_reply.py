@@ -9,6 +9,7 @@ import time
 import msgspec
 
 from llm_to_anthropic.gateway.call import Call, Headers, WhenLeft
+from llm_to_anthropic.gateway.gateway import Gateway
 
 
 class MemoryReply:
@@ -105,3 +106,10 @@ def ask(model: str = "openai/gpt-4o", *, stream: bool = False, **fields: object)
     """A small Messages request."""
     messages = [{"role": "user", "content": "hi"}]
     return {"model": model, "max_tokens": 50, "messages": messages, "stream": stream, **fields}
+
+
+async def reply_to(gateway: Gateway, call: Call) -> MemoryReply:
+    """The whole answer to a message request."""
+    reply = MemoryReply()
+    await gateway.messages(call, reply)
+    return reply

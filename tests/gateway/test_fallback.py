@@ -27,7 +27,7 @@ from llm_to_anthropic.settings import Retries, Timeouts
 from llm_to_anthropic.translators.surroundings import MIN_BYTES
 from tests.gateway.answers import PROTOCOLS, bad, good
 from tests.gateway.conftest import Records
-from tests.gateway.memory_reply import MemoryReply, ask, call
+from tests.gateway.memory_reply import MemoryReply, ask, call, reply_to
 from tests.gateway.pacing import FakePace, impatient, provider, routed
 
 each_form = pytest.mark.parametrize("streamed", [True, False], ids=["streamed", "whole"])
@@ -74,9 +74,7 @@ async def routes(
 
 
 async def answered(gateway: Gateway, *, streamed: bool = False, **fields: object) -> MemoryReply:
-    reply = MemoryReply()
-    await gateway.messages(call(ask("mine", stream=streamed, **fields)), reply)
-    return reply
+    return await reply_to(gateway, call(ask("mine", stream=streamed, **fields)))
 
 
 class TestProtocols:
@@ -120,8 +118,7 @@ class TestKnownSurroundings:
             await routes.messages(call(usual.encode()), MemoryReply())
         script.push(bad(pair[0], 503, "first failed"), bad(pair[0], 503, "first failed"))
         second_script.push(good(pair[1], "second", streamed=False))
-        reply = MemoryReply()
-        await routes.messages(call(more.encode()), reply)
+        reply = await reply_to(routes, call(more.encode()))
         assert reply.status == 200
         assert reply.headers[b"x-upstream-attempts"] == b"2"
 
@@ -135,8 +132,7 @@ class TestKnownSurroundings:
             script.push(good(pair[0], "first", streamed=False))
             await routes.messages(call(body), MemoryReply())
         script.push(bad(pair[0], 503, "first failed"), bad(pair[0], 503, "first failed"))
-        reply = MemoryReply()
-        await routes.messages(call(body), reply)
+        reply = await reply_to(routes, call(body))
         assert reply.status == 503
         assert len(upstream.requests) == 4
 
@@ -184,8 +180,7 @@ class TestUntakable:
     ) -> None:
         """A request that only the first target takes is not wrong because that one is down."""
         script.push(bad("anthropic", 529, "first failed"))
-        reply = MemoryReply()
-        await routes.messages(call(ask("mine", top_k=5), headers={"x-proxy-strict": "true"}), reply)
+        reply = await reply_to(routes, call(ask("mine", top_k=5), headers={"x-proxy-strict": "true"}))
         assert reply.status == 529
         assert b"first failed" in reply.body
         assert second.requests == []

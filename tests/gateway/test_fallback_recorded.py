@@ -22,7 +22,7 @@ from llm_to_anthropic.translators.registry import TRANSLATORS, make_translator
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
 from tests.gateway.answers import good
 from tests.gateway.conftest import Records
-from tests.gateway.memory_reply import MemoryReply, ask, call
+from tests.gateway.memory_reply import MemoryReply, ask, call, reply_to
 from tests.gateway.pacing import FakePace, provider, routed
 
 RECORDINGS = (Path(__file__).resolve().parents[2] / "../shared/traffic").resolve()
@@ -84,9 +84,7 @@ def second_script() -> Script:
 
 
 async def answered(gateway: Gateway, model: str) -> MemoryReply:
-    reply = MemoryReply()
-    await gateway.messages(call(ask(model, stream=True)), reply)
-    return reply
+    return await reply_to(gateway, call(ask(model, stream=True)))
 
 
 @pytest.mark.parametrize(("protocol", "data"), recorded())

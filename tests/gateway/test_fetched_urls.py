@@ -18,7 +18,7 @@ from llm_to_anthropic.settings import Settings
 from llm_to_anthropic.upstream import Fetched, Fetcher, Upstream
 from llm_to_anthropic.upstream.connecting import Address
 from tests.gateway.conftest import Records, providers
-from tests.gateway.memory_reply import MemoryReply, call
+from tests.gateway.memory_reply import MemoryReply, call, reply_to
 
 PNG = b"\x89PNG\r\n\x1a\n"
 PDF = b"%PDF-1.7"
@@ -62,9 +62,7 @@ async def gateway_with(fetcher: Fetcher | None, upstream: ScriptedUpstream) -> A
     gateway = Gateway(settings, Upstream(settings.timeouts), [Records()], fetcher=fetcher)
 
     async def answered(body: dict[str, object]) -> MemoryReply:
-        reply = MemoryReply()
-        await gateway.messages(call(body), reply)
-        return reply
+        return await reply_to(gateway, call(body))
 
     yield answered
     await gateway.close()

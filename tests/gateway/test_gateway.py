@@ -12,7 +12,7 @@ from llm_to_anthropic.settings import Retries, Settings, Timeouts
 from llm_to_anthropic.translators.surroundings import MIN_BYTES
 from llm_to_anthropic.upstream import Upstream
 from tests.gateway.conftest import Records, providers, with_timeouts
-from tests.gateway.memory_reply import MemoryReply, ask, call
+from tests.gateway.memory_reply import MemoryReply, ask, call, reply_to
 
 WHOLE = {
     "id": "chatcmpl-1",
@@ -39,8 +39,7 @@ def refusal(message: str, *, status: int = 400, param: str | None = None) -> obj
 async def test_a_whole_message(gateway: Gateway, script: Script, records: Records) -> None:
     """A client that wants a whole message gets it under the model name it asked for."""
     script.push(whole(WHOLE, headers=(("x-request-id", "up-1"),)))
-    reply = MemoryReply()
-    await gateway.messages(call(ask()), reply)
+    reply = await reply_to(gateway, call(ask()))
     message = reply.json()
     assert (reply.status, message["model"], message["stop_reason"]) == (200, "openai/gpt-4o", "end_turn")
     (exchange,) = records.exchanges
@@ -52,8 +51,7 @@ async def test_a_whole_message(gateway: Gateway, script: Script, records: Record
 async def test_every_answer_says_where_it_came_from(gateway: Gateway, script: Script) -> None:
     """Provider, upstream model, attempts and losses stand in the answer's headers."""
     script.push(whole(WHOLE))
-    reply = MemoryReply()
-    await gateway.messages(call(ask(top_k=5)), reply)
+    reply = await reply_to(gateway, call(ask(top_k=5)))
     assert reply.headers[b"x-upstream-provider"] == b"openai"
     assert reply.headers[b"x-upstream-model"] == b"gpt-4o"
     assert reply.headers[b"x-upstream-attempts"] == b"1"
@@ -63,8 +61,7 @@ async def test_every_answer_says_where_it_came_from(gateway: Gateway, script: Sc
 async def test_a_stream(gateway: Gateway, script: Script, records: Records) -> None:
     """A streamed answer arrives as Anthropic's events."""
     script.push(stream(ROLE, TEXT, FINISH, DONE))
-    reply = MemoryReply()
-    await gateway.messages(call(ask(stream=True)), reply)
+    reply = await reply_to(gateway, call(ask(stream=True)))
     assert reply.events() == [*EVENTS, "message_delta", "message_stop"]
     assert reply.headers[b"content-type"].startswith(b"text/event-stream")
     (exchange,) = records.exchanges
@@ -82,8 +79,7 @@ async def test_a_stream_that_is_asked_for_at_the_end(gateway: Gateway, script: S
         script.push(whole(WHOLE))
         await gateway.messages(call((body % "").encode()), MemoryReply())
     script.push(stream(ROLE, TEXT, FINISH, DONE))
-    reply = MemoryReply()
-    await gateway.messages(call((body % f",{more}").encode()), reply)
+    reply = await reply_to(gateway, call((body % f",{more}").encode()))
     assert reply.events() == [*EVENTS, "message_delta", "message_stop"]
 
 
@@ -98,8 +94,7 @@ async def test_a_request_that_names_another_model_at_its_end_is_not_refused_for_
         await gateway.messages(call((body % "").encode()), MemoryReply())
     answer = b'{"type":"message","model":"claude-x","content":[]}'
     script.push(whole(answer))
-    reply = MemoryReply()
-    await gateway.messages(call((body % ',"model":"claude-x","messages":[]').encode()), reply)
+    reply = await reply_to(gateway, call((body % ',"model":"claude-x","messages":[]').encode()))
     assert (reply.status, reply.body) == (200, answer)
 
 
@@ -118,8 +113,7 @@ async def test_the_upstream_gets_its_key_and_not_the_clients(
 async def test_an_error_before_the_first_text_keeps_its_status(gateway: Gateway, script: Script) -> None:
     """An upstream that refuses inside its stream before any text is an HTTP error, not a 200."""
     script.push(stream(ROLE, ERROR))
-    reply = MemoryReply()
-    await gateway.messages(call(ask(stream=True)), reply)
+    reply = await reply_to(gateway, call(ask(stream=True)))
     assert reply.status >= 500
     assert b"broken inside" in reply.body
 
@@ -138,8 +132,7 @@ async def test_a_broken_stream_ends_in_an_error_event(
 ) -> None:
     """However an upstream breaks off after some text, the client is told by an `error` event."""
     script.push(stream(ROLE, TEXT, *ending))
-    reply = MemoryReply()
-    await gateway.messages(call(ask(stream=True)), reply)
+    reply = await reply_to(gateway, call(ask(stream=True)))
     assert reply.events()[-1] == "error"
     assert "message_stop" not in reply.events()
     assert reply.ended
@@ -158,8 +151,7 @@ async def test_a_client_without_room_gets_the_whole_stream(gateway: Gateway, scr
 async def test_a_broken_stream_is_not_sent_again(gateway: Gateway, script: Script, upstream: ScriptedUpstream) -> None:
     """Once the client has seen text, no second request could continue it."""
     script.push(stream(ROLE, TEXT, Reset()), stream(TEXT, FINISH, DONE))
-    reply = MemoryReply()
-    await gateway.messages(call(ask(stream=True)), reply)
+    reply = await reply_to(gateway, call(ask(stream=True)))
     assert reply.events()[-1] == "error"
     assert len(upstream.requests) == 1
 
@@ -179,16 +171,14 @@ async def test_headers_of_any_client_are_fine(
 ) -> None:
     """What a client says of its version and betas fails no request, and none of it goes to another vendor."""
     script.push(whole(WHOLE))
-    reply = MemoryReply()
-    await gateway.messages(call(ask(), headers=sent), reply)
+    reply = await reply_to(gateway, call(ask(), headers=sent))
     assert reply.status == 200
     assert not [name for name in upstream.requests[0].headers if name.startswith(("anthropic", "x-stainless"))]
 
 
 async def test_an_unknown_api_version_is_refused(gateway: Gateway, upstream: ScriptedUpstream) -> None:
     """A date that is no version of the API is the client's mistake; the versions that exist are told."""
-    reply = MemoryReply()
-    await gateway.messages(call(ask(), headers={"anthropic-version": "2024-13-01"}), reply)
+    reply = await reply_to(gateway, call(ask(), headers={"anthropic-version": "2024-13-01"}))
     assert reply.status == 400
     assert b"2023-06-01" in reply.body
     assert upstream.requests == []
@@ -198,8 +188,7 @@ async def test_an_upstream_that_is_not_there(timeouts: Timeouts, retries: Retrie
     """A refused connection is a 502 in words, without a trace of key or code."""
     settings = Settings(providers=providers("http://127.0.0.1:1"), aliases={}, timeouts=timeouts, retries=retries)
     nowhere = Gateway(settings, Upstream(timeouts, environ={}), [records])
-    reply = MemoryReply()
-    await nowhere.messages(call(ask()), reply)
+    reply = await reply_to(nowhere, call(ask()))
     await nowhere.close()
     assert reply.status == 502
     assert b"api_error" in reply.body
@@ -311,8 +300,7 @@ class TestLastWords:
     ) -> None:
         """After a finish reason nothing of the answer is missing: a forgotten end mark costs nobody the message."""
         script.push(stream(ROLE, TEXT, FINISH, *ending))
-        reply = MemoryReply()
-        await gateway.messages(call(ask(stream=streamed)), reply)
+        reply = await reply_to(gateway, call(ask(stream=streamed)))
         assert (reply.status, records.exchanges[0].outcome) == (200, "ok")
         assert b"hel" in reply.body
         assert b"end_turn" in reply.body
@@ -320,8 +308,7 @@ class TestLastWords:
     async def test_late_text_is_waited_for(self, gateway: Gateway, script: Script) -> None:
         """Servers that give a finish reason too early may go on."""
         script.push(stream(TEXT, FINISH, *(Delay(0.03), TEXT, FINISH) * 4, DONE))
-        reply = MemoryReply()
-        await gateway.messages(call(ask(stream=True)), reply)
+        reply = await reply_to(gateway, call(ask(stream=True)))
         assert reply.body.count(b'"hel"') == 5
 
 
@@ -334,16 +321,14 @@ class TestRateLimits:
     async def test_limits_of_an_answer_are_told(self, gateway: Gateway, script: Script, streamed: bool) -> None:
         """The rate limits of a good answer travel too, in Anthropic's names."""
         script.push(stream(TEXT, FINISH, DONE, headers=self.LIMITS) if streamed else whole(WHOLE, headers=self.LIMITS))
-        reply = MemoryReply()
-        await gateway.messages(call(ask(stream=streamed)), reply)
+        reply = await reply_to(gateway, call(ask(stream=streamed)))
         assert reply.headers[b"anthropic-ratelimit-requests-limit"] == b"60"
         assert reply.headers[b"anthropic-ratelimit-tokens-remaining"] == b"1000"
 
     async def test_an_answer_without_limits_tells_none(self, gateway: Gateway, script: Script) -> None:
         """No limits are made up."""
         script.push(whole(WHOLE))
-        reply = MemoryReply()
-        await gateway.messages(call(ask()), reply)
+        reply = await reply_to(gateway, call(ask()))
         assert not [name for name in reply.headers if name.startswith(b"anthropic-ratelimit")]
 
 
@@ -361,8 +346,7 @@ class TestTimeouts:
     ) -> None:
         """An upstream that never answers is a 504 that names the phase, to the client and in the record."""
         script.push(never())
-        reply = MemoryReply()
-        await gateway.messages(call(ask(model, stream=streamed)), reply)
+        reply = await reply_to(gateway, call(ask(model, stream=streamed)))
         assert reply.status == 504
         assert b'"phase":"first_event"' in reply.body
         (exchange,) = records.exchanges
@@ -385,8 +369,7 @@ class TestTimeouts:
     ) -> None:
         """An upstream that only shows that it lives is given up when the first event's time has passed."""
         script.push(stream(*pings))
-        reply = MemoryReply()
-        await gateway.messages(call(ask(model, stream=True)), reply)
+        reply = await reply_to(gateway, call(ask(model, stream=True)))
         assert b"did not begin to answer" in reply.body
         assert records.exchanges[0].timeout_phase == "first_event"
 
@@ -411,15 +394,13 @@ class TestTimeouts:
         """A stream in which nothing but pings comes for many times the limits goes on to its end."""
         words, ping, end = parts
         script.push(stream(words, *(Delay(0.03), ping) * 15, end))
-        reply = MemoryReply()
-        await gateway.messages(call(ask(model, stream=True)), reply)
+        reply = await reply_to(gateway, call(ask(model, stream=True)))
         assert reply.events()[-1] == "message_stop"
 
     async def test_a_stalled_stream(self, gateway: Gateway, script: Script) -> None:
         """A stream that stops midway ends in an `error` event of type timeout_error."""
         script.push(stream(TEXT, Stall()))
-        reply = MemoryReply()
-        await gateway.messages(call(ask(stream=True)), reply)
+        reply = await reply_to(gateway, call(ask(stream=True)))
         assert reply.events()[-1] == "error"
         assert b"timeout_error" in reply.body
 
@@ -469,8 +450,7 @@ async def test_closing_ends_open_streams_with_an_error(gateway: Gateway, script:
 
 async def test_strict_mode_names_the_loss_and_sends_nothing(gateway: Gateway, upstream: ScriptedUpstream) -> None:
     """With `x-proxy-strict` a reportable loss is a 400 that names it."""
-    reply = MemoryReply()
-    await gateway.messages(call(ask(top_k=5), headers={"x-proxy-strict": "true"}), reply)
+    reply = await reply_to(gateway, call(ask(top_k=5), headers={"x-proxy-strict": "true"}))
     assert reply.status == 400
     assert b"top_k" in reply.body
     assert b'"details":{"losses":["top_k"]}' in reply.body
@@ -480,8 +460,7 @@ async def test_strict_mode_names_the_loss_and_sends_nothing(gateway: Gateway, up
 async def test_strict_mode_lets_a_lowered_max_tokens_pass(gateway: Gateway, script: Script) -> None:
     """Claude Code asks for 64000 tokens of every model: that they were lowered is told and no reason to refuse."""
     script.push(whole(WHOLE))
-    reply = MemoryReply()
-    await gateway.messages(call(ask(max_tokens=64000), headers={"x-proxy-strict": "true"}), reply)
+    reply = await reply_to(gateway, call(ask(max_tokens=64000), headers={"x-proxy-strict": "true"}))
     assert reply.status == 200
     assert reply.headers[b"x-proxy-losses"] == b"max_tokens"
 
@@ -504,16 +483,14 @@ async def test_a_refusal_is_not_retried_for_ever(gateway: Gateway, script: Scrip
     """An upstream that refuses the mended request as well is believed."""
     error = refusal("Unsupported parameter: 'max_tokens'.", param="max_tokens")
     script.push(error, error, error)  # type: ignore[arg-type]
-    reply = MemoryReply()
-    await gateway.messages(call(ask()), reply)
+    reply = await reply_to(gateway, call(ask()))
     assert reply.status == 400
     assert len(upstream.requests) == 2
 
 
 async def test_max_tokens_zero_needs_no_upstream(gateway: Gateway, upstream: ScriptedUpstream) -> None:
     """A cache pre-warm is answered here, with no content and a count of its input."""
-    reply = MemoryReply()
-    await gateway.messages(call({**ask(), "max_tokens": 0}), reply)
+    reply = await reply_to(gateway, call({**ask(), "max_tokens": 0}))
     message = reply.json()
     assert (reply.status, message["content"], message["stop_reason"]) == (200, [], "max_tokens")
     assert upstream.requests == []
@@ -532,8 +509,7 @@ async def test_tokens_are_counted_here(gateway: Gateway, upstream: ScriptedUpstr
 
 async def test_an_unknown_model_is_told_with_some_that_exist(gateway: Gateway) -> None:
     """A model that nobody serves is a 404 that names it and others."""
-    reply = MemoryReply()
-    await gateway.messages(call(ask("nonsense")), reply)
+    reply = await reply_to(gateway, call(ask("nonsense")))
     assert reply.status == 404
     assert b"nonsense" in reply.body
     assert b"claude-" in reply.body
@@ -556,8 +532,7 @@ async def test_bad_bodies_are_refused_in_words(
     gateway: Gateway, upstream: ScriptedUpstream, body: bytes, told: bytes
 ) -> None:
     """A body that is no request is a 400 that says what is wrong; nothing goes upstream."""
-    reply = MemoryReply()
-    await gateway.messages(call(body), reply)
+    reply = await reply_to(gateway, call(body))
     assert reply.status == 400
     assert b"invalid_request_error" in reply.body
     assert told in reply.body

@@ -10,7 +10,7 @@ from llm_to_anthropic.gateway.gateway import Gateway
 from llm_to_anthropic.scripted import Answer, Cut, Delay, Reset, Script, ScriptedUpstream, Stall, stream, whole
 from llm_to_anthropic.settings import Retries, Timeouts
 from tests.gateway.conftest import Records
-from tests.gateway.memory_reply import MemoryReply, ask, call
+from tests.gateway.memory_reply import MemoryReply, ask, call, reply_to
 from tests.translators.gemini_answers import Json, answer, chunk, data, text, usage
 from tests.translators.gemini_answers import call as function_call
 
@@ -28,8 +28,7 @@ def refusal(message: str, status: int = 400, name: str = "INVALID_ARGUMENT", **m
 async def test_a_stream(gateway: Gateway, script: Script, upstream: ScriptedUpstream, records: Records) -> None:
     """A streamed answer arrives as events; the key travels in its header and not in the address."""
     script.push(events(chunk(text("hel")), chunk(text("lo"), finish="STOP")))
-    reply = MemoryReply()
-    await gateway.messages(call(ask(MODEL, stream=True)), reply)
+    reply = await reply_to(gateway, call(ask(MODEL, stream=True)))
     assert reply.status == 200
     assert reply.events()[-2:] == ["message_delta", "message_stop"]
     request = upstream.requests[0]
@@ -42,8 +41,7 @@ async def test_empty_answer_is_asked_again_unseen(gateway: Gateway, script: Scri
     """A flake costs the client nothing but time: one message, two attempts."""
     script.push(events(chunk(finish="STOP")))
     script.push(events(chunk(text("hello"), finish="STOP")))
-    reply = MemoryReply()
-    await gateway.messages(call(ask(MODEL, stream=True)), reply)
+    reply = await reply_to(gateway, call(ask(MODEL, stream=True)))
     assert reply.events().count("message_start") == 1
     assert b"hello" in reply.body
     assert records.exchanges[0].attempts == 2
@@ -70,8 +68,7 @@ class TestRetries:
         """Each such answer is paid for: it is asked for once more, and not once more by each retry."""
         for _ in range(6):
             script.push(events(failing))
-        reply = MemoryReply()
-        await gateway.messages(call(ask(MODEL, stream=streamed)), reply)
+        reply = await reply_to(gateway, call(ask(MODEL, stream=streamed)))
         assert (reply.status, reply.headers[b"x-should-retry"]) == (502, b"false")
         assert len(upstream.requests) == 2
 
@@ -80,8 +77,7 @@ async def test_rounds_are_one_whole_message(gateway: Gateway, script: Script, up
     """A client that waits for the whole message gets all rounds of it in one."""
     script.push(events(chunk(text("hel"), finish="CONTINUATION", continuationToken="t1")))
     script.push(events(chunk(text("lo"), finish="STOP")))
-    reply = MemoryReply()
-    await gateway.messages(call(ask(MODEL)), reply)
+    reply = await reply_to(gateway, call(ask(MODEL)))
     assert reply.json()["content"] == [{"type": "text", "text": "hello", "citations": None}]
     sent = [json.loads(request.body).get("generationConfig", {}) for request in upstream.requests]
     assert [config.get("continuationToken") for config in sent] == [None, "t1"]
@@ -124,16 +120,14 @@ async def test_lesson_is_remembered(gateway: Gateway, script: Script, upstream: 
 async def test_rate_limit_keeps_its_wait(gateway: Gateway, script: Script) -> None:
     """A quota error keeps its status, and the delay that Google asks for."""
     script.push(refusal("Slow", 429, "RESOURCE_EXHAUSTED", details=[{"retryDelay": "34.4s"}]))
-    reply = MemoryReply()
-    await gateway.messages(call(ask(MODEL, stream=True)), reply)
+    reply = await reply_to(gateway, call(ask(MODEL, stream=True)))
     assert (reply.status, reply.headers[b"retry-after"]) == (429, b"35")
 
 
 async def test_stream_that_breaks_off(gateway: Gateway, script: Script, records: Records) -> None:
     """A stream without a finish reason ends in an error event."""
     script.push(events(chunk(text("hel"))))
-    reply = MemoryReply()
-    await gateway.messages(call(ask(MODEL, stream=True)), reply)
+    reply = await reply_to(gateway, call(ask(MODEL, stream=True)))
     assert reply.events()[-1] == "error"
     assert records.exchanges[0].outcome != "ok"
 
@@ -162,8 +156,7 @@ async def test_count_is_estimated_where_google_cannot(gateway: Gateway, script: 
 async def test_whole_answer_to_a_stream_request(gateway: Gateway, script: Script) -> None:
     """A server that answers with one JSON object all the same is understood."""
     script.push(whole(answer(text("hello"), finish="STOP")))
-    reply = MemoryReply()
-    await gateway.messages(call(ask(MODEL, stream=True)), reply)
+    reply = await reply_to(gateway, call(ask(MODEL, stream=True)))
     assert reply.events()[-1] == "message_stop"
 
 
@@ -192,8 +185,7 @@ class TestLastWords:
     ) -> None:
         """After a finish reason nothing of the answer is missing: a broken end costs nobody the message."""
         script.push(stream(chunk(text("hel")), chunk(text("lo"), finish="STOP"), *ending))
-        reply = MemoryReply()
-        await gateway.messages(call(ask(MODEL, stream=True)), reply)
+        reply = await reply_to(gateway, call(ask(MODEL, stream=True)))
         assert (reply.events()[-1], records.exchanges[0].outcome) == ("message_stop", "ok")
 
     @pytest.mark.parametrize(
@@ -208,8 +200,7 @@ class TestLastWords:
     ) -> None:
         """Where text follows a finish reason, that one proves nothing: only the stream's end does."""
         script.push(stream(*chunks, Reset()))
-        reply = MemoryReply()
-        await gateway.messages(call(ask(MODEL, stream=True)), reply)
+        reply = await reply_to(gateway, call(ask(MODEL, stream=True)))
         assert reply.events()[-1] == "error"
 
     async def test_the_answer_to_a_second_request_is_waited_for(
@@ -218,7 +209,6 @@ class TestLastWords:
         """An empty answer is over, but not the one to the request that follows it, however long it takes."""
         script.push(stream(chunk(finish="STOP")))
         script.push(stream(Delay(0.3), chunk(text("hello"), finish="STOP")))
-        reply = MemoryReply()
-        await gateway.messages(call(ask(MODEL, stream=True)), reply)
+        reply = await reply_to(gateway, call(ask(MODEL, stream=True)))
         assert (reply.events()[-1], records.exchanges[0].outcome) == ("message_stop", "ok")
         assert b"hello" in reply.body

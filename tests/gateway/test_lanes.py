@@ -16,7 +16,7 @@ from llm_to_anthropic.scripted.script import Request
 from llm_to_anthropic.settings import Settings
 from tests.gateway.answers import bad, good
 from tests.gateway.conftest import Records
-from tests.gateway.memory_reply import MemoryReply, ask, call
+from tests.gateway.memory_reply import MemoryReply, ask, call, reply_to
 from tests.gateway.pacing import FakePace, alone, provider, routed, work
 
 MINUTE, DAY = 60.0, 24 * 3600.0
@@ -197,8 +197,7 @@ class TestKeys:
     ) -> None:
         """A key that is used up or refused costs no pause while there is another."""
         script.push(bad("openai_chat", status), good("openai_chat", streamed=False))
-        reply = MemoryReply()
-        await routes.messages(call(ask("mine")), reply)
+        reply = await reply_to(routes, call(ask("mine")))
         assert (reply.status, used(upstream)) == (200, [0, 1])
 
     async def test_a_failing_server_is_not_asked_by_another_key_at_once(
@@ -217,8 +216,7 @@ class TestKeys:
 
         upstream.respond = echo
         for number in range(3):
-            reply = MemoryReply()
-            await routes.messages(call(ask("mine")), reply)
+            reply = await reply_to(routes, call(ask("mine")))
             assert f"one-key-{number}".encode() not in reply.body
 
 

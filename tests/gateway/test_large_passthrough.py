@@ -9,7 +9,7 @@ from llm_to_anthropic.gateway.gateway import Gateway
 from llm_to_anthropic.scripted import Script, ScriptedUpstream, whole
 from llm_to_anthropic.translators.anthropic import replace_known_model, replace_model
 from llm_to_anthropic.translators.surroundings import MIN_BYTES, KnownSurroundings
-from tests.gateway.memory_reply import MemoryReply, call
+from tests.gateway.memory_reply import MemoryReply, call, reply_to
 
 MESSAGE = (
     b'{"type":"message","model":"claude-x","content":[],"stop_reason":"end_turn",'
@@ -56,8 +56,7 @@ async def test_a_broken_large_request_is_refused_each_time(
     for _ in range(3):
         script.push(whole(MESSAGE))
         await gateway.messages(call(form % (LONG, TURNS[0])), MemoryReply())
-    reply = MemoryReply()
-    await gateway.messages(call(form % (LONG, messages)), reply)
+    reply = await reply_to(gateway, call(form % (LONG, messages)))
     assert reply.status == 400
     assert b"invalid_request_error" in reply.body
     assert len(upstream.requests) == 3

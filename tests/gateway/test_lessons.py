@@ -12,7 +12,7 @@ from llm_to_anthropic.scripted import Script, ScriptedUpstream, stream, whole
 from llm_to_anthropic.settings import Retries, Settings, Timeouts
 from llm_to_anthropic.upstream import Upstream
 from tests.gateway.conftest import providers
-from tests.gateway.memory_reply import MemoryReply, ask, call
+from tests.gateway.memory_reply import MemoryReply, ask, call, reply_to
 from tests.translators.chat_answers import DONE, delta, usage
 
 ANSWER = {"choices": [{"message": {"role": "assistant", "content": "hello"}, "finish_reason": "stop"}]}
@@ -50,8 +50,7 @@ async def test_an_answer_that_must_be_streamed_is_given_whole(noting: Gateway, s
     """A client that does not stream gets its whole answer of a model that thinks in streams alone."""
     script.push(whole(refusal("parameter.enable_thinking must be set to false for non-streaming calls"), status=400))
     script.push(stream(delta(reasoning_content="Hm."), delta("stop", content="hello"), usage(), DONE))
-    reply = MemoryReply()
-    await noting.messages(call(ask("openai/gpt-4.1")), reply)
+    reply = await reply_to(noting, call(ask("openai/gpt-4.1")))
     blocks = json.loads(reply.body)["content"]
     assert [block.get("thinking") or block["text"] for block in blocks] == ["Hm.", "hello"]
 
@@ -63,8 +62,7 @@ async def test_messages_that_no_template_renders_are_put_in_order(
     fault = {"error": {"code": 500, "message": "System message must be at the beginning.", "type": "server_error"}}
     script.push(whole(fault, status=500), whole(ANSWER))
     amid = [{"role": "user", "content": "hi"}, {"role": "system", "content": "agents"}]
-    reply = MemoryReply()
-    await noting.messages(call(ask("openai/gpt-4.1", messages=amid)), reply)
+    reply = await reply_to(noting, call(ask("openai/gpt-4.1", messages=amid)))
     assert reply.status == 200
     assert [message["role"] for message in json.loads(upstream.requests[-1].body)["messages"]] == ["user", "user"]
     assert told == ["openai refused a field for gpt-4.1: merge_system is True from now on"]
@@ -96,6 +94,5 @@ async def test_a_refusal_that_teaches_nothing_is_passed_on(
 ) -> None:
     """It is not asked again, and nobody is told."""
     script.push(whole(refusal("The image is no image."), status=status))
-    reply = MemoryReply()
-    await noting.messages(call(ask("openai/gpt-4.1")), reply)
+    reply = await reply_to(noting, call(ask("openai/gpt-4.1")))
     assert (reply.status, len(upstream.requests), told) == (status, 1, [])

@@ -12,7 +12,7 @@ from llm_to_anthropic.providers.provider import Credential, Provider, Secret
 from llm_to_anthropic.scripted import Conversation, ScriptedUpstream
 from llm_to_anthropic.settings import Settings
 from llm_to_anthropic.upstream import Upstream
-from tests.gateway.memory_reply import MemoryReply, ask, call
+from tests.gateway.memory_reply import MemoryReply, ask, call, reply_to
 
 SEARCH = {"type": "web_search_20250305", "name": "web_search"}
 KEY = Credential(key=Secret("test-key"), variable="TEST_KEY")
@@ -57,8 +57,7 @@ async def test_request_arrives_at_the_api_that_serves_it(
     openai: Gateway, conversation: ScriptedUpstream, model: str, tools: list[object], path: str, *, stream: bool
 ) -> None:
     """One account, and each request goes by the API that serves its model and its tools."""
-    reply = MemoryReply()
-    await openai.messages(call(ask(f"openai/{model}", tools=tools, stream=stream)), reply)
+    reply = await reply_to(openai, call(ask(f"openai/{model}", tools=tools, stream=stream)))
     assert (reply.status, [request.path for request in conversation.requests]) == (200, [path])
     assert reply.headers[b"x-upstream-model"] == model.encode()
 
@@ -83,8 +82,7 @@ async def test_deployment_and_version_arrive() -> None:
             backend="azure",
         )
         async with gateway_to(provider) as running:
-            reply = MemoryReply()
-            await running.messages(call(ask("azure/my prod")), reply)
+            reply = await reply_to(running, call(ask("azure/my prod")))
     (request,) = upstream.requests
     assert reply.status == 200
     assert request.path == "/openai/deployments/my%20prod/v1/chat/completions"

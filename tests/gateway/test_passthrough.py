@@ -15,7 +15,7 @@ from llm_to_anthropic.scripted import Answer, Cut, Delay, Pause, Reset, Script, 
 from llm_to_anthropic.settings import Settings, Timeouts
 from llm_to_anthropic.upstream import Upstream
 from tests.gateway.conftest import Records
-from tests.gateway.memory_reply import MemoryReply, ask, call
+from tests.gateway.memory_reply import MemoryReply, ask, call, reply_to
 
 MESSAGE = (
     b'{ "type":"message", "model":"claude-x", "content":[], "stop_reason":"end_turn",'
@@ -39,8 +39,7 @@ async def test_a_request_keeps_its_bytes(gateway: Gateway, script: Script, upstr
     """A body for Anthropic arrives byte for byte, with its query."""
     script.push(whole(MESSAGE))
     body = b'{"model" : "claude-x", "x": 1.50, "messages":[],  "max_tokens":1e1}'
-    reply = MemoryReply()
-    await gateway.messages(call(body, query="beta=true"), reply)
+    reply = await reply_to(gateway, call(body, query="beta=true"))
     (request,) = upstream.requests
     assert request.body == body
     assert (request.path, request.query) == ("/v1/messages", "beta=true")
@@ -50,8 +49,7 @@ async def test_a_request_keeps_its_bytes(gateway: Gateway, script: Script, upstr
 async def test_only_the_model_of_an_alias_changes(gateway: Gateway, script: Script, upstream: ScriptedUpstream) -> None:
     """An aliased model is renamed upstream and gets its client's name back."""
     script.push(whole(MESSAGE))
-    reply = MemoryReply()
-    await gateway.messages(call(b'{"model":"claude-mine","a":1.0}'), reply)
+    reply = await reply_to(gateway, call(b'{"model":"claude-mine","a":1.0}'))
     assert upstream.requests[0].body == b'{"model":"claude-real","a":1.0}'
     assert reply.body == MESSAGE.replace(b"claude-x", b"claude-mine")
 
@@ -62,8 +60,7 @@ async def test_a_model_in_a_calls_input_stays_where_the_answers_own_comes_later(
     """A server may tell what the model said first; what a call names is the tool's, whatever it is called."""
     content = b'{"content":[{"type":"tool_use","id":"t","name":"ask","input":{"model":"gpt-4"}}],"model":"claude-real"}'
     script.push(whole(content))
-    reply = MemoryReply()
-    await gateway.messages(call(b'{"model":"claude-mine","a":1.0}'), reply)
+    reply = await reply_to(gateway, call(b'{"model":"claude-mine","a":1.0}'))
     assert reply.body == content.replace(b"claude-real", b"claude-mine")
 
 
@@ -82,8 +79,7 @@ async def test_headers_are_clean_in_both_directions(
         "x-forwarded-for": "1.2.3.4",
         "user-agent": "test",
     }
-    reply = MemoryReply()
-    await gateway.messages(call(ask("claude-x"), headers=sent), reply)
+    reply = await reply_to(gateway, call(ask("claude-x"), headers=sent))
     received = upstream.requests[0].headers
     assert (received["anthropic-beta"], received["anthropic-new-thing"]) == ("one, two", "z")
     assert received["x-api-key"] == "upstream-key"
@@ -123,8 +119,7 @@ async def test_a_stream_keeps_its_bytes(
 ) -> None:
     """A stream arrives byte for byte, and its usage is on record."""
     script.push(stream(piece))
-    reply = MemoryReply()
-    await gateway.messages(call(ask("claude-x", stream=True)), reply)
+    reply = await reply_to(gateway, call(ask("claude-x", stream=True)))
     assert reply.body == STREAM
     (exchange,) = records.exchanges
     assert exchange.usage is not None
@@ -137,8 +132,7 @@ async def test_a_whole_answer_in_place_of_a_stream_is_no_different(
 ) -> None:
     """A server that cannot stream answers whole: with the client's name of the model, and with usage on record."""
     script.push(whole(MESSAGE))
-    reply = MemoryReply()
-    await gateway.messages(call(ask("claude-mine", stream=True)), reply)
+    reply = await reply_to(gateway, call(ask("claude-mine", stream=True)))
     assert reply.body == MESSAGE.replace(b"claude-x", b"claude-mine")
     (exchange,) = records.exchanges
     assert exchange.usage is not None
@@ -157,8 +151,7 @@ async def test_text_that_reads_like_an_end_is_none(
     said = [rb"event: error", rb"event: message_stop", rb"\"message_stop\"", rb"{\"usage\":1}"]
     texts = b"".join(TEXT.replace(b"1.50", words) for words in said)
     script.push(stream(START + TEXT, texts + end))
-    reply = MemoryReply()
-    await gateway.messages(call(ask("claude-x", stream=True)), reply)
+    reply = await reply_to(gateway, call(ask("claude-x", stream=True)))
     assert reply.body == START + TEXT + texts + end
     (exchange,) = records.exchanges
     assert exchange.outcome == outcome
@@ -170,8 +163,7 @@ async def test_text_that_reads_like_an_end_is_none(
 async def test_a_cut_stream_ends_in_an_error_event(gateway: Gateway, script: Script, cut_at: int) -> None:
     """Wherever Anthropic's stream breaks off, the client gets whole events and then an `error` event."""
     script.push(stream(STREAM[:cut_at], Cut()))
-    reply = MemoryReply()
-    await gateway.messages(call(ask("claude-x", stream=True)), reply)
+    reply = await reply_to(gateway, call(ask("claude-x", stream=True)))
     told, _, error = reply.body.rpartition(b"event: error\n")
     assert STREAM.startswith(told)
     assert told.endswith(b"\n\n")
@@ -181,8 +173,7 @@ async def test_a_cut_stream_ends_in_an_error_event(gateway: Gateway, script: Scr
 async def test_an_error_is_passed_on_word_for_word(gateway: Gateway, script: Script) -> None:
     """Claude Code matches Anthropic's wording: its errors keep status and bytes."""
     script.push(whole(OVERLOADED, status=529, headers=(("retry-after", "7"),)))
-    reply = MemoryReply()
-    await gateway.messages(call(ask("claude-x", stream=True)), reply)
+    reply = await reply_to(gateway, call(ask("claude-x", stream=True)))
     assert (reply.status, reply.body) == (529, OVERLOADED)
     assert reply.headers[b"retry-after"] == b"7"
 
@@ -190,8 +181,7 @@ async def test_an_error_is_passed_on_word_for_word(gateway: Gateway, script: Scr
 async def test_an_error_as_first_event_keeps_its_status(gateway: Gateway, script: Script) -> None:
     """A stream that begins with an `error` event is an HTTP error for the client."""
     script.push(stream(b"event: error\ndata: " + OVERLOADED + b"\n\n"))
-    reply = MemoryReply()
-    await gateway.messages(call(ask("claude-x", stream=True)), reply)
+    reply = await reply_to(gateway, call(ask("claude-x", stream=True)))
     assert reply.status == 529
     assert b"Overloaded" in reply.body
 
@@ -210,8 +200,7 @@ async def test_nothing_follows_the_end_of_a_message(
 ) -> None:
     """A connection that breaks after message_stop breaks nothing: the message is complete."""
     script.push(stream(STREAM, ending))
-    reply = MemoryReply()
-    await gateway.messages(call(ask("claude-x", stream=True)), reply)
+    reply = await reply_to(gateway, call(ask("claude-x", stream=True)))
     assert reply.body == STREAM
     assert reply.ended
     assert records.exchanges[0].outcome == "ok"
@@ -233,8 +222,7 @@ async def test_an_error_event_is_on_record(gateway: Gateway, script: Script, rec
     """A stream that Anthropic ends with an error passes as it is, and its record does not look well."""
     error = b"event: error\ndata: " + OVERLOADED + b"\n\n"
     script.push(stream(START, TEXT, error))
-    reply = MemoryReply()
-    await gateway.messages(call(ask("claude-x", stream=True)), reply)
+    reply = await reply_to(gateway, call(ask("claude-x", stream=True)))
     assert reply.body == START + TEXT + error
     assert (records.exchanges[0].outcome, records.exchanges[0].error) == ("overloaded_error", "Overloaded")
 
@@ -253,8 +241,7 @@ async def test_ids_and_hints_of_an_answer_travel(
     }
     answer = stream(STREAM, headers=tuple(told.items())) if streamed else whole(MESSAGE, headers=tuple(told.items()))
     script.push(answer)
-    reply = MemoryReply()
-    await gateway.messages(call(ask("claude-x", stream=streamed)), reply)
+    reply = await reply_to(gateway, call(ask("claude-x", stream=streamed)))
     assert {name: reply.headers[name.encode()].decode() for name in told} == told
     assert records.exchanges[0].upstream_request_id == "req_up"
 
@@ -266,8 +253,7 @@ async def test_a_refused_key_is_not_worth_another_try(
 ) -> None:
     """Claude Code asks on for minutes with a key that is refused, unless it is told not to; its server knows best."""
     script.push(whole(OVERLOADED, status=status, headers=(("x-should-retry", told),) if told else ()))
-    reply = MemoryReply()
-    await gateway.messages(call(ask("claude-x", stream=True)), reply)
+    reply = await reply_to(gateway, call(ask("claude-x", stream=True)))
     assert (reply.status, reply.body, reply.headers[b"x-should-retry"]) == (
         status,
         OVERLOADED,
@@ -289,8 +275,7 @@ async def test_a_key_is_known_however_json_writes_it(
     known = Provider(name="anthropic", protocol="anthropic", base_url=upstream.url, credential=credential)
     settings = Settings(providers={"anthropic": known}, aliases={"claude-mine": ("anthropic/claude-real",)})
     gateway = Gateway(settings, Upstream(settings.timeouts, environ={}), [])
-    reply = MemoryReply()
-    await gateway.messages(call(ask("claude-mine", stream=streamed)), reply)
+    reply = await reply_to(gateway, call(ask("claude-mine", stream=streamed)))
     await gateway.close()
     assert reply.body.endswith(error.replace(repeated.encode(), b"***") + (b"\n\n" if streamed else b""))
 
@@ -301,8 +286,7 @@ async def test_a_clients_own_refused_key_is_its_own_matter(script: Script, upstr
     own = Provider(name="anthropic", protocol="anthropic", base_url=upstream.url, credential=Credential(client=True))
     settings = Settings(providers={"anthropic": own}, aliases={"claude-mine": ("anthropic/claude-real",)})
     gateway = Gateway(settings, Upstream(settings.timeouts, environ={}), [])
-    reply = MemoryReply()
-    await gateway.messages(call(ask("claude-mine"), headers={"x-api-key": "own"}), reply)
+    reply = await reply_to(gateway, call(ask("claude-mine"), headers={"x-api-key": "own"}))
     await gateway.close()
     assert (reply.status, reply.headers.get(b"x-should-retry")) == (401, None)
 
@@ -312,8 +296,7 @@ async def test_an_error_in_another_form_has_one_request_id(gateway: Gateway, scr
     """An error that we had to wrap carries our request id, in the envelope as in the headers; its hints stay."""
     told = (("request-id", "req_up"), ("retry-after", "7"), ("x-should-retry", "true"), ("content-type", "text/plain"))
     script.push(whole(b"upstream down", status=503, headers=told))
-    reply = MemoryReply()
-    await gateway.messages(call(ask("claude-x", stream=streamed)), reply)
+    reply = await reply_to(gateway, call(ask("claude-x", stream=streamed)))
     assert reply.status == 503
     assert b"request-id" not in reply.headers, "the reply adds the call's own"
     assert reply.headers[b"x-upstream-request-id"] == b"req_up"
@@ -324,8 +307,7 @@ async def test_an_error_in_another_form_has_one_request_id(gateway: Gateway, scr
 async def test_an_error_that_ends_a_stream_has_the_request_id_of_its_headers(gateway: Gateway, script: Script) -> None:
     """A stream that told Anthropic's request id ends in an error that says the same one."""
     script.push(stream(START, TEXT, headers=(("request-id", "req_up"),)))
-    reply = MemoryReply()
-    await gateway.messages(call(ask("claude-x", stream=True)), reply)
+    reply = await reply_to(gateway, call(ask("claude-x", stream=True)))
     event = reply.body.removeprefix(START + TEXT + b"event: error\ndata: ")
     assert reply.headers[b"request-id"] == b"req_up"
     assert json.loads(event)["request_id"] == "req_up"
@@ -337,8 +319,7 @@ async def test_a_compressed_answer_is_told_as_it_is(gateway: Gateway, script: Sc
     coding = (("content-encoding", "gzip"),)
     body = gzip.compress(STREAM if streamed else MESSAGE)
     script.push(stream(body, headers=coding) if streamed else whole(body, headers=coding))
-    reply = MemoryReply()
-    await gateway.messages(call(ask("claude-x", stream=streamed)), reply)
+    reply = await reply_to(gateway, call(ask("claude-x", stream=streamed)))
     assert reply.body == (STREAM if streamed else MESSAGE)
     assert b"content-encoding" not in reply.headers
 
@@ -347,8 +328,7 @@ async def test_a_compressed_answer_is_told_as_it_is(gateway: Gateway, script: Sc
 async def test_a_redirect_is_an_error(gateway: Gateway, script: Script, streamed: bool) -> None:
     """A redirect is not followed, since the key would go along; its status is told."""
     script.push(whole(b"", status=307, headers=(("location", "http://elsewhere.test/"),)))
-    reply = MemoryReply()
-    await gateway.messages(call(ask("claude-x", stream=streamed)), reply)
+    reply = await reply_to(gateway, call(ask("claude-x", stream=streamed)))
     assert reply.status == 502
     assert b"307" in reply.body
 
@@ -357,8 +337,7 @@ async def test_a_redirect_is_an_error(gateway: Gateway, script: Script, streamed
 async def test_a_login_page_is_an_error(gateway: Gateway, script: Script, streamed: bool) -> None:
     """A 200 that is not the API's is an api_error, and its HTML is not relayed."""
     script.push(whole(b"<html>sign in</html>", headers=(("content-type", "text/html"),)))
-    reply = MemoryReply()
-    await gateway.messages(call(ask("claude-x", stream=streamed)), reply)
+    reply = await reply_to(gateway, call(ask("claude-x", stream=streamed)))
     assert reply.status == 502
     assert b"api_error" in reply.body
     assert b"html" not in reply.body
@@ -367,8 +346,7 @@ async def test_a_login_page_is_an_error(gateway: Gateway, script: Script, stream
 async def test_a_damaged_answer_is_an_error(gateway: Gateway, script: Script) -> None:
     """A whole answer with a byte that is no UTF-8 is an api_error in words, and not passed on for JSON."""
     script.push(whole(b'{"type":"message","content":[{"type":"text","text":"h\xff"}],"stop_reason":"end_turn"}'))
-    reply = MemoryReply()
-    await gateway.messages(call(ask("claude-x")), reply)
+    reply = await reply_to(gateway, call(ask("claude-x")))
     assert reply.status == 502
     assert b"api_error" in reply.body
 
@@ -497,8 +475,7 @@ class TestSilence:
         comment = b": still thinking\n\n"
         thinking = [step for _ in range(12) for step in (comment, Delay(0.02))]
         script.push(stream(begin, *thinking, STREAM[len(begin) :]))
-        reply = MemoryReply()
-        await gateway.messages(call(ask("claude-x", stream=True)), reply)
+        reply = await reply_to(gateway, call(ask("claude-x", stream=True)))
         pings = b'event: ping\ndata: {"type":"ping"}\n\n'
         assert reply.body.count(pings) >= 3
         assert reply.body.replace(pings, b"") == begin + 12 * comment + STREAM[len(begin) :]

@@ -11,7 +11,7 @@ from llm_to_anthropic.gateway.gateway import Gateway
 from llm_to_anthropic.scripted import Answer, Script, ScriptedUpstream, never, stream, whole
 from llm_to_anthropic.settings import Timeouts
 from tests.gateway.conftest import Records
-from tests.gateway.memory_reply import MemoryReply, ask, call
+from tests.gateway.memory_reply import MemoryReply, ask, call, reply_to
 from tests.translators.responses_answers import call as function_call
 from tests.translators.responses_answers import failed, message, reasoning, response, stream_of, text
 
@@ -28,8 +28,7 @@ def refusal(said: str, status: int = 400, code: str | None = None) -> Answer:
 async def second_turn(gateway: Gateway, script: Script) -> dict[str, Any]:
     """The request that answers a call which came with encrypted reasoning."""
     script.push(stream(*stream_of(reasoning("Hm."), function_call())))
-    reply = MemoryReply()
-    await gateway.messages(call(ask(MODEL, **LOOK)), reply)
+    reply = await reply_to(gateway, call(ask(MODEL, **LOOK)))
     content = reply.json()["content"]
     assert isinstance(content, list)
     result = {"type": "tool_result", "tool_use_id": content[-1]["id"], "content": "ok"}
@@ -48,8 +47,7 @@ def items(request: Any) -> list[str]:
 async def test_a_stream(gateway: Gateway, script: Script, upstream: ScriptedUpstream, records: Records) -> None:
     """A streamed answer arrives as events, over a request that is kept nowhere."""
     script.push(stream(*stream_of(message("hello"))))
-    reply = MemoryReply()
-    await gateway.messages(call(ask(MODEL, stream=True)), reply)
+    reply = await reply_to(gateway, call(ask(MODEL, stream=True)))
     assert reply.status == 200
     assert reply.events()[-2:] == ["message_delta", "message_stop"]
     request = upstream.requests[0]
@@ -62,8 +60,7 @@ async def test_a_stream(gateway: Gateway, script: Script, upstream: ScriptedUpst
 async def test_whole_message_of_a_stream(gateway: Gateway, script: Script, upstream: ScriptedUpstream) -> None:
     """The upstream streams even where the client waits: long reasoning outlives every idle time on the way."""
     script.push(stream(*stream_of(message("hello"))))
-    reply = MemoryReply()
-    await gateway.messages(call(ask(MODEL, max_tokens=32_000)), reply)
+    reply = await reply_to(gateway, call(ask(MODEL, max_tokens=32_000)))
     assert reply.json()["content"] == [{"type": "text", "text": "hello", "citations": None}]
     assert upstream.requests[0].json()["stream"] is True
 
@@ -101,8 +98,7 @@ async def test_refused_reasoning_is_left_out_once(
     """A history that the upstream cannot read is sent once more without its reasoning; others keep theirs."""
     asked = await second_turn(gateway, script)
     script.push(refused, stream(*stream_of(message("done"))), stream(*stream_of(message("again"))))
-    reply = MemoryReply()
-    await gateway.messages(call(asked), reply)
+    reply = await reply_to(gateway, call(asked))
     assert reply.status == 200
     await gateway.messages(call(asked), MemoryReply())
     assert ["reasoning" in items(request) for request in upstream.requests[1:]] == [True, False, True]
@@ -120,16 +116,14 @@ async def test_lesson_is_remembered(gateway: Gateway, script: Script, upstream: 
 async def test_early_failure_keeps_its_status(gateway: Gateway, script: Script) -> None:
     """An answer that fails before it said anything is an HTTP error."""
     script.push(stream(*stream_of()[:1], failed("rate_limit_exceeded", "Slow down")))
-    reply = MemoryReply()
-    await gateway.messages(call(ask(MODEL, stream=True)), reply)
+    reply = await reply_to(gateway, call(ask(MODEL, stream=True)))
     assert reply.status == 429
 
 
 async def test_stream_that_breaks_off(gateway: Gateway, script: Script, records: Records) -> None:
     """A stream without its last event ends in an error event."""
     script.push(stream(text(0, "hel")))
-    reply = MemoryReply()
-    await gateway.messages(call(ask(MODEL, stream=True)), reply)
+    reply = await reply_to(gateway, call(ask(MODEL, stream=True)))
     assert reply.events()[-1] == "error"
     assert records.exchanges[0].outcome != "ok"
 
@@ -137,8 +131,7 @@ async def test_stream_that_breaks_off(gateway: Gateway, script: Script, records:
 async def test_whole_answer_to_a_stream_request(gateway: Gateway, script: Script) -> None:
     """A server that answers with one JSON object all the same is understood."""
     script.push(whole(response(message("hello"))))
-    reply = MemoryReply()
-    await gateway.messages(call(ask(MODEL, stream=True)), reply)
+    reply = await reply_to(gateway, call(ask(MODEL, stream=True)))
     assert reply.events()[-1] == "message_stop"
 
 

@@ -18,7 +18,7 @@ from llm_to_anthropic.scripted import Answer, Cut, Reset, Script, ScriptedUpstre
 from llm_to_anthropic.settings import Retries
 from tests.gateway.answers import PROTOCOLS, bad, good
 from tests.gateway.conftest import Records
-from tests.gateway.memory_reply import MemoryReply, ask, call
+from tests.gateway.memory_reply import MemoryReply, ask, call, reply_to
 from tests.gateway.pacing import FakePace, alone, impatient, provider, routed, work
 
 each_protocol = pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -47,9 +47,7 @@ async def single(
 
 
 async def answered(gateway: Gateway, *, streamed: bool = False) -> MemoryReply:
-    reply = MemoryReply()
-    await gateway.messages(call(ask("mine", stream=streamed)), reply)
-    return reply
+    return await reply_to(gateway, call(ask("mine", stream=streamed)))
 
 
 @each_protocol
