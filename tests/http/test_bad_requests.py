@@ -136,6 +136,16 @@ async def test_head_that_begins_behind_a_large_body_is_not_a_large_head() -> Non
         assert (await client.response()).status == 200
 
 
+async def test_tls_on_the_plain_port_is_told_as_such() -> None:
+    """The log tells of a client whose base URL begins with https:// by what it did, and what to write instead."""
+    async with front() as server:
+        answer = await server.raw(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+        (record,) = server.gateway.exchanges
+    assert answer.error == (400, "invalid_request_error")
+    assert "TLS" in record.error
+    assert "http://" in record.error
+
+
 async def test_long_target_is_refused() -> None:
     """A target as long as a body is a 4xx, too."""
     async with front() as server:

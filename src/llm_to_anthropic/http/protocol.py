@@ -214,7 +214,7 @@ class FrontProtocol(asyncio.Protocol):
             self._stay()
             rest = data[wish.args[0] :]
         except httptools.HttpParserError as error:
-            self._refuse(reason(error))
+            self._refuse(reason(error, data))
             return b""
         else:
             rest = b""

@@ -8,11 +8,16 @@ from llm_to_anthropic.errors import ApiError, ClientError
 from llm_to_anthropic.exchange import Exchange
 from llm_to_anthropic.http.front_cycle import status_line
 
+HANDSHAKE = b"\x16\x03"
+"""TLS begins so (RFC 8446, section 5.1)."""
 
-def reason(error: httptools.HttpParserError) -> ApiError:
-    """What went wrong where the parser stopped: our own checks run inside of it."""
+
+def reason(error: httptools.HttpParserError, data: bytes) -> ApiError:
+    """What went wrong where the parser stopped, in `data`: our own checks run inside of it."""
     if isinstance(error.__context__, ApiError):
         return error.__context__
+    if data.startswith(HANDSHAKE):
+        return ClientError("TLS is not spoken here: the base URL of the client must start with http://")
     return ClientError(f"malformed HTTP request: {error}")
 
 
