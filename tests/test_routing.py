@@ -8,7 +8,7 @@ import pytest
 
 from llm_to_anthropic.errors import ApiError, ClientError
 from llm_to_anthropic.providers.provider import Credential, Protocol, Provider, Secret
-from llm_to_anthropic.routing import Router
+from llm_to_anthropic.routing import MAX_NAME, Router
 from llm_to_anthropic.settings import PreferredProvider, Settings
 
 KEY = Secret("test-key")
@@ -187,8 +187,16 @@ def test_refusal_names_the_model_and_some_that_exist() -> None:
 def test_refusal_of_an_endless_name_stays_short() -> None:
     """A name of any length makes a message of bounded length."""
     with pytest.raises(ClientError) as refused:
-        router().resolve("x" * 100_000)
+        router().resolve("x" * MAX_NAME)
     assert len(refused.value.message) < 1000
+
+
+@pytest.mark.parametrize("name", ["xy", "openai/x", "claude-opus-x"])
+def test_endless_name_is_no_name(name: str) -> None:
+    """A name that no model has is refused whoever would be asked, and remembered nowhere."""
+    with pytest.raises(ClientError, match=r"model: has more than 1024 characters") as refused:
+        router().resolve(name * MAX_NAME)
+    assert refused.value.status == 400
 
 
 @pytest.mark.parametrize(

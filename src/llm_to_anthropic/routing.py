@@ -55,6 +55,8 @@ _FAMILIES: tuple[tuple[re.Pattern[str], str], ...] = (
 _PICKER = "anthropic-"
 _MAX_CACHED = 1024
 _MAX_NAMED = 200
+MAX_NAME = 1024
+"""Characters of a model's name. Clients choose names, and much is remembered by them."""
 
 
 class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +74,11 @@ def usable(provider: Provider) -> bool:
     """Whether requests may go to a provider: it has a key or a login, takes the client's key, or needs none."""
     credential = provider.credential
     return bool(credential.key) or credential.client or credential.login is not None or not credential.variable
+
+
+def no_name(model: str) -> ClientError:
+    """Why what stands for a model's name cannot be one."""
+    return ClientError(f"model: has more than {MAX_NAME} characters" if model else "model: must not be empty")
 
 
 class Router:
@@ -138,6 +145,8 @@ class Router:
         return "ok" in states.values(), {"providers": states}
 
     def _route(self, model: str) -> Route:
+        if len(model) > MAX_NAME:
+            raise no_name(model)
         name = _SUFFIX.sub("", model).strip()
         specs = self._specs(name) if name else ()
         if not specs:

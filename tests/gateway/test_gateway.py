@@ -522,6 +522,7 @@ async def test_an_unknown_model_is_told_with_some_that_exist(gateway: Gateway) -
         pytest.param(b"[]", b"object", id="no object"),
         pytest.param(b'{"messages":[]}', b"model", id="no model"),
         pytest.param(b'{"model":5,"messages":[]}', b"model", id="model is no string"),
+        pytest.param(b'{"model":"openai/%b","messages":[]}' % (b"x" * 5000), b"more than 1024", id="endless model"),
         pytest.param(
             b'{"model":"openai/gpt-4o","max_tokens":1,"messages":[{"role":"user","content":NaN}]}', b"JSON", id="nan"
         ),
@@ -537,6 +538,15 @@ async def test_bad_bodies_are_refused_in_words(
     assert b"invalid_request_error" in reply.body
     assert told in reply.body
     assert upstream.requests == []
+
+
+@pytest.mark.parametrize("handle", ["messages", "count_tokens"])
+async def test_an_endless_model_is_not_written_down(gateway: Gateway, records: Records, handle: str) -> None:
+    """Log and metrics remember models by their names: what a client sends in place of one is in neither."""
+    reply = MemoryReply()
+    await getattr(gateway, handle)(call(ask("openai/" + "x" * 5000)), reply)
+    assert reply.status == 400
+    assert records.exchanges[0].client_model == ""
 
 
 async def test_a_crash_is_on_record_as_one(upstream: ScriptedUpstream, records: Records, gateway: Gateway) -> None:

@@ -7,6 +7,7 @@ import msgspec
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.gateway.call import Call
 from llm_to_anthropic.providers.provider import Route
+from llm_to_anthropic.routing import MAX_NAME, no_name
 from llm_to_anthropic.translators.request import decode_request
 from llm_to_anthropic.translators.surroundings import MoreThanMessages, Surroundings
 from llm_to_anthropic.translators.translator import ClientRequest
@@ -28,8 +29,8 @@ def decode_envelope(body: bytes) -> Envelope:
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         decode_request(body)  # finds the words for it
         raise ClientError("the body is not a Messages request") from None
-    if not envelope.model:
-        raise ClientError("model: must not be empty")
+    if not 0 < len(envelope.model) <= MAX_NAME:
+        raise no_name(envelope.model)
     return envelope
 
 
