@@ -53,6 +53,13 @@ def test_openai_preset_at_another_host_is_another_server() -> None:
     assert quirks_for(provider(LOCAL, "openai"), "gpt-4o") == ChatQuirks()
 
 
+@pytest.mark.parametrize("host", ["api.moonshot.ai", "api.moonshot.cn", "api.kimi.com"])
+def test_kimi_wants_types_from_its_makers_alone(host: str) -> None:
+    """Moonshot checks schemas by a form of its own; other servers of its models do not."""
+    assert quirks_for(provider(f"https://{host}/v1"), "kimi-k2.5").typed_schema
+    assert not quirks_for(provider(LOCAL), "kimi-k2.5").typed_schema
+
+
 @pytest.mark.parametrize(
     ("base_url", "model", "field"),
     [

@@ -234,12 +234,25 @@ ALTERNATING = {"merge_system": True, "merge_same_role": True, "user_after_tool":
             400,
             {"short_ids": True},
         ),
+        (
+            "tools.function.parameters is not a valid moonshot flavored json schema, details: "
+            "<At path 'properties.args': type is not defined>",
+            400,
+            {"typed_schema": True},
+        ),
         ("invalid params, chat content is empty (2013)", 400, {"empty_tool_result": "(no output)"}),
         ("未正常接收到prompt参数。", 400, {"empty_tool_result": "(no output)"}),
     ],
     ids=[
         *("vLLM", "Ollama", "llama.cpp", "Gemma's template", "Perplexity"),
-        *("Mistral's order", "Mistral's prefill", "Mistral's ids", "MiniMax's empty result", "z.ai's empty result"),
+        *(
+            "Mistral's order",
+            "Mistral's prefill",
+            "Mistral's ids",
+            "Kimi's schemas",
+            "MiniMax's empty result",
+            "z.ai's empty result",
+        ),
     ],
 )
 def test_order_and_form_of_messages_are_learned(message: str, status: int, expected: dict[str, object]) -> None:

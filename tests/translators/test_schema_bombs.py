@@ -30,6 +30,9 @@ ROUTER = Router(
                 name="responses", protocol="openai_responses", base_url="https://api.openai.com/v1", credential=KEY
             ),
             "local": Provider(name="local", protocol="openai_chat", base_url="http://localhost:1/v1", credential=KEY),
+            "kimi": Provider(
+                name="kimi", protocol="openai_chat", base_url="https://api.moonshot.ai/v1", credential=KEY
+            ),
             "gemini": Provider(
                 name="gemini",
                 protocol="gemini",
@@ -40,7 +43,14 @@ ROUTER = Router(
         aliases={},
     )
 )
-MODELS = ("openai/gpt-4o", "responses/gpt-5", "local/any", "gemini/gemini-2.5-pro", "gemini/gemini-2.0-flash")
+MODELS = (
+    "openai/gpt-4o",
+    "responses/gpt-5",
+    "local/any",
+    "kimi/kimi-k3",
+    "gemini/gemini-2.5-pro",
+    "gemini/gemini-2.0-flash",
+)
 
 
 def tree() -> Json:

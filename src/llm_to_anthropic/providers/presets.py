@@ -247,8 +247,14 @@ PRESETS: Mapping[str, Preset] = {
     "moonshot": Preset(
         base_url="https://api.moonshot.ai/v1",
         variable="MOONSHOT_API_KEY",
-        hosts=("api.moonshot.ai", "api.moonshot.cn"),
-        quirks={**_NO_FILES, "image_urls": False, "reasoning": "none", "reasoning_history": "reasoning_content"},
+        hosts=("api.moonshot.ai", "api.moonshot.cn", "api.kimi.com"),
+        quirks={
+            **_NO_FILES,
+            "image_urls": False,
+            "typed_schema": True,
+            "reasoning": "none",
+            "reasoning_history": "reasoning_content",
+        },
         rules=(
             ("kimi-k2.[5-9]*", {"reasoning": "thinking", "sampling": False}),
             ("kimi-k[3-9]*", {"reasoning": "thinking", "sampling": False}),

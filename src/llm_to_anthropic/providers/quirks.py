@@ -44,6 +44,8 @@ class ChatQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Knows `strict` on tools (api.openai.com)."""
     clean_schema: bool = False
     """Refuses annotations in schemas: `$schema`, `$id`, `$comment`, `examples`, `format` are left out."""
+    typed_schema: bool = False
+    """Wants a type in each part of a schema, nothing beside choices, and no references but its own (Moonshot)."""
     tool_choice: Literal["named", "required", "auto"] = "named"
     """How far a model can be made to call a tool: one by its name, any (LM Studio), or none."""
     parallel_tool_calls: bool = True

@@ -9,6 +9,7 @@ from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.request import dotted
 from llm_to_anthropic.translators.schemas import close_schema, prepare_schema
 from llm_to_anthropic.translators.tools import DeclaredTool
+from llm_to_anthropic.translators.typed_schemas import typed_schema
 
 
 class FunctionSchema(msgspec.Struct, frozen=True):
@@ -16,6 +17,21 @@ class FunctionSchema(msgspec.Struct, frozen=True):
 
     parameters: Raw
     closed: bool = False
+    inlined: int = 0
+    """So many schemas that others referred to were written out."""
+
+
+def typed_function_schema(tool: DeclaredTool, losses: LossReport, *, sparing: bool) -> FunctionSchema:
+    """The schema for an upstream that wants a type in each part of it; see `typed_schema`.
+
+    Raises ClientError if it is no object schema.
+    """
+    schema = function_schema(tool, losses, strict=False).parameters
+    path = f"{tool.path}.input_schema"
+    made = typed_schema(schema, dotted(path), sparing=sparing)
+    if made.cut:
+        losses.mention(path, "refers to itself or is very deep; written out to a bound")
+    return FunctionSchema(made.schema, inlined=made.inlined)
 
 
 def function_schema(tool: DeclaredTool, losses: LossReport, *, strict: bool, clean: bool = False) -> FunctionSchema:

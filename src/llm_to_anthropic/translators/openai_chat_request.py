@@ -17,7 +17,7 @@ from llm_to_anthropic.translators.account import cache_key, safety_identifier, s
 from llm_to_anthropic.translators.answer_settings import lose_sampling, most_tokens, schema_prompt, wanted_schema
 from llm_to_anthropic.translators.checks import check_request
 from llm_to_anthropic.translators.encoding import Encoding
-from llm_to_anthropic.translators.functions import function_schema
+from llm_to_anthropic.translators.functions import function_schema, typed_function_schema
 from llm_to_anthropic.translators.history import History, read_history
 from llm_to_anthropic.translators.known_messages import Filled, Frame, fill_frame, frame_of
 from llm_to_anthropic.translators.losses import LossReport
@@ -34,6 +34,7 @@ from llm_to_anthropic.translators.tools import (
     upstream_name,
 )
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
+from llm_to_anthropic.translators.typed_schemas import MAX_INLINED_IN_ALL
 from llm_to_anthropic.wire.anthropic import MessagesRequest, TextBlock
 from llm_to_anthropic.wire.openai_chat import (
     ChatMessage,
@@ -109,6 +110,8 @@ class _Encoder:
         self._losses = LossReport(strict=client.strict)
         self._content = ChatContent(target, self._losses, model=client.model, unsigned=unsigned)
         self._strict_schemas: dict[str, object] = {}
+        self._inlined = 0
+        """So many references of schemas were written out."""
 
     def encode(self) -> ChatEncoding:
         check_request(self._request, self._client, self._losses)
@@ -201,7 +204,11 @@ class _Encoder:
 
     def _function(self, tool: DeclaredTool) -> FunctionTool:
         quirks = self._quirks
-        schema = function_schema(tool, self._losses, strict=quirks.strict, clean=quirks.clean_schema)
+        if quirks.typed_schema:
+            schema = typed_function_schema(tool, self._losses, sparing=self._inlined > MAX_INLINED_IN_ALL)
+            self._inlined += schema.inlined
+        else:
+            schema = function_schema(tool, self._losses, strict=quirks.strict, clean=quirks.clean_schema)
         if schema.closed:
             self._strict_schemas[tool.name] = msgspec.json.decode(tool.schema)
         strict = schema.closed if quirks.strict else None
