@@ -59,7 +59,13 @@ _ORDERS: tuple[tuple[re.Pattern[str], Mapping[str, object]], ...] = (
     (re.compile(r"tool call id\b.{0,80}\blength of 9\b", re.IGNORECASE), {"short_ids": True}),
     (re.compile(r"not a valid \w+ flavored json schema", re.IGNORECASE), {"typed_schema": True}),
     (re.compile(r"\bonly type=enabled is allowed", re.IGNORECASE), {"reasoning": "none"}),
-    (re.compile(r"content is empty|未正常接收到prompt参数", re.IGNORECASE), {"empty_tool_result": "(no output)"}),
+    (re.compile(r"'content' field must be a string|received null\b.{0,40}\.content\b"), {"null_content": False}),
+    (
+        re.compile(
+            r"content is empty|content 不能为空|missing `(?:messages|input)\.content|未正常接收到prompt参数", re.I
+        ),
+        {"empty_tool_result": "(no output)"},
+    ),
 )
 """What chat templates, and servers that check for them, say of messages that they cannot render -> quirks."""
 _UNREASONED = re.compile(
