@@ -320,6 +320,7 @@ async def _steps(client: MemoryClient, upstream: MemoryUpstream, case: Case) -> 
 
     before = sys.gettrace()
     flush_log()
+    sys._getframe().f_trace_opcodes = True  # Python 3.12 counts none where no frame had asked before
     sys.settrace(trace)
     try:
         await client.ask(case.request, COUNTED, case.end)
