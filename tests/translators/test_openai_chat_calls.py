@@ -316,6 +316,21 @@ def test_arguments_cut_by_a_limit(finish: str, stop_reason: str, quirks: ChatQui
 
 
 @pytest.mark.parametrize("quirks", [ChatQuirks(), LIVE], ids=["buffer", "live"])
+@pytest.mark.parametrize(
+    ("ending", "stop_reason"),
+    [(delta("content_filter"), "refusal"), (delta(content="so END"), "stop_sequence")],
+    ids=["filter", "stop sequence"],
+)
+def test_call_that_broke_off_is_not_made_a_whole_one(ending: bytes, stop_reason: str, quirks: ChatQuirks) -> None:
+    """Whatever ends an answer amid the arguments of a call: half of them are no input that a tool should get."""
+    chunks = [delta(tool_calls=[call(0, id="x", name="look", arguments='{"a": "b')]), ending]
+    request = {"stop_sequences": ["END"]}
+    message = streamed(*chunks, quirks=quirks, request=request)
+    assert (inputs(message), message["stop_reason"]) == ([None], stop_reason)
+    assert inputs(collected(*chunks, quirks=quirks, request=request)) == []
+
+
+@pytest.mark.parametrize("quirks", [ChatQuirks(), LIVE], ids=["buffer", "live"])
 def test_character_between_two_chunks_does_not_cut_a_complete_call(quirks: ChatQuirks) -> None:
     """A call that is complete when the limit is met reaches the client, though a chunk ended amid an emoji."""
     chunks = [

@@ -20,6 +20,7 @@ from tests.translators.responses_answers import (
     event,
     failed,
     failure,
+    incomplete,
     message,
     response,
     streamed,
@@ -142,6 +143,14 @@ def test_refusal_by_policy_within_a_call() -> None:
     """A call that broke off is not made a whole one."""
     stream = [added(0, call(given="")), arguments(0, '{"at":1'), failed("bio_policy")]
     assert streamed(*stream)["content"][0]["input"] is None
+    assert collected(*stream)["content"] == []
+
+
+def test_refusal_by_a_filter_within_a_call() -> None:
+    """Nor is one that a content filter broke off, where the server says no more of it."""
+    stream = [added(0, call(given="")), arguments(0, '{"at":1'), incomplete("content_filter")]
+    found = streamed(*stream)
+    assert (found["content"][0]["input"], found["stop_reason"]) == (None, "refusal")
     assert collected(*stream)["content"] == []
 
 

@@ -39,8 +39,6 @@ _STOP_REASONS: Mapping[str, str] = {
     "recitation": "refusal",
 }
 """Of finish reasons; all others end the turn, which the writer turns into `tool_use` where there are calls."""
-_CUT = frozenset({"max_tokens", "model_context_window_exceeded"})
-"""Stop reasons by which an answer may end amid a call."""
 _FAILURES: Mapping[str, int] = {
     "error": 502,
     "abort": 502,
@@ -306,7 +304,7 @@ class ChatAnswer:
             self._write_details()
         calls_size = 0
         if self._calls is not None:
-            self._calls.finish(cut=stop_reason in _CUT)
+            self._calls.finish(cut=stop_reason != "end_turn")
             calls_size = self._calls.size
         self.usage = message_usage(
             self._reported,

@@ -105,7 +105,7 @@ class ToolCalls:
                 self.open = True
 
     def finish(self, *, cut: bool) -> None:
-        """Closes all calls. `cut`: the token limit ended the answer, perhaps amid arguments."""
+        """Closes all calls. `cut`: not the model ended the answer, and perhaps amid arguments."""
         for slot in self._slots:
             if not slot.closed and not slot.dropped:
                 self._close(slot, cut=cut)

@@ -241,7 +241,7 @@ class ResponsesAnswer:
         reason = answer.incomplete_details.reason if answer.incomplete_details else None
         stop_reason = _INCOMPLETE.get(reason or "", "max_tokens") if answer.status == "incomplete" else "end_turn"
         self._recover(answer.output or [])
-        self._close_all(cut=stop_reason == "max_tokens")
+        self._close_all(cut=stop_reason != "end_turn")
         self.finished = True
         self._end("refusal" if stop_reason == "end_turn" and self._output.refusal else stop_reason, answer)
 

@@ -81,7 +81,7 @@ class Item(ABC):
 
     @abstractmethod
     def close(self, *, cut: bool) -> None:
-        """Writes what is left of it. `cut`: the token limit ended the answer, perhaps amid this item."""
+        """Writes what is left of it. `cut`: not the model ended the answer, and perhaps amid this item."""
 
 
 class Message(Item):
