@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from llm_to_anthropic.credentials.entra import fetch_token
 from llm_to_anthropic.errors import UpstreamProtocolError, UpstreamTimeout, UpstreamUnreachable
+from llm_to_anthropic.providers.provider import EntraAccount, Secret
 from llm_to_anthropic.settings import Timeouts
 from llm_to_anthropic.upstream import OutgoingRequest, Upstream
 from tests.upstream.certificates import Certificates
@@ -107,6 +109,18 @@ async def test_silent_handshake_is_a_timeout_of_tls(make_upstream: Callable[...,
             await client.send(request)
         assert caught.value.phase == "tls"
         await asyncio.wait_for(server.peers[0].gone.wait(), 5)
+
+
+async def test_logins_trust_whom_upstreams_trust(certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With SSL_CERT_FILE a login reaches its token server by that authority, as requests reach their upstream."""
+    token = b'{"access_token":"token-0","expires_in":3600}'
+    answer = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%s" % (len(token), token)
+    monkeypatch.setenv("SSL_CERT_FILE", certificates.environ["SSL_CERT_FILE"])
+    async with serve(certificates, answer) as server:
+        authority = f"https://127.0.0.1:{server.port}"
+        account = EntraAccount(tenant="acme.test", client_id="app", secret=Secret("nobody"), authority=authority)
+        fetched = await asyncio.to_thread(fetch_token, account)
+    assert fetched.headers == ((b"authorization", b"Bearer token-0"),)
 
 
 async def test_missing_certificate_file_is_named(make_upstream: Callable[..., Upstream], tmp_path: Path) -> None:

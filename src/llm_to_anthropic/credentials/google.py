@@ -98,7 +98,7 @@ class _Wire(Transport):
 
     def __init__(self) -> None:
         self._direct = Request(session(near=True))
-        self._usual = Request()
+        self._usual = Request(session(near=False))
 
     def __call__(
         self,

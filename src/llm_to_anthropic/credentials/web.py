@@ -1,10 +1,11 @@
-"""How logins reach their servers: with a time limit, and without a web proxy where the server is near.
+"""How logins reach their servers: with a time limit, trusting whom upstreams' TLS trusts, near ones by no web proxy.
 
 Imported in a login's own thread alone: the import takes time, and every call blocks.
 """
 
 from __future__ import annotations
 
+import os
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -31,4 +32,11 @@ def session(*, near: bool) -> requests.Session:
     """A session that heeds the environment's web proxy, unless the server is near."""
     made = requests.Session()
     made.trust_env = not near
+    made.verify = _authorities() or True
     return made
+
+
+def _authorities() -> str:
+    """The certificates that SSL_CERT_FILE or SSL_CERT_DIR names, of which requests knows nothing; empty for its own."""
+    named = (os.environ.get(variable, "") for variable in ("SSL_CERT_FILE", "SSL_CERT_DIR"))
+    return next((path for path in named if os.path.exists(path)), "")
