@@ -321,6 +321,14 @@ def test_near_miss_in_dotenv_has_its_line(place: Place) -> None:
     assert settings.warnings == (".env line 4: BIG_MODELS is not read; did you mean BIG_MODEL?",)
 
 
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "no_proxy", "SSL_CERT_FILE"])
+def test_what_dotenv_cannot_say_is_told(place: Place, name: str) -> None:
+    """Web proxies and certificates are the whole environment's: in `.env` they bring a warning, and are not ignored."""
+    (warning,) = place.dotenv(f"\n{name}=http://proxy.example:3128\n").load().warnings
+    assert warning == f".env line 2: {name} is not read from there: set it in the environment."
+    assert place.load({**KEY, name: "http://proxy.example:3128"}).warnings == ()
+
+
 @pytest.mark.parametrize(
     ("line", "place_of"),
     [

@@ -63,6 +63,8 @@ _MISNOMERS = {
     "SMALL_FAST_MODEL": "SMALL_MODEL",
     "PROXY_API_KEY": "PROXY_API_KEYS",
 }
+_AMBIENT_ALONE = frozenset(("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"))
+"""Read by whatever opens connections, from the environment itself."""
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _SHORTEST_GUESS = 8
 """Shorter names resemble too much: a shared environment is full of them."""
@@ -275,8 +277,10 @@ def _read_text(path: Path, report: Report) -> str | None:
 
 
 def _warn_near_misses(places: Mapping[str, str], report: Report) -> None:
-    """Names that nearly are ours. Warnings only: the environment belongs to other programs as well."""
+    """Names that nearly are ours, or stand elsewhere. Warnings only: the environment is other programs' as well."""
     for name, place in places.items():
+        if name.upper() in _AMBIENT_ALONE and place.startswith(".env"):
+            report.warn(f"{place} is not read from there: set it in the environment.")
         meant = _meant(name)
         if meant and meant not in places:
             report.warn(f"{place} is not read; did you mean {meant}?")
