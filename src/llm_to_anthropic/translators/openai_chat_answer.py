@@ -37,8 +37,17 @@ _STOP_REASONS: Mapping[str, str] = {
     "safety": "refusal",
     "sensitive": "refusal",
     "recitation": "refusal",
+    "refusal": "refusal",
+    "content_filtered": "refusal",
+    "guardrail_intervened": "refusal",
+    "prohibited_content": "refusal",
+    "blocklist": "refusal",
+    "spii": "refusal",
 }
-"""Of finish reasons; all others end the turn, which the writer turns into `tool_use` where there are calls."""
+"""Of finish reasons, also those of Claude's, Bedrock's and Gemini's own APIs, which some gateways pass on as they are.
+
+All others end the turn, which the writer turns into `tool_use` where there are calls.
+"""
 _FAILURES: Mapping[str, int] = {
     "error": 502,
     "abort": 502,
