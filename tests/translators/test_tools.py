@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.providers.quirks import ChatQuirks
 from llm_to_anthropic.translators.tools import client_names, upstream_id, upstream_name
+from tests.translators import gemini_requests, responses_requests
 from tests.translators.chat_requests import OPENAI, assistant, call, encoding, lost, result, text, tool, upstream, user
 
 Json = Any
@@ -34,6 +36,18 @@ def test_an_illegal_name_is_mapped_and_found_again(name: str) -> None:
     changed = upstream_name(name)
     assert re.fullmatch(r"[A-Za-z0-9_-]{1,64}", changed)
     assert client_names([name]) == {changed: name}
+
+
+@pytest.mark.parametrize("upstream_body", [upstream, gemini_requests.upstream, responses_requests.upstream])
+@pytest.mark.parametrize("name", [LONG, "look", "3d_view"], ids=["long", "legal", "digit first"])
+def test_announced_tool_has_the_name_under_which_it_is_declared(upstream_body: Any, name: str) -> None:
+    """A tool search tells of tools that the model has to find among the others, where some have changed names."""
+    found = result("t1", [{"type": "tool_reference", "tool_name": name}])
+    turns = [user(text("?")), assistant(call("t1", "find")), user(found)]
+    tools = [tool("find"), tool(name, defer_loading=True)]
+    body = json.dumps(upstream_body({"messages": turns, "tools": tools}))
+    (told,) = re.findall(r"Tool (\S+) is now available", body)
+    assert f'"name": "{told}"' in body
 
 
 def test_names_that_look_alike_stay_apart() -> None:

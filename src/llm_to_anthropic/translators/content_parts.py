@@ -14,6 +14,7 @@ from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.media_urls import UrlNotTaken, check_url, data_of_url
 from llm_to_anthropic.translators.pairing import Placed, Result
 from llm_to_anthropic.translators.request import block_type, dotted
+from llm_to_anthropic.translators.tools import upstream_name
 from llm_to_anthropic.wire.anthropic import (
     Base64Source,
     CacheControl,
@@ -94,7 +95,7 @@ class ContentParts(ABC, Generic[Part]):
             case SearchResultBlock() as found:
                 return [self.text(self._documents.search_result(found, placed.path))]
             case ToolReferenceBlock(tool_name=name):
-                return [self.text(reference_text(name))]
+                return [self.text(reference_text(upstream_name(name)))]
             case block:
                 raise ClientError(f"{dotted(placed.path)}: {block_type(block)} blocks are not supported here")
 

@@ -179,7 +179,7 @@ class GeminiContent:
             case SearchResultBlock() as found:
                 return [Part(text=self._documents.search_result(found, placed.path))]
             case ToolReferenceBlock(tool_name=name):
-                return [Part(text=reference_text(name))]
+                return [Part(text=reference_text(upstream_name(name, letter_first=True)))]
             case block:
                 raise ClientError(f"{dotted(placed.path)}: {block_type(block)} blocks are not supported here")
 
