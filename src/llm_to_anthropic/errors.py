@@ -158,3 +158,12 @@ class UpstreamProtocolError(UpstreamError):
 def _clean(text: str) -> str:
     # Upstream texts may hold lone surrogates, which JSON cannot carry.
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def forget_way(error: BaseException) -> None:
+    """Lets go of the frames that an error came through.
+
+    They hold the request, and mostly the error itself: only the garbage collector would part them, and it comes after
+    some hundred failures. None of these is ever shown with its way.
+    """
+    error.__traceback__ = error.__context__ = error.__cause__ = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable
@@ -14,6 +15,7 @@ import pytest
 from llm_to_anthropic.gateway import memory_gauge
 from llm_to_anthropic.gateway.call import Call, Headers, Reply
 from llm_to_anthropic.gateway.pressure import FULL_SHARE, PRESSED_SHARE
+from llm_to_anthropic.http.front_cycle import FrontCycle
 from llm_to_anthropic.providers.provider import Secret
 from llm_to_anthropic.settings import ClientKey, Limits, Timeouts
 from tests.http.fake import FakeGateway, Front, RawClient, Response, front, left
@@ -21,6 +23,7 @@ from tests.http.fake import FakeGateway, Front, RawClient, Response, front, left
 EVENT_STREAM: Headers = [(b"content-type", b"text/event-stream")]
 EVENTS = [b"event: %d\n\n" % number for number in range(20)]
 POST = b"POST /v1/messages HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+CLOSING = POST.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
 ANSWER_S = 0.05
 """What an answer takes."""
 MiB = 1 << 20
@@ -118,6 +121,24 @@ async def test_a_body_that_nobody_needs_is_not_read() -> None:
         assert await refused.closed()
         held.go_on.set()
         assert (await client.response()).status == 200
+
+
+async def test_who_waited_in_vain_leaves_nothing_to_the_garbage_collector() -> None:
+    """A refusal and the way that it came would hold each other, and what was read of the request with them."""
+    held = Held()
+    limits, timeouts = Limits(max_running=1, max_queued=8), Timeouts(queue_s=0.05)
+    async with front(held.gateway, limits=limits, timeouts=timeouts) as server, server.connect() as first:
+        await first.send(POST)
+        await first.head()
+        gc.collect()
+        gc.disable()
+        try:
+            refused = await asyncio.gather(*(server.raw(CLOSING) for _ in range(4)))
+            assert [each.status for each in refused] == [529] * 4
+            assert sum(isinstance(one, FrontCycle) for one in gc.get_objects()) == 1
+        finally:
+            gc.enable()
+            held.go_on.set()
 
 
 async def test_a_refused_client_may_use_its_connection_again() -> None:

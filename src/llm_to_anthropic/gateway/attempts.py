@@ -9,7 +9,7 @@ import math
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NoReturn
 
-from llm_to_anthropic.errors import ApiError, ClientError, UpstreamFull
+from llm_to_anthropic.errors import ApiError, ClientError, UpstreamFull, forget_way
 from llm_to_anthropic.gateway.backoff import Pace, delay_s
 from llm_to_anthropic.gateway.judgement import Judgement, exceeded_window, judge
 from llm_to_anthropic.gateway.lanes import Lane, Lanes
@@ -89,8 +89,7 @@ class Attempts:
                 following = await self._next(work, lane, error, trouble)
                 if following is None:
                     raise self._told(trouble) from None
-                # Its way here holds the request, which would stay as long as the next answer runs.
-                error.__traceback__ = error.__context__ = error.__cause__ = None
+                forget_way(error)  # it would stay as long as the next answer runs
                 lane = following
             except BaseException:
                 lane.circuit.abandoned(generation)

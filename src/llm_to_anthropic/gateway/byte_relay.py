@@ -11,7 +11,7 @@ import time
 
 import msgspec
 
-from llm_to_anthropic.errors import ApiError, UpstreamProtocolError
+from llm_to_anthropic.errors import ApiError, UpstreamProtocolError, forget_way
 from llm_to_anthropic.gateway.answer_headers import STREAM_HEADERS, forwarded, provenance
 from llm_to_anthropic.gateway.call import Headers, Reply
 from llm_to_anthropic.gateway.progress import Progress
@@ -142,6 +142,7 @@ class ByteRelay:
 
     async def fail(self, error: ApiError) -> None:
         """Ends a stream that has begun with an `error` event."""
+        forget_way(error)
         self.failure = error
         self._progress.failed_by(error)
         # The id that stands in the headers, which are out.

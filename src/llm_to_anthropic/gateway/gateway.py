@@ -9,7 +9,7 @@ from functools import partial
 
 from llm_to_anthropic.counting import TokenCounter
 from llm_to_anthropic.credentials import Credentials
-from llm_to_anthropic.errors import ApiError, UpstreamError, UpstreamProtocolError, overloaded
+from llm_to_anthropic.errors import ApiError, UpstreamError, UpstreamProtocolError, forget_way, overloaded
 from llm_to_anthropic.exchange import Exchange
 from llm_to_anthropic.gateway.answer_headers import JSON_HEADERS
 from llm_to_anthropic.gateway.attempts import Alarm, Attempts
@@ -154,6 +154,7 @@ class Gateway:
             try:
                 await handle(work)
             except ApiError as error:
+                forget_way(error)
                 await work.refuse(error)
         except asyncio.CancelledError:
             await _cancelled(work, task)
@@ -313,7 +314,8 @@ class Gateway:
                     body = await upstream.read_all(MAX_ERROR_BYTES)
                 finally:
                     upstream.close()
-        except (UpstreamError, TimeoutError):
+        except (UpstreamError, TimeoutError) as error:
+            forget_way(error)
             return None
         if upstream.status in _CANNOT_COUNT or upstream.status >= 500:
             return None

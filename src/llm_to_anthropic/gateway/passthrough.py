@@ -17,6 +17,7 @@ from llm_to_anthropic.errors import (
     UpstreamProtocolError,
     UpstreamTimeout,
     UpstreamUnreachable,
+    forget_way,
 )
 from llm_to_anthropic.gateway.answer_headers import forwarded, provenance
 from llm_to_anthropic.gateway.batches import check_batch, local_results_url
@@ -127,7 +128,8 @@ class Passthrough:
         try:
             upstream = await self._send(work, target.provider, path, body, key=lane.key, timeouts=target.timeouts)
             return await _counted(work, upstream)
-        except (UpstreamUnreachable, UpstreamTimeout, UpstreamProtocolError):
+        except (UpstreamUnreachable, UpstreamTimeout, UpstreamProtocolError) as error:
+            forget_way(error)
             return False
 
     async def forward(self, work: Work, router: Router) -> None:

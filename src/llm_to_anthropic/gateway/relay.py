@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
-from llm_to_anthropic.errors import ApiError, UpstreamError
+from llm_to_anthropic.errors import ApiError, UpstreamError, forget_way
 from llm_to_anthropic.gateway.answer_headers import STREAM_HEADERS, header_value, provenance
 from llm_to_anthropic.gateway.call import Headers, Reply
 from llm_to_anthropic.gateway.progress import Progress
@@ -62,7 +62,8 @@ class LastWords:
         left_s = self._until - self._clock()
         try:
             data = await self._upstream.read(left_s) if left_s > 0 else b""
-        except UpstreamError:
+        except UpstreamError as error:
+            forget_way(error)
             return b""
         if data and b"data:" in data:  # more than a comment that keeps the connection alive
             self._until = self._clock() + self._patience_s
@@ -123,6 +124,7 @@ class StreamRelay:
 
     async def fail(self, error: ApiError) -> None:
         """Ends a stream that has begun with an `error` event."""
+        forget_way(error)
         self.failure = error
         self._progress.failed_by(error)
         await self._reply.write(error_event(error, self._progress.call.request_id))

@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
-from llm_to_anthropic.errors import ApiError, overloaded
+from llm_to_anthropic.errors import ApiError, forget_way, overloaded
 from llm_to_anthropic.gateway.call import Call, Headers, Reply
 from llm_to_anthropic.http.access import Access, preflight_headers
 from llm_to_anthropic.http.body import (
@@ -77,6 +77,7 @@ class App:
             else:
                 await self._hand_over(cycle, passed, self._direct[cycle.scope["path"]])
         except ApiError as error:
+            forget_way(error)
             await self._failures.refuse(cycle, error)
         except HTTPException as error:
             await self._failures.refuse(cycle, routing_error(cycle.scope, error))
