@@ -130,6 +130,17 @@ def test_usage_in_groqs_place() -> None:
     assert streamed(delta(content="x"), FINISH, data(chunk))["usage"]["input_tokens"] == 9
 
 
+@pytest.mark.parametrize("index", [0, "0"], ids=["strict", "odd types"])
+def test_usage_in_moonshots_place(index: object) -> None:
+    """Moonshot puts the usage of a stream into the choice; where it stands beside the choices too, that one counts."""
+    last = {"index": index, "delta": {}, "finish_reason": "stop", "usage": {"prompt_tokens": 9, "completion_tokens": 3}}
+    for more, expected in (((), 9), ((usage(8, 3),), 8)):
+        answer = (delta(content="x"), data({"choices": [last]}), *more, DONE)
+        for message in (streamed(*answer), collected(*answer)):
+            counts = message["usage"]
+            assert (counts["input_tokens"], counts["output_tokens"]) == (expected, 3)
+
+
 @pytest.mark.parametrize(
     "reported",
     [

@@ -18,7 +18,7 @@ from llm_to_anthropic.translators.estimate import text_bytes
 from llm_to_anthropic.translators.openai_chat_calls import ToolCalls
 from llm_to_anthropic.translators.openai_chat_reasoning import CallExtras, ReasoningDetails, ReasoningText
 from llm_to_anthropic.translators.openai_chat_request import ChatEncoding
-from llm_to_anthropic.translators.openai_chat_usage import message_usage, reported_usage
+from llm_to_anthropic.translators.openai_chat_usage import message_usage, reported_usage, says_anything
 from llm_to_anthropic.translators.openai_errors import embedded_error
 from llm_to_anthropic.translators.stop_sequences import StopMatcher
 from llm_to_anthropic.translators.upstream_errors import ErrorContext, is_error
@@ -102,6 +102,7 @@ class ChatAnswer:
         self._stop_sequence: str | None = None
         self._refusal = ""
         self._reported: ChatUsage | None = None
+        self._reported_in_choice: ChatUsage | None = None
         self._service_tier: str | None = None
         self._output_size = 0
         self._any_choice = False
@@ -189,6 +190,8 @@ class ChatAnswer:
             self._take_delta(delta)
         if choice.error and is_error(choice.error):
             raise embedded_error(bytes(choice.error), self._options.context)
+        if choice.usage is not None and says_anything(choice.usage):
+            self._reported_in_choice = choice.usage
         if choice.finish_reason and not self.ended:
             self._take_finish(choice.finish_reason, choice.stop_reason)
 
@@ -316,7 +319,7 @@ class ChatAnswer:
             self._calls.finish(cut=stop_reason != "end_turn")
             calls_size = self._calls.size
         self.usage = message_usage(
-            self._reported,
+            self._reported or self._reported_in_choice,
             input_size=self._options.input_bytes,
             output_size=self._output_size + calls_size,
             service_tier=self._service_tier,

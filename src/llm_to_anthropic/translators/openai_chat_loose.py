@@ -64,6 +64,7 @@ def _choice(choice: Json) -> Choice:
         finish_reason=_text_or_none(choice.get("finish_reason")),
         stop_reason=stop if isinstance(stop, str) else None,
         error=_raw(choice.get("error")),
+        usage=_usage(choice.get("usage")),
     )
 
 

@@ -19,14 +19,16 @@ _NO_COMPLETION_DETAILS = CompletionTokensDetails()
 
 
 def reported_usage(completion: Completed) -> ChatUsage | None:
-    """The usage of a chunk or answer, where it says anything: some servers send empty ones, or zeros."""
-    usage = completion.usage
-    if usage is not None and (usage.prompt_tokens or usage.input_tokens or usage.completion_tokens):
-        return usage
+    """The usage of a chunk or answer, where it says anything."""
+    if completion.usage is not None and says_anything(completion.usage):
+        return completion.usage
     usage = completion.x_groq.usage if completion.x_groq else None
-    if usage is not None and (usage.prompt_tokens or usage.input_tokens or usage.completion_tokens):
-        return usage
-    return None
+    return usage if usage is not None and says_anything(usage) else None
+
+
+def says_anything(usage: ChatUsage) -> bool:
+    """Some servers send empty ones, or zeros."""
+    return bool(usage.prompt_tokens or usage.input_tokens or usage.completion_tokens)
 
 
 def message_usage(usage: ChatUsage | None, *, input_size: int, output_size: int, service_tier: str | None) -> Usage:

@@ -66,6 +66,8 @@ class Chosen(msgspec.Struct):
     stop_reason: str | int | None = None
     """vLLM: the stop sequence that matched (a string), or the id of a stop token (a number)."""
     error: Raw = NO_RAW
+    usage: Usage | None = None
+    """Moonshot's own place of the usage in streams."""
 
 
 class Choice(Chosen):
