@@ -330,6 +330,14 @@ def test_call_that_broke_off_is_not_made_a_whole_one(ending: bytes, stop_reason:
     assert inputs(collected(*chunks, quirks=quirks, request=request)) == []
 
 
+def test_refusal_in_words_breaks_no_call_off() -> None:
+    """Where the model itself has ended its answer, arguments that are no JSON are a tool's to see."""
+    broken = delta(tool_calls=[call(0, id="x", name="look", arguments='{"a": "b')])
+    for read in (streamed, collected):
+        message = read(delta(refusal="no"), broken, delta("stop"))
+        assert (inputs(message), message["stop_reason"]) == ([{"_raw_arguments": '{"a": "b'}], "refusal")
+
+
 @pytest.mark.parametrize("quirks", [ChatQuirks(), LIVE], ids=["buffer", "live"])
 def test_character_between_two_chunks_does_not_cut_a_complete_call(quirks: ChatQuirks) -> None:
     """A call that is complete when the limit is met reaches the client, though a chunk ended amid an emoji."""

@@ -316,7 +316,7 @@ class ChatAnswer:
             self._write_details()
         calls_size = 0
         if self._calls is not None:
-            self._calls.finish(cut=stop_reason != "end_turn")
+            self._calls.finish(cut=self._broken_off)
             calls_size = self._calls.size
         self.usage = message_usage(
             self._reported or self._reported_in_choice,
@@ -330,6 +330,11 @@ class ChatAnswer:
             stop_sequence=self._stop_sequence,
             stop_details=StopDetails(explanation=self._refusal or None) if stop_reason == "refusal" else None,
         )
+
+    @property
+    def _broken_off(self) -> bool:
+        """Not the model has ended the answer: one that refuses in words may well have made its calls."""
+        return self._stop_sequence is not None or _kind_of(self._finish or "") in _STOP_REASONS
 
     def _stop_reason(self) -> str:
         if self._stop_sequence is not None:
