@@ -268,6 +268,15 @@ def test_base_url_of_ourselves_is_not_used(place: Place) -> None:
     assert "points at this proxy itself" in settings.warnings[0]
 
 
+@pytest.mark.parametrize("table", ['[providers.me]\nprotocol = "anthropic"', "[providers.anthropic]"])
+def test_provider_that_is_the_proxy_itself_is_warned_of(place: Place, table: str) -> None:
+    """An address in the file that is the proxy's own, from which requests would come back to it, brings a warning."""
+    place.toml(f'{table}\nbase_url = "http://127.0.0.1:8082"\n')
+    (warning,) = place.load().warnings
+    assert "base_url is this proxy's own address" in warning
+    assert place.load(port=8083).warnings == ()
+
+
 def test_local_server_needs_no_key(place: Place) -> None:
     """OPENAI_BASE_URL away from known vendors is usable without a key, and none is sent."""
     settings = place.load({"OPENAI_BASE_URL": "http://localhost:11434/v1"})

@@ -146,6 +146,8 @@ class ProviderBuilder:
         named_openai: bool = False,
     ) -> Address:
         """Where a provider is, and what it speaks there: what its table says, else the standard."""
+        if self._is_ourselves(where.value):
+            self._report.warn(f"{where.place} is this proxy's own address: requests come back to it until it is full.")
         own = table.protocol if table else None
         protocol = own or standard
         if protocol.startswith("openai"):
