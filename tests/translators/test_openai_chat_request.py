@@ -182,6 +182,17 @@ def test_servers_without_schemas_get_them_in_the_prompt() -> None:
         assert '"colour"' in done["messages"][0]["content"]
 
 
+def test_a_schema_beside_tools_is_told_where_a_server_takes_but_one_of_them() -> None:
+    """Groq takes no `response_format` with tools: there the prompt tells the schema."""
+    form = {"type": "json_schema", "schema": {"type": "object", "properties": {"colour": {}}}}
+    quirks = ChatQuirks(schema_with_tools=False)
+    tools = [{"name": "t", "input_schema": {"type": "object"}}]
+    done = upstream({"output_format": form, "tools": tools}, quirks)
+    assert "response_format" not in done
+    assert '"colour"' in done["messages"][0]["content"]
+    assert "response_format" in upstream({"output_format": form}, quirks)
+
+
 EFFORTS: list[tuple[str, Json, tuple[str, ...], str | None]] = [
     ("absent", {}, ("low", "medium", "high"), None),
     ("adaptive", {"thinking": {"type": "adaptive"}}, ("low", "medium", "high"), None),

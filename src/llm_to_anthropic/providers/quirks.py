@@ -82,6 +82,8 @@ class ChatQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     empty_tool_result: str = ""
     """What an empty tool result reads as, where the server refuses an empty string."""
     response_format: Literal["json_schema", "json_object"] = "json_schema"
+    schema_with_tools: bool = True
+    """Takes `response_format` beside tools."""
     safety_identifier: bool = False
     prompt_cache_key: bool = False
     store: bool = False

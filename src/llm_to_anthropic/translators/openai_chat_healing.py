@@ -58,6 +58,14 @@ _ORDERS: tuple[tuple[re.Pattern[str], Mapping[str, object]], ...] = (
     (re.compile(r"assistant with prefix true", re.IGNORECASE), {"prefix": True}),
     (re.compile(r"tool call id\b.{0,80}\blength of 9\b", re.IGNORECASE), {"short_ids": True}),
     (re.compile(r"not a valid \w+ flavored json schema", re.IGNORECASE), {"typed_schema": True}),
+    (
+        re.compile(
+            r"\btool[_ ]choice (?:must be|only supports?) .?auto|support the provided .?tool_choice", re.IGNORECASE
+        ),
+        {"tool_choice": "auto"},
+    ),
+    (re.compile(r"\bresponse_format type .{0,20}is unavailable", re.IGNORECASE), {"response_format": "json_object"}),
+    (re.compile(r"\bcannot be combined with (?:tool|function)\b", re.IGNORECASE), {"schema_with_tools": False}),
     (re.compile(r"\bonly type=enabled is allowed", re.IGNORECASE), {"reasoning": "none"}),
     (re.compile(r"'content' field must be a string|received null\b.{0,40}\.content\b"), {"null_content": False}),
     (
@@ -67,7 +75,7 @@ _ORDERS: tuple[tuple[re.Pattern[str], Mapping[str, object]], ...] = (
         {"empty_tool_result": "(no output)"},
     ),
 )
-"""What chat templates, and servers that check for them, say of messages that they cannot render -> quirks."""
+"""What chat templates, and servers that check for them, say of what they cannot render -> quirks."""
 _UNREASONED = re.compile(
     r"reasoning_content\b.{0,60}(?:must be passed back|is missing)|missing\W{1,3}reasoning_content", re.IGNORECASE
 )

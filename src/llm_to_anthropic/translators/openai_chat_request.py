@@ -299,7 +299,9 @@ class _Encoder:
         if found is None:
             return
         schema, _ = found
-        if self._quirks.response_format == "json_object":
+        if chat.tools and not self._quirks.schema_with_tools:
+            _append_system(chat, schema_prompt(schema), self._quirks.system_role)
+        elif self._quirks.response_format == "json_object":
             chat.response_format = _encoded({"type": "json_object"})
             _append_system(chat, schema_prompt(schema), self._quirks.system_role)
         else:
