@@ -70,6 +70,7 @@ def unsupported(param: str) -> bytes:
             refusal("Hosted tool 'web_search' is not supported with gpt-4.1-nano.", "tools"),
             ("hosted", ("code_interpreter", "mcp")),
         ),
+        (refusal("Invalid schema for function 'A': '^**$' is not a 'regex'."), ("patterns", False)),
         (refusal("text.format 'json_schema' is not supported here"), ("response_format", "json_object")),
         (
             refusal("Unsupported value: 'input[0].role' does not support 'developer'.", "input[0].role"),

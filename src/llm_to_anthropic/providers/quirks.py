@@ -42,6 +42,8 @@ class ChatQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Pads its chunks unless `include_obfuscation` is false (api.openai.com)."""
     strict: bool = False
     """Knows `strict` on tools (api.openai.com)."""
+    patterns: bool = True
+    """Takes regular expressions in schemas: those that JavaScript, Python and RE2 read alike."""
     clean_schema: bool = False
     """Refuses annotations in schemas: `$schema`, `$id`, `$comment`, `examples`, `format` are left out."""
     typed_schema: bool = False
@@ -115,6 +117,8 @@ class ResponsesQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """The server refuses to be asked for more tokens; 0: no limit beside the model's own."""
     strict: bool = True
     """Enforces `strict` on tools and on the format of the answer."""
+    patterns: bool = True
+    """Takes regular expressions in schemas: those that JavaScript, Python and RE2 read alike."""
     parallel_tool_calls: bool = True
     """Takes `parallel_tool_calls: false`."""
     max_tools: int = 128

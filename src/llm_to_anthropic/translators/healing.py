@@ -27,6 +27,11 @@ _NO_IMAGES = re.compile(
     r"|\bat most 0 images?\b",
     re.IGNORECASE,
 )
+_NO_PATTERN = re.compile(
+    r"\bis not a '?regex|\bpattern must start with|\bunsupported pattern\b|\bschema conversion failed\b"
+    r"|\blook-?(?:ahead|behind|around)s?\b",
+    re.IGNORECASE,
+)
 _NAMED = re.compile(r"[A-Za-z_]{3,}")
 
 
@@ -74,6 +79,11 @@ def read_complaint(body: bytes) -> Complaint:
 def refuses_images(body: bytes) -> bool:
     """Whether a model takes no images at all, by the body of the error."""
     return _NO_IMAGES.search(read_refusal(body).text) is not None
+
+
+def refuses_patterns(body: bytes) -> bool:
+    """Whether a regular expression in a schema cannot be read, by the body of the error."""
+    return _NO_PATTERN.search(read_refusal(body).text) is not None
 
 
 def fewer_efforts(complaint: Complaint, efforts: tuple[str, ...], sent: str | None) -> tuple[str, ...]:

@@ -6,7 +6,13 @@ import re
 from collections.abc import Mapping
 
 from llm_to_anthropic.providers.quirks import ChatQuirks
-from llm_to_anthropic.translators.healing import Complaint, fewer_efforts, read_complaint, refuses_images
+from llm_to_anthropic.translators.healing import (
+    Complaint,
+    fewer_efforts,
+    read_complaint,
+    refuses_images,
+    refuses_patterns,
+)
 from llm_to_anthropic.translators.openai_errors import read_refusal
 
 _LENGTH_FIELDS = frozenset({"max_tokens", "max_completion_tokens"})
@@ -100,6 +106,8 @@ def order_lessons(body: bytes, quirks: ChatQuirks) -> Mapping[str, object]:
     """
     if quirks.images and refuses_images(body):
         return {"images": False}
+    if quirks.patterns and refuses_patterns(body):
+        return {"patterns": False}
     text = read_refusal(body).text
     for pattern, lessons in _ORDERS:
         if pattern.search(text):

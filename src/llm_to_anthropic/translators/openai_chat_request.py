@@ -23,6 +23,7 @@ from llm_to_anthropic.translators.known_messages import Filled, Frame, fill_fram
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.openai_chat_content import ChatContent, merge_roles, part_from_tools
 from llm_to_anthropic.translators.request import bounded_depth, decode_fields
+from llm_to_anthropic.translators.schema_patterns import readable_patterns
 from llm_to_anthropic.translators.schemas import close_schema
 from llm_to_anthropic.translators.system_prompt import NO_SEARCH, system_blocks
 from llm_to_anthropic.translators.thinking import Level, is_off, is_on, nearest_effort, report_no_thinking, wanted_level
@@ -205,10 +206,13 @@ class _Encoder:
     def _function(self, tool: DeclaredTool) -> FunctionTool:
         quirks = self._quirks
         if quirks.typed_schema:
-            schema = typed_function_schema(tool, self._losses, sparing=self._inlined > MAX_INLINED_IN_ALL)
+            sparing = self._inlined > MAX_INLINED_IN_ALL
+            schema = typed_function_schema(tool, self._losses, sparing=sparing, patterns=quirks.patterns)
             self._inlined += schema.inlined
         else:
-            schema = function_schema(tool, self._losses, strict=quirks.strict, clean=quirks.clean_schema)
+            schema = function_schema(
+                tool, self._losses, strict=quirks.strict, clean=quirks.clean_schema, patterns=quirks.patterns
+            )
         if schema.closed:
             self._strict_schemas[tool.name] = msgspec.json.decode(tool.schema)
         strict = schema.closed if quirks.strict else None
@@ -309,6 +313,7 @@ class _Encoder:
 
     def _json_schema(self, schema: Raw) -> JsonSchema:
         # Answers travel as text, so a schema that would only close with nulls for what is absent stays open.
+        schema = readable_patterns(schema, keep=self._quirks.patterns)
         closed = close_schema(schema, optional=False)
         if closed is not None:
             return JsonSchema(closed, "output", strict=True)

@@ -6,7 +6,13 @@ import re
 from collections.abc import Mapping
 
 from llm_to_anthropic.providers.quirks import ResponsesQuirks
-from llm_to_anthropic.translators.healing import Complaint, fewer_efforts, read_complaint, refuses_images
+from llm_to_anthropic.translators.healing import (
+    Complaint,
+    fewer_efforts,
+    read_complaint,
+    refuses_images,
+    refuses_patterns,
+)
 
 _SWITCHES: Mapping[str, tuple[str, object]] = {
     "temperature": ("sampling", False),
@@ -59,8 +65,8 @@ def lesson(body: bytes, quirks: ResponsesQuirks, sent_effort: str | None) -> tup
     names = complaint.names
     if complaint.most and not _LENGTH_FIELDS.isdisjoint(names):
         return ("max_output", complaint.most) if complaint.most != quirks.max_output else None
-    if quirks.images and refuses_images(body):
-        return "images", False
+    if (unread := _unread(body, quirks)) is not None:
+        return unread, False
     if (streams := _ALWAYS_STREAMS.search(complaint.text)) and quirks.streams == "long":
         return "streams", "always"
     if not complaint.refuses:
@@ -80,6 +86,13 @@ def lesson(body: bytes, quirks: ResponsesQuirks, sent_effort: str | None) -> tup
     if "reasoning" in names and quirks.efforts:
         return "efforts", ()
     return _tool_lesson(complaint, quirks)
+
+
+def _unread(body: bytes, quirks: ResponsesQuirks) -> str | None:
+    """The quirk of a kind of content that cannot be read."""
+    if quirks.images and refuses_images(body):
+        return "images"
+    return "patterns" if quirks.patterns and refuses_patterns(body) else None
 
 
 def _switch(names: tuple[str, ...], quirks: ResponsesQuirks) -> tuple[str, object] | None:

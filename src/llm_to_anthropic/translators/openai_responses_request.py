@@ -22,6 +22,7 @@ from llm_to_anthropic.translators.openai_responses_encoding import ResponsesEnco
 from llm_to_anthropic.translators.openai_responses_reasoning import reasoning, wanted_thinking
 from llm_to_anthropic.translators.openai_responses_tools import ResponsesTools, responses_tools
 from llm_to_anthropic.translators.request import bounded_depth, decode_fields
+from llm_to_anthropic.translators.schema_patterns import readable_patterns
 from llm_to_anthropic.translators.schemas import close_schema
 from llm_to_anthropic.translators.system_prompt import NO_SEARCH, system_blocks
 from llm_to_anthropic.translators.tools import client_names
@@ -186,6 +187,7 @@ class _Encoder:
             texts.append(schema_prompt(schema))
             return
         # Answers travel as text, so a schema that would only close with nulls for what is absent stays open.
+        schema = readable_patterns(schema, keep=self._quirks.patterns)
         closed = close_schema(schema, optional=False) if self._quirks.strict else None
         strict = closed is not None if self._quirks.strict else None
         made.text = TextOptions(JsonSchemaFormat(name="output", schema=closed or schema, strict=strict))

@@ -120,7 +120,7 @@ class _Declaration:
 
     def _function(self, tool: DeclaredTool) -> FunctionTool:
         strict = self._quirks.strict
-        schema = function_schema(tool, self._losses, strict=strict)
+        schema = function_schema(tool, self._losses, strict=strict, patterns=self._quirks.patterns)
         if schema.closed:
             self._done.strict_schemas[tool.name] = msgspec.json.decode(tool.schema)
         return FunctionTool(

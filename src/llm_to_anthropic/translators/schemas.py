@@ -78,22 +78,23 @@ class Prepared(msgspec.Struct, frozen=True):
     weakened: bool = False
 
 
-def prepare_schema(raw: Raw, path: str, *, clean: bool = False) -> Prepared:
+def prepare_schema(raw: Raw, path: str, *, clean: bool = False, items: bool = True) -> Prepared:
     """An object schema with `properties`, no union at its root and `items` in every array.
 
-    `clean`: annotations that some servers refuse are left out. `path` is for the error (`tools.0.input_schema`).
+    `clean`: annotations that some servers refuse are left out. `items=False`: arrays stay as they are. `path` is for
+    the error (`tools.0.input_schema`).
     Raises ClientError if it is no object schema.
     """
     try:
         root = msgspec.json.decode(raw, type=_Root)
     except msgspec.ValidationError as error:
         raise ClientError(f"{path}: {str(error).split(' - at', maxsplit=1)[0]}") from error
-    if not clean and _is_plain(root) and b'"array"' not in bytes(raw):
+    if not clean and _is_plain(root) and not (items and b'"array"' in bytes(raw)):
         return Prepared(raw)
     schema = object_schema(raw, path)
     changed = _with_own_root(schema)
-    changed = _rewrite(changed, _clean_node) if clean else changed
-    changed = _rewrite(changed, _with_items)
+    changed = rewrite(changed, _clean_node) if clean else changed
+    changed = rewrite(changed, _with_items) if items else changed
     weakened = not _NOT_AT_ROOT.isdisjoint(changed)
     if weakened:
         changed = _merge_root(changed)
@@ -170,7 +171,7 @@ def _may_be_object(kind: object) -> bool:
     return kind in ("object", None) or (isinstance(kind, list) and "object" in kind)
 
 
-def _rewrite(schema: Schema, change: Callable[[Schema], Schema]) -> Schema:
+def rewrite(schema: Schema, change: Callable[[Schema], Schema]) -> Schema:
     """Applies `change` to a schema and all schemas within; what needs no change stays the same object."""
     changes: Schema = {}
     for key in NAMED:
@@ -179,7 +180,7 @@ def _rewrite(schema: Schema, change: Callable[[Schema], Schema]) -> Schema:
             if any(inner[name] is not value for name, value in named.items()):
                 changes[key] = inner
     for key in _SINGLE:
-        if is_schema(single := schema.get(key)) and (rewritten := _rewrite(single, change)) is not single:
+        if is_schema(single := schema.get(key)) and (rewritten := rewrite(single, change)) is not single:
             changes[key] = rewritten
     for key in _LISTED:
         if isinstance(listed := schema.get(key), list):
@@ -190,7 +191,7 @@ def _rewrite(schema: Schema, change: Callable[[Schema], Schema]) -> Schema:
 
 
 def _rewrite_any(value: object, change: Callable[[Schema], Schema]) -> object:
-    return _rewrite(value, change) if is_schema(value) else value
+    return rewrite(value, change) if is_schema(value) else value
 
 
 def _clean_node(node: Schema) -> Schema:

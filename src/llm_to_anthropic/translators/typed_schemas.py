@@ -31,6 +31,11 @@ _OF_KIND: Mapping[str, frozenset[str]] = {
     "boolean": frozenset(),
     "null": frozenset(),
 }
+_OF_OTHERS: Mapping[str, frozenset[str]] = {
+    kind: frozenset(key for keys in _OF_KIND.values() for key in keys) - own for kind, own in _OF_KIND.items()
+}
+_UNIONS = frozenset(UNIONS)
+_CHOICES = frozenset((*UNIONS, "allOf"))
 _STRUCTURAL = frozenset({"properties", "items", "additionalProperties"})
 _ANY = ("string", "number", "boolean", "object", "array", "null")
 _UNTOLD = frozenset(
@@ -68,7 +73,7 @@ _remembered = lru_cache(maxsize=512)(_typed_schema)
 def _typed(node: Schema, level: int) -> Schema:
     if level > MAX_LEVELS:
         return {**_words(node), "type": "string"}
-    if "properties" in node and any(key in node for key in (*UNIONS, "allOf")):
+    if "properties" in node and not _CHOICES.isdisjoint(node):
         node = as_one_object(node)
     branches = _branches(node)
     if len(branches) == 1:
@@ -78,6 +83,8 @@ def _typed(node: Schema, level: int) -> Schema:
 
 def _branches(node: Schema) -> list[Schema]:
     """What a schema chooses from: one branch for each alternative, or for each type."""
+    if _UNIONS.isdisjoint(node):
+        return [_only(node, kind) for kind in _kinds(node)]
     rest = {key: value for key, value in node.items() if key not in UNIONS and key not in _WORDS}
     listed = [node[key] for key in UNIONS if isinstance(node.get(key), list)]
     chosen = [branch for branches in listed for branch in _schemas(branches)]
@@ -105,8 +112,9 @@ def _kinds(node: Schema) -> list[str]:
 
 def _only(node: Schema, kind: str) -> Schema:
     """What a schema says of values of one type."""
-    others = frozenset(key for keys in _OF_KIND.values() for key in keys) - _OF_KIND[kind]
-    own: Schema = {key: value for key, value in node.items() if key not in others} | {"type": kind}
+    others = _OF_OTHERS[kind]
+    own: Schema = {key: value for key, value in node.items() if key not in others and key not in _WORDS}
+    own["type"] = kind
     if isinstance(values := node.get("enum"), list):
         fitting = [value for value in values if _kind_of(value) in (kind, "integer" if kind == "number" else kind)]
         own = {key: value for key, value in own.items() if key != "enum"} | ({"enum": fitting} if fitting else {})
@@ -114,7 +122,7 @@ def _only(node: Schema, kind: str) -> Schema:
 
 
 def _of_one_kind(node: Schema, level: int) -> Schema:
-    if any(isinstance(node.get(key), list) for key in (*UNIONS, "type")):
+    if isinstance(node.get("type"), list) or any(isinstance(node.get(key), list) for key in UNIONS):
         return _typed(node, level + 1)
     result: Schema = {key: value for key, value in node.items() if key in _KNOWN and key != "nullable"}
     if isinstance(result.get("default"), list | dict):
@@ -129,11 +137,12 @@ def _of_one_kind(node: Schema, level: int) -> Schema:
             result[key] = _typed(inner, level + 1)
         elif isinstance(inner, bool) and key != "items":
             result[key] = inner
-    return with_note(result, _told({key: value for key, value in node.items() if key not in _KNOWN}))
+    rest = {key: value for key, value in node.items() if key not in _KNOWN}
+    return with_note(result, _told(rest)) if rest else result
 
 
 def _told(rest: Schema) -> str:
-    return f"JSON schema: {msgspec.json.encode(rest, order='sorted').decode()[:1000]}" if rest else ""
+    return f"JSON schema: {msgspec.json.encode(rest, order='sorted').decode()[:1000]}"
 
 
 def _words(node: Schema) -> Schema:
