@@ -36,6 +36,8 @@ class ObjectCheck:
         self.complete = False
         self.halves = False
         """There was an escape of half a surrogate pair. That is JSON, but most parsers refuse it."""
+        self.undecided = 0
+        """How many characters at the end may yet be half a pair or a whole one: more text decides."""
         self._stack: list[str] = []
         self._expected = "object"
         """What may come next: object, first key, key, colon, first value, value, comma (or an end) or nothing."""
@@ -44,11 +46,6 @@ class ObjectCheck:
         self._first_half = False
         """The last escape is the first half of a pair, and nothing has come after it."""
         self._scalar = ""
-
-    @property
-    def undecided(self) -> int:
-        """How many characters at the end may yet be half a pair or a whole one: more text decides."""
-        return len(self._escape) + (6 if self._first_half else 0)
 
     def feed(self, text: str) -> bool:
         """False where the text cannot go on to be an object; the check is of no more use then."""
@@ -88,6 +85,7 @@ class ObjectCheck:
             return place
         if text[place] == "\\":
             self._escape = "\\"
+            self.undecided += 1
         elif text[place] == '"':
             self._in_string = False
             self._after_string()
@@ -99,10 +97,12 @@ class ObjectCheck:
         escape = self._escape + text[place]
         if _ESCAPE.fullmatch(escape):
             self._escape = ""
+            self.undecided = 0
             if self._first_half or len(escape) > 2:
                 self._note_escape(escape[2:4].lower())
         elif _ESCAPE_START.fullmatch(escape):
             self._escape = escape
+            self.undecided += 1
         else:
             return -1
         return place + 1
@@ -112,6 +112,7 @@ class ObjectCheck:
         second_half = "dc" <= plane <= "df"
         self.halves = self.halves or second_half != self._first_half
         self._first_half = "d8" <= plane <= "db"
+        self.undecided = 6 if self._first_half else 0
 
     def _structure(self, char: str) -> bool:
         if self._scalar:
