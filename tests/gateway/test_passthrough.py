@@ -206,6 +206,27 @@ async def test_nothing_follows_the_end_of_a_message(
     assert records.exchanges[0].outcome == "ok"
 
 
+@pytest.mark.parametrize("trickles", [False, True], ids=["events", "byte by byte"])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"], ids=["LF", "CRLF"])
+async def test_events_without_names_get_them(gateway: Gateway, script: Script, end: bytes, trickles: bool) -> None:
+    """The official SDKs go by the names of events, and some compatible servers send data alone."""
+    events = [event.replace(b"\n", end) for event in (START, TEXT, TEXT, DELTA, STOP)]
+    bare = [event.partition(end)[2] for event in events]
+    script.push(stream(Trickle(b"".join(bare))) if trickles else stream(*bare))
+    reply = MemoryReply()
+    await gateway.messages(call(ask("claude-x", stream=True)), reply)
+    assert reply.body.replace(b"\r\n", b"\n") == START + TEXT + TEXT + DELTA + STOP
+
+
+async def test_an_error_without_a_name_is_one(gateway: Gateway, script: Script, records: Records) -> None:
+    """A server that does not name its events does not name its errors either."""
+    script.push(stream(START.partition(b"\n")[2], TEXT.partition(b"\n")[2], b"data: " + OVERLOADED + b"\n\n"))
+    reply = MemoryReply()
+    await gateway.messages(call(ask("claude-x", stream=True)), reply)
+    assert reply.body == START + TEXT + b"event: error\ndata: " + OVERLOADED + b"\n\n"
+    assert records.exchanges[0].outcome == "overloaded_error"
+
+
 @pytest.mark.parametrize("missing", [b"\n", b"\n\n"], ids=["blank line", "both line ends"])
 @pytest.mark.parametrize("last", [STOP, b"event: error\ndata: " + OVERLOADED + b"\n\n"], ids=["message_stop", "error"])
 async def test_the_last_event_reaches_clients_without_its_blank_line(

@@ -38,6 +38,8 @@ _IDLE = frozenset({"message_start", "ping"})
 _PRELUDE = _IDLE | {"content_block_start"}
 """Events that tell a client nothing yet, and come before many an error."""
 _DATA = re.compile(rb"^data: ?(.*)$", re.MULTILINE)
+_UNNAMED = re.compile(rb"(?:\A|(?<=\n\n)|(?<=\r\n\r\n))data:([^\r\n]*)")
+"""The data of an event that does not begin with its name."""
 _SSE = b"text/event-stream"
 _DELTA = b"event: content_block_delta\n"
 """Nearly all events are such, and alone in what was read: there is nothing to note in them."""
@@ -66,6 +68,11 @@ def _end_in(out: bytes) -> re.Match[bytes] | None:
 def _events_end(data: bytes) -> int:
     """Where the last complete event of data ends; 0 where none does."""
     return max(data.rfind(end) + len(end) if end in data else 0 for end in _EVENT_ENDS)
+
+
+def _named(event: re.Match[bytes]) -> bytes:
+    kind = _kind(event[1])
+    return b"event: %b\n%b" % (kind.encode(), event[0]) if kind.isidentifier() else event[0]
 
 
 def _closed(last: bytes) -> bytes:
@@ -115,6 +122,8 @@ class ByteRelay:
         self._last_write = silent_since
         self._ended = False
         self._begun = False
+        self._unnamed = False
+        """The upstream leaves out the names of events, which the SDKs go by."""
         self._head: Headers = []
         """Of our answer, once the upstream's has come."""
         self._passed: Headers = []
@@ -254,7 +263,10 @@ class ByteRelay:
     def _ready(self, out: bytes) -> bytes:
         """What the client gets for events: all that came so far once something meaningful has, and nothing before."""
         if not self._begun:
+            self._unnamed = self._unnamed or _UNNAMED.search(out) is not None
             self._begin(out)
+        if self._unnamed:
+            out = _UNNAMED.sub(_named, out)
         if not self.committed:
             self._prelude += out
             if not self._begun and len(self._prelude) <= MAX_PRELUDE_BYTES:
