@@ -16,6 +16,9 @@ from llm_to_anthropic.wire.anthropic import NO_RAW, Envelope
 API_VERSIONS = ("2023-06-01", "2026-10-21")
 """Dates of `anthropic-version` that exist; hand-written requests without one mean the first."""
 
+MAX_SESSION_BYTES = 128
+"""Claude Code's ids have 36."""
+
 _KNOWN_VERSIONS = {b"": API_VERSIONS[0]} | {version.encode(): version for version in API_VERSIONS}
 _YES = frozenset({b"1", b"true", b"yes"})
 
@@ -52,7 +55,6 @@ def client_request(call: Call, route: Route, *, stream: bool) -> ClientRequest:
     if version is None:
         raise _unknown_version(call)
     strict = found.get(b"x-proxy-strict")
-    session = found.get(b"x-claude-code-session-id")
     return ClientRequest(
         body=call.body,
         messages=read.messages if type(read) is Envelope else NO_RAW,
@@ -63,7 +65,7 @@ def client_request(call: Call, route: Route, *, stream: bool) -> ClientRequest:
         # As unique as the characters of the request's id.
         message_id="msg_" + call.request_id.removeprefix("req_"),
         api_version=version,
-        session_id=session.decode("latin-1") if session else "",
+        session_id=session_id(call),
         strict=route.strict or (strict is not None and strict.lower() in _YES),
     )
 
@@ -75,6 +77,6 @@ def _unknown_version(call: Call) -> ClientError:
 
 
 def session_id(call: Call) -> str:
-    """The client's session, where it tells."""
+    """The client's session, where it tells. Much is remembered by it: what is too long for an id is none."""
     session = call.found.get(b"x-claude-code-session-id")
-    return session.decode("latin-1") if session else ""
+    return session.decode("latin-1") if session and len(session) <= MAX_SESSION_BYTES else ""
