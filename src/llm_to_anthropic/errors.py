@@ -116,6 +116,10 @@ class UpstreamError(ApiError):
     """The upstream answered with an error."""
 
 
+class UpstreamSpoiled(UpstreamError):
+    """What the model said is no call or JSON, for which its server refuses the request: another try may well do."""
+
+
 NOT_RETRIED: Mapping[str, str] = {"x-should-retry": "false"}
 """Headers of an error that asking again does not mend: neither we nor the SDKs need try."""
 

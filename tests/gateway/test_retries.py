@@ -64,6 +64,18 @@ async def test_two_failures_are_not_seen(
     assert (len(pace.slept), pace.slept[0] <= 0.5, pace.slept[1] <= 1.0) == (2, True, True)
 
 
+async def test_what_the_model_spoils_is_asked_for_again(
+    single: Gateway, script: Script, upstream: ScriptedUpstream
+) -> None:
+    """Groq refuses a call that its model got wrong as a wrong request: it is sent again, and told as what it is."""
+    spoiled = whole({"error": {"message": "Boom", "code": "tool_use_failed"}}, status=400)
+    script.push(spoiled, good("openai_chat", streamed=False), spoiled, spoiled, spoiled)
+    assert b"hello" in (await answered(single)).body
+    reply = await answered(single)
+    assert (reply.status, reply.headers[b"x-should-retry"]) == (400, b"false")
+    assert len(upstream.requests) == 5
+
+
 async def test_failures_are_on_record(single: Gateway, script: Script, records: Records) -> None:
     """The log tells of a good answer how many attempts it took, and what went wrong before."""
     script.push(bad("openai_chat", 503), bad("openai_chat", 500), good("openai_chat", streamed=False))

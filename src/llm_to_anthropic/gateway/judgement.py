@@ -8,7 +8,15 @@ from typing import Literal
 
 import msgspec
 
-from llm_to_anthropic.errors import ApiError, Phase, UpstreamError, UpstreamFull, UpstreamProtocolError, UpstreamTimeout
+from llm_to_anthropic.errors import (
+    ApiError,
+    Phase,
+    UpstreamError,
+    UpstreamFull,
+    UpstreamProtocolError,
+    UpstreamSpoiled,
+    UpstreamTimeout,
+)
 
 Scope = Literal["lane", "lane for long", "key", "key for good", "model"]
 """What an error says to leave alone: a model by a key (the lane), all of a key, or the model by every key."""
@@ -35,6 +43,7 @@ REQUESTS_FAULT = Judgement()
 _FAILING = Judgement(again=True, elsewhere=True, breaks=True)
 _FAILED = Judgement(elsewhere=True, breaks=True)
 _FULL = Judgement(elsewhere=True)
+_SPOILED = Judgement(again=True, elsewhere=True)
 _NO_CREDIT = Judgement(elsewhere=True, scope="key")
 _NO_ACCESS = Judgement(elsewhere=True, scope="lane for long")
 _BY_STATUS: Mapping[int, Judgement] = {
@@ -77,6 +86,8 @@ def _by_kind(error: UpstreamError) -> Judgement:
         return _BY_PHASE[error.phase]
     if isinstance(error, UpstreamFull):
         return _FULL
+    if isinstance(error, UpstreamSpoiled):
+        return _SPOILED
     if isinstance(error, UpstreamProtocolError) or error.status >= 500:
         return _FAILING
     if error.status == 400 and _CREDIT_TEXT.search(error.message):

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from llm_to_anthropic.errors import UpstreamError
+from llm_to_anthropic.errors import UpstreamError, UpstreamSpoiled
 from llm_to_anthropic.translators.overflow import overflow_message
 from llm_to_anthropic.translators.rate_limits import rate_limit_headers, retry_after_s
 from llm_to_anthropic.translators.upstream_errors import (
@@ -58,6 +58,9 @@ _CODES: Mapping[str, int] = {
     "timeout": 504,
     "timeout_error": 504,
     "context_length_exceeded": 400,
+    "tool_use_failed": 400,
+    "json_validate_failed": 400,
+    "output_parse_failed": 400,
     "invalid_request_error": 400,
     "BadRequestError": 400,
 }
@@ -109,7 +112,8 @@ def http_error(
     """The error of an HTTP answer. `headers` have lower-case names; `now` is Unix time."""
     refusal = read_refusal(body)
     status, message = _judge(status, refusal, context)
-    return upstream_error(status, message, rate_limit_headers(headers, now) | _pause(status, headers, body, now))
+    told = rate_limit_headers(headers, now) | _pause(status, headers, body, now)
+    return _made(status, message, told, refusal)
 
 
 def embedded_error(error: bytes, context: ErrorContext) -> UpstreamError:
@@ -119,7 +123,13 @@ def embedded_error(error: bytes, context: ErrorContext) -> UpstreamError:
     if code_status is None and _IMAGE in refusal.code:
         code_status = 400
     status, message = _judge(refusal.status or code_status or 502, refusal, context)
-    return upstream_error(status, message, _pause(status, {}, error))
+    return _made(status, message, _pause(status, {}, error), refusal)
+
+
+def _made(status: int, message: str, headers: dict[str, str], refusal: Refusal) -> UpstreamError:
+    if refusal.code in _SPOILED:
+        return UpstreamSpoiled(status, message, headers=headers)
+    return upstream_error(status, message, headers)
 
 
 def _pause(status: int, headers: Mapping[str, str], body: bytes, now: float = 0.0) -> dict[str, str]:
@@ -176,8 +186,6 @@ def _our_status(status: int, refusal: Refusal) -> int:
     code_status = _CODES.get(refusal.code) or _CODES.get(refusal.type)
     if code_status in _OVERRULING:
         return code_status
-    if refusal.code in _SPOILED:
-        return 502
     if _BILLING_TEXT.search(refusal.text):
         return 402
     if _OVERLOAD_TEXT.search(refusal.text):
