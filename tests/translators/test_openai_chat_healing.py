@@ -457,11 +457,19 @@ def test_refused_effort_gives_way_to_its_neighbour() -> None:
     assert json.loads(made.encode().body)["reasoning_effort"] == "minimal"
 
 
-def test_refused_effort_field_is_left_out() -> None:
+@pytest.mark.parametrize(
+    "body",
+    [
+        refusal("Unknown parameter: 'reasoning_effort'.", "reasoning_effort"),
+        {"code": "invalid-argument", "error": "Model grok-4 does not support parameter reasoningEffort."},
+    ],
+    ids=["OpenAI", "xAI"],
+)
+def test_refused_effort_field_is_left_out(body: object) -> None:
     """Where the field itself is refused, no level helps."""
     learned = Learned()
     made = translator({"output_config": {"effort": "low"}}, OPENAI, learned=learned)
-    assert heal(made, refusal("Unknown parameter: 'reasoning_effort'.", "reasoning_effort"))
+    assert heal(made, body)
     assert "reasoning_effort" not in json.loads(made.encode().body)
 
 

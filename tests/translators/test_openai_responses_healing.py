@@ -43,6 +43,7 @@ def unsupported(param: str) -> bytes:
         (unsupported("reasoning.summary"), ("summaries", False)),
         (unsupported("reasoning.effort"), ("efforts", ())),
         (unsupported("reasoning"), ("efforts", ())),
+        (b'{"code":"400","error":"Model grok-4 does not support parameter reasoningEffort."}', ("efforts", ())),
         (unsupported("include"), ("encrypted_content", False)),
         (unsupported("include[0]"), ("encrypted_content", False)),
         (unsupported("safety_identifier"), ("safety_identifier", False)),

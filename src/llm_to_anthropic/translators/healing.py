@@ -8,6 +8,8 @@ import msgspec
 
 from llm_to_anthropic.translators.openai_errors import read_refusal
 
+EFFORT_OF_XAI = "reasoningEffort"
+"""So xAI calls the level of effort that it refuses, at both of its APIs."""
 _REFUSES = re.compile(
     r"unsupported|not support|n't support|unknown|unrecogni[sz]ed|unexpected|extra[ _]"
     r"|not (?:permitted|allowed|available|compatible)|incompatible|only (?:the default|1 is allowed)"

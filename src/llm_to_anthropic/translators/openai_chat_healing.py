@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from llm_to_anthropic.providers.quirks import ChatQuirks
 from llm_to_anthropic.translators.healing import (
+    EFFORT_OF_XAI,
     Complaint,
     fewer_efforts,
     read_complaint,
@@ -158,7 +159,7 @@ def _special_lesson(complaint: Complaint, quirks: ChatQuirks, sent_effort: str |
     if not _LENGTH_FIELDS.isdisjoint(complaint.names):
         other = "max_completion_tokens" if quirks.max_tokens_field == "max_tokens" else "max_tokens"
         return ("max_tokens_field", other) if quirks.max_tokens_field in complaint.names else None
-    if "reasoning_effort" in complaint.names:
+    if "reasoning_effort" in complaint.names or EFFORT_OF_XAI in complaint.names:
         return _effort_lesson(complaint, quirks, sent_effort)
     history = quirks.reasoning_history
     if history != "none" and history in complaint.names and _OF_MESSAGES.search(complaint.text):

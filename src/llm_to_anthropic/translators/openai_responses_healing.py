@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from llm_to_anthropic.providers.quirks import ResponsesQuirks
 from llm_to_anthropic.translators.healing import (
+    EFFORT_OF_XAI,
     Complaint,
     fewer_efforts,
     read_complaint,
@@ -77,7 +78,7 @@ def lesson(body: bytes, quirks: ResponsesQuirks, sent_effort: str | None) -> tup
         return "limits_output", False
     if quirks.system_role == "system" and _NO_SYSTEM.search(complaint.text):
         return "system_role", "developer"
-    if "effort" in names and quirks.efforts:
+    if quirks.efforts and ("effort" in names or EFFORT_OF_XAI in names):
         return "efforts", fewer_efforts(complaint, quirks.efforts, sent_effort)
     if (found := _switch(names, quirks)) is not None:
         return found
