@@ -365,6 +365,16 @@ async def test_expect_continue_is_answered() -> None:
         assert (await client.response()).status == 200
 
 
+async def test_http_1_0_client_gets_no_interim_answer() -> None:
+    """HTTP/1.0 knows none: such a client would take it for the answer (RFC 9110, section 10.1.1)."""
+    async with front() as server, server.connect() as client:
+        head = (POST + HOST).replace(b"HTTP/1.1", b"HTTP/1.0") + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+        await client.send(head)
+        await server.request("GET", "/health")  # by then it would have come
+        await client.send(b"{}")
+        assert (await client.head())[0] == 200
+
+
 async def test_who_expects_a_word_and_sends_a_broken_body_is_refused_alone() -> None:
     """A client that asks before it sends its body, and sends a broken one with it, is refused, and at fault."""
     async with front() as server, server.connect() as client:

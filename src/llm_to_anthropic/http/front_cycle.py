@@ -94,7 +94,7 @@ class FrontCycle(Cycle):
         self._expects = False
         """The client waits for a word before it sends the body."""
         if b"expect" in found:
-            self._expects = found[b"expect"].lower() == b"100-continue"
+            self._expects = found[b"expect"].lower() == b"100-continue" and scope["http_version"] != "1.0"
 
     def feed_whole(self, body: bytes) -> None:
         """Takes the request's body, all of it."""
