@@ -27,7 +27,6 @@ from tests.translators.chat_answers import (
 from tests.translators.reading import feed
 
 LIVE = ChatQuirks(tool_args="live")
-TOOL = {"tools": [{"name": "look", "input_schema": {"type": "object"}}]}
 FINISH = delta("stop")
 
 

@@ -21,7 +21,7 @@ from llm_to_anthropic.http.body import (
     read_body,
     too_large,
 )
-from llm_to_anthropic.http.cycle import AsgiCycle, Cycle, Passed
+from llm_to_anthropic.http.cycle import Cycle, Passed
 from llm_to_anthropic.http.errors import Failures, not_found, routing_error, wrong_method
 from llm_to_anthropic.http.health import OPEN_PATHS, health_routes
 from llm_to_anthropic.http.interface import Gateway
@@ -41,7 +41,7 @@ Answer = Callable[[Call, Reply], Awaitable[None]]
 
 
 class App:
-    """The ASGI application in front of one gateway."""
+    """The application in front of one gateway."""
 
     def __init__(self, settings: Settings, gateway: Gateway, standing: Standing) -> None:
         self.gateway = gateway
@@ -61,10 +61,6 @@ class App:
         routes = health_routes(gateway, standing, self._access) + metrics_routes(gateway, standing)
         routes += model_routes(gateway) + telemetry_routes()
         self._router = Router(routes, redirect_slashes=False, default=self._elsewhere)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves one request of any ASGI server."""
-        await self.serve(AsgiCycle(self.standing.request_ids.next(), scope, receive, send))
 
     async def serve(self, cycle: Cycle) -> None:
         """Serves one request. Nothing but cancellation leaves it as an exception."""
@@ -269,8 +265,3 @@ def _place_key(cycle: Cycle) -> bytes:
         return cycle.found[cycle.keys[0]]
     client = cycle.scope["client"]
     return client[0].encode() if client else b"-"
-
-
-def create_app(settings: Settings, gateway: Gateway, standing: Standing | None = None) -> App:
-    """The ASGI application of these settings."""
-    return App(settings, gateway, standing or Standing(settings))

@@ -1,13 +1,12 @@
-"""One HTTP request and its answer, whatever server it came to: what was asked, how far it is, how it is answered."""
+"""One HTTP request and its answer as the application sees them: what was asked, how far it is, how it is answered."""
 
 from __future__ import annotations
 
-import asyncio
 import time
 from abc import ABC, abstractmethod
 
 import msgspec
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Message, Scope
 
 from llm_to_anthropic.errors import ApiError
 from llm_to_anthropic.gateway.call import Headers, WhenLeft
@@ -103,14 +102,16 @@ class Cycle(ABC):
         self._event_stream = False
         self._promised: tuple[int, Headers] | None = None
 
+    @abstractmethod
     def arrived(self) -> bytes | None:
         """The request's body where all of it is here already."""
-        return None
 
-    def read_ahead(self, up_to: int) -> None:  # noqa: B027  a general server reads as it likes
+    @abstractmethod
+    def read_ahead(self, up_to: int) -> None:
         """Has so much of the body read before it is asked for: whoever is not read from is not seen to leave."""
 
-    def served(self) -> None:  # noqa: B027  a general server sees it by itself
+    @abstractmethod
+    def served(self) -> None:
         """Hears that the application has done with the request."""
 
     @abstractmethod
@@ -125,7 +126,8 @@ class Cycle(ABC):
     async def whole(self, status: int, headers: Headers, body: bytes) -> None:
         """Answers at once; `content-type: application/json` unless given."""
 
-    def prepare(self, status: int, headers: Headers) -> None:  # noqa: B027  a general server makes the head by itself
+    @abstractmethod
+    def prepare(self, status: int, headers: Headers) -> None:
         """Makes the head ready that `start` will be given, the same object, if all goes well."""
 
     @abstractmethod
@@ -195,67 +197,6 @@ class Cycle(ABC):
         if b"request-id" not in given:
             head.append((b"request-id", self.request_id.encode()))
         return head + self.cors
-
-
-class AsgiCycle(Cycle):
-    """A request that came over ASGI."""
-
-    def __init__(self, request_id: str, scope: Scope, receive: Receive, send: Send) -> None:
-        super().__init__(request_id, scope, dict(scope["headers"]))
-        self._receive = receive
-        self._send = send
-        self._pushed = b""
-        """What a server's `send` has to be awaited for."""
-        self._beginning: Message | None = None
-        """The same of a head."""
-        self._listener: asyncio.Task[None] | None = None
-
-    async def receive(self) -> Message:
-        return await self._receive()
-
-    def when_left(self, call: WhenLeft | None) -> None:
-        """As above. Only after the body was read: a general server tells it to whoever asks for more of it."""
-        if self._listener is not None:
-            self._listener.cancel()
-        self._listener = None if call is None else asyncio.ensure_future(self._listen(call))
-
-    async def _listen(self, call: WhenLeft) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self._listener = None
-        call(self.parted_as)
-
-    async def whole(self, status: int, headers: Headers, body: bytes) -> None:
-        self.when_left(None)  # a general server tells the end of an answer as if the client had left
-        self.status = status
-        self.ended = True
-        head = self._whole_head(status, headers, body)
-        await self._send({"type": "http.response.start", "status": status, "headers": head})
-        await self._send({"type": "http.response.body", "body": body})
-
-    def start(self, status: int, headers: Headers) -> None:
-        self.status = status
-        self._beginning = {"type": "http.response.start", "status": status, "headers": self._stream_head(headers)}
-
-    async def write(self, data: bytes) -> None:
-        await self._begin()
-        pushed, self._pushed = self._pushed, b""
-        await self._send({"type": "http.response.body", "body": pushed + data, "more_body": True})
-
-    def push(self, data: bytes) -> bool:
-        self._pushed += data
-        return False
-
-    async def end(self, data: bytes = b"") -> None:
-        self.when_left(None)  # as above
-        await self._begin()
-        self.ended = True
-        await self._send({"type": "http.response.body", "body": self._pushed + data})
-
-    async def _begin(self) -> None:
-        beginning, self._beginning = self._beginning, None
-        if beginning is not None:
-            await self._send(beginning)
 
 
 def _visible(value: str) -> bytes:

@@ -10,8 +10,6 @@ from contextlib import suppress
 from llm_to_anthropic.errors import ProxyError
 from llm_to_anthropic.http.protocol import BACKLOG
 
-Address = tuple[socket.AddressFamily, str, int]
-
 
 class CannotListen(ProxyError):
     """The address cannot be listened on; the message is a sentence for the operator."""

@@ -49,7 +49,7 @@ class ServerConfig(Config):
 
     def __init__(self, live: Live) -> None:
         super().__init__(
-            live.app,
+            live.app.serve,  # uvicorn wants an application, which only our protocol asks
             http=FrontProtocol,
             ws="none",
             lifespan="off",

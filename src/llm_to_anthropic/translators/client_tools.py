@@ -15,7 +15,6 @@ from llm_to_anthropic.wire.anthropic import Tool
 
 _KIND = re.compile(r"(?P<kind>bash|text_editor|memory|computer)_\d{8}")
 
-_STRING = {"type": "string"}
 _INTEGER = {"type": "integer"}
 _PAIR = {"type": "array", "items": _INTEGER, "minItems": 2, "maxItems": 2}
 _FILE_EDITS: Mapping[str, object] = {
