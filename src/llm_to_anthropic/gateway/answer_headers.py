@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from llm_to_anthropic.gateway.call import Headers
@@ -70,6 +70,11 @@ def forwarded(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
 def _is_id(value: bytes) -> bool:
     """Whether it is an id and not prose, in which a broken server may repeat what it was sent."""
     return 0 < len(value) <= MAX_ID_BYTES and value.find(b" ") < 0
+
+
+def header_list(texts: Mapping[str, str]) -> Headers:
+    """Headers as they are sent, of names that are legal and any texts."""
+    return [(name.encode("latin-1"), header_value(value)) for name, value in texts.items()]
 
 
 def header_value(text: str) -> bytes:

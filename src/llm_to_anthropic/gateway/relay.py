@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from llm_to_anthropic.errors import ApiError, UpstreamError, forget_way
-from llm_to_anthropic.gateway.answer_headers import STREAM_HEADERS, header_value, provenance
+from llm_to_anthropic.gateway.answer_headers import STREAM_HEADERS, header_list, provenance
 from llm_to_anthropic.gateway.call import Headers, Reply
 from llm_to_anthropic.gateway.progress import Progress
 from llm_to_anthropic.settings import Timeouts
@@ -296,8 +296,7 @@ def answer_headers(translator: Translator, upstream: UpstreamCall) -> Sequence[t
     limits = upstream.headers_like(RATE_LIMITS)
     if not limits:
         return ()  # nothing else of a good answer's head is told
-    told = translator.answer_headers(limits)
-    return [(name.encode("latin-1"), header_value(value)) for name, value in told.items()]
+    return header_list(translator.answer_headers(limits))
 
 
 def header_map(upstream: UpstreamCall) -> dict[str, str]:

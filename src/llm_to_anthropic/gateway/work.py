@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable
 
 from llm_to_anthropic.errors import ApiError
-from llm_to_anthropic.gateway.answer_headers import JSON_HEADERS, header_value, provenance
+from llm_to_anthropic.gateway.answer_headers import JSON_HEADERS, header_list, provenance
 from llm_to_anthropic.gateway.byte_relay import ByteRelay
 from llm_to_anthropic.gateway.call import Call, Headers, Reply
 from llm_to_anthropic.gateway.progress import Progress
@@ -50,5 +50,4 @@ class Work:
     async def refuse(self, error: ApiError) -> None:
         """Answers with an error envelope."""
         self.progress.failed_by(error)
-        extra = [(name.encode("latin-1"), header_value(value)) for name, value in error.headers.items()]
-        await self.whole(error.status, JSON_HEADERS + extra, error.envelope(self.call.request_id))
+        await self.whole(error.status, JSON_HEADERS + header_list(error.headers), error.envelope(self.call.request_id))

@@ -9,6 +9,7 @@ import msgspec
 from starlette.types import Message, Scope
 
 from llm_to_anthropic.errors import ApiError
+from llm_to_anthropic.gateway.answer_headers import header_list
 from llm_to_anthropic.gateway.call import Headers, WhenLeft
 from llm_to_anthropic.http.body import Found
 from llm_to_anthropic.http.known_head import with_length
@@ -153,8 +154,7 @@ class Cycle(ABC):
 
     async def error(self, error: ApiError) -> None:
         """Answers with Anthropic's error envelope."""
-        headers = [(name.encode("latin-1"), _visible(value)) for name, value in error.headers.items()]
-        await self.whole(error.status, headers, error.envelope(self.request_id))
+        await self.whole(error.status, header_list(error.headers), error.envelope(self.request_id))
 
     async def send(self, message: Message) -> None:
         """The ASGI `send` for ordinary routes: an answer of theirs, with this reply's headers."""
@@ -197,9 +197,3 @@ class Cycle(ABC):
         if b"request-id" not in given:
             head.append((b"request-id", self.request_id.encode()))
         return head + self.cors
-
-
-def _visible(value: str) -> bytes:
-    """A header value that HTTP allows: control characters and what Latin-1 lacks are replaced."""
-    clean = "".join(character if character.isprintable() else " " for character in value)
-    return clean.encode("latin-1", "replace")

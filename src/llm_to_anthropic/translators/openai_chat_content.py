@@ -95,12 +95,8 @@ class ChatContent:
         self._maker = (target.provider.name, target.model)
         self._quirks = target.quirks
         self._unsigned = unsigned
-        self._replayed = False
-
-    @property
-    def replayed(self) -> bool:
-        """Whether there is something in the messages that only who made it can read; mostly reasoning is plain text."""
-        return self._replayed
+        self.replayed = False
+        """There is something in the messages that only who made it can read; mostly reasoning is plain text."""
 
     def render(self, turn: Turn) -> list[ChatMessage]:
         """The messages of a turn in the middle of a conversation."""
@@ -195,7 +191,7 @@ class ChatContent:
         call = ToolCall(id=self._id(block.id), type="function", function=function)
         if not self._unsigned and (extra := replay.extras.get(block.id)):
             call.extra_content = extra
-            self._replayed = True
+            self.replayed = True
         return call
 
     def _id(self, call_id: str) -> str:
@@ -211,7 +207,7 @@ class ChatContent:
             message.reasoning = text
         if quirks.reasoning_details and replay.details and not self._unsigned:
             message.reasoning_details = replay.details
-            self._replayed = True
+            self.replayed = True
 
 
 def _sign(message: ChatMessage, first: ToolCall, quirks: ChatQuirks) -> None:

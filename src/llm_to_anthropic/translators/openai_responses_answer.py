@@ -103,10 +103,6 @@ class ResponsesAnswer:
             self._queue[0].passed_on(texts)
             self._output.size += size
 
-    def receive_whole(self, answer: Response) -> None:
-        """The whole answer. Raises UpstreamError for an error in it, or where it is not complete."""
-        self._finish(answer)
-
     def end_of_stream(self) -> None:
         """The stream is over. Raises UpstreamProtocolError where it was cut off."""
         if not self.ended:
@@ -147,11 +143,11 @@ class ResponsesAnswer:
             self._step(item, partial(item.annotation, found))
 
     def _completed(self, data: bytes) -> None:
-        self._finish(decode_loosely(data, ResponseEvent).response or Response(status="completed"))
+        self.receive_whole(decode_loosely(data, ResponseEvent).response or Response(status="completed"))
 
     def _incomplete(self, data: bytes) -> None:
         answer = decode_loosely(data, ResponseEvent).response or Response()
-        self._finish(msgspec.structs.replace(answer, status=answer.status or "incomplete"))
+        self.receive_whole(msgspec.structs.replace(answer, status=answer.status or "incomplete"))
 
     def _failed(self, data: bytes) -> None:
         answer = decode_loosely(data, ResponseEvent).response or Response()
@@ -229,8 +225,11 @@ class ResponsesAnswer:
             if not item.closed:
                 step()
 
-    def _finish(self, answer: Response) -> None:
-        """The upstream tells its end, and with it the whole answer once more, or for the first time."""
+    def receive_whole(self, answer: Response) -> None:
+        """The upstream tells its end, and with it the whole answer once more, or for the first time.
+
+        Raises UpstreamError for an error in it, or where it is not complete.
+        """
         if self.ended:
             return
         if answer.status == "failed" or (answer.error and is_error(answer.error)):

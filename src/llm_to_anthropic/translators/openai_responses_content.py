@@ -81,12 +81,8 @@ class ResponsesContent:
         self._target = target
         self._quirks = target.responses
         self._unsigned = unsigned
-        self._replayed = False
-
-    @property
-    def replayed(self) -> bool:
-        """Whether there is reasoning of earlier answers among the items."""
-        return self._replayed
+        self.replayed = False
+        """There is reasoning of earlier answers among the items."""
 
     def render(self, turn: Turn) -> list[InputItem]:
         """The items of one turn."""
@@ -133,7 +129,7 @@ class ResponsesContent:
                 case block:
                     said.text(block, block_text(block))
         items = said.close()
-        self._replayed = self._replayed or any(isinstance(item, Raw) for item in items)
+        self.replayed = self.replayed or any(isinstance(item, Raw) for item in items)
         return items
 
     def _replay(self, block: ThinkingBlock, said: Said) -> None:
