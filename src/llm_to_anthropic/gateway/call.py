@@ -58,6 +58,8 @@ class Reply(Protocol):
     Every answer carries the call's `request-id` header; the implementation adds it unless given.
     """
 
+    __slots__ = ()
+
     async def whole(self, status: int, headers: Headers, body: bytes) -> None:
         """Answers at once; `content-type: application/json` unless given."""
         ...

@@ -10,7 +10,7 @@ from starlette.types import Message, Scope
 
 from llm_to_anthropic.errors import ApiError
 from llm_to_anthropic.gateway.answer_headers import header_list
-from llm_to_anthropic.gateway.call import Headers, WhenLeft
+from llm_to_anthropic.gateway.call import Headers, Reply
 from llm_to_anthropic.http.body import Found
 from llm_to_anthropic.http.known_head import with_length
 
@@ -36,7 +36,7 @@ class Passed(msgspec.Struct, frozen=True):
         return Passed(self.checks, self.cors, self.keys, self.client_key, headers, self.raw_path, self.query)
 
 
-class Cycle(ABC):
+class Cycle(Reply, ABC):
     """A request on its way through the checks, and the `Reply` to its call.
 
     Adds `request-id` and the CORS headers of this request to whatever is sent.
@@ -116,36 +116,8 @@ class Cycle(ABC):
         """Hears that the application has done with the request."""
 
     @abstractmethod
-    def when_left(self, call: WhenLeft | None) -> None:
-        """Has `call` called, in place of a former one, once the client has left; None: nobody wants to know."""
-
-    @abstractmethod
     async def receive(self) -> Message:
         """The ASGI `receive`."""
-
-    @abstractmethod
-    async def whole(self, status: int, headers: Headers, body: bytes) -> None:
-        """Answers at once; `content-type: application/json` unless given."""
-
-    @abstractmethod
-    def prepare(self, status: int, headers: Headers) -> None:
-        """Makes the head ready that `start` will be given, the same object, if all goes well."""
-
-    @abstractmethod
-    def start(self, status: int, headers: Headers) -> None:
-        """Begins an answer whose body follows in writes; its head leaves with the first of them."""
-
-    @abstractmethod
-    async def write(self, data: bytes) -> None:
-        """Sends a piece; waits while the client's side has no room."""
-
-    @abstractmethod
-    def push(self, data: bytes) -> bool:
-        """Sends a piece at once; False where `write` has to wait for room before the next."""
-
-    @abstractmethod
-    async def end(self, data: bytes = b"") -> None:
-        """Ends an answer that was started, with a last piece."""
 
     @property
     def streaming(self) -> bool:
