@@ -22,46 +22,12 @@ from tests.translators.gemini_answers import (
 )
 
 
-def _told(said: str) -> Event:
-    """The message made of an answer with this JSON as its text."""
-    driven = translator(stream=False)
-    body = json.dumps(answer(text("?"), finish="STOP")).replace('"?"', said)
-    driven.receive_data(body.encode("utf-8", "surrogatepass"))
-    driven.receive_eof()
-    assert driven.failure is None
-    told: Event = json.loads(driven.message())
-    return told
-
-
 def _whole(*parts: Json, finish: str = "STOP", **members: Json) -> bytes:
     return json.dumps(answer(*parts, finish=finish) | members).encode()
 
 
 def _texts(message: Event) -> list[str]:
     return [block["text"] for block in message["content"]]
-
-
-@pytest.mark.parametrize(
-    "said",
-    [
-        '"plain"',
-        '"caf\u00e9 \U0001f98a"',
-        r'"caf\u00e9 \u0000 \u2028"',
-        r'"a\/b \"c\" \\ud83e \n\t\b\f\r"',
-        r'"fox \ud83e\udd8a and \uD83E\uDD8A"',
-    ],
-)
-def test_text_of_a_whole_answer_reads_as_the_upstream_wrote_it(said: str) -> None:
-    """However an upstream escapes its text, a client that parses the message gets the same characters."""
-    assert _texts(_told(said)) == [json.loads(said)]
-
-
-@pytest.mark.parametrize("said", [r'"half \ud83e!"', r'"half \uDD8A!"', '"half \ud83e!"'])
-def test_half_a_surrogate_pair_never_reaches_a_client(said: str) -> None:
-    """What is no character comes out as the replacement character, escaped or not."""
-    shown = _texts(_told(said))[0]
-    assert shown.startswith("half \ufffd")
-    assert shown.endswith("!")
 
 
 @pytest.mark.parametrize("finish", ["STOP", "MAX_TOKENS"])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from tests.messages import Event
@@ -24,42 +22,8 @@ from tests.translators.responses_answers import (
 )
 
 
-def _told(said: str) -> Event:
-    """The message made of an answer with this JSON as its text."""
-    driven = translator(stream=False)
-    body = json.dumps(response(message("?"))).replace('"?"', said)
-    driven.receive_data(b"event: response.completed\ndata: ")
-    driven.receive_data(f'{{"type":"response.completed","response":{body}}}\n\n'.encode("utf-8", "surrogatepass"))
-    assert driven.failure is None
-    told: Event = json.loads(driven.message())
-    return told
-
-
 def _texts(answer: Event) -> list[str]:
     return [block["text"] for block in answer["content"]]
-
-
-@pytest.mark.parametrize(
-    "said",
-    [
-        '"plain"',
-        '"caf\u00e9 \U0001f98a"',
-        r'"caf\u00e9 \u0000 \u2028"',
-        r'"a\/b \"c\" \\ud83e \n\t\b\f\r"',
-        r'"fox \ud83e\udd8a and \uD83E\uDD8A"',
-    ],
-)
-def test_text_of_a_whole_answer_reads_as_the_upstream_wrote_it(said: str) -> None:
-    """However an upstream escapes its text, a client that parses the message gets the same characters."""
-    assert _texts(_told(said)) == [json.loads(said)]
-
-
-@pytest.mark.parametrize("said", [r'"half \ud83e!"', r'"half \uDD8A!"', '"half \ud83e!"'])
-def test_half_a_surrogate_pair_never_reaches_a_client(said: str) -> None:
-    """What is no character comes out as the replacement character, escaped or not."""
-    shown = _texts(_told(said))[0]
-    assert shown.startswith("half \ufffd")
-    assert shown.endswith("!")
 
 
 def test_answer_of_one_text_is_the_same_however_it_is_told() -> None:
