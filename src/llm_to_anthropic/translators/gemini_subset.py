@@ -13,7 +13,7 @@ import msgspec
 
 from llm_to_anthropic.translators.schema_inlining import MAX_LEVELS, NOTHING
 from llm_to_anthropic.translators.schema_merging import UNIONS, any_of, as_one_object, both, with_note
-from llm_to_anthropic.translators.schemas import Schema, is_schema, names_in
+from llm_to_anthropic.translators.schemas import Schema, has_type, is_schema, listed_in, names_in
 
 ANY_VALUE = "Any JSON value; an object or a list is written as JSON text."
 ANY_OBJECT = "A JSON object, written as text."
@@ -70,7 +70,7 @@ def _unfolded(node: Schema) -> Schema:
     has_all = isinstance(node.get("allOf"), list)
     has_union = has_all or any(isinstance(node.get(key), list) for key in UNIONS)
     if has_union and (has_all or "properties" in node):
-        return {**as_one_object(node), **_kept(node)} if _is_of_objects(node) else node
+        return {**as_one_object(node), **_kept(node)} if "type" not in node or has_type(node, "object") else node
     return node
 
 
@@ -78,19 +78,10 @@ def _kept(node: Schema) -> Schema:
     return {"nullable": True} if _accepts_null(node) else {}
 
 
-def _is_of_objects(node: Schema) -> bool:
-    kind = node.get("type", "object")
-    return kind == "object" or (isinstance(kind, list) and "object" in kind)
-
-
 def _accepts_null(node: Schema) -> bool:
-    kind = node.get("type")
-    if node.get("nullable") is True or kind == "null" or (isinstance(kind, list) and "null" in kind):
+    if node.get("nullable") is True or has_type(node, "null") or None in listed_in(node, "enum"):
         return True
-    values = node.get("enum")
-    if isinstance(values, list) and None in values:
-        return True
-    return any(_is_null(branch) for key in UNIONS for branch in _branches(node, key))
+    return any(_is_null(branch) for key in UNIONS for branch in listed_in(node, key))
 
 
 def _is_null(node: object) -> bool:
@@ -98,11 +89,6 @@ def _is_null(node: object) -> bool:
     if not is_schema(node) or any(key in node for key in ("properties", "items", *UNIONS)):
         return False
     return node.get("type") == "null" or node.get("enum") == [None]
-
-
-def _branches(node: Schema, key: str) -> list[object]:
-    found = node.get(key)
-    return found if isinstance(found, list) else []
 
 
 def _without_null(node: Schema) -> tuple[bool, Schema]:
@@ -117,13 +103,13 @@ def _without_null(node: Schema) -> tuple[bool, Schema]:
         rest["enum"] = [value for value in values if value is not None]
     for key in UNIONS:
         if key in rest:
-            rest[key] = [branch for branch in _branches(rest, key) if not _is_null(branch)]
+            rest[key] = [branch for branch in listed_in(rest, key) if not _is_null(branch)]
     return True, {key: value for key, value in rest.items() if value != []}
 
 
 def _choice(node: Schema, level: int) -> tuple[Schema, frozenset[str]] | None:
     """The schema as a choice between schemas if it is one, and the keywords that went into it."""
-    branches = [branch for key in UNIONS for branch in _branches(node, key) if is_schema(branch)]
+    branches = [branch for key in UNIONS for branch in listed_in(node, key) if is_schema(branch)]
     if not branches or any(key in node for key in _STRUCTURAL):
         return _choice_of_types(node, level)
     common = {"type": node["type"]} if isinstance(node.get("type"), str) else {}
@@ -156,7 +142,7 @@ def _of_type(node: Schema, kind: str) -> Schema:
     for key in (*wanted, *_OF_TYPE.get(kind, ())):
         if key in node:
             own[key] = node[key]
-    values = [value for value in _branches(node, "enum") if _type_of(value) == kind]
+    values = [value for value in listed_in(node, "enum") if _type_of(value) == kind]
     return {**own, "enum": values} if values else own
 
 
@@ -180,7 +166,7 @@ def _typed(node: Schema, level: int) -> tuple[Schema, frozenset[str]]:
     """The schema of one type, and the keywords that went into it; without a type, by what its keywords speak of."""
     kind = node.get("type")
     kind = kind[0] if isinstance(kind, list) and kind else kind
-    values = _branches(node, "enum")
+    values = listed_in(node, "enum")
     if values:
         return _enum(values, kind), frozenset({"enum"} if kind != "boolean" else ())
     if kind == "object" or (kind is None and "properties" in node):
@@ -254,7 +240,7 @@ def _restored(schema: object, value: object, level: int) -> object:
     _, node = _without_null(_unfolded(schema))
     if isinstance(value, str):
         return _restored_text(node, value)
-    branches = [branch for key in UNIONS for branch in _branches(node, key)]
+    branches = [branch for key in UNIONS for branch in listed_in(node, key)]
     if isinstance(value, list):
         items = _first_with(node, branches, "items")
         return [_restored(items, item, level + 1) for item in value]
@@ -277,8 +263,8 @@ def _first_with(node: Schema, branches: list[object], key: str, names: frozenset
 
 def _restored_text(node: Schema, text: str) -> object:
     """The value that a text stands for."""
-    schemas = [node, *(branch for key in UNIONS for branch in _branches(node, key) if is_schema(branch))]
-    values = [value for schema in schemas for value in _branches(schema, "enum")]
+    schemas = [node, *(branch for key in UNIONS for branch in listed_in(node, key) if is_schema(branch))]
+    values = [value for schema in schemas for value in listed_in(schema, "enum")]
     if text in values:
         return text
     for value in values:
@@ -294,8 +280,6 @@ def _restored_text(node: Schema, text: str) -> object:
 
 def _was_any(node: Schema) -> bool:
     """Whether a schema was asked for as text because it says too little."""
-    kind = node.get("type")
-    of_objects = kind == "object" or (isinstance(kind, list) and "object" in kind)
-    if of_objects:
+    if has_type(node, "object"):
         return not node.get("properties")
-    return kind is None and not any(key in node for key in (*_STRUCTURAL, *UNIONS))
+    return node.get("type") is None and not any(key in node for key in (*_STRUCTURAL, *UNIONS))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
-from llm_to_anthropic.translators.schemas import Schema, is_schema, names_in
+from llm_to_anthropic.translators.schemas import Schema, is_schema, listed_in, names_in
 
 UNIONS = ("anyOf", "oneOf")
 MAX_GROUPS = 12
@@ -53,7 +53,7 @@ def any_of(schemas: list[object]) -> object:
         return choices[0]
     rests = [_without_enum(choice) for choice in choices if is_schema(choice) and isinstance(choice.get("enum"), list)]
     if len(rests) == len(choices) and len(distinct(rests)) == 1:
-        values = [value for choice in choices if is_schema(choice) for value in _items(choice, "enum")]
+        values = [value for choice in choices if is_schema(choice) for value in listed_in(choice, "enum")]
         return {**rests[0], "enum": distinct(values)}
     return {"anyOf": choices}
 
@@ -144,13 +144,8 @@ def _without_enum(node: Schema) -> Schema:
     return {key: value for key, value in node.items() if key != "enum"}
 
 
-def _items(node: Schema, key: str) -> list[object]:
-    found = node.get(key)
-    return found if isinstance(found, list) else []
-
-
 def _schemas(node: Schema, key: str) -> list[Schema]:
-    return [each for each in _items(node, key) if is_schema(each)]
+    return [each for each in listed_in(node, key) if is_schema(each)]
 
 
 def _properties(node: Schema) -> Schema:

@@ -5,7 +5,7 @@ A schema that needs no change travels as the client's own bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TypeGuard
 
 import msgspec
@@ -137,7 +137,7 @@ def remove_optional_nulls(schema: object, value: object) -> object:
 def object_schema(raw: Raw, path: str) -> Schema:
     """A schema, decoded. Raises ClientError if it is none, or none of objects."""
     schema = decoded_schema(raw, path)
-    if not _may_be_object(schema.get("type", "object")):
+    if schema.get("type") is not None and not has_type(schema, "object"):
         raise ClientError(f"{path}.type: Input should be 'object'")
     return schema
 
@@ -158,6 +158,18 @@ def is_schema(value: object) -> TypeGuard[Schema]:
     return isinstance(value, dict)
 
 
+def has_type(node: Schema, kind: str) -> bool:
+    """Whether a schema names a type, alone or among others."""
+    named = node.get("type")
+    return named == kind or (isinstance(named, list) and kind in named)
+
+
+def listed_in(node: Schema, key: str) -> list[object]:
+    """The list that a keyword holds; an empty one where it holds none."""
+    found = node.get(key)
+    return found if isinstance(found, list) else []
+
+
 def _encode(schema: Schema) -> Raw:
     return Raw(msgspec.json.encode(schema))
 
@@ -165,10 +177,6 @@ def _encode(schema: Schema) -> Raw:
 def _is_plain(root: _Root) -> bool:
     odd = (root.any_of, root.one_of, root.all_of, root.enum, root.negation, root.reference)
     return root.type == "object" and bytes(root.properties).startswith(b"{") and not any(bytes(raw) for raw in odd)
-
-
-def _may_be_object(kind: object) -> bool:
-    return kind in ("object", None) or (isinstance(kind, list) and "object" in kind)
 
 
 def rewrite(schema: Schema, change: Callable[[Schema], Schema]) -> Schema:
@@ -202,9 +210,7 @@ def _clean_node(node: Schema) -> Schema:
 
 def _with_items(node: Schema) -> Schema:
     # api.openai.com: "array schema missing items".
-    kind = node.get("type")
-    is_array = kind == "array" or (isinstance(kind, list) and "array" in kind)
-    return {**node, "items": {}} if is_array and "items" not in node else node
+    return {**node, "items": {}} if has_type(node, "array") and "items" not in node else node
 
 
 def _with_own_root(schema: Schema) -> Schema:
@@ -226,8 +232,7 @@ def _merge_root(schema: Schema) -> Schema:
     properties: Schema = dict(own) if is_schema(own) else {}
     required = names_in(schema.get("required"))
     for key in _UNIONS:
-        branches = schema.get(key)
-        resolved = [_resolve(branch, schema) for branch in branches] if isinstance(branches, list) else []
+        resolved = [_resolve(branch, schema) for branch in listed_in(schema, key)]
         for branch in resolved:
             inner = branch.get("properties")
             for name, value in inner.items() if is_schema(inner) else ():
@@ -324,12 +329,8 @@ class _Closer:
         return closed if _is_nullable(closed) else {"anyOf": [closed, {"type": "null"}]}
 
 
-def _is_nullable(node: Mapping[str, object]) -> bool:
-    kind = node.get("type")
-    if kind == "null" or (isinstance(kind, list) and "null" in kind):
-        return True
-    branches = node.get("anyOf")
-    return isinstance(branches, list) and any(is_schema(branch) and _is_nullable(branch) for branch in branches)
+def _is_nullable(node: Schema) -> bool:
+    return has_type(node, "null") or any(is_schema(each) and _is_nullable(each) for each in listed_in(node, "anyOf"))
 
 
 def _without_nulls(node: object, value: object, root: Schema) -> object:
