@@ -28,6 +28,8 @@ UPSTREAM_TEMPLATE = 7
 """What OpenAI adds to a lone user message: four tokens for it, three for the answer's beginning."""
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + struct.pack(">II", 1024, 512)
 
+HELLO = b'{"model":"claude","messages":[{"role":"user","content":"hello world"}]}'
+
 
 @pytest.fixture(scope="module")
 def counter() -> Iterator[TokenCounter]:
@@ -306,7 +308,7 @@ def test_same_tools_give_the_same_count_again(counter: TokenCounter) -> None:
 
 async def test_concurrent_first_counts_agree(cold: TokenCounter) -> None:
     """Requests that meet while the vocabulary loads are all counted by it."""
-    counts = await asyncio.gather(*(cold.count(request("hello world")) for _ in range(20)))
+    counts = await asyncio.gather(*(cold.count_body(HELLO) for _ in range(20)))
     assert counts == [2 + UPSTREAM_TEMPLATE] * 20
 
 
@@ -318,8 +320,8 @@ async def test_counting_goes_on_without_the_vocabulary(failure: Exception) -> No
         raise failure
 
     bare = TokenCounter(load_encoding=load_encoding)
-    text = request("hello world")
-    assert [await bare.count(text) for _ in range(2)] == [bare.estimate(text)] * 2
+    estimate = bare.estimate(request("hello world"))
+    assert [await bare.count_body(HELLO) for _ in range(2)] == [estimate] * 2
     bare.close()
 
 

@@ -57,19 +57,10 @@ class TokenCounter:
         # Own threads, two: a rush of large counts must not take those that resolve names.
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="count")
 
-    async def count(self, request: MessagesRequest, model: str = "") -> int:
-        """Input tokens of a request; `model` is the upstream's name of the model, which tells its chat template.
-
-        Raises ClientError for blocks that are malformed.
-        """
-        if (self._encoding or self._broken) and _size(request) <= INLINE_BYTES:
-            return self.count_now(request, model)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self.count_now, request, model)
-
     async def count_body(self, body: bytes, model: str = "") -> int:
-        """As `count`, of a request as it came: a large one is not even read on the event loop.
+        """Input tokens of a request as it came: a large one is not even read on the event loop.
 
-        Raises ClientError.
+        `model` is the upstream's name of the model, which tells its chat template. Raises ClientError.
         """
         if (self._encoding or self._broken) and len(body) <= INLINE_BYTES:
             return self._count_body(body, model)
@@ -83,7 +74,7 @@ class TokenCounter:
     def _count_sampled(self, body: bytes) -> int:
         """An estimate: pieces of the body stand for the whole, whatever is text in it and whatever structure."""
         check_text(body)
-        encoding = self._load()
+        encoding = self.load()
         if encoding is None:
             return ceil(len(body) / BYTES_PER_TOKEN)
         deadline = self._clock() + self._budget_s
@@ -96,8 +87,8 @@ class TokenCounter:
         return max(1, ceil(tokens * len(body) / seen))
 
     def count_now(self, request: MessagesRequest, model: str = "") -> int:
-        """As `count`, in the calling thread."""
-        encoding = self._load()
+        """As `count_body`, in the calling thread."""
+        encoding = self.load()
         if encoding is None:
             return self.estimate(request, model)
         family = family_of(model)
@@ -112,7 +103,7 @@ class TokenCounter:
         return max(1, family.priming + family.preamble + stable + prompt.fixed + tokeniser.count(prompt.texts))
 
     def estimate(self, request: MessagesRequest, model: str = "") -> int:
-        """As `count`, by the texts' bytes: for where the vocabulary cannot be had."""
+        """As `count_now`, by the texts' bytes: for where the vocabulary cannot be had."""
         family = family_of(model)
         prompt = _stable_prompt(request, family)
         prompt.add_messages(decode_messages(request))
@@ -120,15 +111,12 @@ class TokenCounter:
         size = sum(len(text.encode("utf-8", "replace")) for text in prompt.texts)
         return max(1, family.priming + family.preamble + prompt.fixed + ceil(size / BYTES_PER_TOKEN))
 
-    def load(self) -> None:
-        """Loads the vocabulary now, in the calling thread."""
-        self._load()
-
     def close(self) -> None:
         """Ends the worker threads; a count under way is finished first."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _load(self) -> Encoding | None:
+    def load(self) -> Encoding | None:
+        """The vocabulary, loaded in the calling thread where it is not yet; None where it cannot be had."""
         with self._loading:
             if self._encoding is None and not self._broken:
                 try:
@@ -223,14 +211,3 @@ def _pieces(texts: list[str]) -> Iterator[str]:
     for text in texts:
         for start in range(0, len(text), PIECE):
             yield text[start : start + PIECE]
-
-
-def _size(request: MessagesRequest) -> int:
-    raw = [*request.messages, *(tool.input_schema for tool in request.tools or ())]
-    return _length(request.system) + sum(len(memoryview(part)) for part in raw)
-
-
-def _length(content: str | list[msgspec.Raw] | None) -> int:
-    if content is None or isinstance(content, str):
-        return len(content or "")
-    return sum(len(memoryview(raw)) for raw in content)
