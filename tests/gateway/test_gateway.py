@@ -526,7 +526,7 @@ async def test_an_unknown_model_is_told_with_some_that_exist(gateway: Gateway) -
         pytest.param(
             b'{"model":"openai/gpt-4o","max_tokens":1,"messages":[{"role":"user","content":NaN}]}', b"JSON", id="nan"
         ),
-        pytest.param(b'{"model":"openai/gpt-4o","x":' + b"[" * 100_000, b"nest", id="nested 100k deep"),
+        pytest.param(b'{"model":"openai/gpt-4o","x":' + b"[" * 1_000_000, b"nest", id="nested a million deep"),
     ],
 )
 async def test_bad_bodies_are_refused_in_words(

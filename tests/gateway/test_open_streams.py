@@ -75,10 +75,10 @@ async def test_stream_lets_go_of_what_was_sent_upstream(
 
 async def kept(gateway: Gateway, request: Call, go_on: asyncio.Event) -> int:
     """How many hold a request's body once its answer has begun, which `go_on` ends."""
-    body, reply = request.body, MemoryReply()
+    body, reply, ours = request.body, MemoryReply(), object()
     answering = asyncio.ensure_future(gateway.messages(request, reply))
     await reply.until(b"hel")
-    others = sys.getrefcount(body) - 2  # the variable's, and that of the question itself
+    others = sys.getrefcount(body) - sys.getrefcount(ours)
     go_on.set()
     await answering
     return others
