@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import inspect
 import os
 import stat
 import threading
@@ -74,7 +75,7 @@ async def _no_sockets_or_tasks_left() -> AsyncIterator[None]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Has every asynchronous test watched."""
     for item in items:
-        if isinstance(item, pytest.Function) and asyncio.iscoroutinefunction(item.obj):
+        if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
             item.fixturenames[:0] = ["_no_threads_left", "_no_sockets_or_tasks_left"]
     # The collector need not look again, after each test, at what lives as long as the run.
     gc.collect()
