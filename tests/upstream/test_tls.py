@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from llm_to_anthropic.credentials.entra import fetch_token
+from llm_to_anthropic.credentials.login import LoginFailure
 from llm_to_anthropic.errors import UpstreamProtocolError, UpstreamTimeout, UpstreamUnreachable
 from llm_to_anthropic.providers.provider import EntraAccount, Secret
 from llm_to_anthropic.settings import Timeouts
@@ -121,6 +122,26 @@ async def test_logins_trust_whom_upstreams_trust(certificates: Certificates, mon
         account = EntraAccount(tenant="acme.test", client_id="app", secret=Secret("nobody"), authority=authority)
         fetched = await asyncio.to_thread(fetch_token, account)
     assert fetched.headers == ((b"authorization", b"Bearer token-0"),)
+
+
+async def test_logins_refuse_an_unknown_authority(certificates: Certificates) -> None:
+    """A token server is verified as upstreams are: no secret goes to one whose certificate nobody trusted signed."""
+    async with serve(certificates, OK) as server:
+        authority = f"https://127.0.0.1:{server.port}"
+        account = EntraAccount(tenant="acme.test", client_id="app", secret=Secret("nobody"), authority=authority)
+        with pytest.raises(LoginFailure, match="cannot be reached"):
+            await asyncio.to_thread(fetch_token, account)
+        assert not server.peers
+
+
+async def test_login_names_a_certificate_file_that_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """SSL_CERT_FILE that cannot be read is the login's subject too."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    account = EntraAccount(
+        tenant="acme.test", client_id="app", secret=Secret("nobody"), authority="https://127.0.0.1:1"
+    )
+    with pytest.raises(LoginFailure, match=r"SSL_CERT_FILE.*none\.pem"):
+        await asyncio.to_thread(fetch_token, account)
 
 
 async def test_missing_certificate_file_is_named(make_upstream: Callable[..., Upstream], tmp_path: Path) -> None:

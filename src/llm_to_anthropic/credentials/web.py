@@ -6,10 +6,17 @@ Imported in a login's own thread alone: the import takes time, and every call bl
 from __future__ import annotations
 
 import os
+import ssl
 from ipaddress import ip_address
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+from requests.adapters import HTTPAdapter
+
+from llm_to_anthropic.credentials.login import LoginFailure
+from llm_to_anthropic.errors import UpstreamUnreachable
+from llm_to_anthropic.trust import Trust
 
 TIMEOUT_S = 10.0
 
@@ -29,14 +36,31 @@ def is_near(url: str) -> bool:
 
 
 def session(*, near: bool) -> requests.Session:
-    """A session that heeds the environment's web proxy, unless the server is near."""
+    """A session that heeds the environment's web proxy, unless the server is near.
+
+    Raises LoginFailure where the certificates that SSL_CERT_FILE or SSL_CERT_DIR names cannot be read.
+    """
     made = requests.Session()
     made.trust_env = not near
-    made.verify = _authorities() or True
+    try:
+        made.mount("https://", _Trusting(Trust(os.environ).context()))
+    except UpstreamUnreachable as error:
+        raise LoginFailure("the login trusts no server", error.message) from None
     return made
 
 
-def _authorities() -> str:
-    """The certificates that SSL_CERT_FILE or SSL_CERT_DIR names, of which requests knows nothing; empty for its own."""
-    named = (os.environ.get(variable, "") for variable in ("SSL_CERT_FILE", "SSL_CERT_DIR"))
-    return next((path for path in named if os.path.exists(path)), "")
+class _Trusting(HTTPAdapter):
+    """Trusts what a TLS context trusts, and what REQUESTS_CA_BUNDLE names: by itself it would take certifi's list."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, ssl_context=self._context, **options)
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        return super().proxy_manager_for(proxy, ssl_context=self._context, **options)
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """Leaves the connection with the authorities of its context, which verifies."""

@@ -9,6 +9,7 @@ from functools import partial
 from llm_to_anthropic.errors import UpstreamUnreachable
 from llm_to_anthropic.outbox import Outbox
 from llm_to_anthropic.providers.timeouts import CallTimeouts
+from llm_to_anthropic.trust import Trust
 from llm_to_anthropic.upstream.call import UpstreamCall
 from llm_to_anthropic.upstream.connecting import open_connection
 from llm_to_anthropic.upstream.connection import Connection
@@ -23,7 +24,6 @@ from llm_to_anthropic.upstream.request import (
     split_url,
     standing_head,
 )
-from llm_to_anthropic.upstream.tls import Trust
 
 _MAX_READY = 1024
 """Request lines, and heads, kept ready. Origins need no such limit: base URLs come from the configuration."""

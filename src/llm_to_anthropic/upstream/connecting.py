@@ -15,10 +15,10 @@ from aiofastnet import create_connection, start_tls
 
 from llm_to_anthropic.errors import UpstreamTimeout, UpstreamUnreachable
 from llm_to_anthropic.providers.timeouts import CallTimeouts
+from llm_to_anthropic.trust import Trust
 from llm_to_anthropic.upstream.addresses import is_forbidden
 from llm_to_anthropic.upstream.proxying import Proxy
 from llm_to_anthropic.upstream.request import Origin, join_host_port
-from llm_to_anthropic.upstream.tls import Trust
 from llm_to_anthropic.upstream.tunnel import Tunnel
 
 _NEXT_ADDRESS_S = 0.25

@@ -16,6 +16,7 @@ import msgspec
 
 from llm_to_anthropic.errors import ClientError, UpstreamError
 from llm_to_anthropic.providers.timeouts import CallTimeouts
+from llm_to_anthropic.trust import Trust
 from llm_to_anthropic.upstream.addresses import is_public
 from llm_to_anthropic.upstream.call import UpstreamCall
 from llm_to_anthropic.upstream.connecting import Address, attach, first_to_connect, handshake_text
@@ -29,7 +30,6 @@ from llm_to_anthropic.upstream.request import (
     split_url,
     standing_head,
 )
-from llm_to_anthropic.upstream.tls import Trust
 
 MAX_BYTES = 20 * 1024 * 1024
 MAX_REDIRECTS = 3

@@ -29,7 +29,7 @@ class Trust:
             context = ssl.create_default_context(cafile=self._file, capath=self._directory)
         except OSError as error:
             raise UpstreamUnreachable(
-                f"No upstream can be trusted: the certificates that SSL_CERT_FILE ({self._file}) or "
+                f"No server can be trusted: the certificates that SSL_CERT_FILE ({self._file}) or "
                 f"SSL_CERT_DIR ({self._directory}) names cannot be read ({error.strerror or error}).",
                 lasting=True,
             ) from error
