@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -405,3 +406,35 @@ def test_pieces_that_begin_alike_are_put_together() -> None:
     """A piece that happens to begin as the one before it is no repetition where all of them are an object."""
     begin = delta(tool_calls=[call(0, id="a", name="look", arguments='{"x":')])
     assert inputs(streamed(begin, delta(tool_calls=[call(0, arguments='{"x":1}}')]), FINISH)) == [{"x": {"x": 1}}]
+
+
+@pytest.mark.parametrize("quirks", [ChatQuirks(), LIVE], ids=["buffer", "live"])
+@pytest.mark.parametrize("numbered", [True, False], ids=["numbered", "by their ids"])
+@pytest.mark.parametrize("arguments", ["{}", '{"at": "x"}'])
+def test_many_calls_cost_what_each_costs(quirks: ChatQuirks, numbered: bool, arguments: str) -> None:
+    """Thousands of calls in one answer hold up nobody else: each is looked at for itself, not for all others again."""
+    count = 10_000
+    calls = [call(at if numbered else None, id=f"call_{at}", name="look", arguments=arguments) for at in range(count)]
+    chunks = [delta(tool_calls=[one]) for one in calls]
+    one = translator(TOOL, quirks)
+    began = time.thread_time()
+    for chunk in (*chunks, delta("tool_calls"), usage(), DONE):
+        one.receive_data(chunk)
+    took_s = time.thread_time() - began
+    assert one.ended
+    assert one.failure is None
+    assert took_s < 2.0
+
+
+def test_pieces_of_many_calls_at_once_cost_what_each_costs() -> None:
+    """Where thousands of calls are open at once a piece finds its own without asking all others."""
+    count = 10_000
+    begun = [delta(tool_calls=[call(at, id=f"call_{at}", name="look", arguments='{"at":')]) for at in range(count)]
+    ended = [delta(tool_calls=[call(at, arguments="1}")]) for at in reversed(range(count))]
+    one = translator(TOOL, LIVE)
+    began = time.thread_time()
+    for chunk in (*begun, *ended, delta("tool_calls"), usage(), DONE):
+        one.receive_data(chunk)
+    took_s = time.thread_time() - began
+    assert one.ended
+    assert took_s < 2.0

@@ -21,7 +21,7 @@ from llm_to_anthropic.writer import MessageWriter, sound
 class _Slot:
     """One call."""
 
-    __slots__ = ("arguments", "closed", "custom", "dropped", "extra", "id", "key", "name", "opened")
+    __slots__ = ("arguments", "closed", "custom", "dropped", "extra", "flows", "id", "key", "name", "opened")
 
     def __init__(self, key: int) -> None:
         self.key = key
@@ -33,6 +33,8 @@ class _Slot:
         self.dropped = False
         self.opened = False
         self.closed = False
+        self.flows = False
+        """Something of it has come since the calls were last settled."""
 
 
 class ToolCalls:
@@ -50,6 +52,10 @@ class ToolCalls:
         self._single = encoding.single_call
         self._slots: list[_Slot] = []
         self._by_index: dict[int, _Slot] = {}
+        self._by_id: dict[str, _Slot] = {}
+        self._flowing: list[_Slot] = []
+        """What `settle` has to look at: an answer may have thousands of calls."""
+        self._unclosed = 0
         self._legacy: _Slot | None = None
         self._ids = ToolIds(seed)
         self.open = False
@@ -60,7 +66,7 @@ class ToolCalls:
     def receive(self, calls: list[ToolCall]) -> None:
         """The `tool_calls` of one delta, or of a whole message."""
         several = len(calls) > 1
-        named: list[_Slot] = []
+        named: set[_Slot] = set()
         for position, call in enumerate(calls):
             extra = call.extra_content
             custom = call.custom if call.type == "custom" or call.function is None else None
@@ -76,7 +82,7 @@ class ToolCalls:
     def go_on(self, index: int, arguments: str) -> bool:
         """More arguments of the call under this number; False where there is more to it."""
         slot = self._by_index.get(index)
-        if slot is None or slot.closed or slot.dropped or not slot.opened:
+        if slot is None or not (slot.flows and slot.opened):
             return False
         self.size += len(arguments)
         if passed := slot.arguments.feed(arguments):
@@ -93,16 +99,14 @@ class ToolCalls:
 
     def settle(self) -> None:
         """Something else follows: closes the calls whose arguments are complete."""
-        self.open = False
-        for slot in self._slots:
-            if slot.closed or slot.dropped:
-                continue
+        flowing, self._flowing = self._flowing, []
+        for slot in flowing:
+            slot.flows = False
             if slot.name and not slot.opened:
                 self._open(slot)
             if slot.opened and _complete(slot):
                 self._close(slot, cut=False)
-            else:
-                self.open = True
+        self.open = self._unclosed > 0
 
     def finish(self, *, cut: bool) -> None:
         """Closes all calls. `cut`: not the model ended the answer, and perhaps amid arguments."""
@@ -111,7 +115,7 @@ class ToolCalls:
                 self._close(slot, cut=cut)
         self.open = False
 
-    def _slot(self, call: ToolCall, position: int | None, named: list[_Slot]) -> _Slot:
+    def _slot(self, call: ToolCall, position: int | None, named: set[_Slot]) -> _Slot:
         """`named`: the slots of the list's calls so far that have a name. No call is named twice in one list."""
         function = call.function or FunctionCall()
         name = function.name or ""
@@ -121,14 +125,14 @@ class ToolCalls:
         if slot is None or again or _is_another(slot, call.id or "", known_as, function.arguments or ""):
             slot = self._new_slot()
         if name:
-            named.append(slot)
+            named.add(slot)
         if call.index is not None:
             self._by_index[call.index] = slot
         return slot
 
     def _unnumbered(self, call: ToolCall, position: int | None) -> _Slot | None:
         if call.id:
-            return next((slot for slot in self._slots if slot.id == call.id), None)
+            return self._by_id.get(call.id)
         if call.function is not None and call.function.name:
             return None
         if position is not None:
@@ -140,12 +144,18 @@ class ToolCalls:
         slot = _Slot(len(self._slots))
         slot.dropped = self._single and any(not earlier.dropped for earlier in self._slots)
         self._slots.append(slot)
+        self._unclosed += not slot.dropped
         return slot
 
     def _add(self, slot: _Slot, id: str, name: str, arguments: str, extra: Raw = NO_RAW) -> None:
         if slot.closed or slot.dropped:
             return
-        slot.id = slot.id or id
+        if not slot.flows:
+            slot.flows = True
+            self._flowing.append(slot)
+        if id and not slot.id:
+            slot.id = id
+            self._by_id.setdefault(id, slot)
         slot.name = slot.name or self._names.get(name, name)
         slot.extra = slot.extra or extra
         if arguments:
@@ -170,6 +180,7 @@ class ToolCalls:
 
     def _close(self, slot: _Slot, *, cut: bool) -> None:
         slot.closed = True
+        self._unclosed -= 1
         if not slot.opened and slot.name:
             self._open(slot)
         if not slot.opened:

@@ -62,6 +62,8 @@ class MessageWriter(ABC):
         self._key = -1
         self._index = -1
         self._waiting: list[_Waiting] = []
+        self._waiting_calls: dict[int, _Waiting] = {}
+        """Those of them that are calls and may get more, by key."""
         self._gap = ""
         """White space that opens no text: of the next one or, after a cited text that none follows, of that."""
 
@@ -137,7 +139,8 @@ class MessageWriter(ABC):
             return
         self.calls += 1
         if self._open == "tool_use":
-            self._waiting.append(_Waiting("tool_use", key=key, id=id, name=name))
+            waiting = self._waiting_calls[key] = _Waiting("tool_use", key=key, id=id, name=name)
+            self._waiting.append(waiting)
         else:
             self._key = key
             self._begin("tool_use", id, name)
@@ -148,7 +151,7 @@ class MessageWriter(ABC):
             return
         if self._open == "tool_use" and self._key == key:
             self._delta(fragment)
-        elif waiting := self._call(key):
+        elif waiting := self._waiting_calls.get(key):
             waiting.pieces.append(fragment)
 
     def close_tool(self, key: int, *, cut: bool = False) -> None:
@@ -156,7 +159,7 @@ class MessageWriter(ABC):
         if self._open == "tool_use" and self._key == key:
             self._end(cut=cut)
             self._write_waiting()
-        elif waiting := self._call(key):
+        elif waiting := self._waiting_calls.pop(key, None):
             waiting.ended, waiting.cut = True, cut
 
     def whole_tool(self, key: int, id: str, name: str, arguments: str) -> None:
@@ -260,9 +263,6 @@ class MessageWriter(ABC):
             self._waiting.append(last)
         return last
 
-    def _call(self, key: int) -> _Waiting | None:
-        return next((waiting for waiting in self._waiting if waiting.key == key and not waiting.ended), None)
-
     def _write_waiting(self) -> None:
         while self._waiting and self._open != "tool_use":
             self._write(self._waiting.pop(0))
@@ -276,6 +276,7 @@ class MessageWriter(ABC):
             self._write_words(block.kind, text, block.signature)
             return
         self._key = block.key
+        self._waiting_calls.pop(block.key, None)
         self._begin("tool_use", block.id, block.name)
         if text:
             self._delta(text)
