@@ -11,12 +11,17 @@ import pytest
 import structlog
 
 from llm_to_anthropic.exchange import Exchange, Loss, Usage
-from llm_to_anthropic.observers.access_log import AccessLog, configure_logging
+from llm_to_anthropic.observers.access_log import MAX_SHOWN, AccessLog, configure_logging
 from llm_to_anthropic.observers.transcript import Transcript, shortened
 from llm_to_anthropic.providers.provider import Secret
 from llm_to_anthropic.settings import ClientKey, Settings
 
 CANARY = "canary-client-key"
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
 
 
 @pytest.fixture
@@ -116,6 +121,45 @@ def test_a_failed_request_stands_out(log: io.StringIO) -> None:
     )
     (line,) = _lines(log)
     assert (line["level"], line["error"]) == ("warning", "no upstream")
+
+
+@pytest.mark.parametrize("terminal", [False, True], ids=["json", "terminal"])
+def test_a_long_request_has_no_long_line(terminal: bool) -> None:
+    """Path, session, model and error are a client's or an upstream's to choose; a line shows the beginning of each."""
+    out = _Terminal() if terminal else io.StringIO()
+    handlers, level = logging.root.handlers[:], logging.root.level
+    configure_logging(Settings(providers={}, aliases={}), out)
+    try:
+        AccessLog().record(
+            Exchange(
+                request_id="r",
+                method="POST",
+                path="/v1/" + "p" * 64_000,
+                status=502,
+                outcome="api_error",
+                duration_ms=1,
+                client_model="m" * 1_000_000,
+                session_id="s" * 16_000,
+                error="e" * 1_000_000,
+                losses=tuple(Loss(f"messages[{at}]" * 100, "left out") for at in range(1000)),
+            )
+        )
+    finally:
+        structlog.reset_defaults()
+        logging.root.handlers[:], logging.root.level = handlers, level
+    text = out.getvalue()
+    assert 2 * 1024 < len(text) < 16 * 1024
+    for beginning in ("/v1/ppp", "mmm", "sss", "eee", "messages[0]"):
+        assert beginning in text
+    assert text.count("\n") == 1
+
+
+def test_a_secret_at_the_cut_of_a_long_text_is_not_shown_in_part(log: io.StringIO) -> None:
+    """A text is cut after secrets were taken out: half of one would not be found."""
+    path = ("/" + "p" * (MAX_SHOWN - 10) + CANARY).ljust(10_000, "p")
+    AccessLog().record(Exchange(request_id="r", method="GET", path=path, status=404, outcome="x", duration_ms=1))
+    (line,) = _lines(log)
+    assert CANARY[:6] not in str(line["path"])
 
 
 def test_no_secret_reaches_the_log(log: io.StringIO) -> None:

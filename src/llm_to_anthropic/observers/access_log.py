@@ -22,6 +22,13 @@ from llm_to_anthropic.observers.log_sink import LogSink, SinkLoggers
 from llm_to_anthropic.observers.redaction import Redactor
 from llm_to_anthropic.settings import HASHED, Settings
 
+MAX_LINE = 4096
+"""Longer lines are made shorter: what a client or an upstream sends has no such bound."""
+MAX_SHOWN = 512
+"""So many letters are then shown of each text,"""
+MAX_LISTED = 16
+"""and so many entries of each list."""
+_CUT = "..."
 _SERVER_FAULT = 500
 _encode = msgspec.json.Encoder().encode
 
@@ -75,13 +82,15 @@ class AccessLog:
         if self._sink is not None:
             self._sink.write(partial(self._as_line, exchange, time.time_ns()))
             return
-        fields: dict[str, object] = msgspec.to_builtins(access_line(exchange, ""))
+        fields: dict[str, object] = msgspec.to_builtins(_shortened(access_line(exchange, "")))
         for name in ("event", "level", "timestamp"):
             del fields[name]
         self._logger.log(logging.WARNING if _has_failed(exchange) else logging.INFO, "request", **fields)
 
     def _as_line(self, exchange: Exchange, ended_ns: int) -> str:
-        return _as_json(access_line(exchange, self._shown_at(ended_ns)))
+        line = access_line(exchange, self._shown_at(ended_ns))
+        text = _as_json(line)
+        return text if len(text) <= MAX_LINE else _as_json(_shortened(line))
 
     def _shown_at(self, now_ns: int) -> str:
         digits = str(now_ns)
@@ -128,6 +137,25 @@ def access_line(exchange: Exchange, timestamp: str) -> AccessLine:
         "" if went_well else exchange.error,
         "" if went_well else exchange.timeout_phase,
     )
+
+
+def _shortened(line: AccessLine) -> AccessLine:
+    for name in line.__struct_fields__:
+        setattr(line, name, _cut(getattr(line, name)))
+    return line
+
+
+def _cut(value: object) -> object:
+    match value:
+        case str() if len(value) > MAX_SHOWN:
+            sink = _sink()
+            text = value if sink is None else sink.clean(value)
+            return text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + _CUT
+        case list():
+            shown = [_cut(entry) for entry in value[:MAX_LISTED]]
+            return shown if len(value) <= MAX_LISTED else [*shown, _CUT]
+        case _:
+            return value
 
 
 def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:

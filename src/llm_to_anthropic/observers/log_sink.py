@@ -56,6 +56,10 @@ class LogSink:
         """Has more secrets taken out."""
         self._redactor = self._redactor.knowing(secrets)
 
+    def clean(self, text: str) -> str:
+        """A text without secrets: for who shows a part of it, in which a secret that is cut would not be found."""
+        return self._redactor.clean(text)
+
     def write(self, line: Line) -> None:
         """One line, without its line end."""
         lines = self._lines
