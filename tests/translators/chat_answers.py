@@ -28,15 +28,21 @@ def translator(
     learned: Learned | None = None,
 ) -> OpenAIChatTranslator:
     """A translator whose request is encoded."""
+    return translator_of(chat_request(request, stream=stream), quirks, learned=learned)
+
+
+def chat_request(request: Json | None = None, *, stream: bool = True) -> ClientRequest:
     body = {"model": "claude-x", "max_tokens": 100, "messages": HI, "stream": stream} | (request or {})
-    made = OpenAIChatTranslator(
-        ClientRequest(
-            body=msgspec.json.encode(body), model="claude-x", stream=stream, request_id="req_1", message_id="msg_1"
-        ),
-        target(quirks),
-        learned or Learned(),
-        now=lambda: NOW,
+    return ClientRequest(
+        body=msgspec.json.encode(body), model="claude-x", stream=stream, request_id="req_1", message_id="msg_1"
     )
+
+
+def translator_of(
+    request: ClientRequest, quirks: ChatQuirks | None = None, *, learned: Learned | None = None
+) -> OpenAIChatTranslator:
+    """One of several attempts at the same request."""
+    made = OpenAIChatTranslator(request, target(quirks), learned or Learned(), now=lambda: NOW)
     made.encode()
     return made
 

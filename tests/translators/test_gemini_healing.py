@@ -105,9 +105,8 @@ HISTORY = {
 def test_refused_signatures_are_left_out_of_this_request_alone() -> None:
     """One retry goes without the history's signatures; the next request sends its own again."""
     learned = Learned()
-    assert heal("Thought signature is not valid.", learned, HISTORY)
-    assert learned.quirks == {}
-    retried = translator(HISTORY, learned=learned)
     body = refusal("Thought signature is not valid.")
-    assert not retried.heal(retried.decode_error(400, {}, body), body)
-    assert not learned.unsigned
+    made = translator(HISTORY, learned=learned)
+    for taught in (True, False):
+        assert made.heal(made.decode_error(400, {}, body), body) is taught
+    assert learned.quirks == {}

@@ -13,7 +13,7 @@ from llm_to_anthropic.providers.quirks import ChatQuirks
 from llm_to_anthropic.translators.carrier import Carrier, encode_carrier
 from llm_to_anthropic.translators.openai_chat import OpenAIChatTranslator
 from llm_to_anthropic.translators.translator import Learned
-from tests.translators.chat_answers import translator
+from tests.translators.chat_answers import chat_request, translator, translator_of
 from tests.translators.chat_requests import HI, Json, assistant, call, image, result, text, user
 
 OPENAI = ChatQuirks(efforts=("minimal", "low", "medium", "high"), strict=True, store=True, system_role="developer")
@@ -119,9 +119,8 @@ def test_validation_errors_of_other_servers_are_understood() -> None:
 def test_a_choice_of_any_tool_is_refused_after_one_of_a_single_tool() -> None:
     """What a model cannot be made to do is learned step by step."""
     learned = Learned()
-    made = translator(learned=learned)
-    assert heal(made, refusal("tool_choice 'specified' is incompatible with thinking enabled"))
-    assert heal(made, refusal("tool_choice 'required' is incompatible with thinking enabled"))
+    assert heal(translator(learned=learned), refusal("tool_choice 'specified' is incompatible with thinking enabled"))
+    assert heal(translator(learned=learned), refusal("tool_choice 'required' is incompatible with thinking enabled"))
     assert learned.quirks == {"tool_choice": "auto"}
 
 
@@ -170,23 +169,23 @@ def test_sealed_reasoning_that_is_refused_is_left_out_once(raw: str) -> None:
     """OpenRouter asks another vendor for the same model, who cannot read what the first had sealed."""
     learned = Learned()
     quirks = ChatQuirks(reasoning_history="reasoning", reasoning_details=True)
-    made = translator(sealed_history(), quirks, learned=learned)
+    request = chat_request(sealed_history())
+    made = translator_of(request, quirks, learned=learned)
     assert b"xyz" in made.encode().body
     assert heal(made, of_provider(raw))
-    again = translator(sealed_history(), quirks, learned=learned)
+    again = translator_of(request, quirks, learned=learned)
     sent = again.encode().body
     assert b"xyz" not in sent
     assert b'"reasoning":"t"' in sent
     assert learned.quirks == {}
     assert not heal(again, of_provider(raw))
+    assert b"xyz" in translator(sealed_history(), quirks, learned=learned).encode().body
 
 
 def test_refused_signatures_need_some_in_the_history() -> None:
     """Where no sealed reasoning was sent, another try would be the same."""
-    learned = Learned()
-    made = translator(quirks=ChatQuirks(reasoning_details=True), learned=learned)
+    made = translator(quirks=ChatQuirks(reasoning_details=True))
     assert not heal(made, of_provider("Corrupted thought signature."))
-    assert not learned.unsigned
 
 
 @pytest.mark.parametrize(("details", "field"), [(True, "reasoning_details"), (False, "extra_content")])
@@ -194,11 +193,12 @@ def test_refused_signatures_need_some_in_the_history() -> None:
 def test_missed_signatures_of_calls_are_made_up(details: bool, field: str, request_of: Callable[[], Json]) -> None:
     """A gateway that nobody knows leads to Gemini, which wants a signature on each call of the history."""
     learned = Learned()
-    made = translator(request_of(), ChatQuirks(reasoning_details=details), learned=learned)
+    request = chat_request(request_of())
+    made = translator_of(request, ChatQuirks(reasoning_details=details), learned=learned)
     missing = "Function call is missing a thought_signature in functionCall parts."
     assert heal(made, of_provider(missing))
     assert learned.quirks == {"call_signatures": field}
-    assert learned.unsigned == set()
+    assert not request.unsigned
 
 
 ALTERNATING = {"merge_system": True, "merge_same_role": True, "user_after_tool": False}
@@ -304,23 +304,22 @@ def test_fewer_tokens_are_asked_for_where_credits_run_low() -> None:
     message = (
         "This request requires more credits, or fewer max_tokens. You requested up to 64000 tokens, but can only afford"
     )
-    made = translator({"max_tokens": 64000}, learned=learned)
+    request = chat_request({"max_tokens": 64000})
+    made = translator_of(request, learned=learned)
     assert heal(made, {"error": {"message": f"{message} 27342.", "code": 402}}, 402)
-    again = translator({"max_tokens": 64000}, learned=learned)
+    again = translator_of(request, learned=learned)
     assert [json.loads(again.encode().body)["max_tokens"] for _ in range(2)] == [27342, 27342]
     assert [loss.path for loss in again.losses] == ["max_tokens"]
     assert not heal(again, {"error": {"message": f"{message} 27000.", "code": 402}}, 402)
     assert json.loads(translator({"max_tokens": 64000}, learned=learned).encode().body)["max_tokens"] == 64000
-    assert (learned.quirks, learned.afforded) == ({}, {})
+    assert learned.quirks == {}
 
 
 @pytest.mark.parametrize("words", ["but can only afford 17.", "and the credits are spent."])
 def test_spent_credits_are_told(words: str) -> None:
     """Where next to nothing is left no answer would be worth it."""
-    learned = Learned()
     body = {"error": {"message": f"This request requires more credits, {words}", "code": 402}}
-    assert not heal(translator(learned=learned), body, 402)
-    assert learned.afforded == {}
+    assert not heal(translator(), body, 402)
 
 
 PICTURE = {"messages": [user(image())]}
@@ -502,12 +501,23 @@ def test_other_errors_teach_nothing(message: str, param: str | None, status: int
 def test_same_lesson_is_not_learned_twice() -> None:
     """A field that is left out already was not the fault: no endless retries."""
     learned = Learned()
-    made = translator(quirks=OPENAI, learned=learned)
     body = refusal("Use max_tokens or max_completion_tokens: unsupported 'max_tokens'", "max_tokens")
-    assert heal(made, body)
+    assert heal(translator(quirks=OPENAI, learned=learned), body)
+    made = translator(quirks=OPENAI, learned=learned)
     assert not heal(made, refusal("unsupported 'max_completion_tokens'", "max_completion_tokens"))
     assert heal(made, refusal("Unknown field: store"))
     assert not heal(translator(quirks=OPENAI, learned=learned), refusal("Unknown field: store"))
+
+
+def test_what_a_refusal_says_of_one_request_is_kept_over_the_next() -> None:
+    """A request that had to go without its sealed reasoning goes without it too where it then asks for fewer tokens."""
+    learned, request = Learned(), chat_request(sealed_history() | {"max_tokens": 64000})
+    quirks = ChatQuirks(reasoning_details=True)
+    assert heal(translator_of(request, quirks, learned=learned), of_provider("Corrupted thought signature."))
+    few = {"error": {"message": "You requested up to 64000 tokens, but can only afford 27342.", "code": 402}}
+    assert heal(translator_of(request, quirks, learned=learned), few, 402)
+    sent = translator_of(request, quirks, learned=learned).encode().body
+    assert (json.loads(sent)["max_tokens"], b"xyz" in sent) == (27342, False)
 
 
 @pytest.mark.parametrize(

@@ -197,8 +197,11 @@ GONE = refusal("Item with id 'rs_1' not found. Items are not persisted when `sto
 def test_refused_reasoning_is_left_out_of_this_request_alone(status: int) -> None:
     """The same request is sent once more without it; nothing is learned for others, and a second refusal stands."""
     learned = Learned()
-    assert heal(translator(REPLAYED, learned), GONE, status)
-    again = OpenAIResponsesTranslator(a_client({"messages": REPLAYED}), target(), learned)
+    request = a_client({"messages": REPLAYED})
+    made = OpenAIResponsesTranslator(request, target(), learned)
+    made.encode()
+    assert heal(made, GONE, status)
+    again = OpenAIResponsesTranslator(request, target(), learned)
     assert b"rs_1" not in again.encode().body
     assert learned.quirks == {}
     assert not heal(again, GONE, status)

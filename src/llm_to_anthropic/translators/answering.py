@@ -70,6 +70,8 @@ class AnsweringTranslator(ABC):
     """Of a whole answer that is nothing but text."""
     _answer: AnswerState | None
     """Made by `expect()`, or once it is needed: how an answer is read depends on what was asked."""
+    _asked: Target
+    """With what was learned of it when the request was encoded. Made by `encode()`."""
     _carrier: Carrier
     _writer: StreamWriter | WholeWriter
 
@@ -85,9 +87,6 @@ class AnsweringTranslator(ABC):
         self._target = target
         self._learned = learned
         self._now = now
-        self._unsigned = request.request_id in learned.unsigned
-        """The upstream refused what only it can read of the history: it is asked to do without."""
-        learned.unsigned.discard(request.request_id)
         self._await_answer()
 
     def local_answer(self) -> bytes | None:
@@ -176,9 +175,9 @@ class AnsweringTranslator(ABC):
             return False
         if self._blames_history(body):
             # The fault of one history, not of the model: nothing that other requests have to know.
-            if self._unsigned:
+            if self._request.unsigned:
                 return False
-            self._learned.unsigned.add(self._request.request_id)
+            self._request.unsigned = True
             return True
         found = self._lesson(body)
         if found is None:

@@ -56,10 +56,11 @@ class GeminiTranslator(AnsweringTranslator):
 
     def encode(self) -> UpstreamRequest:
         """The upstream request. Idempotent. Raises ClientError for what cannot be sent at all."""
-        target, request = self._quirky_target(), self._request
-        known = None if self._unsigned else encode_known(request, target, self._learned)
+        self._asked = target = self._quirky_target()
+        request = self._request
+        known = None if request.unsigned else encode_known(request, target, self._learned)
         if known is None:
-            encoding = encode_gemini(read_fields(request), request, target, bypass_signatures=self._unsigned)
+            encoding = encode_gemini(read_fields(request), request, target, bypass_signatures=request.unsigned)
             self._body, self._input_bytes = encoding.body, encoding.input_bytes
         else:
             encoding, self._body, self._input_bytes = known.encoding, known.body, known.input_bytes
@@ -81,7 +82,7 @@ class GeminiTranslator(AnsweringTranslator):
             answer.next_round()
             return self._generate(body)
         if answer.next == "unsigned":
-            self._unsigned = True
+            self._request.unsigned = True
         self._asked_again = True
         return self.encode()
 
@@ -109,7 +110,7 @@ class GeminiTranslator(AnsweringTranslator):
         return is_about_signatures(body)
 
     def _lesson(self, body: bytes) -> tuple[str, object] | None:
-        return lesson(body, self._quirky_target().gemini)
+        return lesson(body, self._asked.gemini)
 
     def _expect(self) -> GeminiAnswer:
         if self._answer is None:

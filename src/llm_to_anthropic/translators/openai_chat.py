@@ -5,15 +5,12 @@ Holds the parts together: the encoded request, the framing of what comes back, t
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 
 import msgspec
 
 from llm_to_anthropic.errors import ApiError, UpstreamError, UpstreamProtocolError
-from llm_to_anthropic.providers.provider import Target
-from llm_to_anthropic.providers.quirks import ChatQuirks
 from llm_to_anthropic.translators.answering import AnsweringTranslator
 from llm_to_anthropic.translators.call_frames import CallFrames, Piece
 from llm_to_anthropic.translators.carrier import Carrier
@@ -28,7 +25,7 @@ from llm_to_anthropic.translators.openai_errors import http_error
 from llm_to_anthropic.translators.rate_limits import rate_limit_headers
 from llm_to_anthropic.translators.request import decode_messages
 from llm_to_anthropic.translators.text_frames import TextFlow, TextFrames
-from llm_to_anthropic.translators.translator import ClientRequest, Learned, UpstreamRequest
+from llm_to_anthropic.translators.translator import UpstreamRequest
 from llm_to_anthropic.translators.upstream_errors import ErrorContext
 from llm_to_anthropic.wire.openai_chat import Choice, Completion, Delta, FunctionCall, ToolCall, WholeCompletion
 from llm_to_anthropic.writer import DELTA_TAIL
@@ -53,37 +50,28 @@ class OpenAIChatTranslator(AnsweringTranslator):
     _encoding: ChatEncoding
     """Without the body, which may be large: answers can last for long."""
     _input_bytes = 0
-    _quirks: ChatQuirks
-    """With what was learned of the target when the request was encoded."""
     _replayed = False
     """The request carries opaque reasoning of earlier answers."""
 
-    def __init__(
-        self, request: ClientRequest, target: Target, learned: Learned, now: Callable[[], float] = time.time
-    ) -> None:
-        """`now` gives Unix time."""
-        super().__init__(request, target, learned, now)
-        self._afforded = learned.afforded.pop(request.request_id, 0)
-
     def encode(self) -> UpstreamRequest:
         """The upstream request. Idempotent. Raises ClientError for what cannot be sent at all."""
-        target, request = self._quirky_target(), self._request
-        if self._afforded:
-            fewer = msgspec.structs.replace(target.quirks, max_output=self._afforded)
+        self._asked = target = self._quirky_target()
+        request = self._request
+        if request.affordable:
+            fewer = msgspec.structs.replace(target.quirks, max_output=request.affordable)
             target = msgspec.structs.replace(target, quirks=fewer)
-        anew = self._unsigned or self._afforded
-        known = None if anew else encode_known(request, target, self._learned)
+        known = None if request.unsigned or request.affordable else encode_known(request, target, self._learned)
         if known is None:
             fields = read_fields(request)
             decode_messages(fields)  # what is wrong with them is told before what cannot be sent
-            encoding = encode_chat(fields, request, target, unsigned=self._unsigned)
+            encoding = encode_chat(fields, request, target, unsigned=request.unsigned)
             body, self._input_bytes, self._replayed = encoding.body, encoding.input_bytes, encoding.replayed
             encoding = msgspec.structs.replace(encoding, body=b"")
         else:
             encoding, body, self._input_bytes = known.encoding, known.body, known.input_bytes
             self._replayed = known.replayed
         self.losses = list(encoding.losses)
-        self._encoding, self._quirks = encoding, target.quirks
+        self._encoding = encoding
         if encoding.wants_nothing:
             self._wants_nothing = True
             self._expect()
@@ -107,20 +95,20 @@ class OpenAIChatTranslator(AnsweringTranslator):
 
     def heal(self, error: ApiError, body: bytes) -> bool:
         """Learns from an upstream's refusal what to leave out or to order anew; True if one retry makes sense."""
-        if error.status == 402 and not self._afforded and (most := affordable(body)):
+        if error.status == 402 and not self._request.affordable and (most := affordable(body)):
             # Not for other requests: what is left changes with each, and is more once somebody has paid.
-            self._learned.afforded[self._request.request_id] = most
+            self._request.affordable = most
             return True
-        if error.status in _RENDERING and (orders := order_lessons(body, self._quirky_target().quirks)):
+        if error.status in _RENDERING and (orders := order_lessons(body, self._asked.quirks)):
             self._learned.quirks.update(orders)
             return True
         return super().heal(error, body)
 
     def _blames_history(self, body: bytes) -> bool:
-        return self._replayed and is_about_reasoning(body, self._quirky_target().quirks)
+        return self._replayed and is_about_reasoning(body, self._asked.quirks)
 
     def _lesson(self, body: bytes) -> tuple[str, object] | None:
-        return lesson(body, self._quirky_target().quirks, self._encoding.reasoning_effort)
+        return lesson(body, self._asked.quirks, self._encoding.reasoning_effort)
 
     def _context(self) -> ErrorContext:
         tokens = estimate_tokens(self._input_bytes)
@@ -132,7 +120,7 @@ class OpenAIChatTranslator(AnsweringTranslator):
         return self._answer
 
     def _options(self) -> AnswerOptions:
-        encoding, quirks = self._encoding, self._quirks
+        encoding, quirks = self._encoding, self._asked.quirks
         hide = encoding.reasoning_off and quirks.reasoning_history == "none"
         return AnswerOptions(
             context=self._context(),
@@ -189,7 +177,7 @@ class OpenAIChatTranslator(AnsweringTranslator):
     def _tell_text(self, answer: WholeCompletion) -> bool:
         """Tells the client an answer that is nothing but text, as it came; False where it has to be looked into."""
         encoding, request = self._encoding, self._request
-        if request.stream or encoding.prefill or encoding.stop_sequences or self._quirks.think_tags:
+        if request.stream or encoding.prefill or encoding.stop_sequences or self._asked.quirks.think_tags:
             return False
         told = text_alone(answer)
         if told is None:

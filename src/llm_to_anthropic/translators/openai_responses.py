@@ -56,16 +56,16 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
 
     def encode(self) -> UpstreamRequest:
         """The upstream request. Idempotent. Raises ClientError for what cannot be sent at all."""
-        target = self._quirky_target()
-        encoding = None if self._unsigned else encode_known(self._request, target, self._learned)
+        self._asked = target = self._quirky_target()
+        request = self._request
+        encoding = None if request.unsigned else encode_known(request, target, self._learned)
         if encoding is None:
-            request = read_fields(self._request)
-            encoding = encode_responses(request, self._request, target, unsigned=self._unsigned)
+            encoding = encode_responses(read_fields(request), request, target, unsigned=request.unsigned)
         self._encoding = msgspec.structs.replace(encoding, body=b"")
         self.losses = list(encoding.losses)
         self._wants_nothing = encoding.wants_nothing
         # A stop sequence ends the answer, and what it costs, as soon as it comes.
-        self._holds = not (self._request.stream or encoding.stop_sequences)
+        self._holds = not (request.stream or encoding.stop_sequences)
         if encoding.wants_nothing:
             self._expect()
         return UpstreamRequest(path=PATH, body=encoding.body)
@@ -98,7 +98,7 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
         return self._encoding.replayed and is_about_reasoning(body)
 
     def _lesson(self, body: bytes) -> tuple[str, object] | None:
-        return lesson(body, self._quirky_target().responses, self._encoding.reasoning_effort)
+        return lesson(body, self._asked.responses, self._encoding.reasoning_effort)
 
     def _expect(self) -> ResponsesAnswer:
         self._make_writer()
@@ -115,7 +115,7 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
             carrier=self._carrier,
             seed=self._request.message_id,
             encoding=encoding,
-            live_arguments=streams and self._quirky_target().responses.tool_args == "live",
+            live_arguments=streams and self._asked.responses.tool_args == "live",
             now=self._now(),
         )
 

@@ -31,7 +31,10 @@ class UpstreamRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClientRequest(msgspec.Struct, kw_only=True):
-    """A client's `POST /v1/messages` as a translator sees it. It does not change, but for what it lets go of."""
+    """A client's `POST /v1/messages` as a translator sees it.
+
+    It does not change, but for what it lets go of, and for what an upstream's refusal says of it alone.
+    """
 
     body: bytes
     messages: Raw = NO_RAW
@@ -49,6 +52,10 @@ class ClientRequest(msgspec.Struct, kw_only=True):
     """x-claude-code-session-id, a good source of a prompt cache key."""
     strict: bool = False
     """Losses are refused with a 400."""
+    unsigned: bool = False
+    """The upstream refused what only it can read of the history: it is asked to do without."""
+    affordable: int = 0
+    """The most tokens that the account can still pay for; 0: nobody said."""
 
     def let_go(self) -> None:
         """Its answer has begun, and it will not be sent again: the conversation need not be kept for so long."""
@@ -62,10 +69,6 @@ class Learned(msgspec.Struct):
     """
 
     quirks: dict[str, object] = msgspec.field(default_factory=dict)
-    afforded: dict[str, int] = msgspec.field(default_factory=dict)
-    """Ids of requests that are sent once more -> so many tokens, the most that the account can still pay for."""
-    unsigned: set[str] = msgspec.field(default_factory=set)
-    """Ids of requests that are sent once more, without the signatures in their history that the upstream refused."""
     messages: Memory[Remembered] = msgspec.field(default_factory=Memory)
     """Messages rendered before, of all targets."""
     conversations: Memory[Conversation] = msgspec.field(default_factory=conversation_memory)
