@@ -509,6 +509,25 @@ def test_same_lesson_is_not_learned_twice() -> None:
     assert not heal(translator(quirks=OPENAI, learned=learned), refusal("Unknown field: store"))
 
 
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("Unknown field: store", {"store": False}),
+        ("Use max_completion_tokens: unsupported 'max_tokens'", {"max_tokens_field": "max_completion_tokens"}),
+        ("max_tokens: 64000 > 8192, which is the maximum", {"max_output": 8192}),
+        ("reasoning_effort does not support 'high'", {"efforts": ("minimal", "low", "medium")}),
+        ("System message must be at the beginning.", {"merge_system": True}),
+    ],
+)
+def test_requests_that_are_refused_together_are_all_sent_again(message: str, expected: dict[str, object]) -> None:
+    """Agents work in parallel: each of their requests is sent anew, and what all of them hear is learned once."""
+    learned = Learned()
+    request = {"max_tokens": 64000, "output_config": {"effort": "high"}}
+    together = [translator(request, OPENAI, learned=learned) for _ in range(3)]
+    assert [heal(made, refusal(message)) for made in together] == [True, True, True]
+    assert learned.quirks == expected
+
+
 def test_what_a_refusal_says_of_one_request_is_kept_over_the_next() -> None:
     """A request that had to go without its sealed reasoning goes without it too where it then asks for fewer tokens."""
     learned, request = Learned(), chat_request(sealed_history() | {"max_tokens": 64000})

@@ -183,6 +183,9 @@ class AnsweringTranslator(ABC):
         if found is None:
             return False
         field, value = found
+        if self._quirk(self._asked, field) != self._quirk(self._quirky_target(), field):
+            # Another request has taught something of it since this one was encoded.
+            return True
         # What was learned once and did not help is not tried again.
         if field in self._learned.quirks and field not in self._SHRINKING:
             return False
@@ -228,6 +231,10 @@ class AnsweringTranslator(ABC):
             return target
         quirks = msgspec.structs.replace(getattr(target, self._QUIRKS), **learned)
         return msgspec.structs.replace(target, **{self._QUIRKS: quirks})
+
+    def _quirk(self, target: Target, field: str) -> object:
+        found: object = getattr(getattr(target, self._QUIRKS), field)
+        return found
 
     def _await_answer(self) -> None:
         """Forgets what was read: the answer to another request follows."""
