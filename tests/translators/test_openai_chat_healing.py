@@ -363,6 +363,7 @@ def test_images_are_left_out_once_they_were_refused(message: str, status: int) -
         "Invalid image: the format image/tiff is not supported",
         "image exceeds 5 MB maximum",
         "This model does not support image URLs, send base64",
+        "The model does not support images larger than 5 MB",
         "The requested model is not supported.",
     ],
 )
@@ -428,13 +429,24 @@ def test_a_choice_that_is_no_string_is_refused_by_its_place() -> None:
     assert learned.quirks == {"tool_choice": "required"}
 
 
-def test_request_that_a_complaint_repeats_is_not_its_reason() -> None:
-    """vLLM repeats the whole request in a complaint of it: objects in it say nothing of its tool_choice."""
+@pytest.mark.parametrize(
+    ("complaint", "expected"),
+    [
+        ("store is not supported", {"store": False}),
+        ("temperature must be between 0 and 2", {}),
+        ("Input should be a valid list", {}),
+    ],
+)
+def test_request_that_a_complaint_repeats_is_not_its_reason(complaint: str, expected: dict[str, object]) -> None:
+    """vLLM repeats the whole request in a complaint of it: neither its fields nor its texts are what is refused."""
     learned = Learned()
-    sent = "{'tools': [{'function': {'name': 'f', 'parameters': {'type': 'object'}}}], 'tool_choice': 'auto'}"
-    message = f"[{{'type': 'value_error', 'loc': ('body',), 'msg': 'store is not supported', 'input': {sent}}}]"
-    assert heal(translator(quirks=OPENAI, learned=learned), refusal(message))
-    assert learned.quirks == {"store": False}
+    sent = (
+        "{'tools': [{'function': {'name': 'f', 'parameters': {'type': 'object'}}}], 'tool_choice': 'auto', "
+        "'max_tokens': 100, 'messages': [{'content': 'It does not support images, nor lookahead; content is empty.'}]}"
+    )
+    message = f"[{{'type': 'value_error', 'loc': ('body',), 'msg': '{complaint}', 'input': {sent}}}]"
+    assert heal(translator(quirks=OPENAI, learned=learned), refusal(message)) is bool(expected)
+    assert learned.quirks == expected
 
 
 def test_retry_leaves_the_field_out() -> None:
@@ -486,10 +498,15 @@ def test_tools_without_reasoning() -> None:
         ("Invalid 'temperature': decimal above maximum value.", "temperature", 400),
         ("Invalid value: 'x'", "messages[0]", 400),
         ("Unsupported parameter: 'seed'", "seed", 400),
+        ("Tool choice must be 'auto', 'none' or 'required'", "tool_choice", 400),
+        ("web_search cannot be combined with function calling", "tools", 400),
         ("Unknown field: store", None, 500),
         ("Unknown field: store", None, 401),
     ],
-    ids=["a value of this request", "another fault", "never sent", "server error", "refused key"],
+    ids=[
+        *("a value of this request", "another fault", "never sent", "another choice", "another combination"),
+        *("server error", "refused key"),
+    ],
 )
 def test_other_errors_teach_nothing(message: str, param: str | None, status: int) -> None:
     """A wrong value of one request must not take the field from all that follow."""

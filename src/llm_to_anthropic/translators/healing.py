@@ -16,15 +16,18 @@ _REFUSES = re.compile(
     r"|must be (?:one of|removed|verified)|restricted to true|not greater than 0\b|deprecated",
     re.IGNORECASE,
 )
+_REPEATED = re.compile(r"[\"']input[\"']: ")
+"""Behind it stands what was sent: vLLM repeats the whole request."""
 _AT_MOST = re.compile(
     r"at most (\d{1,9}) (?:completion|output)|less than or equal to [`']?(\d{1,9})"
     r"|(?:range of )?max_(?:completion_|output_)?tokens (?:is|should be) \[\d{1,9}, ?(\d{1,9})\]"
-    r"|max_tokens: \d{1,9} > (\d{1,9})|value <= (\d{1,9})|must be between \d{1,9} and (\d{1,9})",
+    r"|max_tokens: \d{1,9} > (\d{1,9})|value <= (\d{1,9})"
+    r"|max_(?:completion_|output_)?tokens\b[^,;]{0,40} must be between \d{1,9} and (\d{1,9})",
     re.IGNORECASE,
 )
 _NO_IMAGES = re.compile(
-    r"\b(?:does|do)(?: not|n't) support (?:image inputs?|images|vision|multimodal)\b|\bsupport image input"
-    r"|\bimage inputs? (?:is|are) not (?:supported|enabled)|unknown variant `?image_url"
+    r"\b(?:does|do)(?: not|n't) support (?:image inputs?|images|vision|multimodal)\b(?! (?:larger|over|of|with)\b)"
+    r"|\bsupport image input|\bimage inputs? (?:is|are) not (?:supported|enabled)|unknown variant `?image_url"
     r"|\bnot a (?:multimodal model|vlm)\b|text-only (?:server|model)\b.{0,20}image_url|\bnot supported for vision\b"
     r"|\bat most 0 images?\b",
     re.IGNORECASE,
@@ -42,6 +45,8 @@ class Complaint(msgspec.Struct, frozen=True):
 
     text: str
     """All of it, as it came."""
+    words: str
+    """What it says for people, as far as these are words of its own."""
     param: str
     """The field that it names in a place of its own; mostly there is none."""
     names: tuple[str, ...]
@@ -50,12 +55,12 @@ class Complaint(msgspec.Struct, frozen=True):
     @property
     def refuses(self) -> bool:
         """Whether a field is refused, rather than its value."""
-        return _REFUSES.search(self.text) is not None
+        return _REFUSES.search(self.words) is not None
 
     @property
     def most(self) -> int:
         """The highest number that would have been taken; 0: none is told."""
-        limit = _AT_MOST.search(self.text)
+        limit = _AT_MOST.search(self.words)
         return next((int(number) for number in limit.groups() if number), 0) if limit else 0
 
 
@@ -74,18 +79,15 @@ def read_complaint(body: bytes) -> Complaint:
         param = msgspec.json.decode(body, type=_Envelope).error.param or ""
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         param = ""
-    said = read_refusal(body).text or text
-    return Complaint(text, param, (*_NAMED.findall(param), *_NAMED.findall(said)))
+    words = _REPEATED.split(read_refusal(body).text or text, maxsplit=1)[0]
+    return Complaint(text, words, param, (*_NAMED.findall(param), *_NAMED.findall(words)))
 
 
-def refuses_images(body: bytes) -> bool:
-    """Whether a model takes no images at all, by the body of the error."""
-    return _NO_IMAGES.search(read_refusal(body).text) is not None
-
-
-def refuses_patterns(body: bytes) -> bool:
-    """Whether a regular expression in a schema cannot be read, by the body of the error."""
-    return _NO_PATTERN.search(read_refusal(body).text) is not None
+def unread_content(complaint: Complaint, *, images: bool, patterns: bool) -> str | None:
+    """The quirk of a kind of content that was sent, as the arguments tell, and that cannot be read."""
+    if images and _NO_IMAGES.search(complaint.words):
+        return "images"
+    return "patterns" if patterns and _NO_PATTERN.search(complaint.words) else None
 
 
 def fewer_efforts(complaint: Complaint, efforts: tuple[str, ...], sent: str | None) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from llm_to_anthropic.translators.carrier import Carrier
 from llm_to_anthropic.translators.estimate import estimate_tokens
 from llm_to_anthropic.translators.known_messages import read_fields
 from llm_to_anthropic.translators.openai_chat_answer import AnswerOptions, ChatAnswer
-from llm_to_anthropic.translators.openai_chat_healing import affordable, is_about_reasoning, lesson, order_lessons
+from llm_to_anthropic.translators.openai_chat_healing import affordable, form_lessons, is_about_reasoning, lesson
 from llm_to_anthropic.translators.openai_chat_loose import read_loosely
 from llm_to_anthropic.translators.openai_chat_request import ChatEncoding, encode_chat, encode_known
 from llm_to_anthropic.translators.openai_chat_whole import as_completion, text_alone
@@ -94,13 +94,13 @@ class OpenAIChatTranslator(AnsweringTranslator):
         return rate_limit_headers(headers, self._now())
 
     def heal(self, error: ApiError, body: bytes) -> bool:
-        """Learns from an upstream's refusal what to leave out or to order anew; True if one retry makes sense."""
+        """Learns from an upstream's refusal what to leave out or to write otherwise; True if one retry makes sense."""
         if error.status == 402 and not self._request.affordable and (most := affordable(body)):
             # Not for other requests: what is left changes with each, and is more once somebody has paid.
             self._request.affordable = most
             return True
-        if error.status in _RENDERING and (orders := order_lessons(body, self._asked.quirks)):
-            self._learned.quirks.update(orders)
+        if error.status in _RENDERING and (forms := form_lessons(body, self._asked.quirks)):
+            self._learned.quirks.update(forms)
             return True
         return super().heal(error, body)
 

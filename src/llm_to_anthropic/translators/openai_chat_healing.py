@@ -11,8 +11,7 @@ from llm_to_anthropic.translators.healing import (
     Complaint,
     fewer_efforts,
     read_complaint,
-    refuses_images,
-    refuses_patterns,
+    unread_content,
 )
 from llm_to_anthropic.translators.openai_errors import read_refusal
 
@@ -53,7 +52,7 @@ _UNSIGNED = re.compile(r"missing an? .?thought[ _]?signature", re.IGNORECASE)
 _AFFORDS = re.compile(r"can only afford (\d{1,9})", re.IGNORECASE)
 _ENOUGH = 1024
 """Fewer tokens are no answer that an agent could go on with: its user had better know that the credits are spent."""
-_ORDERS: tuple[tuple[re.Pattern[str], Mapping[str, object]], ...] = (
+_FORMS: tuple[tuple[re.Pattern[str], Mapping[str, object]], ...] = (
     (
         re.compile(r"roles must alternate|alternate with assistant|unexpected role '\w+' after role", re.IGNORECASE),
         {"merge_system": True, "merge_same_role": True, "user_after_tool": False},
@@ -67,12 +66,17 @@ _ORDERS: tuple[tuple[re.Pattern[str], Mapping[str, object]], ...] = (
     (re.compile(r"not a valid \w+ flavored json schema", re.IGNORECASE), {"typed_schema": True}),
     (
         re.compile(
-            r"\btool[_ ]choice (?:must be|only supports?) .?auto|support the provided .?tool_choice", re.IGNORECASE
+            r"\btool[_ ]choice (?:must be|only supports?) .?auto(?!.{0,20}\brequired)"
+            r"|support the provided .?tool_choice",
+            re.IGNORECASE,
         ),
         {"tool_choice": "auto"},
     ),
     (re.compile(r"\bresponse_format type .{0,20}is unavailable", re.IGNORECASE), {"response_format": "json_object"}),
-    (re.compile(r"\bcannot be combined with (?:tool|function)\b", re.IGNORECASE), {"schema_with_tools": False}),
+    (
+        re.compile(r"\bjson mode cannot be combined with (?:tool|function)\b", re.IGNORECASE),
+        {"schema_with_tools": False},
+    ),
     (re.compile(r"\bonly type=enabled is allowed", re.IGNORECASE), {"reasoning": "none"}),
     (re.compile(r"'content' field must be a string|received null\b.{0,40}\.content\b"), {"null_content": False}),
     (
@@ -82,7 +86,7 @@ _ORDERS: tuple[tuple[re.Pattern[str], Mapping[str, object]], ...] = (
         {"empty_tool_result": "(no output)"},
     ),
 )
-"""What chat templates, and servers that check for them, say of what they cannot render -> quirks."""
+"""What chat templates and servers say of a form in which they take no messages, tools or formats -> quirks."""
 _UNREASONED = re.compile(
     r"reasoning_content\b.{0,60}(?:must be passed back|is missing)|missing\W{1,3}reasoning_content", re.IGNORECASE
 )
@@ -100,18 +104,16 @@ def affordable(body: bytes) -> int:
     return most if most >= _ENOUGH else 0
 
 
-def order_lessons(body: bytes, quirks: ChatQuirks) -> Mapping[str, object]:
-    """Quirks that mend the order or form of messages of which the body of an error complains; none where it does not.
+def form_lessons(body: bytes, quirks: ChatQuirks) -> Mapping[str, object]:
+    """Quirks that mend the form of which the body of an error complains; none where it complains of no form.
 
-    Several at once: a template says the first thing that it does not like, and a request is sent but once more.
+    Several at once: a template says the first thing that it does not like, and a request is sent but a few times.
     """
-    if quirks.images and refuses_images(body):
-        return {"images": False}
-    if quirks.patterns and refuses_patterns(body):
-        return {"patterns": False}
-    text = read_refusal(body).text
-    for pattern, lessons in _ORDERS:
-        if pattern.search(text):
+    complaint = read_complaint(body)
+    if (unread := unread_content(complaint, images=quirks.images, patterns=quirks.patterns)) is not None:
+        return {unread: False}
+    for pattern, lessons in _FORMS:
+        if pattern.search(complaint.words):
             return {field: value for field, value in lessons.items() if getattr(quirks, field) != value}
     return {}
 
@@ -135,13 +137,13 @@ def lesson(body: bytes, quirks: ChatQuirks, sent_effort: str | None) -> tuple[st
     complaint = read_complaint(body)
     if (found := _length_lesson(complaint, quirks)) is not None:
         return found
-    if not quirks.stream_always and _STREAMS_ALONE.search(complaint.text):
+    if not quirks.stream_always and _STREAMS_ALONE.search(complaint.words):
         return "stream_always", True
     if quirks.tool_choice == "named" and _NAMED_CHOICE.search(complaint.text):
         return "tool_choice", "required"
     if _misses_signatures(complaint.text, quirks):
         return "call_signatures", "reasoning_details" if quirks.reasoning_details else "extra_content"
-    if quirks.reasoning_history != "reasoning_content" and _UNREASONED.search(complaint.text):
+    if quirks.reasoning_history != "reasoning_content" and _UNREASONED.search(complaint.words):
         return "reasoning_history", "reasoning_content"
     if not complaint.refuses:
         return None

@@ -11,8 +11,7 @@ from llm_to_anthropic.translators.healing import (
     Complaint,
     fewer_efforts,
     read_complaint,
-    refuses_images,
-    refuses_patterns,
+    unread_content,
 )
 
 _SWITCHES: Mapping[str, tuple[str, object]] = {
@@ -66,7 +65,7 @@ def lesson(body: bytes, quirks: ResponsesQuirks, sent_effort: str | None) -> tup
     names = complaint.names
     if complaint.most and not _LENGTH_FIELDS.isdisjoint(names):
         return ("max_output", complaint.most) if complaint.most != quirks.max_output else None
-    if (unread := _unread(body, quirks)) is not None:
+    if (unread := unread_content(complaint, images=quirks.images, patterns=quirks.patterns)) is not None:
         return unread, False
     if (streams := _ALWAYS_STREAMS.search(complaint.text)) and quirks.streams == "long":
         return "streams", "always"
@@ -87,13 +86,6 @@ def lesson(body: bytes, quirks: ResponsesQuirks, sent_effort: str | None) -> tup
     if "reasoning" in names and quirks.efforts:
         return "efforts", ()
     return _tool_lesson(complaint, quirks)
-
-
-def _unread(body: bytes, quirks: ResponsesQuirks) -> str | None:
-    """The quirk of a kind of content that cannot be read."""
-    if quirks.images and refuses_images(body):
-        return "images"
-    return "patterns" if quirks.patterns and refuses_patterns(body) else None
 
 
 def _switch(names: tuple[str, ...], quirks: ResponsesQuirks) -> tuple[str, object] | None:
