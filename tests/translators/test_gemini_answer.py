@@ -395,6 +395,13 @@ def test_stop_sequence_is_matched_here() -> None:
     assert (texts(message), message["stop_reason"], message["stop_sequence"]) == ("one ", "stop_sequence", "END")
 
 
+def test_text_is_no_longer_than_the_client_wants() -> None:
+    """Where the upstream had room for its thoughts, what is too long for the client is cut off here."""
+    chunks = [chunk(text("0123456789abcd")), chunk(text("efgh"), finish="STOP")]
+    message = streamed(*chunks, request=OFF | {"max_tokens": 2})
+    assert (texts(message), message["stop_reason"]) == ("0123456789abcdef", "max_tokens")
+
+
 def test_repeated_prefill_is_left_out() -> None:
     """Where the answer begins with the words that the client had put into its mouth, they are not repeated."""
     request = {"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "Once upon"}]}

@@ -175,6 +175,24 @@ def test_thinking_that_cannot_be_had_is_told(model: str, request_: Json, path: s
     assert lost(encoding(request_, model)) == [path]
 
 
+@pytest.mark.parametrize(
+    ("model", "request_", "sent"),
+    [
+        ("gemini-2.5-pro", {"thinking": {"type": "disabled"}}, 4096),
+        ("gemini-3-pro", {"thinking": {"type": "disabled"}}, 4096),
+        ("gemini-2.5-flash", {"thinking": {"type": "disabled"}}, 64),
+        ("gemini-2.0-flash", {"thinking": {"type": "disabled"}}, 64),
+        ("gemini-2.5-pro", {}, 4096),
+        ("gemini-2.5-pro", {"thinking": {"type": "adaptive"}}, 64),
+    ],
+)
+def test_thoughts_that_nobody_wants_do_not_use_up_the_text(model: str, request_: Json, sent: int) -> None:
+    """A model that thinks though its client wants none has room for that beside the text, which stays as short."""
+    done = encoding({"max_tokens": 64} | request_, model)
+    assert msgspec.json.decode(done.body)["generationConfig"]["maxOutputTokens"] == sent
+    assert done.most_visible == (64 if sent > 64 else 0)
+
+
 def test_a_system_message_sets_the_effort() -> None:
     """The last effort of the conversation counts, not that of the request."""
     messages = [user(text("a")), {"role": "system", "content": "b", "output_config": {"effort": "low"}}]

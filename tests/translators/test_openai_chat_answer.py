@@ -513,3 +513,43 @@ def test_members_that_nobody_asked_for_are_read_over() -> None:
     """Annotations, audio and what else servers add make no blocks."""
     message = streamed(delta(content="Yes", annotations=[{"type": "url_citation"}], audio={"id": "a"}), FINISH)
     assert message["content"] == [{"type": "text", "text": "Yes"}]
+
+
+SHORT = {"max_tokens": 2, "thinking": {"type": "disabled"}}
+REASONS = ChatQuirks(reasons=True)
+
+
+def test_text_is_no_longer_than_the_client_wants() -> None:
+    """Where the upstream had room for its reasoning, what is too long for the client is cut off here."""
+    made = translator(SHORT, REASONS)
+    message = rebuild(
+        parse_events(made.receive_data(delta(content="0123456789abcd")) + made.receive_data(delta(content="efgh")))
+    )
+    assert made.ended
+    assert (words(message), message["stop_reason"]) == ("0123456789abcdef", "max_tokens")
+    assert message["usage"]["output_tokens"] > 0
+    message = collected(whole(content="0123456789abcdefgh"), request=SHORT, quirks=REASONS)
+    assert (words(message), message["stop_reason"]) == ("0123456789abcdef", "max_tokens")
+
+
+@pytest.mark.parametrize(
+    ("completion", "reasoning", "reason"), [(300, 298, "end_turn"), (300, 297, "max_tokens"), (300, 0, "end_turn")]
+)
+def test_text_over_the_clients_limit_is_told_by_the_count(completion: int, reasoning: int, reason: str) -> None:
+    """A text that is longer than the client wants by the upstream's count ends by `max_tokens`, reasoning aside."""
+    counted = usage(10, completion, completion_tokens_details={"reasoning_tokens": reasoning})
+    message = streamed(delta(content="Yes."), delta("stop"), counted, request=SHORT, quirks=REASONS)
+    assert (words(message), message["stop_reason"]) == ("Yes.", reason)
+    assert message["usage"]["output_tokens"] == completion
+
+
+def test_stop_sequence_within_the_limit_counts() -> None:
+    """A classifier's short answer after long reasoning ends at its stop sequence."""
+    request = SHORT | {"max_tokens": 64, "stop_sequences": ["</block>"]}
+    chunks = [delta(reasoning_content="Hm. " * 500), delta(content="<block>no</block> because")]
+    message = streamed(*chunks, request=request, quirks=REASONS)
+    assert (words(message), message["stop_reason"], message["stop_sequence"]) == (
+        "<block>no",
+        "stop_sequence",
+        "</block>",
+    )

@@ -429,6 +429,35 @@ def test_reasoning_that_cannot_be_turned_off_is_reported() -> None:
     assert lost(done) == ["thinking"]
 
 
+OFF: Json = {"thinking": {"type": "disabled"}}
+
+
+@pytest.mark.parametrize(
+    ("request_", "quirks", "sent"),
+    [
+        pytest.param(OFF, ChatQuirks(efforts=("low", "high")), 4096, id="no level is off"),
+        pytest.param(OFF, ChatQuirks(efforts=("none", "low")), 64, id="off"),
+        pytest.param(OFF, ChatQuirks(think_tags=True), 4096, id="says so in tags"),
+        pytest.param(OFF, ChatQuirks(reasons=True), 4096, id="known to"),
+        pytest.param(OFF, ChatQuirks(reasons=True, reasoning="thinking"), 4096, id="cannot be switched off"),
+        pytest.param(OFF, ChatQuirks(think_tags=True, reasoning="enable_thinking"), 64, id="switched off"),
+        pytest.param(OFF, ChatQuirks(reasons=True, max_output=1000), 1000, id="a server's limit"),
+        pytest.param(OFF | {"max_tokens": 5000}, ChatQuirks(reasons=True), 5000, id="there is room"),
+        pytest.param(OFF, ChatQuirks(), 64, id="does not reason"),
+        pytest.param({}, ChatQuirks(efforts=("low", "high")), 4096, id="no room for thoughts"),
+        pytest.param({"max_tokens": 256}, ChatQuirks(efforts=("low", "high")), 256, id="a little room"),
+        pytest.param({"output_config": {"effort": "low"}}, ChatQuirks(efforts=("low",)), 64, id="an effort is wanted"),
+        pytest.param({"thinking": {"type": "adaptive"}}, ChatQuirks(efforts=("low",)), 64, id="thoughts are wanted"),
+    ],
+)
+def test_reasoning_that_nobody_wants_does_not_use_up_the_text(request_: Json, quirks: ChatQuirks, sent: int) -> None:
+    """A model that reasons though its client wants none has room for that beside the text, which stays as short."""
+    done = encoding({"max_tokens": 64} | request_, quirks)
+    assert msgspec.json.decode(done.body)["max_tokens"] == sent
+    wanted = request_.get("max_tokens", 64)
+    assert done.most_visible == (wanted if sent > wanted else 0)
+
+
 def test_a_merged_choice_at_a_schemas_root_is_reported() -> None:
     """A tool whose schema is a choice at its root loses that choice."""
     schema = {"type": "object", "anyOf": [{"properties": {"a": {}}}, {"properties": {"b": {}}}]}

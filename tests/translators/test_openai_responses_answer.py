@@ -262,6 +262,16 @@ def test_stop_sequence_ends_the_message() -> None:
         assert (said["stop_reason"], said["stop_sequence"]) == ("stop_sequence", "END")
 
 
+def test_text_is_no_longer_than_the_client_wants() -> None:
+    """Where the upstream had room for its reasoning, what is too long for the client is cut off here."""
+    short = {"thinking": {"type": "disabled"}, "max_tokens": 2}
+    quirks = ResponsesQuirks(efforts=("low",))
+    stream = [text(0, "0123456789abcd"), text(0, "efgh"), completed(message("0123456789abcdefgh"))]
+    answer = whole(message("0123456789abcdefgh"))
+    for said in (streamed(*stream, request=short, quirks=quirks), collected(answer, request=short, quirks=quirks)):
+        assert (words(said), said["stop_reason"], said["stop_sequence"]) == (["0123456789abcdef"], "max_tokens", None)
+
+
 def test_half_a_stop_sequence_is_text() -> None:
     """What only began like a stop sequence is shown in the end."""
     said = both(message("Hello EN"), message("D."), request={"stop_sequences": ["END"]})

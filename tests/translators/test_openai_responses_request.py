@@ -8,7 +8,18 @@ import pytest
 
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.translators.openai_responses_request import SHORT_ANSWER_TOKENS
-from tests.translators.responses_requests import LOCAL, MODEL, PLAIN, Json, counted, encoding, items, lost, upstream
+from tests.translators.responses_requests import (
+    LOCAL,
+    MODEL,
+    OFFICIAL,
+    PLAIN,
+    Json,
+    counted,
+    encoding,
+    items,
+    lost,
+    upstream,
+)
 
 SCHEMA = {
     "type": "object",
@@ -191,6 +202,27 @@ def test_thinking_that_cannot_be_had_is_told() -> None:
     assert lost(encoding({"thinking": {"type": "disabled"}}, "o3")) == ["thinking"]
     assert lost(encoding({"thinking": {"type": "adaptive"}}, summaries=False)) == ["thinking"]
     assert lost(encoding({"thinking": {"type": "disabled"}}, PLAIN)) == []
+
+
+@pytest.mark.parametrize(
+    ("model", "server", "request_", "sent"),
+    [
+        ("o3", OFFICIAL, {"thinking": {"type": "disabled"}}, 4096),
+        ("gpt-5", OFFICIAL, {"thinking": {"type": "disabled"}}, 4096),
+        ("gpt-5.1", OFFICIAL, {"thinking": {"type": "disabled"}}, 64),
+        ("o3", OFFICIAL, {}, 4096),
+        ("o3", OFFICIAL, {"thinking": {"type": "adaptive"}}, 64),
+        ("grok-4", LOCAL, {"thinking": {"type": "disabled"}}, 4096),
+        (PLAIN, OFFICIAL, {"thinking": {"type": "disabled"}}, 64),
+    ],
+)
+def test_reasoning_that_nobody_wants_does_not_use_up_the_text(
+    model: str, server: str, request_: Json, sent: int
+) -> None:
+    """A model that reasons though its client wants none has room for that beside the text, which stays as short."""
+    asked = {"max_tokens": 64} | request_
+    assert upstream(asked, model, server)["max_output_tokens"] == sent
+    assert encoding(asked, model, server).most_visible == (64 if sent > 64 else 0)
 
 
 def test_a_plain_model_is_asked_for_no_encrypted_reasoning() -> None:

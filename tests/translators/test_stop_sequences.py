@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_to_anthropic.translators.stop_sequences import StopMatcher
+from llm_to_anthropic.translators.stop_sequences import ShortText, StopMatcher
 
 
 def match(sequences: tuple[str, ...], *pieces: str) -> tuple[str, str | None]:
@@ -65,3 +65,20 @@ def test_pieces_do_not_matter(sequences: tuple[str, ...], text: str, data: st.Da
     places = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=5)))
     pieces = [text[start:end] for start, end in zip([0, *places], [*places, len(text)], strict=True)]
     assert match(sequences, *pieces) == match(sequences, text)
+
+
+def test_short_text_ends_at_its_limit() -> None:
+    """A text of so many tokens may have eight bytes for each, and no character is cut in two."""
+    for pieces in (["12345678", "9"], ["123456789"]):
+        matcher = ShortText((), 1)
+        assert ("".join(map(matcher.feed, pieces)), matcher.full, matcher.flush()) == ("12345678", True, "")
+    matcher = ShortText((), 1)
+    assert (matcher.feed("1234567é"), matcher.full) == ("1234567", True)
+
+
+def test_stop_sequence_beyond_the_limit_does_not_count() -> None:
+    """What ends a text is what comes first."""
+    matcher = ShortText(("END",), 1)
+    assert (matcher.feed("123456789END"), matcher.full, matcher.matched) == ("12345678", True, None)
+    matcher = ShortText(("END",), 1)
+    assert (matcher.feed("1234END"), matcher.full, matcher.matched) == ("1234", False, "END")

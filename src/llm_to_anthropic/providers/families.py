@@ -28,7 +28,7 @@ NOT_REASONING: Overrides = {"efforts": (), "summaries": False, "encrypted_conten
 """Quirks of OpenAI Responses with a model that does not reason."""
 
 FAMILIES: tuple[Rule, ...] = (
-    ("o[1-9]*", {**_OPENAI_REASONING, "efforts": _LOW_TO_HIGH, "parallel_tool_calls": False}),
+    ("o[1-9]*", {**_OPENAI_REASONING, "efforts": _LOW_TO_HIGH, "reasons": True, "parallel_tool_calls": False}),
     ("o1-mini*", {"efforts": ()}),
     ("o1-preview*", {"efforts": ()}),
     ("gpt-[5-9]*", {**_OPENAI_REASONING, "efforts": ("minimal", *_LOW_TO_HIGH)}),
@@ -48,7 +48,12 @@ FAMILIES: tuple[Rule, ...] = (
     ("gpt-[6-9]*astra*", {"efforts": (*_LOW_TO_HIGH, "xhigh", "max")}),
     ("gpt-6.1-sol*", {"efforts": (*_LOW_TO_HIGH, "xhigh", "max")}),
     ("gpt-4o*-search*", {"sampling": False, "max_stop": 0, "parallel_tool_calls": False}),
-    ("*gpt-oss*", {"efforts": _LOW_TO_HIGH}),
+    ("*gpt-oss*", {"efforts": _LOW_TO_HIGH, "reasons": True}),
+    ("grok-[4-9]*", {"reasons": True}),
+    ("grok-code*", {"reasons": True}),
+    ("grok-*non-reasoning*", {"reasons": False}),
+    ("gemini-2.5-pro*", {"reasons": True}),
+    ("gemini-[3-9]*", {"reasons": True}),
     ("deepseek-*", _HISTORY),
     # R1 and its distillates write <think> wherever the server has no parser for it.
     ("*deepseek-r1*", {"think_tags": True}),
@@ -63,7 +68,7 @@ FAMILIES: tuple[Rule, ...] = (
     ("gemma[2-9]*", _STRICT_TEMPLATE),
     ("mistral*", _MISTRAL),
     ("ministral*", _MISTRAL),
-    ("magistral*", _MISTRAL),
+    ("magistral*", {**_MISTRAL, "reasons": True}),
     ("mixtral*", _MISTRAL),
     ("devstral*", _MISTRAL),
     ("codestral*", _MISTRAL),

@@ -152,10 +152,11 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
             case "gemini":
                 return self.gemini.thinking != "none"
             case "openai_responses":
-                return bool(self.responses.efforts)
+                return bool(self.responses.efforts) or self.responses.reasons
             case _:
                 quirks = self.quirks
-                return bool(quirks.efforts) or quirks.think_tags or quirks.reasoning_history != "none"
+                shown = quirks.think_tags or quirks.reasoning_history != "none"
+                return bool(quirks.efforts) or quirks.reasons or shown
 
 
 def target_url(target: Target, path: str) -> str:

@@ -66,6 +66,8 @@ class ChatQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     reasoning: ReasoningStyle = "effort"
     """How the amount of reasoning is asked for. `enable_thinking` is an argument of the chat template (vLLM), or a
     field of its own (DashScope)."""
+    reasons: bool = False
+    """Reasons whatever it is told, where neither efforts nor tags show it."""
     efforts: tuple[str, ...] = ()
     """Values of `reasoning_effort` that the model takes, ascending; empty: it is no reasoning model."""
     reasoning_history: Literal["none", "reasoning_content", "reasoning"] = "none"
@@ -103,6 +105,8 @@ class ResponsesQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     efforts: tuple[str, ...] = ("none", "low", "medium", "high", "xhigh", "max")
     """Values of `reasoning.effort` that the model takes, ascending; empty: it does not reason, and refuses `reasoning`
     and encrypted content."""
+    reasons: bool = False
+    """Reasons whatever it is told, though it takes no efforts."""
     summaries: bool = True
     """Takes `reasoning.summary` (OpenAI asks for a verified organisation)."""
     encrypted_content: bool = True

@@ -15,7 +15,7 @@ from llm_to_anthropic.providers.provider import Provider
 from llm_to_anthropic.providers.quirks import ResponsesQuirks
 
 _REASONING: Overrides = {"summaries": True, "encrypted_content": True}
-_OF_EVERY_API = ("efforts", "sampling")
+_OF_EVERY_API = ("efforts", "reasons", "sampling")
 """What is a trait of the model, whichever API it is asked by: families.py has it."""
 
 FAMILIES: tuple[Rule, ...] = (

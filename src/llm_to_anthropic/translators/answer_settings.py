@@ -7,18 +7,35 @@ from msgspec import Raw
 from llm_to_anthropic.translators.checks import given
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.schema_limits import SchemaLimits
+from llm_to_anthropic.translators.thinking import wants_no_thoughts
 from llm_to_anthropic.wire.anthropic import MessagesRequest
+
+REASONING_ROOM = 4096
+"""The least to ask for where a model reasons though the client wants no thoughts: most have room for both in it."""
 
 _JSON_PROMPT = "Answer with one JSON object that fits this JSON schema, and with nothing else:"
 
 
-def most_tokens(request: MessagesRequest, losses: LossReport, *limits: int | None) -> int | None:
-    """How many tokens to ask for, at the most: no more than any of the limits. None: nothing is asked."""
+def most_tokens(request: MessagesRequest, losses: LossReport, *limits: int | None, reasons: bool) -> int | None:
+    """How many tokens to ask for, at the most: no more than any of the limits. None: nothing is asked.
+
+    `reasons`: the model does so whatever it is told. Of a client that wants no thoughts the limit is one of the
+    visible output (see `most_visible`), while upstreams count the reasoning too.
+    """
     wanted, highest = request.max_tokens, min(filter(None, limits), default=0)
+    if wanted and reasons and wants_no_thoughts(request):
+        # No loss: the client's limit holds for what the client gets.
+        wanted = max(wanted, min(REASONING_ROOM, highest or REASONING_ROOM))
     if wanted and highest and wanted > highest:
         losses.mention("max_tokens", f"lowered to {highest}, the most that this model gives")
         return highest
     return wanted or None
+
+
+def most_visible(request: MessagesRequest, asked: int | None) -> int:
+    """How many tokens of text the client may get, where the upstream was asked for more; 0: it keeps to that itself."""
+    wanted = request.max_tokens or 0
+    return wanted if asked and asked > wanted else 0
 
 
 def wanted_schema(request: MessagesRequest, losses: LossReport) -> tuple[Raw, str] | None:

@@ -18,6 +18,8 @@ class Encoding(msgspec.Struct, frozen=True, kw_only=True):
     """Upstream name -> client's name, only where they differ."""
     stop_sequences: tuple[str, ...]
     """To be matched in the answer, whether they were sent or not."""
+    most_visible: int
+    """So many tokens of text may reach the client: the upstream has room for reasoning as well. 0: any number."""
     prefill: str
     """Text of a trailing assistant message, which the answer may repeat."""
     single_call: bool
@@ -26,3 +28,8 @@ class Encoding(msgspec.Struct, frozen=True, kw_only=True):
     """Text of the request, without images and files: what an estimate of its tokens goes by."""
     wants_nothing: bool
     """`max_tokens: 0`: the client warms a cache, and no upstream need be asked."""
+
+    @property
+    def filters_text(self) -> bool:
+        """Not all of the answer's text may reach the client."""
+        return bool(self.prefill or self.stop_sequences or self.most_visible)

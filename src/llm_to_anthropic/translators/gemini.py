@@ -226,7 +226,7 @@ class GeminiTranslator(AnsweringTranslator):
     def _tell_text(self, body: bytes) -> bool:
         """Tells the client an answer that is nothing but text, as it came; False where it has to be looked into."""
         encoding, request = self._encoding, self._request
-        if request.stream or encoding.prefill or encoding.stop_sequences or encoding.web_search or encoding.web_fetch:
+        if request.stream or encoding.filters_text or encoding.web_search or encoding.web_fetch:
             return False
         # Where thinking was asked for, a signature gets a block of its own.
         told = text_alone(body, signed=not encoding.thinking_on)

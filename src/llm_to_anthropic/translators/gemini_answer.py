@@ -23,7 +23,7 @@ from llm_to_anthropic.translators.gemini_request import GeminiEncoding
 from llm_to_anthropic.translators.gemini_server_tools import ServerTools
 from llm_to_anthropic.translators.gemini_signatures import Signatures
 from llm_to_anthropic.translators.gemini_usage import TokenCounts
-from llm_to_anthropic.translators.stop_sequences import StopMatcher
+from llm_to_anthropic.translators.stop_sequences import is_over, text_end
 from llm_to_anthropic.translators.tool_ids import ToolIds
 from llm_to_anthropic.translators.upstream_errors import ErrorContext, is_error
 from llm_to_anthropic.translators.visible_text import PrefillFilter
@@ -96,8 +96,8 @@ class GeminiAnswer:
         """With web search: everything from the first text on, until it is known what it rests on."""
         self._holds = encoding.web_search
         self._prefill = PrefillFilter(encoding.prefill)
-        self._stops = StopMatcher(encoding.stop_sequences)
-        self._filtered = bool(encoding.prefill or encoding.stop_sequences)
+        self._stops = text_end(encoding)
+        self._filtered = encoding.filters_text
         self._passes = not self._filtered and not self._holds
         """Text is written as it comes."""
         self._counts = TokenCounts()
@@ -309,9 +309,16 @@ class GeminiAnswer:
 
     def _write_until_stop(self, text: str) -> None:
         self._write_text(text)
-        if self._stops.matched is not None:
+        self._end_text()
+
+    def _end_text(self) -> None:
+        """Ends the message where its text does, before the upstream's."""
+        stops = self._stops
+        if stops.full:
+            self._close("max_tokens")
+        elif stops.matched is not None:
             self._finish_message = ""
-            self._close("stop_sequence", stop_sequence=self._stops.matched)
+            self._close("stop_sequence", stop_sequence=stops.matched)
 
     def _write_text(self, text: str) -> None:
         if not text:
@@ -416,8 +423,7 @@ class GeminiAnswer:
             self._writer.whole_block(OutText(piece, citations))
             self._texts += 1
             self._last = "other"
-        if self._stops.matched is not None:
-            self._close("stop_sequence", stop_sequence=self._stops.matched)
+        self._end_text()
 
     def _close(self, stop_reason: str, *, stop_sequence: str | None = None) -> None:
         self.ended = True
@@ -429,6 +435,8 @@ class GeminiAnswer:
             searches=self._grounding.searches,
             fetches=self._server.fetches,
         )
+        if (most := self._options.encoding.most_visible) and stop_reason == "end_turn" and is_over(self.usage, most):
+            stop_reason = "max_tokens"
         self._writer.finish(
             stop_reason,
             self.usage,

@@ -13,7 +13,13 @@ from msgspec import Raw
 
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.providers.provider import Target
-from llm_to_anthropic.translators.answer_settings import lose_sampling, most_tokens, schema_prompt, wanted_schema
+from llm_to_anthropic.translators.answer_settings import (
+    lose_sampling,
+    most_tokens,
+    most_visible,
+    schema_prompt,
+    wanted_schema,
+)
 from llm_to_anthropic.translators.checks import check_request
 from llm_to_anthropic.translators.encoding import Encoding
 from llm_to_anthropic.translators.gemini_content import GeminiContent, seam
@@ -155,6 +161,7 @@ class _Encoder:
             tool_names=client_names((tool.name for tool in tools.declared), letter_first=True),
             written_as_text=tools.written_as_text,
             stop_sequences=tuple(request.stop_sequences or ()),
+            most_visible=most_visible(request, config.max_output_tokens),
             single_call=bool(request.tool_choice and request.tool_choice.disable_parallel_tool_use),
             reasoning_off=is_off(request.thinking),
             thinking_on=is_on(request.thinking),
@@ -232,7 +239,9 @@ class _Encoder:
 
     def _set_limit(self, config: GenerationConfig) -> None:
         limits = self._target.limits.max_output, self._quirks.max_output
-        config.max_output_tokens = most_tokens(self._request, self._losses, *limits)
+        thinking = config.thinking_config
+        reasons = self._quirks.thinking != "none" and not (thinking and thinking.thinking_budget == 0)
+        config.max_output_tokens = most_tokens(self._request, self._losses, *limits, reasons=reasons)
 
     def _set_sampling(self, config: GenerationConfig) -> None:
         request = self._request

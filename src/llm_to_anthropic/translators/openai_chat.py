@@ -177,7 +177,7 @@ class OpenAIChatTranslator(AnsweringTranslator):
     def _tell_text(self, answer: WholeCompletion) -> bool:
         """Tells the client an answer that is nothing but text, as it came; False where it has to be looked into."""
         encoding, request = self._encoding, self._request
-        if request.stream or encoding.prefill or encoding.stop_sequences or self._asked.quirks.think_tags:
+        if request.stream or encoding.filters_text or self._asked.quirks.think_tags:
             return False
         told = text_alone(answer)
         if told is None:

@@ -20,7 +20,7 @@ from llm_to_anthropic.translators.openai_chat_reasoning import CallExtras, Reaso
 from llm_to_anthropic.translators.openai_chat_request import ChatEncoding
 from llm_to_anthropic.translators.openai_chat_usage import message_usage, reported_usage, says_anything
 from llm_to_anthropic.translators.openai_errors import embedded_error
-from llm_to_anthropic.translators.stop_sequences import StopMatcher
+from llm_to_anthropic.translators.stop_sequences import StopMatcher, is_over, text_end
 from llm_to_anthropic.translators.upstream_errors import ErrorContext, is_error
 from llm_to_anthropic.translators.visible_text import PrefillFilter, ThinkTags
 from llm_to_anthropic.wire.anthropic import StopDetails
@@ -96,8 +96,9 @@ class ChatAnswer:
         self._details: ReasoningDetails | None = None
         self._prefill = PrefillFilter(encoding.prefill) if encoding.prefill else _NO_PREFILL
         self._tags = ThinkTags() if options.think_tags else None
-        self._stops = StopMatcher(encoding.stop_sequences) if encoding.stop_sequences else _NO_STOPS
-        self._filtered = bool(encoding.prefill or options.think_tags or encoding.stop_sequences)
+        filters = encoding.filters_text
+        self._stops = text_end(encoding) if filters else _NO_STOPS
+        self._filtered = options.think_tags or filters
         self._finish: str | None = None
         self._stop_sequence: str | None = None
         self._refusal = ""
@@ -253,7 +254,10 @@ class ChatAnswer:
 
     def _write_until_stop(self, text: str) -> None:
         self._write_text(text)
-        if self._stops.matched is not None:
+        if self._stops.full:
+            self._finish = "length"
+            self._write_end()
+        elif self._stops.matched is not None:
             self._stop_sequence = self._stops.matched
             self._write_end()
 
@@ -306,7 +310,7 @@ class ChatAnswer:
         self._write_until_stop(self._stops.feed(text) + self._stops.flush())
 
     def _write_end(self) -> None:
-        if self._stops.matched is None:
+        if self._stops.matched is None and not self._stops.full:
             self._flush_text()
         if self.ended:
             return
@@ -324,6 +328,8 @@ class ChatAnswer:
             output_size=self._output_size + calls_size,
             service_tier=self._service_tier,
         )
+        if (most := self._options.encoding.most_visible) and stop_reason == "end_turn" and is_over(self.usage, most):
+            stop_reason = "max_tokens"
         self._writer.finish(
             stop_reason,
             self.usage,

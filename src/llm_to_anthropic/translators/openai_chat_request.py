@@ -14,7 +14,13 @@ from msgspec import UNSET, Raw
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.translators.account import cache_key, safety_identifier, service_tier
-from llm_to_anthropic.translators.answer_settings import lose_sampling, most_tokens, schema_prompt, wanted_schema
+from llm_to_anthropic.translators.answer_settings import (
+    lose_sampling,
+    most_tokens,
+    most_visible,
+    schema_prompt,
+    wanted_schema,
+)
 from llm_to_anthropic.translators.checks import check_request
 from llm_to_anthropic.translators.encoding import Encoding
 from llm_to_anthropic.translators.functions import function_schema, typed_function_schema
@@ -136,8 +142,8 @@ class _Encoder:
         # Stop sequences end an answer early.
         chat.stream = self._client.stream or bool(stops) or self._quirks.stream_always or None
         self._set_tools(chat, tools)
-        self._set_limits(chat, stops)
         self._set_reasoning(chat, history)
+        self._set_limits(chat, stops)
         self._set_sampling(chat)
         self._set_format(chat)
         self._set_account(chat)
@@ -149,6 +155,7 @@ class _Encoder:
             tool_names=client_names(tool.name for tool in tools),
             strict_schemas=self._strict_schemas,
             stop_sequences=stops,
+            most_visible=most_visible(request, chat.max_tokens or chat.max_completion_tokens),
             prefill=_prefill(chat.messages),
             single_call=bool(request.tool_choice and request.tool_choice.disable_parallel_tool_use),
             reasoning_off=is_off(request.thinking),
@@ -219,7 +226,8 @@ class _Encoder:
         return FunctionTool(Function(upstream_name(tool.name), tool.description, schema.parameters, strict=strict))
 
     def _set_limits(self, chat: ChatRequest, stops: tuple[str, ...]) -> None:
-        wanted = most_tokens(self._request, self._losses, self._target.limits.max_output, self._quirks.max_output)
+        limits = self._target.limits.max_output, self._quirks.max_output
+        wanted = most_tokens(self._request, self._losses, *limits, reasons=self._reasons(chat))
         if self._quirks.max_tokens_field == "max_tokens":
             chat.max_tokens = wanted
         else:
@@ -253,6 +261,13 @@ class _Encoder:
                     chat.thinking = _encoded({"type": "enabled" if wanted else "disabled"})
             case "openrouter":
                 chat.reasoning = self._openrouter(level)
+
+    def _reasons(self, chat: ChatRequest) -> bool:
+        """Whether the model does so, whatever it was told."""
+        if chat.reasoning_effort == "none":
+            return False
+        told_off = is_off(self._request.thinking) and self._quirks.reasoning not in ("none", "effort")
+        return self._quirks.reasons if told_off else self._target.reasons
 
     def _set_effort(self, chat: ChatRequest, level: Level | None, effort: str | None) -> None:
         if not self._quirks.efforts:

@@ -173,7 +173,7 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
     def _tell_text(self, whole: Response) -> bool:
         """Tells the client an answer that is nothing but text, as it came; False where it has to be looked into."""
         encoding, request = self._encoding, self._request
-        if request.stream or encoding.prefill or encoding.stop_sequences:
+        if request.stream or encoding.filters_text:
             return False
         told = text_alone(whole)
         if told is None:

@@ -20,6 +20,7 @@ from llm_to_anthropic.translators.openai_responses_errors import answer_error, p
 from llm_to_anthropic.translators.openai_responses_items import ITEMS, Item, Message, Step
 from llm_to_anthropic.translators.openai_responses_loose import decode_loosely
 from llm_to_anthropic.translators.openai_responses_output import AnswerOptions, Output
+from llm_to_anthropic.translators.stop_sequences import is_over
 from llm_to_anthropic.translators.upstream_errors import is_error
 from llm_to_anthropic.wire.anthropic import StopDetails
 from llm_to_anthropic.wire.openai_chat import Usage as ReportedUsage
@@ -87,7 +88,7 @@ class ResponsesAnswer:
         if item is self._queue[0]:
             item.delta(delta)
             if self._output.stopped is not None:
-                self._end("stop_sequence")
+                self._end(self._output.stopped)
         else:
             item.waiting.append(partial(item.delta, delta))
 
@@ -215,7 +216,7 @@ class ResponsesAnswer:
             if self._queue:
                 self._start(self._queue[0])
         if self._output.stopped is not None:
-            self._end("stop_sequence")
+            self._end(self._output.stopped)
 
     def _start(self, item: Item) -> None:
         self._output.begin_item(item.phase)
@@ -284,11 +285,13 @@ class ResponsesAnswer:
             details = StopDetails(explanation=output.refusal or None)
         self.usage = self._usage(answer or Response())
         if output.stopped is not None:
-            stop_reason = "stop_sequence"
+            stop_reason = output.stopped
+        elif stop_reason == "end_turn" and (most := self._options.encoding.most_visible) and is_over(self.usage, most):
+            stop_reason = "max_tokens"
         self._writer.finish(
             stop_reason,
             self.usage,
-            stop_sequence=output.stopped,
+            stop_sequence=output.stop_sequence,
             stop_details=details,
             container=output.server.container if output.server is not None else None,
         )

@@ -15,7 +15,7 @@ from llm_to_anthropic.translators.estimate import text_bytes
 from llm_to_anthropic.translators.openai_responses_carrier import phases_item
 from llm_to_anthropic.translators.openai_responses_encoding import ResponsesEncoding
 from llm_to_anthropic.translators.openai_responses_server_tools import ServerTools
-from llm_to_anthropic.translators.stop_sequences import StopMatcher
+from llm_to_anthropic.translators.stop_sequences import StopMatcher, text_end
 from llm_to_anthropic.translators.tool_ids import ToolIds
 from llm_to_anthropic.translators.upstream_errors import ErrorContext
 from llm_to_anthropic.translators.visible_text import PrefillFilter
@@ -54,10 +54,12 @@ class Output:
         """Bytes of everything that the model wrote so far."""
         self.refusal = ""
         self.stopped: str | None = None
-        """The stop sequence that ended the message."""
+        """The reason why the message ended before the upstream did."""
+        self.stop_sequence: str | None = None
+        """The one that ended it."""
         self._prefill = PrefillFilter(encoding.prefill) if encoding.prefill else _NO_PREFILL
-        self._stops = StopMatcher(encoding.stop_sequences) if encoding.stop_sequences else _NO_STOPS
-        self._filtered = bool(encoding.prefill or encoding.stop_sequences)
+        self._filtered = encoding.filters_text
+        self._stops = text_end(encoding) if self._filtered else _NO_STOPS
         self._hidden = encoding.thinking in ("off", "omitted")
         self._thinking = False
         """A thinking block is open."""
@@ -173,4 +175,7 @@ class Output:
         if self.stopped is None:
             self.size += text_bytes(text)
             self.writer.text(text)
-            self.stopped = self._stops.matched
+            if self._stops.full:
+                self.stopped = "max_tokens"
+            elif self._stops.matched is not None:
+                self.stopped, self.stop_sequence = "stop_sequence", self._stops.matched

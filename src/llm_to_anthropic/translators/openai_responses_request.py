@@ -12,7 +12,13 @@ from msgspec import Raw
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.translators.account import cache_key, safety_identifier, service_tier
-from llm_to_anthropic.translators.answer_settings import lose_sampling, most_tokens, schema_prompt, wanted_schema
+from llm_to_anthropic.translators.answer_settings import (
+    lose_sampling,
+    most_tokens,
+    most_visible,
+    schema_prompt,
+    wanted_schema,
+)
 from llm_to_anthropic.translators.checks import check_request
 from llm_to_anthropic.translators.history import History, read_history
 from llm_to_anthropic.translators.known_messages import Frame, fill_frame, frame_of
@@ -25,6 +31,7 @@ from llm_to_anthropic.translators.request import bounded_depth, decode_fields
 from llm_to_anthropic.translators.schema_patterns import readable_patterns
 from llm_to_anthropic.translators.schemas import close_schema
 from llm_to_anthropic.translators.system_prompt import NO_SEARCH, system_blocks
+from llm_to_anthropic.translators.thinking import is_off
 from llm_to_anthropic.translators.tools import client_names
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
 from llm_to_anthropic.wire.anthropic import MessagesRequest
@@ -145,6 +152,7 @@ class _Encoder:
             tool_names=client_names(tool.name for tool in tools.declared),
             strict_schemas=tools.strict_schemas,
             stop_sequences=tuple(request.stop_sequences or ()),
+            most_visible=most_visible(request, made.max_output_tokens),
             prefill=_prefill(items[-1]),
             single_call=bool(request.tool_choice and request.tool_choice.disable_parallel_tool_use),
             thinking=wanted_thinking(request.thinking),
@@ -193,7 +201,11 @@ class _Encoder:
         made.text = TextOptions(JsonSchemaFormat(name="output", schema=closed or schema, strict=strict))
 
     def _set_limits(self, made: ResponsesRequest, tools: ResponsesTools) -> None:
-        wanted = most_tokens(self._request, self._losses, self._target.limits.max_output, self._quirks.max_output)
+        limits = self._target.limits.max_output, self._quirks.max_output
+        reasons = self._target.reasons and not (made.reasoning and made.reasoning.effort == "none")
+        if self._request.max_tokens and self._request.max_tokens <= MIN_TOKENS and not is_off(self._request.thinking):
+            reasons = False  # a probe, which this API answers without a word and at next to no cost
+        wanted = most_tokens(self._request, self._losses, *limits, reasons=reasons)
         if wanted and wanted < MIN_TOKENS:
             self._losses.mention("max_tokens", f"raised to {MIN_TOKENS}, the least that this API takes")
             wanted = MIN_TOKENS

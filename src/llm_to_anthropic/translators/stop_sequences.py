@@ -1,10 +1,19 @@
-"""Stop sequences, matched here: any number of them, and upstreams do not say which one they met."""
+"""Where the visible text ends before the upstream's: at a stop sequence, or where it is longer than the client wants.
+
+Stop sequences are matched here: any number of them, and upstreams do not say which one they met.
+"""
 
 from __future__ import annotations
 
 import re
 
+from llm_to_anthropic.exchange import Usage
+from llm_to_anthropic.translators.encoding import Encoding
+from llm_to_anthropic.translators.estimate import text_bytes
+
 _NOWHERE = re.compile(r"(?!)")
+_LONG_TOKEN = 8
+"""Bytes that a token of text has at most, on average: nothing is cut off that may be within the limit."""
 
 
 class StopMatcher:
@@ -18,6 +27,8 @@ class StopMatcher:
         self._start = _NOWHERE
         self._tail = ""
         self.matched: str | None = None
+        self.full = False
+        """The text has got as long as it may be."""
         if sequences:
             self._sequences = tuple(sorted(filter(None, sequences), key=len, reverse=True))
             starts = "".join(re.escape(sequence[0]) for sequence in self._sequences)
@@ -66,3 +77,38 @@ class StopMatcher:
                     held = start if held is None else min(held, start)
                     break
         return held
+
+
+class ShortText(StopMatcher):
+    """The same, for a text of no more than so many tokens."""
+
+    def __init__(self, sequences: tuple[str, ...], most: int) -> None:
+        super().__init__(sequences)
+        self._left = most * _LONG_TOKEN
+
+    def feed(self, text: str) -> str:
+        return self._within(super().feed(text))
+
+    def flush(self) -> str:
+        return self._within(super().flush())
+
+    def _within(self, text: str) -> str:
+        if self.full:
+            return ""
+        self._left -= text_bytes(text)
+        if self._left >= 0:
+            return text
+        self.full, self.matched = True, None
+        return text.encode("utf-8", "surrogatepass")[: self._left].decode("utf-8", "ignore")
+
+
+def text_end(encoding: Encoding) -> StopMatcher:
+    """What ends the text of an answer to this request."""
+    if encoding.most_visible:
+        return ShortText(encoding.stop_sequences, encoding.most_visible)
+    return StopMatcher(encoding.stop_sequences)
+
+
+def is_over(usage: Usage, most: int) -> bool:
+    """Whether an answer got longer than so many tokens, by the upstream's count of what is no reasoning."""
+    return usage.thinking_tokens > 0 and usage.output_tokens - usage.thinking_tokens > most
