@@ -394,10 +394,11 @@ def test_placeholder_before_the_arguments_is_dropped() -> None:
         pytest.param(['{"x":', "[1,2]}", '{"x": [1, 2]}'], id="whole after the pieces"),
     ],
 )
-def test_arguments_that_are_sent_again_count_once(pieces: list[str]) -> None:
+@pytest.mark.parametrize("end", [FINISH, delta("length")], ids=["its end", "a limit"])
+def test_arguments_that_are_sent_again_count_once(pieces: list[str], end: bytes) -> None:
     """Where a server repeats what it sent of a call's arguments, the client gets them once."""
     begin = delta(tool_calls=[call(0, id="a", name="look", arguments="")])
-    assert inputs(streamed(begin, *(delta(tool_calls=[call(0, arguments=piece)]) for piece in pieces), FINISH)) == [
+    assert inputs(streamed(begin, *(delta(tool_calls=[call(0, arguments=piece)]) for piece in pieces), end)) == [
         {"x": [1, 2]}
     ]
 

@@ -10,7 +10,13 @@ from itertools import pairwise
 import msgspec
 
 from llm_to_anthropic.translators.schemas import remove_optional_nulls
-from llm_to_anthropic.translators.tool_arguments import ObjectCheck, is_object, object_text, with_whole_surrogates
+from llm_to_anthropic.translators.tool_arguments import (
+    ObjectCheck,
+    holds_object,
+    is_object,
+    object_text,
+    with_whole_surrogates,
+)
 from llm_to_anthropic.writer import sound
 
 
@@ -42,9 +48,9 @@ class CallArguments:
         return "".join(self._pieces)
 
     def is_cut(self) -> bool:
-        """There is something, and it is no object: the beginning of one, where the token limit ended the answer."""
-        text = sound(self.text())
-        return bool(text.strip()) and not is_object(text)
+        """There is something, and no object in it: the beginning of one, where the token limit ended the answer."""
+        text = sound(self._resent() or self.text())
+        return bool(text.strip()) and not holds_object(text)
 
     def rest(self, schema: object = None) -> str:
         """What is still to be sent of complete arguments; members that are null and optional in `schema` are not."""

@@ -196,6 +196,11 @@ def is_object(text: str) -> bool:
     return True
 
 
+def holds_object(text: str) -> bool:
+    """Whether there is a whole JSON object in the text, though a server may have sent it again, or something beside."""
+    return is_object(text) or _repaired(text) is not None
+
+
 def _object_of_value(text: str) -> str | None:
     try:
         value: object = json.loads(text, parse_constant=_refuse_constant)
