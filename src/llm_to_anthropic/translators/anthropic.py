@@ -17,7 +17,7 @@ from msgspec import Raw
 
 from llm_to_anthropic.exchange import Usage
 from llm_to_anthropic.translators.carrier import is_carrier
-from llm_to_anthropic.translators.own_searches import is_own_search, search_as_text, without_own_citations
+from llm_to_anthropic.translators.own_searches import without_own_searches
 from llm_to_anthropic.translators.request import check_utf8
 from llm_to_anthropic.translators.surroundings import PLACE, Surroundings
 
@@ -203,9 +203,8 @@ def _clean_message(raw: Raw) -> Raw | None:
     if isinstance(message.content, str):
         return raw
     kept = [block for block in message.content if not _made_here(block)]
-    if any(map(is_own_search, kept)):
-        kept = [search_as_text(block) for block in kept]
-    kept = [without_own_citations(block) if _CARRIER_MARK in bytes(block) else block for block in kept]
+    if any(_CARRIER_MARK in bytes(block) for block in kept):
+        kept = without_own_searches(kept)
     if len(kept) == len(message.content) and all(map(is_, kept, message.content)):
         return raw
     return _with_content(raw, kept) if kept else None

@@ -31,7 +31,14 @@ class _Cited(msgspec.Struct, tag="text"):
     citations: list[Raw]
 
 
-def is_own_search(block: Raw) -> bool:
+def without_own_searches(blocks: list[Raw]) -> list[Raw]:
+    """The blocks of a message with such searches as text, and without citations of them; all others as they are."""
+    if any(map(_is_own_search, blocks)):
+        blocks = [_search_as_text(block) for block in blocks]
+    return [_without_own_citations(block) for block in blocks]
+
+
+def _is_own_search(block: Raw) -> bool:
     """Whether a block is the result of a search that another upstream made."""
     try:
         found = msgspec.json.decode(block, type=_Found)
@@ -40,7 +47,7 @@ def is_own_search(block: Raw) -> bool:
     return any(is_carrier(result.encrypted_content or "") for result in found.content)
 
 
-def search_as_text(block: Raw) -> Raw:
+def _search_as_text(block: Raw) -> Raw:
     """A search or its result as a text block; any other block as it is."""
     try:
         read = decode_blocks([block], "")[0]
@@ -53,7 +60,7 @@ def search_as_text(block: Raw) -> Raw:
     return block
 
 
-def without_own_citations(block: Raw) -> Raw:
+def _without_own_citations(block: Raw) -> Raw:
     """A text without citations of such searches; any other block as it is."""
     try:
         cited = msgspec.json.decode(block, type=_Cited).citations
