@@ -209,6 +209,7 @@ ALTERNATING = {"merge_system": True, "merge_same_role": True, "user_after_tool":
     [
         ("System message must be at the beginning.", 400, {"merge_system": True}),
         ("system message must be at the beginning", 500, {"merge_system": True}),
+        ("Reasoning is mandatory for this endpoint and cannot be disabled.", 400, {"reasons": True}),
         (
             "While executing CallExpression at line 189: raise_exception('After the optional system message, con... "
             "Error: Jinja Exception: After the optional system message, conversation roles must alternate user and "
@@ -267,7 +268,7 @@ ALTERNATING = {"merge_system": True, "merge_same_role": True, "user_after_tool":
         ("未正常接收到prompt参数。", 400, {"empty_tool_result": "(no output)"}),
     ],
     ids=[
-        *("vLLM", "Ollama", "llama.cpp", "Gemma's template", "Perplexity"),
+        *("vLLM", "Ollama", "OpenRouter's reasoning", "llama.cpp", "Gemma's template", "Perplexity"),
         *(
             "Mistral's order",
             "Mistral's prefill",

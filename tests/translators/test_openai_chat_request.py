@@ -458,6 +458,13 @@ def test_reasoning_that_nobody_wants_does_not_use_up_the_text(request_: Json, qu
     assert done.most_visible == (wanted if sent > wanted else 0)
 
 
+def test_openrouter_is_not_asked_to_stop_reasoning_that_it_insists_on() -> None:
+    """OpenRouter refuses to turn off what its model cannot but do: it is asked for a little, and the client is told."""
+    done = encoding(OFF, ChatQuirks(reasoning="openrouter", efforts=("none", "minimal", "low", "high"), reasons=True))
+    assert msgspec.json.decode(done.body)["reasoning"] == {"effort": "low"}
+    assert lost(done) == ["thinking"]
+
+
 def test_a_merged_choice_at_a_schemas_root_is_reported() -> None:
     """A tool whose schema is a choice at its root loses that choice."""
     schema = {"type": "object", "anyOf": [{"properties": {"a": {}}}, {"properties": {"b": {}}}]}

@@ -78,6 +78,7 @@ _FORMS: tuple[tuple[re.Pattern[str], Mapping[str, object]], ...] = (
         {"schema_with_tools": False},
     ),
     (re.compile(r"\bonly type=enabled is allowed", re.IGNORECASE), {"reasoning": "none"}),
+    (re.compile(r"\breasoning is mandatory\b", re.IGNORECASE), {"reasons": True}),
     (re.compile(r"'content' field must be a string|received null\b.{0,40}\.content\b"), {"null_content": False}),
     (
         re.compile(

@@ -291,14 +291,16 @@ class _Encoder:
         return True if level or is_on(thinking) else None
 
     def _openrouter(self, level: Level | None) -> Raw | None:
-        thinking = self._request.thinking
+        thinking, efforts = self._request.thinking, self._quirks.efforts or ("low", "medium", "high", "xhigh")
+        if level == "off" and self._quirks.reasons:
+            self._losses.mention("thinking", "cannot be switched off on this model; asked for little")
+            return _encoded({"effort": nearest_effort("low", efforts)})
         if level == "off":
             return _encoded({"enabled": False})
         if thinking and thinking.type == "enabled" and thinking.budget_tokens:
             return _encoded({"max_tokens": thinking.budget_tokens})
         if level is None:
             return _encoded({"enabled": True}) if is_on(thinking) else None
-        efforts = self._quirks.efforts or ("low", "medium", "high", "xhigh")
         return _encoded({"effort": nearest_effort(level, efforts)})
 
     def _set_sampling(self, chat: ChatRequest) -> None:
