@@ -10,8 +10,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import ClassVar, Literal, Protocol
 
-import msgspec
-
 from llm_to_anthropic.errors import ApiError, UpstreamProtocolError
 from llm_to_anthropic.exchange import Loss, Usage
 from llm_to_anthropic.providers.provider import Target
@@ -189,7 +187,7 @@ class AnsweringTranslator(ABC):
         # What was learned once and did not help is not tried again.
         if field in self._learned.quirks and field not in self._SHRINKING:
             return False
-        self._learned.quirks[field] = value
+        self._learned.learn({field: value})
         return True
 
     def message(self) -> bytes:
@@ -226,11 +224,8 @@ class AnsweringTranslator(ABC):
 
     def _quirky_target(self) -> Target:
         """The target with what was learned of it."""
-        target, learned = self._target, self._learned.quirks
-        if not learned:
-            return target
-        quirks = msgspec.structs.replace(getattr(target, self._QUIRKS), **learned)
-        return msgspec.structs.replace(target, **{self._QUIRKS: quirks})
+        learned = self._learned
+        return learned.fit(self._target, self._QUIRKS) if learned.quirks else self._target
 
     def _quirk(self, target: Target, field: str) -> object:
         found: object = getattr(getattr(target, self._QUIRKS), field)

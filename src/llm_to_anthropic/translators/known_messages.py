@@ -111,9 +111,9 @@ def fill_frame(
     if parts is None:
         return None
     data, (start, end), outside, name = parts
-    quirks = str(learned.quirks) if learned.quirks else ""
     # All by which messages are rendered differently.
-    scope = learned.messages.scope((client.api_version, target.protocol, target.provider.name, target.model, quirks))
+    rendered_for = (client.api_version, target.protocol, target.provider.name, target.model, learned.scope)
+    scope = learned.messages.scope(rendered_for)
     known = _Reading(learned, scope, client, new_renderer, seam).read(data, start, end)
     if known is None:
         return None

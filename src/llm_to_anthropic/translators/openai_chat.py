@@ -100,7 +100,7 @@ class OpenAIChatTranslator(AnsweringTranslator):
             self._request.affordable = most
             return True
         if error.status in _RENDERING and (forms := form_lessons(body, self._asked.quirks)):
-            self._learned.quirks.update(forms)
+            self._learned.learn(forms)
             return True
         return super().heal(error, body)
 

@@ -63,12 +63,14 @@ class ClientRequest(msgspec.Struct, kw_only=True):
 
 
 class Learned(msgspec.Struct):
-    """What an upstream's refusals taught about one target; shared by all its requests of this process.
-
-    Maps a quirk field to the value that works there.
-    """
+    """What an upstream's refusals taught about one target; shared by all its requests of this process."""
 
     quirks: dict[str, object] = msgspec.field(default_factory=dict)
+    """Quirk field -> the value that works there."""
+    scope: str = ""
+    """The same as a text: what is rendered for it is remembered by it."""
+    fitted: tuple[Target, Target] | None = None
+    """The target, and what the lessons make of it."""
     messages: Memory[Remembered] = msgspec.field(default_factory=Memory)
     """Messages rendered before, of all targets."""
     conversations: Memory[Conversation] = msgspec.field(default_factory=conversation_memory)
@@ -77,6 +79,18 @@ class Learned(msgspec.Struct):
     """What surrounded them; each translator knows its own kind."""
     surroundings: KnownSurroundings = msgspec.field(default_factory=KnownSurroundings)
     """The same as clients send it."""
+
+    def learn(self, lessons: Mapping[str, object]) -> None:
+        """Quirk fields, and the values that were found to work."""
+        self.quirks.update(lessons)
+        self.scope, self.fitted = str(self.quirks), None
+
+    def fit(self, target: Target, kind: str) -> Target:
+        """The target with what was learned of it; `kind` names the quirks of its protocol. Made once per lesson."""
+        if self.fitted is None or self.fitted[0] is not target:
+            quirks = msgspec.structs.replace(getattr(target, kind), **self.quirks)
+            self.fitted = target, msgspec.structs.replace(target, **{kind: quirks})
+        return self.fitted[1]
 
 
 class Translator(Protocol):
