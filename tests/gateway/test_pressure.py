@@ -102,6 +102,18 @@ def test_bodies_on_their_way_count() -> None:
     assert gauges.pressure.pledge(body)
 
 
+def test_what_is_let_go_of_makes_room_at_once() -> None:
+    """An answer that is refused midway makes room for the others that came with it, or all would be refused."""
+    gauges = Gauges()
+    gauges.sample(120)
+    body = 800 // COPIES // 2
+    assert gauges.pressure.pledge(body)
+    assert gauges.pressure.pledge(body)
+    assert not gauges.pressure.pledge(body)
+    gauges.pressure.forgo(body)
+    assert gauges.pressure.pledge(body)
+
+
 async def test_samples_are_taken_until_stopped() -> None:
     """One timer samples; a loop that is kept busy is seen to be late."""
     seen = asyncio.Event()

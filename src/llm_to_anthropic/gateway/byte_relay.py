@@ -21,6 +21,7 @@ from llm_to_anthropic.settings import Timeouts
 from llm_to_anthropic.translators.anthropic import UsageReader, replace_answered_model, replace_served_model
 from llm_to_anthropic.translators.text_frames import LINE_BREAK, PLAIN_BLANK
 from llm_to_anthropic.upstream import UpstreamCall
+from llm_to_anthropic.upstream.call import Keep
 from llm_to_anthropic.writer import PING, error_event
 
 MAX_EVENT_BYTES = 8 * 1024 * 1024
@@ -103,6 +104,7 @@ class ByteRelay:
         timeouts: Timeouts,
         silent_since: float,
         served_as: str | None,
+        keep: Keep | None = None,
     ) -> None:
         """`silent_since`, by `time.monotonic`: from when on the client has heard nothing."""
         self._upstream = upstream
@@ -111,6 +113,7 @@ class ByteRelay:
         self._timeouts = timeouts
         self._served_as = served_as
         """The client's name of the model, where the upstream knows another."""
+        self._keep = keep
         self._reader = UsageReader()
         self._held: list[bytes] = []
         """The beginning of an event whose end has not come."""
@@ -147,6 +150,7 @@ class ByteRelay:
         finally:
             self._upstream.close()
             self._progress.usage, self._progress.stop_reason = self._reader.usage, self._reader.stop_reason
+            self._keep = None  # it belongs to the request, which holds this
         await self._reply.end()
 
     async def fail(self, error: ApiError) -> None:
@@ -184,7 +188,7 @@ class ByteRelay:
         return False
 
     async def _whole_body(self) -> bytes:
-        body = await self._upstream.read_all(MAX_ANSWER_BYTES)
+        body = await self._upstream.read_all(MAX_ANSWER_BYTES, self._keep)
         if not is_json_object(body):
             status = self._upstream.status
             raise UpstreamProtocolError(f"the upstream answered {status} with neither a stream nor the API's JSON")

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import msgspec
 
+from llm_to_anthropic.gateway.pressure import Pressure
 from llm_to_anthropic.translators.surroundings import Surroundings
 from llm_to_anthropic.wire.anthropic import Envelope
 
@@ -35,6 +36,8 @@ class Call(msgspec.Struct):
     """The name of the client key that was presented."""
     may_stream: bool = True
     """False where the server is too hard pressed to begin a stream."""
+    memory: Pressure | None = None
+    """What sets memory aside; None where nothing is limited."""
     read: Envelope | Surroundings | None = None
     """What was found in the body, once its model is known."""
 

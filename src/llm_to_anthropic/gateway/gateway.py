@@ -164,6 +164,8 @@ class Gateway:
             work.progress.failed("api_error", "internal error")
             raise
         finally:
+            if work.kept:
+                work.let_go()
             reply.when_left(None)
             self._running.discard(task)
             self.record(work.progress.exchange())

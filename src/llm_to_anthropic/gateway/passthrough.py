@@ -102,6 +102,7 @@ class Passthrough:
                 timeouts=self._settings.timeouts,
                 silent_since=work.silent_since,
                 served_as=echo,
+                keep=work.keep,
             )
             await relay.run()
             return
@@ -241,7 +242,7 @@ async def _whole_message(work: Work, upstream: UpstreamCall, echo: str | None) -
     if upstream.status >= 400:
         raise await read_refusal(upstream, work.progress.target)
     work.progress.answering = True
-    body = await upstream.read_all(MAX_ANSWER_BYTES)
+    body = await upstream.read_all(MAX_ANSWER_BYTES, work.keep)
     reader = UsageReader()
     # What the reader understands is an object; but it passes over most of the text, which may be no UTF-8.
     if not (reader.read(body) and body.isascii()) and not is_json_object(body):
@@ -270,7 +271,7 @@ async def _whole(work: Work, upstream: UpstreamCall, body: bytes) -> None:
 
 
 async def _whole_batch(work: Work, upstream: UpstreamCall) -> None:
-    body = await upstream.read_all(MAX_ANSWER_BYTES)
+    body = await upstream.read_all(MAX_ANSWER_BYTES, work.keep)
     await _whole(work, upstream, local_results_url(body, work.call))
 
 

@@ -23,7 +23,7 @@ LATE_FOR_S = 2.0
 """A loop that has been late by more than `LATE_S` for so long lets nothing in."""
 COPIES = 6
 """A body takes its size so often at its peak: as it came, joined, decoded, and encoded for the upstream, into a buffer
-that grows by being copied."""
+that grows by being copied. An answer that is kept until it is whole takes up to five on its way back."""
 RELIEVE_S = 1.0
 """Under pressure, and where there was too little for a body, unused memory is given back so often."""
 
@@ -94,9 +94,10 @@ class Pressure:
             self._on_change(load)
 
     def pledge(self, body_bytes: int) -> bool:
-        """Sets memory aside for a body that is yet to come; False where there is not enough. Then `redeem`.
+        """Sets memory aside for a body that is yet to come; False where there is not enough. Then `redeem` or `forgo`.
 
-        Between two samples bodies could come that together are more than there is.
+        Between two samples bodies could come that together are more than there is. A body may be a client's request
+        or an upstream's answer.
         """
         needed = body_bytes * COPIES
         if self.limit_bytes and self.used_bytes + self._unread + self._fresh + needed > self.limit_bytes * FULL_SHARE:
@@ -109,6 +110,10 @@ class Pressure:
         """The body has come, or will not come: from the next sample on it is measured."""
         self._unread -= body_bytes * COPIES
         self._fresh += body_bytes * COPIES
+
+    def forgo(self, body_bytes: int) -> None:
+        """The body will not come, and what had come of it is let go of: there is room for others at once."""
+        self._unread -= body_bytes * COPIES
 
     @property
     def _share(self) -> float:

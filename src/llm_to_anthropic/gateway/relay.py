@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
-from llm_to_anthropic.errors import ApiError, UpstreamError, forget_way
+from llm_to_anthropic.errors import ApiError, UpstreamError, UpstreamProtocolError, forget_way
 from llm_to_anthropic.gateway.answer_headers import STREAM_HEADERS, header_list, provenance
 from llm_to_anthropic.gateway.call import Headers, Reply
 from llm_to_anthropic.gateway.progress import Progress
@@ -17,6 +17,7 @@ from llm_to_anthropic.settings import Timeouts
 from llm_to_anthropic.translators.rate_limits import RATE_LIMITS
 from llm_to_anthropic.translators.translator import Translator, UpstreamRequest
 from llm_to_anthropic.upstream import UpstreamCall
+from llm_to_anthropic.upstream.call import Keep
 from llm_to_anthropic.writer import PING, error_event
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -68,6 +69,13 @@ class LastWords:
         if data and b"data:" in data:  # more than a comment that keeps the connection alive
             self._until = self._clock() + self._patience_s
         return data or b""
+
+
+def make_room(size: int, keep: Keep) -> int:
+    """Up to how many bytes a whole answer may grow, of which so many are coming. Raises ApiError."""
+    if size > MAX_ANSWER_BYTES:
+        raise UpstreamProtocolError(f"the upstream's answer is larger than {MAX_ANSWER_BYTES >> 20} MiB")
+    return min(keep(size), MAX_ANSWER_BYTES)
 
 
 class StreamRelay:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from math import inf
 
-from llm_to_anthropic.errors import UpstreamProtocolError
 from llm_to_anthropic.gateway.answer_headers import JSON_HEADERS
-from llm_to_anthropic.gateway.relay import MAX_ANSWER_BYTES, LastWords, answer_headers, read_upstream_refusal
+from llm_to_anthropic.gateway.relay import LastWords, answer_headers, make_room, read_upstream_refusal
 from llm_to_anthropic.gateway.work import Work
 from llm_to_anthropic.settings import Timeouts
 from llm_to_anthropic.translators.translator import Translator, UpstreamRequest
 from llm_to_anthropic.upstream import UpstreamCall
+from llm_to_anthropic.upstream.call import UNASKED_BYTES
 
 
 async def carry_whole(
@@ -30,7 +30,7 @@ async def carry_whole(
             progress.answering = True
             progress.answer_headers = answer_headers(translator, upstream)
             if not _feed_rest(translator, upstream):
-                await _feed(translator, upstream, timeouts)
+                await _feed(work, translator, upstream, timeouts)
             if translator.settled:
                 upstream.release()
         finally:
@@ -58,15 +58,15 @@ def _feed_rest(translator: Translator, upstream: UpstreamCall) -> bool:
     return True
 
 
-async def _feed(translator: Translator, upstream: UpstreamCall, timeouts: Timeouts) -> None:
-    received = 0
+async def _feed(work: Work, translator: Translator, upstream: UpstreamCall, timeouts: Timeouts) -> None:
+    received, room = 0, UNASKED_BYTES
     rest: LastWords | None = None
 
     def take(data: bytes) -> bool:
-        nonlocal received
+        nonlocal received, room
         received += len(data)
-        if received > MAX_ANSWER_BYTES:
-            raise UpstreamProtocolError(f"the upstream's answer is larger than {MAX_ANSWER_BYTES >> 20} MiB")
+        if received > room:
+            room = make_room(upstream.size_from(received), work.keep)
         translator.receive_data(data)
         return not (translator.settled or translator.ended or translator.failure is not None)
 

@@ -6,13 +6,16 @@ import asyncio
 import time
 from collections.abc import Awaitable
 
-from llm_to_anthropic.errors import ApiError
+from llm_to_anthropic.errors import ApiError, overloaded
 from llm_to_anthropic.gateway.answer_headers import JSON_HEADERS, header_list, provenance
 from llm_to_anthropic.gateway.byte_relay import ByteRelay
 from llm_to_anthropic.gateway.call import Call, Headers, Reply
 from llm_to_anthropic.gateway.progress import Progress
 from llm_to_anthropic.gateway.relay import StreamRelay
 from llm_to_anthropic.providers.provider import Route
+
+KEEP_BYTES = 1024 * 1024
+"""Memory for an answer that grows is set aside in such pieces."""
 
 
 class Work:
@@ -21,7 +24,7 @@ class Work:
     Until its answer has ended its task is cancelled once the client has left.
     """
 
-    __slots__ = ("_task", "call", "left_as", "progress", "relay", "reply", "route", "silent_since")
+    __slots__ = ("_task", "call", "kept", "left_as", "progress", "relay", "reply", "route", "silent_since")
 
     route: Route
     """Where it may go; set once its model is known."""
@@ -30,6 +33,8 @@ class Work:
         self.call = call
         self.reply = reply
         self._task = task
+        self.kept = 0
+        """Bytes of the upstream's answer for which memory is set aside."""
         self.left_as = ""
         """What the client did that has left."""
         self.progress = Progress(call)
@@ -42,8 +47,33 @@ class Work:
         self.left_as = outcome
         self._task.cancel()
 
+    def keep(self, size: int) -> int:
+        """Sets memory aside for so many bytes of an upstream's answer that are kept until they can be passed on.
+
+        Gives up to how many it need not be asked again. Raises ApiError (529).
+        """
+        memory = self.call.memory
+        if memory is None or size <= self.kept:
+            return size + KEEP_BYTES
+        more = max(size - self.kept, KEEP_BYTES)
+        if not memory.pledge(more):
+            memory.forgo(self.kept)
+            self.kept = 0
+            why = f"short of memory for an answer of {size} bytes or more"
+            raise overloaded(f"{why} (limits.max_memory_bytes, or what the container or the ulimit allows)", "memory")
+        self.kept += more
+        return self.kept
+
+    def let_go(self) -> None:
+        """Nothing is kept any more that was not written: what it takes is measured from now on."""
+        if self.call.memory is not None:
+            self.call.memory.redeem(self.kept)
+            self.kept = 0
+
     def whole(self, status: int, headers: Headers, body: bytes) -> Awaitable[None]:
         """Answers at once."""
+        if self.kept:
+            self.let_go()
         self.progress.status = status
         return self.reply.whole(status, headers + provenance(self.progress), body)
 

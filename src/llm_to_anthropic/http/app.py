@@ -154,6 +154,7 @@ class App:
             cycle.started,
             passed.client_key,
             self.standing.may_stream,
+            self.standing.pressure,
         )
         cycle.handed_over = True
         return answer(call, cycle)

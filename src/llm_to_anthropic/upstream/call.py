@@ -19,6 +19,12 @@ Redial = tuple[Callable[..., Awaitable[None]], tuple[object, ...]]
 """What sends the request on a new connection, and what it takes after the call."""
 Pour = Callable[[bytes], bool]
 """Takes a slice of a body; False: no more for now."""
+Keep = Callable[[int], int]
+"""Is told of how many bytes a body is that is kept until it is whole; gives up to how many it need not be asked again.
+
+Raises ApiError where there is no memory for so many."""
+UNASKED_BYTES = 256 * 1024
+"""So much of a body is kept without asking: hardly any is larger."""
 
 _TIMEOUT_TEXTS: dict[Phase, str] = {
     "write": "{peer} took nothing more of the request for {limit:g} s (timeouts.write_s).",
@@ -233,10 +239,16 @@ class UpstreamCall:
         self._begin_at = inf
         self._lowered = b""
 
-    async def read_all(self, limit: int) -> bytes:
-        """The whole body. Raises UpstreamProtocolError over `limit` bytes."""
+    def size_from(self, size: int) -> int:
+        """Of how many bytes the body is at least, once so many have come: its head may tell of more."""
+        told = self.header(b"content-length")
+        return max(size, int(told)) if told.isdigit() else size
+
+    async def read_all(self, limit: int, keep: Keep | None = None) -> bytes:
+        """The whole body. Raises UpstreamProtocolError over `limit` bytes, and what `keep` raises."""
         pieces: list[bytes] = []
         size = 0
+        room = limit if keep is None else min(UNASKED_BYTES, limit)
         while True:
             piece = self.rest()
             if piece is None:
@@ -244,10 +256,16 @@ class UpstreamCall:
             if not piece:
                 return b"".join(pieces)
             size += len(piece)
-            if size > limit:
-                self.close()
-                raise UpstreamProtocolError(f"The answer of {self._peer} is larger than {limit} bytes.")
+            if size > room:
+                room = self._room(size, limit, keep)
             pieces.append(piece)
+
+    def _room(self, size: int, limit: int, keep: Keep | None) -> int:
+        size = self.size_from(size)
+        if keep is None or size > limit:
+            self.close()
+            raise UpstreamProtocolError(f"The answer of {self._peer} is larger than {limit} bytes.")
+        return min(keep(size), limit)
 
     def close(self) -> None:
         """Done with this call, any number of times. An unfinished answer closes its connection at once."""
