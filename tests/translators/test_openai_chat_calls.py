@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 from llm_to_anthropic.providers.quirks import ChatQuirks
 from tests.messages import Event, parse_events, rebuild, sdk_message
 from tests.translators.chat_answers import DONE, call, collected, delta, streamed, translator, usage, whole
+from tests.translators.chat_requests import HI, assistant, result, tool, upstream, user
+from tests.translators.chat_requests import call as made_call
 from tests.translators.reading import feed
 
 LIVE = ChatQuirks(tool_args="live")
@@ -439,3 +442,21 @@ def test_pieces_of_many_calls_at_once_cost_what_each_costs() -> None:
     took_s = time.thread_time() - began
     assert one.ended
     assert took_s < 2.0
+
+
+@pytest.mark.parametrize("name", ["21st_magic", "_private", "-dash"])
+def test_names_begin_with_a_letter_where_the_server_wants_that(name: str) -> None:
+    """Moonshot refuses all tools for one whose name begins with a digit: it gets another, and the client its own."""
+    quirks = ChatQuirks(letter_names=True)
+    history = [*HI, assistant(made_call("toolu_1", name)), user(result("toolu_1"))]
+    request = {"messages": history, "tools": [tool(name), tool()], "tool_choice": {"type": "tool", "name": name}}
+    sent = upstream(request, quirks)
+    declared = sent["tools"][0]["function"]["name"]
+    assert re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,63}", declared)
+    assert sent["tool_choice"]["function"]["name"] == declared
+    assert sent["messages"][1]["tool_calls"][0]["function"]["name"] == declared
+    assert sent["tools"][1]["function"]["name"] == "look"
+    message = streamed(
+        delta("tool_calls", tool_calls=[call(0, id="x", name=declared, arguments="{}")]), request=request, quirks=quirks
+    )
+    assert message["content"][0]["name"] == name

@@ -241,6 +241,12 @@ ALTERNATING = {"merge_system": True, "merge_same_role": True, "user_after_tool":
             400,
             {"typed_schema": True},
         ),
+        (
+            "function name is invalid, must start with a letter and can contain letters, numbers, underscores, and "
+            "dashes",
+            400,
+            {"letter_names": True},
+        ),
         ("invalid thinking: only type=enabled is allowed for this model", 400, {"reasoning": "none"}),
         (
             "JSON schema conversion failed:\nPattern must start with '^' and end with '$'",
@@ -274,6 +280,7 @@ ALTERNATING = {"merge_system": True, "merge_same_role": True, "user_after_tool":
             "Mistral's prefill",
             "Mistral's ids",
             "Kimi's schemas",
+            "Kimi's names",
             "Kimi that thinks",
             "llama.cpp's patterns",
             "OpenAI's patterns",

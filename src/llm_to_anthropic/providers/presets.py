@@ -252,6 +252,7 @@ PRESETS: Mapping[str, Preset] = {
             **_NO_FILES,
             "image_urls": False,
             "typed_schema": True,
+            "letter_names": True,
             "reasoning": "none",
             "reasoning_history": "reasoning_content",
         },

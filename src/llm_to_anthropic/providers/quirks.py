@@ -54,6 +54,8 @@ class ChatQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Takes `parallel_tool_calls: false`."""
     max_tools: int = 0
     """More tools are refused; 0: no limit known."""
+    letter_names: bool = False
+    """Names of functions begin with a letter (Moonshot)."""
     files: bool = True
     """Takes `file` parts (PDF)."""
     document_urls: bool = False

@@ -14,7 +14,7 @@ from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.media_urls import UrlNotTaken, check_url, data_of_url
 from llm_to_anthropic.translators.pairing import Placed, Result
 from llm_to_anthropic.translators.request import block_type, dotted
-from llm_to_anthropic.translators.tools import upstream_name
+from llm_to_anthropic.translators.tools import Lead, upstream_name
 from llm_to_anthropic.wire.anthropic import (
     Base64Source,
     CacheControl,
@@ -53,6 +53,8 @@ class ContentParts(ABC, Generic[Part]):
         self._losses = losses
         self._model = model
         self._documents = Documents(losses, model=model)
+        self.lead: Lead = ""
+        """Of the names of tools."""
 
     @property
     def documents(self) -> int:
@@ -95,7 +97,7 @@ class ContentParts(ABC, Generic[Part]):
             case SearchResultBlock() as found:
                 return [self.text(self._documents.search_result(found, placed.path))]
             case ToolReferenceBlock(tool_name=name):
-                return [self.text(reference_text(upstream_name(name)))]
+                return [self.text(reference_text(upstream_name(name, lead=self.lead)))]
             case block:
                 raise ClientError(f"{dotted(placed.path)}: {block_type(block)} blocks are not supported here")
 

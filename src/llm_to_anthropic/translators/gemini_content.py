@@ -163,7 +163,7 @@ class GeminiContent:
                     beside.append(part)
         field = "error" if result.is_error else "output"
         response = Raw(msgspec.json.encode({field: "\n".join(texts)}))
-        name = upstream_name(result.call.name, letter_first=True)
+        name = upstream_name(result.call.name, lead="_")
         call_id = self.call_ids.get(result.call.id)
         return Part(function_response=FunctionResponse(call_id, name, response, within or None))
 
@@ -179,7 +179,7 @@ class GeminiContent:
             case SearchResultBlock() as found:
                 return [Part(text=self._documents.search_result(found, placed.path))]
             case ToolReferenceBlock(tool_name=name):
-                return [Part(text=reference_text(upstream_name(name, letter_first=True)))]
+                return [Part(text=reference_text(upstream_name(name, lead="_")))]
             case block:
                 raise ClientError(f"{dotted(placed.path)}: {block_type(block)} blocks are not supported here")
 
@@ -271,7 +271,7 @@ class GeminiContent:
         call_id, signature = replay.next_call()
         if call_id and self._quirks.call_ids:
             self.call_ids[block.id] = call_id
-        name = upstream_name(block.name, letter_first=True)
+        name = upstream_name(block.name, lead="_")
         call = FunctionCall(self.call_ids.get(block.id), name, Raw(call_arguments(block, path).encode()))
         return Part(function_call=call, thought_signature=signature)
 

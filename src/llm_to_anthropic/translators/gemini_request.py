@@ -158,7 +158,7 @@ class _Encoder:
         return GeminiEncoding(
             body=body,
             losses=tuple(self._losses.losses),
-            tool_names=client_names((tool.name for tool in tools.declared), letter_first=True),
+            tool_names=client_names((tool.name for tool in tools.declared), lead="_"),
             written_as_text=tools.written_as_text,
             stop_sequences=tuple(request.stop_sequences or ()),
             most_visible=most_visible(request, config.max_output_tokens),

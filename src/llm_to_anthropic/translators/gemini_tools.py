@@ -113,7 +113,7 @@ def _function(tool: DeclaredTool, done: GeminiTools, losses: LossReport, *, json
         losses.lose(f"{tool.path}.strict", "the upstream cannot enforce this schema")
     if schema.original is not None:
         done.written_as_text[tool.name] = schema.original
-    name = upstream_name(tool.name, letter_first=True)
+    name = upstream_name(tool.name, lead="_")
     # Some models refuse a function without a description.
     declared = FunctionDeclaration(name, tool.description or tool.name)
     if schema.schema is not None and json_schema:
@@ -168,7 +168,7 @@ def _config(choice: ToolChoice | None, done: GeminiTools, losses: LossReport, *,
         if choice.type == "tool" and choice.name not in names:
             losses.lose("tool_choice", f"{choice.name} is run by the upstream, which decides when")
         else:
-            chosen = [upstream_name(choice.name or "", letter_first=True)] if choice.type == "tool" else None
+            chosen = [upstream_name(choice.name or "", lead="_")] if choice.type == "tool" else None
             config.function_calling_config = FunctionCallingConfig(mode, chosen)
     elif mode == "ANY":
         losses.lose("tool_choice", "the upstream runs these tools itself and decides when")

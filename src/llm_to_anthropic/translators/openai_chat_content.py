@@ -52,6 +52,7 @@ class ChatParts(ContentParts[Part]):
         urls = quirks.document_urls
         takes = Takes(images=quirks.images, image_urls=quirks.image_urls, files=quirks.files, file_urls=urls)
         super().__init__(takes, losses, model=model)
+        self.lead = "t_" if quirks.letter_names else ""
         self._keeps_marks = quirks.cache_control
         self._document_urls = urls
 
@@ -187,7 +188,7 @@ class ChatContent:
         return text.take()
 
     def _call(self, block: ToolUseBlock, path: str, replay: Replay) -> ToolCall:
-        function = FunctionCall(upstream_name(block.name), call_arguments(block, path))
+        function = FunctionCall(upstream_name(block.name, lead=self.parts.lead), call_arguments(block, path))
         call = ToolCall(id=self._id(block.id), type="function", function=function)
         if not self._unsigned and (extra := replay.extras.get(block.id)):
             call.extra_content = extra

@@ -64,6 +64,7 @@ _FORMS: tuple[tuple[re.Pattern[str], Mapping[str, object]], ...] = (
     (re.compile(r"assistant with prefix true", re.IGNORECASE), {"prefix": True}),
     (re.compile(r"tool call id\b.{0,80}\blength of 9\b", re.IGNORECASE), {"short_ids": True}),
     (re.compile(r"not a valid \w+ flavored json schema", re.IGNORECASE), {"typed_schema": True}),
+    (re.compile(r"\bfunction name\b.{0,30}\bmust start with a letter", re.IGNORECASE), {"letter_names": True}),
     (
         re.compile(
             r"\btool[_ ]choice (?:must be|only supports?) .?auto(?!.{0,20}\brequired)"

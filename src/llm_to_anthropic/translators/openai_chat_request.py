@@ -152,7 +152,7 @@ class _Encoder:
         return ChatEncoding(
             body=body,
             losses=tuple(self._losses.losses),
-            tool_names=client_names(tool.name for tool in tools),
+            tool_names=client_names((tool.name for tool in tools), lead=self._content.parts.lead),
             strict_schemas=self._strict_schemas,
             stop_sequences=stops,
             most_visible=most_visible(request, chat.max_tokens or chat.max_completion_tokens),
@@ -205,7 +205,10 @@ class _Encoder:
         if choice.type in _FORCING and known == "auto":
             self._losses.lose("tool_choice", "this model cannot be made to call a tool; left to it")
         elif choice.type == "tool" and known == "named":
-            named = {"type": "function", "function": {"name": upstream_name(choice.name or "")}}
+            named = {
+                "type": "function",
+                "function": {"name": upstream_name(choice.name or "", lead=self._content.parts.lead)},
+            }
             chat.tool_choice = _encoded(named)
         elif choice.type != "auto" or known != "auto":
             chat.tool_choice = _encoded(_NO_ARGUMENT_CHOICES.get(choice.type, "required"))
@@ -223,7 +226,8 @@ class _Encoder:
         if schema.closed:
             self._strict_schemas[tool.name] = msgspec.json.decode(tool.schema)
         strict = schema.closed if quirks.strict else None
-        return FunctionTool(Function(upstream_name(tool.name), tool.description, schema.parameters, strict=strict))
+        name = upstream_name(tool.name, lead=self._content.parts.lead)
+        return FunctionTool(Function(name, tool.description, schema.parameters, strict=strict))
 
     def _set_limits(self, chat: ChatRequest, stops: tuple[str, ...]) -> None:
         limits = self._target.limits.max_output, self._quirks.max_output

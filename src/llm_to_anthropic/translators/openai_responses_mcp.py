@@ -95,7 +95,7 @@ def _decode(toolset: ServerTool, field: str, raw: Raw, kind: type[_Kind]) -> _Ki
 
 def _tool(server: _Server, allowed: list[str] | None) -> McpTool:
     return McpTool(
-        server_label=upstream_name(server.name, letter_first=True),
+        server_label=upstream_name(server.name, lead="_"),
         server_url=server.url,
         authorization=server.authorization_token,
         allowed_tools=allowed,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
+from typing import Literal
 
 import msgspec
 from msgspec import Raw
@@ -24,7 +25,13 @@ MAX_TOOLS = 512
 """More than any model can choose from; a provider's own limit takes its place."""
 
 _LEGAL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_NOT_FIRST = frozenset("-0123456789")
+Lead = Literal["", "_", "t_"]
+"""What stands before a name that may not begin as it does."""
+_NOT_FIRST: Mapping[Lead, re.Pattern[str]] = {
+    "": re.compile(r"(?!)"),
+    "_": re.compile(r"[-0-9]"),
+    "t_": re.compile(r"[^A-Za-z]"),
+}
 _ILLEGAL = re.compile(r"[^A-Za-z0-9_-]")
 _LEGAL_ID = re.compile(r"[A-Za-z0-9_-]+")
 _LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -138,12 +145,13 @@ def deferred_tools(tools: Iterable[Tool] | None) -> frozenset[str]:
     return frozenset(tool.name or "" for tool in tools or () if tool.defer_loading)
 
 
-def upstream_name(name: str, *, letter_first: bool = False) -> str:
+def upstream_name(name: str, *, lead: Lead = "") -> str:
     """A tool's name as upstreams take it: 64 letters, digits, `_` and `-`; the same for the same name, always.
 
-    `letter_first`: it begins with a letter or `_`.
+    `lead`: it begins with a letter, or with `_` where that is the lead.
     """
-    lead = "_" if letter_first and name[:1] in _NOT_FIRST else ""
+    if lead and not _NOT_FIRST[lead].match(name):
+        lead = ""
     if not lead and _LEGAL_NAME.fullmatch(name):
         return name
     return f"{lead}{_ILLEGAL.sub('_', name)[: 55 - len(lead)]}_{_digest(name)[:8]}"
@@ -159,9 +167,9 @@ def call_arguments(block: ToolUseBlock, path: str) -> str:
     return text
 
 
-def client_names(names: Iterable[str], *, letter_first: bool = False) -> Mapping[str, str]:
+def client_names(names: Iterable[str], *, lead: Lead = "") -> Mapping[str, str]:
     """Upstream name -> client's name, for those that differ."""
-    pairs = ((upstream_name(name, letter_first=letter_first), name) for name in names)
+    pairs = ((upstream_name(name, lead=lead), name) for name in names)
     return {changed: name for changed, name in pairs if changed != name}
 
 
