@@ -55,14 +55,15 @@ async def test_a_batch_without_anything_of_ours_keeps_its_bytes(
     assert upstream.requests[0].body == body
 
 
+@pytest.mark.parametrize("slash", ["/", "\\/"], ids=["plain", "escaped"])
 @pytest.mark.parametrize("origin", ["https://api.anthropic.com", "https://gateway.test/anthropic", "http://[::1]:1"])
 async def test_results_are_fetched_through_the_proxy_wherever_they_are(
-    gateway: Gateway, script: Script, origin: str
+    gateway: Gateway, script: Script, origin: str, slash: str
 ) -> None:
     """A gateway as the upstream may name Anthropic's own address, to which the client's key must not go."""
     batch = {"id": "b1", "results_url": f"{origin}/v1/messages/batches/b1/results"}
     listed = {"data": [batch, batch | {"results_url": None}], "has_more": False}
-    script.push(whole(json.dumps(listed, indent=1).encode()))
+    script.push(whole(json.dumps(listed, indent=1).replace("/", slash).encode()))
     reply = MemoryReply()
     headers = {"host": "proxy.test", "x-forwarded-proto": "https"}
     await gateway.forward(call(b"", method="GET", path="/v1/messages/batches", headers=headers), reply)

@@ -14,7 +14,8 @@ from llm_to_anthropic.routing import Router
 from llm_to_anthropic.translators.anthropic import drop_carriers, replace_model
 from llm_to_anthropic.wire.anthropic import Envelope
 
-_RESULTS_URL = re.compile(rb'("results_url"\s*:\s*")[^"\\]*?(/v1/messages/batches/)')
+_RESULTS_URL = re.compile(rb'("results_url"\s*:\s*")[^"]*?(\\?/v1\\?/messages\\?/batches\\?/)')
+"""Some gateways escape each slash, as JSON allows."""
 
 
 def check_batch(body: bytes, router: Router, provider: Provider) -> bytes:
