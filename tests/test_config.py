@@ -448,14 +448,15 @@ def test_secret_in_a_wrong_variable_is_not_shown(place: Place, name: str) -> Non
     assert SECRET not in said
 
 
-def test_quotation_marks_in_the_environment_are_told(place: Place) -> None:
+@pytest.mark.parametrize("key", [SECRET, f"{SECRET},{SECRET}2"], ids=["one key", "several"])
+def test_quotation_marks_in_the_environment_are_told(place: Place, key: str) -> None:
     """Quotes that reach the environment, as docker's --env-file leaves them, are named, not sent upstream."""
     place.toml('[providers.groq]\nmodels = ["a"]\n')
     environ = {
-        "OPENAI_API_KEY": f'"{SECRET}"',
+        "OPENAI_API_KEY": f'"{key}"',
         "BIG_MODEL": "'gpt-5'",
         "WORKERS": ' "2" ',
-        "GROQ_API_KEY": f"'{SECRET}'",
+        "GROQ_API_KEY": f"'{key}'",
     }
     problems = place.problems(environ)
     assert [problem.partition(" has quotation marks")[0] for problem in problems] == [

@@ -107,7 +107,7 @@ class KeyReader:
 
     def _client_keys(self, place: str, text: str) -> Iterator[ClientKey]:
         """The keys of a text, which commas separate."""
-        for name, key in map(_parted, text.split(",")):
+        for name, key in map(_parted, _listed(text)):
             cleaned = self._clean(place, key)
             if cleaned.startswith(HASHED) and not _HASH.fullmatch(cleaned):
                 self._report.problem(place, "holds a hash that is not sha256: and 64 hexadecimal digits.")
@@ -153,7 +153,12 @@ class KeyReader:
 
     def _credential(self, place: str, text: str, variable: str) -> Credential:
         """The keys of a text, which commas separate."""
-        return _credential([Secret(key) for part in text.split(",") if (key := self._clean(place, part))], variable)
+        return _credential([Secret(key) for part in _listed(text) if (key := self._clean(place, part))], variable)
+
+
+def _listed(text: str) -> list[str]:
+    """The entries of a text; quotation marks around all of it, which are refused, belong to none of them alone."""
+    return [text] if is_quoted(text) else text.split(",")
 
 
 def _parted(entry: str) -> tuple[str, str]:
