@@ -491,3 +491,15 @@ def test_blocks_of_an_answer_come_back_as_they_were() -> None:
     answered = {**result("t1"), "toolset_name": None, "cache_control": None, "is_error": None}
     plain = messages(user(text("x")), assistant(text("Look."), call("t1")), user(result("t1")))
     assert messages(user(text("x")), assistant(said, called), user(answered)) == plain
+
+
+def test_the_user_speaks_first_where_the_server_wants_that() -> None:
+    """A conversation that begins midway, as after a compaction, gets a word of the user before it."""
+    midway = [assistant(text("So."), call("toolu_1")), user(result("toolu_1"))]
+    quirks = ChatQuirks(user_first=True)
+    assert [each["role"] for each in messages(*midway, quirks=quirks)] == ["user", "assistant", "tool"]
+    for whole in ([user(text("hi")), *midway], [{"role": "system", "content": "s"}, user(text("hi")), *midway]):
+        assert messages(*whole, quirks=quirks) == messages(*whole)
+    assert messages(*midway)[0]["role"] == "assistant"
+    sent = upstream({"messages": midway, "system": "s"}, quirks)["messages"]
+    assert [each["role"] for each in sent] == ["system", "user", "assistant", "tool"]

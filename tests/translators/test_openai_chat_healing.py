@@ -201,7 +201,7 @@ def test_missed_signatures_of_calls_are_made_up(details: bool, field: str, reque
     assert not request.unsigned
 
 
-ALTERNATING = {"merge_system": True, "merge_same_role": True, "user_after_tool": False}
+ALTERNATING = {"merge_system": True, "merge_same_role": True, "user_first": True, "user_after_tool": False}
 
 
 @pytest.mark.parametrize(
@@ -225,6 +225,17 @@ ALTERNATING = {"merge_system": True, "merge_same_role": True, "user_after_tool":
             ALTERNATING,
         ),
         ("Unexpected role 'user' after role 'tool'", 400, ALTERNATING),
+        (
+            "A conversation must start with a user message. Try again with a conversation that starts with a user "
+            "message.",
+            400,
+            {"user_first": True},
+        ),
+        ("Conversation must start with a user or system message, got assistant.", 400, {"user_first": True}),
+        ('messages: first message must use the "user" role', 400, {"user_first": True}),
+        ("No user query found in messages.", 500, {"user_first": True}),
+        ("The messages parameter is illegal. Please check the documentation.", 400, {"user_first": True}),
+        ("messages 参数非法。请检查文档。", 400, {"user_first": True}),
         (
             "Expected last role User or Tool (or Assistant with prefix True) for serving but got assistant",
             400,
@@ -277,6 +288,7 @@ ALTERNATING = {"merge_system": True, "merge_same_role": True, "user_after_tool":
         *("vLLM", "Ollama", "OpenRouter's reasoning", "llama.cpp", "Gemma's template", "Perplexity"),
         *(
             "Mistral's order",
+            *("Bedrock", "Mistral's beginning", "Anthropic's beginning", "Qwen's template", "z.ai", "GLM"),
             "Mistral's prefill",
             "Mistral's ids",
             "Kimi's schemas",

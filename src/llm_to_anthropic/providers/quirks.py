@@ -24,6 +24,8 @@ class ChatQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """The chat template takes one leading system message: later ones become user text in <system-reminder>."""
     merge_same_role: bool = False
     """The chat template demands alternating roles (Mistral, Gemma)."""
+    user_first: bool = False
+    """The user speaks first (Bedrock, GLM, templates of Qwen and Mistral)."""
     user_after_tool: bool = True
     """A user message may follow the result of a tool; otherwise the assistant says a word in between (Mistral)."""
     prefix: bool = False

@@ -38,6 +38,8 @@ Content = str | list[Part]
 
 _GO_ON = "OK"
 """What the assistant says between a tool's result and the user, where one may not follow the other."""
+_BEFORE = "(continued)"
+"""What the user says before a conversation that begins midway, where the assistant may not speak first."""
 _NO_REASONING = " "
 """Stands for reasoning that is not known any more: DeepSeek refuses an assistant message without the field."""
 
@@ -250,6 +252,14 @@ def part_from_tools(messages: list[ChatMessage]) -> list[ChatMessage]:
             parted.append(ChatMessage(role="assistant", content=_GO_ON))
         parted.append(message)
     return parted
+
+
+def begun_by_user(messages: list[ChatMessage]) -> list[ChatMessage]:
+    """Puts a word of the user before a conversation that begins with the assistant's."""
+    place = next((place for place, message in enumerate(messages) if message.role in ("user", "assistant")), 0)
+    if messages[place].role != "assistant":
+        return messages
+    return [*messages[:place], ChatMessage(role="user", content=_BEFORE), *messages[place:]]
 
 
 def _merge(one: Content | UnsetType | None, other: Content | UnsetType | None) -> Content | None:

@@ -55,11 +55,19 @@ _ENOUGH = 1024
 _FORMS: tuple[tuple[re.Pattern[str], Mapping[str, object]], ...] = (
     (
         re.compile(r"roles must alternate|alternate with assistant|unexpected role '\w+' after role", re.IGNORECASE),
-        {"merge_system": True, "merge_same_role": True, "user_after_tool": False},
+        {"merge_system": True, "merge_same_role": True, "user_first": True, "user_after_tool": False},
     ),
     (
         re.compile(r"system messages? (?:must|should|can only) be (?:at |in )?the (?:beginning|first|start)", re.I),
         {"merge_system": True},
+    ),
+    (
+        re.compile(
+            r"\b(?:must start|must begin) with an? user\b|\bfirst message must\b.{0,12}\buser\b|\bno user query found\b"
+            r"|messages 参数非法|\bmessages parameter is illegal\b",
+            re.IGNORECASE,
+        ),
+        {"user_first": True},
     ),
     (re.compile(r"assistant with prefix true", re.IGNORECASE), {"prefix": True}),
     (re.compile(r"tool call id\b.{0,80}\blength of 9\b", re.IGNORECASE), {"short_ids": True}),

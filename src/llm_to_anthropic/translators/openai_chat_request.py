@@ -27,7 +27,7 @@ from llm_to_anthropic.translators.functions import function_schema, typed_functi
 from llm_to_anthropic.translators.history import History, read_history
 from llm_to_anthropic.translators.known_messages import Filled, Frame, fill_frame, frame_of
 from llm_to_anthropic.translators.losses import LossReport
-from llm_to_anthropic.translators.openai_chat_content import ChatContent, merge_roles, part_from_tools
+from llm_to_anthropic.translators.openai_chat_content import ChatContent, begun_by_user, merge_roles, part_from_tools
 from llm_to_anthropic.translators.request import bounded_depth, decode_fields
 from llm_to_anthropic.translators.schema_patterns import readable_patterns
 from llm_to_anthropic.translators.schemas import close_schema
@@ -91,7 +91,7 @@ def encode_known(client: ClientRequest, target: Target, learned: Learned) -> Fil
     None where the general way has to see the request. Raises ClientError (400) as `encode_chat`.
     """
     quirks = target.quirks
-    if quirks.merge_same_role or quirks.merge_system or not quirks.user_after_tool:
+    if quirks.merge_same_role or quirks.merge_system or quirks.user_first or not quirks.user_after_tool:
         return None
 
     def new_renderer(losses: LossReport) -> ChatContent:
@@ -180,6 +180,8 @@ class _Encoder:
             raise ClientError("messages: no message has any content for this model")
         if self._quirks.merge_same_role:
             messages = merge_roles(messages)
+        if self._quirks.user_first:
+            messages = begun_by_user(messages)
         if self._quirks.prefix and messages[-1].role == "assistant":
             messages[-1].prefix = True
         return messages if self._quirks.user_after_tool else part_from_tools(messages)
