@@ -17,6 +17,7 @@ _DELTA_BLOCKS = {
     "signature_delta": ("thinking", "signature"),
     "input_json_delta": ("tool_use", "partial_json"),
     "citations_delta": ("text", "citation"),
+    "compaction_delta": ("compaction", "encrypted_content"),
 }
 _WITH_INPUT = ("tool_use", "server_tool_use", "mcp_tool_use")
 
@@ -120,7 +121,8 @@ def rebuild(events: list[Event]) -> Event:
                 elif kind == "tool_use":
                     inputs[event["index"]] = inputs.get(event["index"], "") + event["delta"][field]
                 else:
-                    message["content"][event["index"]][field] += event["delta"][field]
+                    block = message["content"][event["index"]]
+                    block[field] = block.get(field, "") + event["delta"][field]
             case "message_delta":
                 message |= event["delta"]
                 message["usage"] = {**message["usage"], **event["usage"]}

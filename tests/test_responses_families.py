@@ -66,6 +66,7 @@ def test_a_compatible_server_is_not_asked_for_openais_extras() -> None:
     assert (quirks.hosted, quirks.efforts, quirks.encrypted_content, quirks.count_tokens) == ((), (), False, False)
     assert (quirks.system_role, quirks.tool_args, quirks.sampling) == ("system", "buffer", True)
     assert quirks.store
+    assert not quirks.compaction
 
 
 def test_openais_models_reason_behind_any_server() -> None:
@@ -81,6 +82,7 @@ def test_a_gateway_to_openai_runs_openais_tools() -> None:
     quirks = responses_quirks_for(a_provider("http://gateway.test/v1"), "openai/gpt-5.1")
     assert quirks.hosted == ResponsesQuirks().hosted
     assert (quirks.count_tokens, quirks.file_urls, quirks.max_tools) == (True, True, 128)
+    assert quirks.compaction
     assert (quirks.safety_identifier, quirks.prompt_cache_key, quirks.obfuscation) == (False, False, False)
     assert responses_quirks_for(a_provider("http://gateway.test/v1"), "openai/gpt-oss-20b").hosted == ()
 

@@ -23,6 +23,8 @@ CARRIERS = [
 ]
 """Of an OpenAI Responses target, without items, and of another account; of a Gemini model."""
 
+COMPACTED = carried({"type": "compaction", "encrypted_content": "gAAAA"})["signature"]
+
 TEXTS = st.sampled_from(["", " ", "a", "two\nlines", "\u00e9\U0001f600", "<document>"])
 NAMES = st.sampled_from(["f", "g" * 80])
 IDS = st.sampled_from(["toolu_1", "toolu_2", "call.3", "x" * 70])
@@ -32,6 +34,13 @@ IMAGE = st.just({"type": "image", "source": {"type": "base64", "media_type": "im
 DOCUMENT = st.just({"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "d"}})
 THINKING = st.sampled_from(
     [{"type": "thinking", "thinking": "t", "signature": signature} for signature in ("EqoB", "", *CARRIERS)]
+)
+COMPACTION = st.sampled_from(
+    [
+        {"type": "compaction", "content": content, "encrypted_content": sealed}
+        for content in (None, "sum")
+        for sealed in (None, CARRIERS[0], COMPACTED)
+    ]
 )
 CALL = st.fixed_dictionaries(
     {"type": st.just("tool_use"), "id": IDS, "name": NAMES, "input": st.just({"a": 1})}, optional=MARK
@@ -50,7 +59,7 @@ USER = st.fixed_dictionaries(
     {"role": st.just("user"), "content": TEXTS | st.lists(TEXT | IMAGE | DOCUMENT | RESULT, max_size=3)}
 )
 ASSISTANT = st.fixed_dictionaries(
-    {"role": st.just("assistant"), "content": TEXTS | st.lists(TEXT | THINKING | CALL, max_size=3)}
+    {"role": st.just("assistant"), "content": TEXTS | st.lists(TEXT | THINKING | CALL | COMPACTION, max_size=3)}
 )
 SYSTEM = st.fixed_dictionaries(
     {
@@ -87,6 +96,7 @@ FIELDS = st.fixed_dictionaries(
         "thinking": st.just({"type": "enabled", "budget_tokens": 1024}),
         "max_tokens": st.sampled_from([0, 9, 10**9]),
         "output_format": st.just({"type": "json_schema", "schema": {"type": "object"}}),
+        "context_management": st.just({"edits": [{"type": "compact_20260112", "instructions": "i"}]}),
         "messages_": st.just([]),
     },
 )

@@ -68,6 +68,15 @@ def test_own_thinking_is_removed_and_foreign_thinking_stays() -> None:
     assert SIGNATURE.encode() not in body
 
 
+def test_own_summaries_are_removed_and_foreign_ones_stay() -> None:
+    """A conversation that another upstream summed up for itself alone reaches Anthropic without the summary."""
+    own = {"type": "compaction", "content": None, "encrypted_content": SIGNATURE}
+    foreign = {"type": "compaction", "content": "sum", "encrypted_content": "EqoB"}
+    said = {"type": "text", "text": "t"}
+    body = drop_carriers(_request({"role": "assistant", "content": [own, foreign, said]}))
+    assert _messages(body)[0]["content"] == [foreign, said]
+
+
 def test_searches_of_other_upstreams_become_text() -> None:
     """Anthropic refuses results that it did not encrypt: after a change to it the model reads what was found."""
     found = {"type": "web_search_result", "title": "News", "url": "https://a.test/", "encrypted_content": SIGNATURE}

@@ -46,6 +46,11 @@ def unsupported(param: str) -> bytes:
         (b'{"code":"400","error":"Model grok-4 does not support parameter reasoningEffort."}', ("efforts", ())),
         (unsupported("include"), ("encrypted_content", False)),
         (unsupported("include[0]"), ("encrypted_content", False)),
+        (unsupported("context_management"), ("compaction", False)),
+        (
+            refusal("Unknown parameter: 'context_management[0].type'.", "context_management[0].type"),
+            ("compaction", False),
+        ),
         (unsupported("safety_identifier"), ("safety_identifier", False)),
         (unsupported("prompt_cache_key"), ("prompt_cache_key", False)),
         (unsupported("stream_options"), ("obfuscation", False)),

@@ -31,6 +31,7 @@ DEFAULT_AUTH: Mapping[ProviderProtocol, AuthScheme] = {
 
 COMPATIBLE_RESPONSES: Overrides = {
     **NOT_REASONING,
+    "compaction": False,
     "system_role": "system",
     "max_tools": 0,
     "hosted": (),

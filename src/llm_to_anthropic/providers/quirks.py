@@ -115,6 +115,8 @@ class ResponsesQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Takes `reasoning.summary` (OpenAI asks for a verified organisation)."""
     encrypted_content: bool = True
     """Gives its reasoning encrypted, where asked to, and takes it back."""
+    compaction: bool = True
+    """Sums up a long conversation by itself, where asked to (`context_management`), and takes its summary back."""
     sampling: bool = False
     """Takes `temperature` and `top_p` while it reasons."""
     system_role: Literal["developer", "system"] = "developer"

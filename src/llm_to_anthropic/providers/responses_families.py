@@ -31,6 +31,7 @@ FAMILIES: tuple[Rule, ...] = (
 )
 
 _GATEWAY: Overrides = {
+    "compaction": True,
     "hosted": ("web_search", "code_interpreter", "mcp"),
     "file_urls": True,
     "max_tools": 128,

@@ -1,7 +1,7 @@
 """Anthropic upstreams: nothing is translated. The few edits that bytes may suffer, as pure functions.
 
 Bodies stay as they came but for the value of `model` and for what this proxy made in the name of other upstreams and
-Anthropic could not verify (a signature or seal that begins with `px1.`): thinking blocks, and web searches.
+Anthropic could not verify (a signature or seal that begins with `px1.`): thinking, compaction, and web searches.
 Source: platform.claude.com on thinking signatures; edits happen in place because number formats and
 escapes inside signed blocks must survive.
 """
@@ -46,9 +46,10 @@ class _Message(msgspec.Struct):
     content: str | list[Raw]
 
 
-class _Thinking(msgspec.Struct):
+class _Sealed(msgspec.Struct):
     type: str | None = None
     signature: str | None = None
+    encrypted_content: str | None = None
 
 
 def replace_model(body: bytes, model: str, was: str | None = None) -> bytes:
@@ -161,7 +162,7 @@ def may_hold_carriers(data: bytes) -> bool:
 
 
 def drop_carriers(body: bytes) -> bytes:
-    """The same request without thinking blocks made by this proxy, and with searches of other upstreams as text.
+    """The same request without what this proxy sealed for other upstreams, and with their searches as text.
 
     An assistant message left empty goes too, and its neighbours of the same role become one message.
     Members that are not touched keep their bytes. Raises ClientError.
@@ -212,10 +213,15 @@ def _clean_message(raw: Raw) -> Raw | None:
 
 def _made_here(block: Raw) -> bool:
     try:
-        thinking = msgspec.json.decode(block, type=_Thinking)
+        sealed = msgspec.json.decode(block, type=_Sealed)
     except msgspec.ValidationError:
         return False
-    return thinking.type == "thinking" and thinking.signature is not None and is_carrier(thinking.signature)
+    match sealed.type:
+        case "thinking":
+            return is_carrier(sealed.signature or "")
+        case "compaction":
+            return is_carrier(sealed.encrypted_content or "")
+    return False
 
 
 def _with_content(raw: Raw, content: list[Raw]) -> Raw:

@@ -23,6 +23,9 @@ _NOT_MISSED = frozenset(
 """Fields about the account or Anthropic's own servers: leaving them out changes no answer."""
 _KNOWN = _NOT_MISSED.union(MessagesRequest.__struct_fields__)
 
+COMPACTS = "compact_20260112"
+"""The edit that has the upstream sum up a conversation that grows long."""
+
 _CHOICES = frozenset({"auto", "any", "tool", "none"})
 
 
@@ -55,11 +58,12 @@ def check_request(
     *,
     runs_mcp: bool = False,
     runs_code: bool = False,
+    compacts: bool = False,
 ) -> None:
     """Raises ClientError for what cannot be translated at all, and reports fields that no translated upstream takes.
 
     `runs_mcp`: the upstream calls MCP servers itself. `runs_code`: the request has code executed, in a container of the
-    upstream.
+    upstream. `compacts`: the upstream is asked to sum up the conversation once it is long.
     """
     _check_state(request, client.model)
     if not runs_mcp and names_mcp_servers(request):
@@ -70,13 +74,13 @@ def check_request(
     _check_tools(request)
     if any(not stop for stop in request.stop_sequences or ()):
         raise ClientError("stop_sequences: each stop sequence must be non-empty")
-    _report_unsupported(request, losses, runs_code=runs_code)
+    _report_unsupported(request, losses, runs_code=runs_code, compacts=compacts)
     _report_unknown(client.body, losses)
 
 
-def _report_unsupported(request: MessagesRequest, losses: LossReport, *, runs_code: bool) -> None:
+def _report_unsupported(request: MessagesRequest, losses: LossReport, *, runs_code: bool, compacts: bool) -> None:
     """Reports the fields whose absence may change the answer."""
-    if _edits_context(request.context_management):
+    if _edits_context(request.context_management, compacts=compacts):
         losses.lose("context_management", "the upstream does not edit its context; left out")
     if request.output_config and given(request.output_config.task_budget):
         losses.lose("output_config.task_budget", "left out")
@@ -116,15 +120,19 @@ def _has_skills(container: Raw) -> bool:
         return True
 
 
-def _edits_context(context_management: Raw) -> bool:
-    """Whether it asks for more than clearing old thinking, which does not travel to other vendors anyway."""
+def _edits_context(context_management: Raw, *, compacts: bool) -> bool:
+    """Whether it asks for more than is done.
+
+    Old thinking need not be cleared, as it does not travel to other vendors anyway.
+    """
     if not given(context_management):
         return False
     try:
         edits = msgspec.json.decode(context_management, type=_ContextManagement).edits or []
     except msgspec.ValidationError:
         return True
-    return any(not edit.type.startswith("clear_thinking") for edit in edits)
+    types = {edit.type for edit in edits if not edit.type.startswith("clear_thinking")}
+    return bool(types - {COMPACTS} if compacts else types)
 
 
 def _check_version(request: MessagesRequest, api_version: str) -> None:

@@ -13,6 +13,7 @@ from msgspec import Raw
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.translators.as_text import is_carried_as_text, searched_tools
 from llm_to_anthropic.translators.checks import NEW_VERSION, given
+from llm_to_anthropic.translators.compaction import Restore, cut_at_compaction
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.pairing import Pairing, Placed, Role, Turn
 from llm_to_anthropic.translators.request import block_type, decode_blocks, decode_messages, describe, dotted
@@ -71,6 +72,8 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     """Tools that were called or announced: deferred ones among them must be declared."""
     effort: str | None = None
     """The last effort that a system message sets."""
+    compacted: Raw | None = None
+    """What the upstream itself made of all that came before the turns."""
 
 
 class _ChangedTool(msgspec.Struct):
@@ -80,13 +83,24 @@ class _ChangedTool(msgspec.Struct):
     definition: Tool | None = None
 
 
-def read_history(request: MessagesRequest, losses: LossReport, *, model: str, api_version: str) -> History:
-    """The request's messages as turns. Raises ClientError for what no upstream could take."""
+def read_history(
+    request: MessagesRequest,
+    losses: LossReport,
+    *,
+    model: str,
+    api_version: str,
+    restore: Restore = lambda _: None,
+) -> History:
+    """The request's messages as turns. Raises ClientError for what no upstream could take.
+
+    `restore` is how the upstream reads what it summed up for itself alone; most make no such thing.
+    """
     reader = TurnReader(losses, model=model, api_version=api_version)
     messages = decode_messages(request)
     turns = [reader.read(index, message) for index, message in enumerate(messages)]
+    compacted: Raw | None = None
     if reader.compacted:
-        turns = _cut_at_compaction(turns)
+        compacted, turns = cut_at_compaction(turns, losses, restore)
     last = messages[-1]
     prefill = turns[-1] if turns and last.role == "assistant" else None
     pairing = Pairing(losses, model=model)
@@ -94,13 +108,14 @@ def read_history(request: MessagesRequest, losses: LossReport, *, model: str, ap
         drop_empty(turn, losses, silently=turn is prefill)
         pairing.add(turn)
     pairing.close()
-    if not pairing.turns:
+    if not pairing.turns and compacted is None:
         raise ClientError("messages.0: user messages must have non-empty content")
     return History(
         turns=pairing.turns,
         tool_changes=reader.changes,
         used_tools=frozenset(pairing.used_tools | reader.searched),
         effort=reader.effort,
+        compacted=compacted,
     )
 
 
@@ -204,21 +219,6 @@ class TurnReader:
             self._losses.lose(path, "only tools of this request can be added or removed; left out")
             return
         self.changes.append(ToolChange(adds=adds, name=name, definition=definition, path=f"{path}.tool"))
-
-
-def _cut_at_compaction(turns: list[Turn]) -> list[Turn]:
-    """Everything before the last compaction block is what it sums up: only the summary is sent."""
-    for index in range(len(turns) - 1, -1, -1):
-        turn = turns[index]
-        for position in range(len(turn.blocks) - 1, -1, -1):
-            placed = turn.blocks[position]
-            block = placed.block
-            if isinstance(block, CompactionBlock) and block.content and block.content.strip():
-                summary = Placed(TextBlock(f"<summary>\n{block.content}\n</summary>"), placed.path)
-                rest = Turn(role=turn.role, path=turn.path, blocks=turn.blocks[position + 1 :])
-                head = [Turn(role="user", path=turn.path, blocks=[summary])]
-                return head + ([rest] if rest.blocks else []) + turns[index + 1 :]
-    return turns
 
 
 def drop_empty(turn: Turn, losses: LossReport, *, silently: bool) -> None:

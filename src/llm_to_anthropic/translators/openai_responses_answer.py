@@ -17,7 +17,7 @@ from llm_to_anthropic.errors import UpstreamProtocolError
 from llm_to_anthropic.exchange import Usage
 from llm_to_anthropic.translators.openai_chat_usage import message_usage
 from llm_to_anthropic.translators.openai_responses_errors import answer_error, policy_refusal
-from llm_to_anthropic.translators.openai_responses_items import ITEMS, Item, Message, Step
+from llm_to_anthropic.translators.openai_responses_items import ITEMS, Compaction, Item, Message, Step
 from llm_to_anthropic.translators.openai_responses_loose import decode_loosely
 from llm_to_anthropic.translators.openai_responses_output import AnswerOptions, Output
 from llm_to_anthropic.translators.stop_sequences import is_over
@@ -181,7 +181,8 @@ class ResponsesAnswer:
     def _begin(self, key: Key | None, head: ItemHead) -> Item | None:
         """Another item. None: the client gets nothing of it."""
         kind = ITEMS.get(head.type)
-        if kind is None or not _is_the_models(head):
+        unasked = kind is Compaction and not self._options.encoding.compacts
+        if kind is None or unasked or not _is_the_models(head):
             self._by_key[key] = None
             return None
         item = self._by_key[key] = kind(self._count, head, self._output)

@@ -66,17 +66,25 @@ def read_replay(signature: str | None, target: Target) -> Replay | None:
 
     A carrier comes from the client: nothing of it is passed on that does not look like what an upstream makes.
     """
-    carrier = decode_carrier(signature) if signature else None
-    if carrier is None or carrier.vendor != "o" or carrier.route != route_of(target):
+    own = own_items(signature, target)
+    if own is None:
         return None
     phases: list[str] = []
     items: list[Raw] = []
-    for raw in carrier.items:
+    for raw in own:
         if _is_reasoning(raw):
             items.append(raw)
         else:
             phases += _phases(raw)
     return Replay(items, phases)
+
+
+def own_items(signature: str | None, target: Target) -> list[Raw] | None:
+    """The items of a carrier that this target made, not looked into; None where it is another's, or broken."""
+    carrier = decode_carrier(signature) if signature else None
+    if carrier is None or carrier.vendor != "o" or carrier.route != route_of(target):
+        return None
+    return carrier.items
 
 
 @lru_cache(maxsize=256)

@@ -40,4 +40,6 @@ class ResponsesEncoding(Encoding, frozen=True, kw_only=True):
     reasoning_effort: str | None
     """What was asked of the upstream; None: nothing."""
     replayed: bool
-    """It carries reasoning of earlier answers, which the upstream may refuse."""
+    """It carries reasoning of earlier answers, or a summary of them, which the upstream may refuse."""
+    compacts: bool = False
+    """The upstream may sum up the conversation, and the client wants what it makes of it."""

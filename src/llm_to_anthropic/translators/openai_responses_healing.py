@@ -21,6 +21,7 @@ _SWITCHES: Mapping[str, tuple[str, object]] = {
     "summaries": ("summaries", False),
     "encrypted_content": ("encrypted_content", False),
     "encrypted": ("encrypted_content", False),
+    "context_management": ("compaction", False),
     "safety_identifier": ("safety_identifier", False),
     "prompt_cache_key": ("prompt_cache_key", False),
     "stream_options": ("obfuscation", False),

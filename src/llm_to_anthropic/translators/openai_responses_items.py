@@ -14,6 +14,7 @@ from msgspec import Raw
 
 from llm_to_anthropic.translators.call_arguments import CallArguments
 from llm_to_anthropic.translators.openai_responses_citations import citation, cited_pieces
+from llm_to_anthropic.translators.openai_responses_compaction import compaction_item
 from llm_to_anthropic.translators.openai_responses_loose import decode_loosely
 from llm_to_anthropic.translators.openai_responses_output import Output
 from llm_to_anthropic.translators.tool_arguments import raw_text
@@ -327,6 +328,23 @@ class ServerTool(Item):
                 return server.mcp(decode_loosely(raw, McpCallItem))
 
 
+class Compaction(Item):
+    """What the upstream made of all before it, for itself alone."""
+
+    __slots__ = ()
+
+    def delta(self, delta: Delta) -> None:
+        pass
+
+    def complete(self, raw: Raw) -> None:
+        self.over = self.closed = True
+        if (item := compaction_item(raw)) is not None:
+            self.output.compaction(item)
+
+    def close(self, *, cut: bool) -> None:  # noqa: ARG002  nothing of it is written before its end
+        self.closed = True
+
+
 ITEMS: Mapping[str, type[Item]] = {
     "message": Message,
     "reasoning": Reasoning,
@@ -334,6 +352,7 @@ ITEMS: Mapping[str, type[Item]] = {
     "web_search_call": ServerTool,
     "code_interpreter_call": ServerTool,
     "mcp_call": ServerTool,
+    "compaction": Compaction,
 }
 """What a client gets something of; all others are the upstream's own business, or were never asked for."""
 

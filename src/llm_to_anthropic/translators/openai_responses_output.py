@@ -19,7 +19,7 @@ from llm_to_anthropic.translators.stop_sequences import StopMatcher, text_end
 from llm_to_anthropic.translators.tool_ids import ToolIds
 from llm_to_anthropic.translators.upstream_errors import ErrorContext
 from llm_to_anthropic.translators.visible_text import PrefillFilter
-from llm_to_anthropic.wire.anthropic import SearchCitation, WholeBlock
+from llm_to_anthropic.wire.anthropic import OutCompaction, SearchCitation, WholeBlock
 from llm_to_anthropic.writer import MessageWriter
 
 # Most answers are filtered by neither. Without anything to look for both keep no state.
@@ -168,8 +168,19 @@ class Output:
         for block in blocks:
             self.writer.whole_block(block)
 
+    def compaction(self, item: Raw) -> None:
+        """What the upstream made of all before it, reasoning that was not sent yet included."""
+        self._unsent.clear()
+        sealed = self._carrier(item)
+        # One that cannot travel must not pass for a summary: the client may forget what came before.
+        if sealed != self.seal:
+            self.writer.whole_block(OutCompaction(encrypted_content=sealed))
+
     def _sign(self, items: list[Raw]) -> None:
-        self.writer.signature(encode_carrier(msgspec.structs.replace(self.options.carrier, items=items)))
+        self.writer.signature(self._carrier(*items))
+
+    def _carrier(self, *items: Raw) -> str:
+        return encode_carrier(msgspec.structs.replace(self.options.carrier, items=[*items]))
 
     def _write_until_stop(self, text: str) -> None:
         if self.stopped is None:

@@ -23,6 +23,7 @@ from llm_to_anthropic.translators.checks import check_request
 from llm_to_anthropic.translators.history import History, read_history
 from llm_to_anthropic.translators.known_messages import Frame, fill_frame, frame_of
 from llm_to_anthropic.translators.losses import LossReport
+from llm_to_anthropic.translators.openai_responses_compaction import read_compaction, wanted_compaction
 from llm_to_anthropic.translators.openai_responses_content import ResponsesContent
 from llm_to_anthropic.translators.openai_responses_encoding import ResponsesEncoding
 from llm_to_anthropic.translators.openai_responses_reasoning import reasoning, wanted_thinking
@@ -36,6 +37,7 @@ from llm_to_anthropic.translators.tools import client_names
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
 from llm_to_anthropic.wire.anthropic import MessagesRequest
 from llm_to_anthropic.wire.openai_responses import (
+    Compaction,
     FunctionTool,
     InputItem,
     JsonObjectFormat,
@@ -103,6 +105,8 @@ class _Encoder:
         self._quirks = target.responses
         self._losses = LossReport(strict=client.strict)
         self._content = ResponsesContent(target, self._losses, model=client.model, unsigned=unsigned)
+        self._unsigned = unsigned
+        self._compaction: Compaction | None = None
 
     def encode(self) -> ResponsesEncoding:
         history = self._history()
@@ -124,15 +128,35 @@ class _Encoder:
         request, hosted = self._request, self._quirks.hosted
         executes = any((tool.type or "").startswith("code_execution_") for tool in request.tools or ())
         runs_code = executes and "code_interpreter" in hosted
-        check_request(request, self._client, self._losses, runs_mcp="mcp" in hosted, runs_code=runs_code)
+        if self._quirks.compaction:
+            self._compaction = wanted_compaction(request.context_management, self._losses)
+        check_request(
+            request,
+            self._client,
+            self._losses,
+            runs_mcp="mcp" in hosted,
+            runs_code=runs_code,
+            compacts=self._compaction is not None,
+        )
 
     def _history(self) -> History:
         self._check()
         client = self._client
-        return read_history(self._request, self._losses, model=client.model, api_version=client.api_version)
+        return read_history(
+            self._request,
+            self._losses,
+            model=client.model,
+            api_version=client.api_version,
+            restore=self._restore,
+        )
+
+    def _restore(self, sealed: str) -> Raw | None:
+        reads = self._quirks.compaction and not self._unsigned
+        return read_compaction(sealed, self._target) if reads else None
 
     def _items(self, history: History) -> list[InputItem]:
-        items = [item for turn in history.turns for item in self._content.render(turn)]
+        items: list[InputItem] = [history.compacted] if history.compacted is not None else []
+        items += [item for turn in history.turns for item in self._content.render(turn)]
         if not items:
             raise ClientError("messages: no message has any content for this model")
         return items
@@ -162,7 +186,8 @@ class _Encoder:
             input_bytes=max(len(body) - self._content.parts.media_bytes, 0),
             reasoning_effort=made.reasoning.effort if made.reasoning else None,
             wants_nothing=request.max_tokens == 0,
-            replayed=self._content.replayed,
+            replayed=self._content.replayed or history.compacted is not None,
+            compacts=self._compaction is not None,
         )
 
     def _prompt(self, history: History, items: list[InputItem]) -> tuple[ResponsesRequest, ResponsesTools]:
@@ -232,6 +257,7 @@ class _Encoder:
             "code_interpreter_call.outputs": tools.runs("code_execution"),
         }
         made.include = [name for name, wanted in included.items() if wanted] or None
+        made.context_management = [self._compaction] if self._compaction else None
         if self._streams(made, tools):
             made.stream = True
             made.stream_options = StreamOptions(include_obfuscation=False) if self._quirks.obfuscation else None

@@ -111,6 +111,7 @@ class ServerToolUseBlock(msgspec.Struct, tag="server_tool_use"):
 
 class CompactionBlock(msgspec.Struct, tag="compaction"):
     content: str | None = None
+    encrypted_content: str | None = None
 
 
 class ToolAdditionBlock(msgspec.Struct, tag="tool_addition"):
@@ -379,8 +380,22 @@ class OutMcpResult(msgspec.Struct, tag="mcp_tool_result"):
     content: list[OutText]
 
 
+class OutCompaction(msgspec.Struct, tag="compaction", kw_only=True):
+    """A summary of the conversation that only the upstream can read."""
+
+    content: str | None = None
+    encrypted_content: str
+
+
 WholeBlock = (
-    OutText | OutServerToolUse | OutSearchResults | OutFetchResult | OutCodeResult | OutMcpToolUse | OutMcpResult
+    OutText
+    | OutServerToolUse
+    | OutSearchResults
+    | OutFetchResult
+    | OutCodeResult
+    | OutMcpToolUse
+    | OutMcpResult
+    | OutCompaction
 )
 """Blocks that are complete when they are written."""
 OutBlock = WholeBlock | OutThinking | OutToolUse

@@ -52,6 +52,12 @@ class OutputItem(msgspec.Struct, tag="function_call_output", kw_only=True):
     output: str | list[InputPart]
 
 
+class CompactionItem(msgspec.Struct, tag="compaction"):
+    """What the server made of all items before it. Its `id` is not needed, and could not be looked up."""
+
+    encrypted_content: str
+
+
 InputItem = MessageItem | CallItem | OutputItem | Raw
 """Raw: an item as the upstream made it, or one that was encoded before."""
 
@@ -140,6 +146,12 @@ class Prompt(msgspec.Struct, kw_only=True, omit_defaults=True):
     truncation: str | None = None
 
 
+class Compaction(msgspec.Struct, tag="compaction"):
+    """Has a conversation summed up that holds more tokens."""
+
+    compact_threshold: int
+
+
 class ResponsesRequest(Prompt, kw_only=True, omit_defaults=True):
     """`POST {base}/responses`."""
 
@@ -148,6 +160,7 @@ class ResponsesRequest(Prompt, kw_only=True, omit_defaults=True):
     temperature: float | None = None
     top_p: float | None = None
     include: list[str] | None = None
+    context_management: list[Compaction] | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     store: bool | None = None

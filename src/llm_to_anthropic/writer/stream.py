@@ -11,6 +11,7 @@ from llm_to_anthropic.errors import ApiError
 from llm_to_anthropic.exchange import Usage
 from llm_to_anthropic.wire.anthropic import (
     Message,
+    OutCompaction,
     OutMcpToolUse,
     OutServerToolUse,
     OutText,
@@ -35,6 +36,13 @@ _BLOCK_STOP = b'event: content_block_stop\ndata: {"type":"content_block_stop","i
 _BLOCK_START = b'event: content_block_start\ndata: {"type":"content_block_start","index":%d,"content_block":'
 _TEXT_START = _BLOCK_START + b'{"type":"text","text":""}}\n\n'
 _THINKING_START = _BLOCK_START + b'{"type":"thinking","thinking":"","signature":""}}\n\n'
+_COMPACTION = (
+    _BLOCK_START
+    + b'{"type":"compaction","content":null}}\n\n'
+    + _DELTA
+    + b'"compaction_delta","content":null,"encrypted_content":%b'
+    + DELTA_TAIL
+)
 _TOOL_START = _BLOCK_START + b'{"type":"tool_use","id":%b,"name":%b,"input":{}}}\n\n'
 _WHOLE_TOOL = _TOOL_START + _INPUT_DELTA + b"%b" + DELTA_TAIL + _BLOCK_STOP
 
@@ -150,6 +158,8 @@ class StreamWriter(MessageWriter):
                 self._out.append(b"%b%b}}\n\n" % (_TEXT_DELTA % index, _encode(sound(block.text))))
                 for citation in block.citations or ():
                     self._out.append(b"%b%b}}\n\n" % (_CITATION_DELTA % index, _encode(citation)))
+            case OutCompaction():
+                self._out.append(_COMPACTION % (index, index, _encode(block.encrypted_content)))
             case _:
                 self._out.append(b"%b%b}\n\n" % (start, _encode(block)))
         self._out.append(_BLOCK_STOP % index)
