@@ -95,6 +95,53 @@ def test_bare_error_in_a_stream(bare: object, status: int) -> None:
     assert "Boom" in found[2]
 
 
+@pytest.mark.parametrize(
+    ("told", "status"),
+    [
+        pytest.param({"errors": [{"message": "Boom", "code": 429}]}, 502, id="a list"),
+        pytest.param({"choices": None, "base_resp": {"status_code": 1000, "status_msg": "Boom"}}, 502, id="MiniMax"),
+        pytest.param(
+            {"choices": [], "base_resp": {"status_code": 1008, "status_msg": "insufficient balance. Boom"}},
+            402,
+            id="MiniMax without money",
+        ),
+        pytest.param({"status": "439", "msg": "Boom", "body": None}, 502, id="iFlow"),
+        pytest.param({"success": False, "code": 500, "msg": "Boom"}, 500, id="z.ai"),
+        pytest.param({"error_code": 18, "error_msg": "Boom"}, 502, id="Baidu"),
+        pytest.param({"fault": {"faultstring": "Boom"}}, 502, id="Apigee"),
+    ],
+)
+def test_error_under_another_name_ends_the_stream(told: object, status: int) -> None:
+    """An error is one wherever a server puts its words, also where it sends an end mark after it."""
+    for before in ((delta(content="Hi"),), ()):
+        failed = failure(*before, data(told), DONE)
+        assert failed[0] == status
+        assert "Boom" in failed[2]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"choices": None, "base_resp": {"status_code": 0, "status_msg": "success"}},
+        {"choices": [], "base_resp": {"status_code": 0, "status_msg": ""}},
+        {"code": 0, "msg": "ok"},
+        {"code": 200, "msg": "heartbeat"},
+        {"msg": "heartbeat"},
+        {"choices": [], "errors": []},
+        {"choices": [], "errors": None, "usage": {"prompt_tokens": 3, "completion_tokens": 1}},
+    ],
+)
+def test_success_in_words_is_no_error(told: object) -> None:
+    """Some servers say in an event of its own, or with the usage, that all went well."""
+    assert streamed(delta(content="Hi"), data(told), FINISH, data(told), DONE)["stop_reason"] == "end_turn"
+
+
+def test_whole_answer_that_tells_of_spent_credits_is_not_asked_for_again() -> None:
+    """What a server says in place of an answer counts as if it had said so by its status."""
+    body = {"choices": None, "base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}}
+    assert failure(json.dumps(body).encode())[:2] == (402, "billing_error")
+
+
 def test_error_of_a_choice() -> None:
     """OpenRouter puts an error of its provider into the choice."""
     choice = {

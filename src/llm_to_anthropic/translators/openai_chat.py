@@ -21,7 +21,7 @@ from llm_to_anthropic.translators.openai_chat_healing import affordable, form_le
 from llm_to_anthropic.translators.openai_chat_loose import read_loosely
 from llm_to_anthropic.translators.openai_chat_request import ChatEncoding, encode_chat, encode_known
 from llm_to_anthropic.translators.openai_chat_whole import as_completion, text_alone
-from llm_to_anthropic.translators.openai_errors import http_error
+from llm_to_anthropic.translators.openai_errors import embedded_error, http_error, tells_error
 from llm_to_anthropic.translators.rate_limits import rate_limit_headers
 from llm_to_anthropic.translators.request import decode_messages
 from llm_to_anthropic.translators.text_frames import TextFlow, TextFrames
@@ -200,6 +200,8 @@ class OpenAIChatTranslator(AnsweringTranslator):
         except _UNREADABLE:
             self._odd_event(data)
         else:
+            if not chunk.choices:
+                self._look_for_error(data)
             answer.receive(chunk)
             self._learn(chunk, data)
         # After a finish reason only usage and [DONE] follow.
@@ -243,7 +245,14 @@ class OpenAIChatTranslator(AnsweringTranslator):
         except ValueError as error:
             self._events_of_lines(event, error)
         else:
+            if not chunk.choices:
+                self._look_for_error(event)
             self._answer.receive(chunk)
+
+    def _look_for_error(self, event: bytes) -> None:
+        """Of an event without a choice; what is called an error is found when it is received."""
+        if tells_error(event):
+            raise embedded_error(event, self._context())
 
     def _odd_whole(self, body: bytes) -> Completion:
         try:
@@ -253,6 +262,8 @@ class OpenAIChatTranslator(AnsweringTranslator):
 
     def _without_choices(self, body: bytes) -> UpstreamError:
         told = http_error(502, {}, body, self._context(), self._now())
+        if told.status != 502:
+            return told  # it says more than that there is no answer
         return UpstreamProtocolError(f"upstream returned no choices: {told.message}")
 
 

@@ -93,6 +93,12 @@ _TELLING = (
 )
 """Names under which servers and gateways put their words, in lower case."""
 MAX_DEPTH = 5
+_ALWAYS_ERRORS = ("errors", "error_msg", "error_message", "fault", "base_resp")
+"""Names of those under which there is nothing but an error."""
+_OTHER_NAMES = re.compile(rb'"(?:errors|fault|base_resp|(?:error_|err)?msg|error_message)"', re.IGNORECASE)
+_OUTCOMES = ("status_code", "error_code", "code", "status", "success")
+"""Names of what says whether a text beside it is one."""
+_GOOD = frozenset({"0", "200", "true", "ok", "success"})
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,6 +130,25 @@ def embedded_error(error: bytes, context: ErrorContext) -> UpstreamError:
         code_status = 400
     status, message = _judge(refusal.status or code_status or 502, refusal, context)
     return _made(status, message, _pause(status, {}, error), refusal)
+
+
+def tells_error(event: bytes) -> bool:
+    """Whether an event of a stream without a choice is an error, under another name than `error`."""
+    value = read_json(event) if _OTHER_NAMES.search(event) else None
+    if not isinstance(value, dict):
+        return False
+    told = next((found for name in _ALWAYS_ERRORS if (found := value.get(name))), None)
+    if told is not None:
+        return _outcome(told) is not True and bool(_any_text(told, MAX_DEPTH))
+    return _outcome(value) is False and bool(_any_text(value, MAX_DEPTH))
+
+
+def _outcome(value: object) -> bool | None:
+    """Whether something went well, by what is said beside the words; None: nothing is."""
+    if not isinstance(value, dict):
+        return None
+    said = [str(value[name]).lower() for name in _OUTCOMES if value.get(name) is not None]
+    return all(each in _GOOD for each in said) if said else None
 
 
 def _made(status: int, message: str, headers: dict[str, str], refusal: Refusal) -> UpstreamError:
