@@ -133,7 +133,7 @@ class FrontProtocol(asyncio.Protocol):
         self._tasks = server_state.tasks
         self._parser = make_parser(self)
         self._admitted = self._in_head = False
-        self._client = self._server = None
+        self._client = self._server = self._stall_timer = self._linger_timer = None
         self._head_limited = True
         """The deadline is that of the head being read."""
         self._head_bytes = 0
@@ -151,7 +151,6 @@ class FrontProtocol(asyncio.Protocol):
         self._upgrade = False
         """The parser takes the request's body for another protocol."""
         self._deadline = Deadline(self._loop, self._overdue)
-        self._stall_timer = self._linger_timer = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._connections.add(self)
