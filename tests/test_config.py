@@ -268,6 +268,15 @@ def test_base_url_of_ourselves_is_not_used(place: Place) -> None:
     assert "points at this proxy itself" in settings.warnings[0]
 
 
+@pytest.mark.parametrize("name", ["openai", "gemini"])
+def test_key_goes_nowhere_but_where_its_address_points(place: Place, name: str) -> None:
+    """An address that is the proxy's own by mistake is warned of and kept: the vendor was not meant to get the key."""
+    variable, url = f"{name.upper()}_BASE_URL", "http://localhost:8082/v1"
+    settings = place.load({f"{name.upper()}_API_KEY": SECRET, variable: url})
+    assert settings.providers[name].base_url.startswith("http://localhost:8082")
+    assert settings.warnings[0].startswith(f"environment: {variable} is this proxy's own address")
+
+
 @pytest.mark.parametrize("table", ['[providers.me]\nprotocol = "anthropic"', "[providers.anthropic]"])
 def test_provider_that_is_the_proxy_itself_is_warned_of(place: Place, table: str) -> None:
     """An address in the file that is the proxy's own, from which requests would come back to it, brings a warning."""

@@ -128,7 +128,8 @@ class ProviderBuilder:
         field = f"{name}_base_url"
         given = self._sources.fields.get(field)
         text, place = str(given.value) if given else "", self._sources.place(field)
-        if given is not None and given.ambient and self._is_ourselves(text):
+        # Clients are pointed at us by Anthropic's address alone: another vendor must not get a key meant for elsewhere.
+        if name == "anthropic" and given is not None and given.ambient and self._is_ourselves(text):
             self._report.warn(f"{place} points at this proxy itself, as it should for clients; here it is not used.")
             text = ""
         if not text and table and table.base_url:
