@@ -271,6 +271,8 @@ class AnsweringTranslator(ABC):
         self._beginning += data
         self._form = self._sniff(self._beginning)
         if self._form is None:
+            if not self._beginning.strip():
+                self._beginning = b""  # blank lines keep a connection alive: they need not be kept
             return
         data, self._beginning = self._beginning, b""
         if self._form == "json":

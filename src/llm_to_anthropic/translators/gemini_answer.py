@@ -191,6 +191,7 @@ class GeminiAnswer:
             self._resumed = self._resumed or bool(parts and self._finish)
             for part in parts if len(parts) == 1 else _signed_at_beginnings(parts):
                 if self._holds and (self._held or not part.thought):
+                    self._calls.hold(len(msgspec.json.encode(part)))
                     self._held.append(part)
                     self._any_content = self._any_content or not _is_text(part) or bool(part.text)
                 else:
@@ -264,6 +265,7 @@ class GeminiAnswer:
         self._flush_text()
         if not self.ended:
             self._any_content = True
+            self._calls.hold(len(msgspec.json.encode(part)))
             self._server_parts.append(part)
 
     def _fetched(self, metadata: UrlContextMetadata) -> None:

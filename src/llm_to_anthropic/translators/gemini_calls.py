@@ -11,7 +11,7 @@ from llm_to_anthropic.translators.gemini_subset import restore_values
 from llm_to_anthropic.translators.tool_arguments import object_text
 from llm_to_anthropic.translators.tool_ids import UNNAMED, ToolIds
 from llm_to_anthropic.wire.gemini import FunctionCall
-from llm_to_anthropic.writer import MessageWriter
+from llm_to_anthropic.writer import MAX_HELD, MessageWriter, held_too_much
 
 
 class FunctionCalls:
@@ -31,6 +31,8 @@ class FunctionCalls:
         self._partial: PartialCall | None = None
         self.size = 0
         """Bytes of arguments so far."""
+        self._held = 0
+        """Bytes that waited so far, other parts' as well: nothing that came is written before its turn."""
 
     def receive(self, call: FunctionCall, signature: str) -> None:
         if call.will_continue or call.partial_args or (self._partial and not call.name):
@@ -44,7 +46,16 @@ class FunctionCalls:
             return
         if call.id:
             self._seen.add(seen)
+        self._held += len(seen[2])
+        if self._held > MAX_HELD:
+            raise held_too_much()
         self.waiting.append((call, signature))
+
+    def hold(self, size: int) -> None:
+        """So many bytes have to wait. Raises UpstreamProtocolError where that is too much."""
+        self._held += size
+        if self._held > MAX_HELD:
+            raise held_too_much()
 
     def write(self, *, thinking: bool, spare_signature: str) -> None:
         """The calls that wait. `thinking`: the open block is one, and takes the signatures along.
@@ -73,8 +84,9 @@ class FunctionCalls:
     def _piece(self, call: FunctionCall, signature: str) -> None:
         if self._partial is None or call.name:
             self._partial = PartialCall(call, signature)
-        partial = self._partial
-        partial.add(call.partial_args or [])
+        partial, pieces = self._partial, call.partial_args or []
+        self.hold(sum(len(piece.string_value or "") for piece in pieces))
+        partial.add(pieces)
         if not call.will_continue:
             self._partial = None
             self.receive(partial.call(), partial.signature)

@@ -15,7 +15,7 @@ from llm_to_anthropic.translators.tool_arguments import is_object
 from llm_to_anthropic.translators.tool_ids import UNNAMED, ToolIds
 from llm_to_anthropic.wire.anthropic import NO_RAW
 from llm_to_anthropic.wire.openai_chat import FunctionCall, ToolCall
-from llm_to_anthropic.writer import MessageWriter, sound
+from llm_to_anthropic.writer import MAX_HELD, MessageWriter, held_too_much, sound
 
 
 class _Slot:
@@ -85,6 +85,8 @@ class ToolCalls:
         if slot is None or not (slot.flows and slot.opened):
             return False
         self.size += len(arguments)
+        if self.size > MAX_HELD:
+            raise held_too_much()
         if passed := slot.arguments.feed(arguments):
             self._writer.tool_arguments(slot.key, passed)
         return True
@@ -160,6 +162,8 @@ class ToolCalls:
         slot.extra = slot.extra or extra
         if arguments:
             self.size += len(arguments)
+            if self.size > MAX_HELD:
+                raise held_too_much()
             if passed := slot.arguments.feed(arguments):
                 self._writer.tool_arguments(slot.key, passed)
         if not slot.opened and slot.name:

@@ -7,7 +7,7 @@ from msgspec import Raw
 
 from llm_to_anthropic.translators.carrier import Carrier, encode_carrier
 from llm_to_anthropic.wire.openai_chat import Delta
-from llm_to_anthropic.writer import MessageWriter
+from llm_to_anthropic.writer import MAX_HELD, MessageWriter, held_too_much
 
 _TEXT_FIELDS = {"reasoning.text": "text", "reasoning.summary": "summary"}
 
@@ -54,9 +54,14 @@ class ReasoningDetails:
         """`carrier`: the one without items, bound to the upstream."""
         self._carrier = carrier
         self.held: list[dict[str, object]] = []
+        self._size = 0
+        """Bytes that came so far."""
 
     def add(self, details: list[Raw]) -> None:
         for raw in details:
+            self._size += len(bytes(raw))
+            if self._size > MAX_HELD:
+                raise held_too_much()
             detail = _read(raw)
             if detail and not self._continues(detail):
                 self.held.append(detail)

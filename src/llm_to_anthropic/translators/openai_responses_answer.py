@@ -34,7 +34,7 @@ from llm_to_anthropic.wire.openai_responses_answer import (
     Response,
     ResponseEvent,
 )
-from llm_to_anthropic.writer import MessageWriter
+from llm_to_anthropic.writer import MAX_HELD, MessageWriter, held_too_much
 
 _DELTAS: Mapping[str, str] = {
     "response.output_text.delta": "message",
@@ -73,6 +73,8 @@ class ResponsesAnswer:
         self._seen: dict[str, list[Item]] = {}
         """All items, by type."""
         self._count = 0
+        self._held = 0
+        """Bytes of what had to wait for its turn."""
 
     def receive(self, delta: Delta, data: bytes) -> None:
         """One event of a stream: read as a piece of text, and its bytes. Raises UpstreamError for an error in it."""
@@ -90,7 +92,7 @@ class ResponsesAnswer:
             if self._output.stopped is not None:
                 self._end(self._output.stopped)
         else:
-            item.waiting.append(partial(item.delta, delta))
+            self._hold(item, partial(item.delta, delta), len(delta.delta))
 
     def takes_text(self, delta: Delta) -> bool:
         """Whether text of the same number can be passed on as it comes: `delta` has just been received."""
@@ -132,16 +134,16 @@ class ResponsesAnswer:
         if head.type and (item is None or item.type != head.type or (item.over and item.id != (head.id or ""))):
             item = self._begin(key, head)
         if item is not None and not item.over:
-            self._step(item, partial(item.complete, event.item))
+            self._step(item, partial(item.complete, event.item), len(data))
 
     def _part(self, data: bytes) -> None:
         if (item := self._item_of(data)) is not None:
-            self._step(item, partial(item.part, decode_loosely(data, PartEvent)))
+            self._step(item, partial(item.part, decode_loosely(data, PartEvent)), len(data))
 
     def _annotation(self, data: bytes) -> None:
         item, found = self._item_of(data), decode_loosely(data, AnnotationEvent).annotation
         if item is not None and found is not None:
-            self._step(item, partial(item.annotation, found))
+            self._step(item, partial(item.annotation, found), len(data))
 
     def _completed(self, data: bytes) -> None:
         self.receive_whole(decode_loosely(data, ResponseEvent).response or Response(status="completed"))
@@ -195,15 +197,21 @@ class ResponsesAnswer:
             self._advance()
         return item
 
-    def _step(self, item: Item, step: Step) -> None:
-        """What is told of an item, now or when its turn comes."""
+    def _step(self, item: Item, step: Step, size: int) -> None:
+        """What is told of an item in so many bytes, now or when its turn comes."""
         if self.ended:
             return
         if self._queue and item is not self._queue[0] and item in self._queue:
-            item.waiting.append(step)
+            self._hold(item, step, size)
             return
         step()
         self._advance()
+
+    def _hold(self, item: Item, step: Step, size: int) -> None:
+        self._held += size
+        if self._held > MAX_HELD:
+            raise held_too_much()
+        item.waiting.append(step)
 
     def _advance(self) -> None:
         """Lets the next item have its turn, once the first is written or something else follows what was said of it."""
@@ -260,7 +268,7 @@ class ResponsesAnswer:
                 continue
             counts[head.type] = number + 1
             if not self.ended and (not item.over or item.empty):
-                self._step(item, partial(item.complete, raw))
+                self._step(item, partial(item.complete, raw), len(bytes(raw)))
 
     def _close_all(self, *, cut: bool) -> None:
         while self._queue and not self.ended:

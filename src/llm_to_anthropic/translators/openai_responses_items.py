@@ -34,6 +34,7 @@ from llm_to_anthropic.wire.openai_responses_answer import (
     ReasoningItem,
     WebSearchItem,
 )
+from llm_to_anthropic.writer import MAX_HELD, held_too_much
 
 Step = Callable[[], None]
 
@@ -294,9 +295,12 @@ class FunctionCall(Item):
             self.output.writer.tool_arguments(self.key, self._arguments.pass_on())
 
     def _feed(self, fragment: str) -> None:
-        self.output.size += len(fragment)
+        output = self.output
+        output.size += len(fragment)
+        if output.size > MAX_HELD:
+            raise held_too_much()
         if passed := self._arguments.feed(fragment):
-            self.output.writer.tool_arguments(self.key, passed)
+            output.writer.tool_arguments(self.key, passed)
 
     def _schema(self) -> object:
         return self.output.options.encoding.strict_schemas.get(self._name)

@@ -11,9 +11,14 @@ from typing import Literal
 
 import msgspec
 
+from llm_to_anthropic.errors import UpstreamProtocolError
 from llm_to_anthropic.exchange import Usage
 from llm_to_anthropic.wire.anthropic import Container, SearchCitation, StopDetails, WholeBlock
 from llm_to_anthropic.writer.sound import sound
+
+MAX_HELD = 64 * 1024 * 1024
+"""So much of a message, in letters, is kept that others must be written before, or that is only known at its end. A
+whole answer is no larger."""
 
 Kind = Literal["text", "cited", "thinking", "tool_use", "whole"]
 """`cited`: a text that has got citations and, but for white space, gets no more text."""
@@ -34,6 +39,14 @@ class _Waiting:
         self.ended = False
         self.cut = False
         self.block: WholeBlock | None = None
+
+
+def held_too_much() -> UpstreamProtocolError:
+    """For an upstream of whose answer more than `MAX_HELD` would have to be kept."""
+    return UpstreamProtocolError(
+        f"the upstream sent more than {MAX_HELD >> 20} MiB that have to wait for what belongs before them, "
+        "which no model needs"
+    )
 
 
 class Ending(msgspec.Struct, frozen=True):
@@ -64,6 +77,8 @@ class MessageWriter(ABC):
         self._waiting: list[_Waiting] = []
         self._waiting_calls: dict[int, _Waiting] = {}
         """Those of them that are calls and may get more, by key."""
+        self._held = 0
+        """Letters that had to wait so far, those of calls apart: who knows the calls counts them."""
         self._gap = ""
         """White space that opens no text: of the next one or, after a cited text that none follows, of that."""
 
@@ -213,6 +228,7 @@ class MessageWriter(ABC):
         if self.finished:
             return False
         if self._open == "tool_use":
+            self._hold(text)
             self._tail(kind).pieces.append(text)
             return False
         if kind == "text":
@@ -224,6 +240,7 @@ class MessageWriter(ABC):
         gap = self._gap
         if text.isspace():
             # Anthropic's API refuses blocks of white space alone, when the conversation comes back.
+            self._hold(text)
             self._gap = gap + text
             return False
         self._gap = ""
@@ -231,6 +248,11 @@ class MessageWriter(ABC):
         if gap:
             self._delta(gap)
         return True
+
+    def _hold(self, text: str) -> None:
+        self._held += len(text)
+        if self._held > MAX_HELD:
+            raise held_too_much()
 
     def _begin(self, kind: Kind, id: str = "", name: str = "") -> None:
         self.start()
