@@ -395,6 +395,7 @@ def test_placeholder_before_the_arguments_is_dropped() -> None:
         pytest.param(['{"x":', '{"x":[1,', '{"x":[1,2]}'], id="all so far, each time"),
         pytest.param(['{"x":[1,2]}', '{"x":[1,2]}', '{"x":[1,2]}'], id="whole, each time"),
         pytest.param(['{"x":', "[1,2]}", '{"x": [1, 2]}'], id="whole after the pieces"),
+        pytest.param(['{"x":', '{"x":[1,', "", '{"x":[1,2]}', ""], id="all so far, with nothing in between"),
     ],
 )
 @pytest.mark.parametrize("end", [FINISH, delta("length")], ids=["its end", "a limit"])

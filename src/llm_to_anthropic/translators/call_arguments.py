@@ -68,7 +68,7 @@ class CallArguments:
 
     def _resent(self) -> str:
         """The last fragment, where each is all that the server has so far; nothing where they are pieces."""
-        pieces = self._pieces
+        pieces = [piece for piece in self._pieces if piece]
         if len(pieces) < 2 or not all(later.startswith(earlier) for earlier, later in pairwise(pieces)):
             return ""
         # Pieces may begin alike by chance: what they make together comes first.
