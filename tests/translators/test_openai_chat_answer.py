@@ -133,7 +133,7 @@ def test_finish_reasons_that_are_failures(finish: str, kind: str) -> None:
     assert failure(delta(content="x"), delta(finish))[1] == kind
 
 
-@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning", "reasoning_text"])
 def test_reasoning_becomes_thinking(field: str) -> None:
     """Both spellings of reasoning make one signed block before the text."""
     message = streamed(delta(**{field: "Hm"}), delta(**{field: "."}), delta(content="Yes"), FINISH)
@@ -365,6 +365,7 @@ def test_whole_message_at_the_end_is_not_repeated() -> None:
         pytest.param({"content": "Hello"}, id="text"),
         pytest.param({"content": None}, id="nothing"),
         pytest.param({"content": "Yes", "reasoning_content": "Hm"}, id="reasoning"),
+        pytest.param({"content": "Yes", "reasoning_text": "Hm"}, id="Copilot's reasoning"),
         pytest.param({"content": None, "refusal": "No."}, id="refusal"),
         pytest.param({"content": "a", "tool_calls": [call(None, id="x", name="look", arguments='{"n":1}')]}, id="call"),
         pytest.param({"content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}, id="content parts"),

@@ -39,7 +39,7 @@ def test_words_arrive_whole_however_they_are_cut(said: list[tuple[str, str]], cu
         assert blocks(streamed(*slices)) == expected
 
 
-@pytest.mark.parametrize("field", ["reasoning_content", "reasoning", "content"])
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning", "reasoning_text", "content"])
 def test_words_flow_from_the_third_event_on(field: str) -> None:
     """Thinking is read by its frame as text is, in each of its spellings: none of it is decoded any more."""
     made = translator()

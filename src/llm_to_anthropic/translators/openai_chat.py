@@ -222,7 +222,7 @@ class OpenAIChatTranslator(AnsweringTranslator):
             return
         if delta.content:
             self._frames.learn(data)
-        elif delta.reasoning_content or delta.reasoning:
+        elif delta.reasoning_content or delta.reasoning or delta.reasoning_text:
             self._learn_thinking(data)
         elif delta.tool_calls:
             if self._call_frames is None:
@@ -279,7 +279,7 @@ def _words_of(field: str, event: bytes) -> str | None:
     return text if chunk == plain else None
 
 
-_WORDS = {field: partial(_words_of, field) for field in ("content", "reasoning_content", "reasoning")}
+_WORDS = {field: partial(_words_of, field) for field in ("content", "reasoning_content", "reasoning", "reasoning_text")}
 """The readers of these fields, made once for all streams."""
 
 

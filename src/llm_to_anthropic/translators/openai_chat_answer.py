@@ -197,7 +197,7 @@ class ChatAnswer:
             self._take_finish(choice.finish_reason, choice.stop_reason)
 
     def _take_delta(self, delta: Delta) -> None:
-        if delta.reasoning_content or delta.reasoning or delta.reasoning_details:
+        if delta.reasoning_content or delta.reasoning or delta.reasoning_text or delta.reasoning_details:
             self._reasoning(delta)
         if delta.content:
             self._content(delta.content)

@@ -76,6 +76,7 @@ def _delta(delta: Json) -> Delta:
         content=content,
         reasoning_content=(reasoning or "") + thinking or None,
         reasoning=_text_or_none(delta.get("reasoning")),
+        reasoning_text=_text_or_none(delta.get("reasoning_text")),
         reasoning_details=[_raw(detail) for detail in _list(delta.get("reasoning_details"))] or None,
         refusal=_text_or_none(delta.get("refusal")),
         tool_calls=[_call(_object(item)) for item in _list(delta.get("tool_calls"))] or None,

@@ -34,6 +34,8 @@ class ReasoningText:
                 return delta.reasoning_content or ""
             case "reasoning":
                 return delta.reasoning or ""
+            case "reasoning_text":
+                return delta.reasoning_text or ""
             case _:
                 return _details_text(delta.reasoning_details or [])
 
@@ -42,6 +44,8 @@ class ReasoningText:
             self.field = "reasoning_content"
         elif delta.reasoning:
             self.field = "reasoning"
+        elif delta.reasoning_text:
+            self.field = "reasoning_text"
         elif _details_text(delta.reasoning_details or []):
             self.field = "reasoning_details"
         return self.field

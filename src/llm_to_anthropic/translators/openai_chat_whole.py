@@ -34,6 +34,7 @@ def text_alone(answer: WholeCompletion) -> tuple[bytes, str, Usage] | None:
         or message.tool_calls
         or message.reasoning_content
         or message.reasoning
+        or message.reasoning_text
         or message.reasoning_details
         or message.function_call
     ):

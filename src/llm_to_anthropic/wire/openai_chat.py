@@ -40,6 +40,8 @@ class Said(msgspec.Struct):
 
     reasoning_content: str | None = None
     reasoning: str | None = None
+    reasoning_text: str | None = None
+    """GitHub Copilot's own place of it."""
     reasoning_details: list[Raw] | None = None
     refusal: str | None = None
     tool_calls: list[ToolCall] | None = None
