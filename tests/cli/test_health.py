@@ -45,6 +45,16 @@ async def test_absent_proxy_exits_1(tmp_path: Path) -> None:
     assert "Traceback" not in result.err
 
 
+async def test_configuration_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    """A file that is not there says nothing of where the proxy listens: that it is looked for elsewhere is told."""
+    async with running_proxy(cwd=tmp_path, env=KEY) as proxy:
+        env = {"SERVER_PORT": proxy.url.rpartition(":")[2]}
+        result = await run_command("health", "--config", "missing.toml", cwd=tmp_path, env=env)
+    assert result.code == 0
+    assert "--config: there is no file" in result.err
+    assert "missing.toml" in result.err
+
+
 async def test_answer_that_is_no_http_exits_1(tmp_path: Path) -> None:
     """A port where something else than HTTP is spoken is no healthy proxy."""
 

@@ -41,8 +41,11 @@ def run_health(url: str | None, *, ready: bool, flags: Mapping[str, object]) -> 
 
 
 def _configured_url(flags: Mapping[str, object]) -> str:
-    # What is wrong with the configuration is told by the proxy itself, at its start.
-    fields = read(flags, os.environ, Path.cwd(), Report()).fields
+    # Not a reason to fail: a proxy that runs goes on by what it has read before.
+    report = Report()
+    fields = read(flags, os.environ, Path.cwd(), report).fields
+    for problem in report.problems:
+        click.echo(f"configuration: {problem} The proxy is looked for without it.", err=True)
     host, port = fields.get("server_host"), fields.get("server_port")
     return base_url(host_of(str(host.value)) if host else DEFAULT_HOST, _port(port.value if port else DEFAULT_PORT))
 
