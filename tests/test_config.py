@@ -261,6 +261,13 @@ def test_bad_base_url_is_refused_without_being_shown(place: Place, url: str) -> 
     assert SECRET not in problem
 
 
+@pytest.mark.parametrize("text", ["8082.0", "1e3", "0x1f"])
+def test_whole_number_is_written_as_one(place: Place, text: str) -> None:
+    """A port that is written as something else than a whole number is a slip, and no port."""
+    (problem,) = place.problems({**KEY, "SERVER_PORT": text})
+    assert problem == "environment: SERVER_PORT must be a port number from 0 to 65535."
+
+
 def test_base_url_of_ourselves_is_not_used(place: Place) -> None:
     """A shell prepared for Claude Code points Anthropic's address at this proxy: that makes no circle."""
     settings = place.load({**KEY, "ANTHROPIC_BASE_URL": "http://localhost:8082"})

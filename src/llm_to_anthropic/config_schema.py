@@ -5,6 +5,7 @@ Each value is judged by itself, so that one report holds all mistakes; msgspec, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Annotated, Literal, get_args, get_origin, get_type_hints
@@ -21,6 +22,8 @@ _FLAGS: Mapping[str, bool] = {
     **dict.fromkeys(("true", "yes", "on", "1", "t", "y"), True),
     **dict.fromkeys(("false", "no", "off", "0", "f", "n"), False),
 }
+
+_WHOLE = re.compile(r"[+-]?[0-9]+")
 
 CommaList = Annotated[tuple[str, ...], Meta(description="a list of texts")]
 _NAME, _IPV6 = r"(?:\*?\.)?[^*:/\s]+", r"\[?(?:[0-9a-fA-F]*:){2,}[0-9a-fA-F.:]*\]?"
@@ -208,6 +211,8 @@ def _spelled(text: str, type_: object, words: tuple[str, ...]) -> object:
         return _FLAGS.get(text.strip().lower(), text)
     if type_ in _LISTS:
         return tuple(part.strip() for part in text.split(",") if part.strip())
+    if int in (type_, *get_args(type_)) and not _WHOLE.fullmatch(text.strip()):
+        return None  # which no number is: 8082.0 and 1e3 would be taken for whole ones
     return text if type_ == Text else text.strip()
 
 
