@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 from pathlib import Path
@@ -40,6 +41,24 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_demo_shows_each_step(once: str, shown: str) -> None:
     """The demonstration shows a whole message, a stream, a tool round trip, both APIs, and who answered."""
     assert shown in once
+
+
+async def test_demo_ends_quietly_when_nobody_reads_on(tmp_path: Path) -> None:
+    """`demo --once | head -1` is no failure of the proxy: it ends without a word once its output is closed."""
+    reader, writer = os.pipe()
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND,
+        *("demo", "--once", "--port", "0"),
+        cwd=tmp_path,
+        env=clean_environment(tmp_path, {}),
+        stdout=writer,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    os.close(writer)
+    await asyncio.to_thread(os.read, reader, 1)
+    os.close(reader)
+    _, said = await process.communicate()
+    assert said == b""
 
 
 async def test_demo_moves_away_from_a_taken_port(tmp_path: Path) -> None:

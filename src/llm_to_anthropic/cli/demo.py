@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import signal
 import socket
 import time
@@ -43,10 +44,16 @@ class DemoFailed(ProxyError):
     """The client saw something else than it should."""
 
 
+class _OutputClosed(Exception):
+    """Whoever read what is printed has gone."""
+
+
 def run_demo(*, once: bool, port: int | None) -> int:
     """Shows the proxy at work; the exit code. Raises DemoFailed."""
     try:
         return asyncio.run(_demo(once=once, port=port))
+    except _OutputClosed:
+        raise BrokenPipeError(errno.EPIPE, "nobody reads") from None  # click ends the program quietly then
     except KeyboardInterrupt:
         return 0
 
@@ -59,13 +66,13 @@ async def _demo(*, once: bool, port: int | None) -> int:
         log = _LaterLog()
         gateway = Gateway(settings, Upstream(settings.timeouts, environ={}), [log])
         async with server.running(settings, gateway) as base_url:
-            click.echo(f"The proxy runs at {click.style(base_url, bold=True)},")
-            click.echo(f"in front of a scripted upstream that speaks OpenAI's protocols at {upstream.url}/v1.\n")
+            _tell(f"The proxy runs at {click.style(base_url, bold=True)},")
+            _tell(f"in front of a scripted upstream that speaks OpenAI's protocols at {upstream.url}/v1.\n")
             await _show(base_url)
             if not once:
                 log.on = True
                 interrupted = _interruption()
-                click.echo("\n".join(_invitation(base_url, settings)))
+                _tell("\n".join(_invitation(base_url, settings)))
                 await interrupted.wait()
     return 0
 
@@ -124,7 +131,7 @@ def _port_to_use(port: int | None) -> int:
         try:
             probe.bind(("127.0.0.1", DEFAULT_PORT))
         except OSError:
-            click.echo(f"Port {DEFAULT_PORT} is taken, so the demonstration uses a free one.")
+            _tell(f"Port {DEFAULT_PORT} is taken, so the demonstration uses a free one.")
             return 0
     return DEFAULT_PORT
 
@@ -133,9 +140,9 @@ async def _show_whole(client: Client) -> None:
     _title("1. A whole message")
     message = await _ask(client, {"messages": [{"role": "user", "content": "Hello, who is there?"}]})
     _expect(message.stop_reason == "end_turn" and message.text != "", "the message has no text")
-    click.echo(f"   text         {message.text}")
-    click.echo(f"   stop reason  {message.stop_reason}")
-    click.echo(f"   usage        {message.usage.input_tokens} tokens in, {message.usage.output_tokens} out\n")
+    _tell(f"   text         {message.text}")
+    _tell(f"   stop reason  {message.stop_reason}")
+    _tell(f"   usage        {message.usage.input_tokens} tokens in, {message.usage.output_tokens} out\n")
 
 
 async def _show_stream(client: Client, title: str, model: str) -> None:
@@ -148,7 +155,7 @@ async def _show_stream(client: Client, title: str, model: str) -> None:
         names.append(name)
     deltas = names.count("content_block_delta")
     _expect(names[:1] == ["message_start"] and names[-1:] == ["message_stop"] and deltas > 1, "the stream is not whole")
-    click.echo(f"\n   {len(names)} events, {deltas} of them pieces of the text\n")
+    _tell(f"\n   {len(names)} events, {deltas} of them pieces of the text\n")
 
 
 def _show_event(name: str, data: dict[str, object], *, after: str) -> None:
@@ -156,10 +163,10 @@ def _show_event(name: str, data: dict[str, object], *, after: str) -> None:
     if name == "content_block_delta":
         delta = msgspec.convert(data["delta"], type=_Delta)
         lead = "" if after == name else "\n   content_block_delta  "
-        click.echo(lead + click.style(delta.text, fg="cyan"), nl=False)
+        _tell(lead + click.style(delta.text, fg="cyan"), nl=False)
         return
     lead = "" if after == "" else "\n"
-    click.echo(f"{lead}   {name}", nl=False)
+    _tell(f"{lead}   {name}", nl=False)
 
 
 async def _show_tool(client: Client) -> None:
@@ -169,14 +176,14 @@ async def _show_tool(client: Client) -> None:
     calls = [block for block in first.content if block.type == "tool_use"]
     _expect(first.stop_reason == "tool_use" and len(calls) == 1, "the model did not call the tool")
     call = calls[0]
-    click.echo(f"   tool call    {call.name}({msgspec.json.encode(call.input).decode()})")
-    click.echo(f"   tool result  {WEATHER_RESULT}")
+    _tell(f"   tool call    {call.name}({msgspec.json.encode(call.input).decode()})")
+    _tell(f"   tool result  {WEATHER_RESULT}")
     called = {"type": "tool_use", "id": call.id, "name": call.name, "input": call.input}
     result = {"type": "tool_result", "tool_use_id": call.id, "content": WEATHER_RESULT}
     turns = [asked, {"role": "assistant", "content": [called]}, {"role": "user", "content": [result]}]
     last = await _ask(client, {"tools": [WEATHER_TOOL], "messages": turns})
     _expect(WEATHER_RESULT in last.text, "the answer does not use the tool's result")
-    click.echo(f"   final text   {last.text}\n")
+    _tell(f"   final text   {last.text}\n")
 
 
 class _Delta(msgspec.Struct):
@@ -220,7 +227,7 @@ async def _post(client: Client, fields: dict[str, object]) -> Seen:
     seen = await client.post("/v1/messages", request)
     elapsed_ms = (time.monotonic() - started) * 1000
     target = f"{seen.headers.get('x-upstream-provider')}/{seen.headers.get('x-upstream-model')}"
-    click.echo(f"   POST /v1/messages ({request['model']}) -> {seen.status} from {target} after {elapsed_ms:.0f} ms")
+    _tell(f"   POST /v1/messages ({request['model']}) -> {seen.status} from {target} after {elapsed_ms:.0f} ms")
     if seen.status != 200:
         raise DemoFailed(f"the proxy answered {seen.status}: {(await seen.body()).decode('utf-8', 'replace')}")
     return seen
@@ -231,8 +238,16 @@ def _expect(holds: bool, otherwise: str) -> None:  # noqa: FBT001  a condition
         raise DemoFailed(f"{otherwise}: this is a mistake of the proxy")
 
 
+def _tell(text: str, *, nl: bool = True) -> None:
+    # Told apart from the proxy's own connections, which can break alike.
+    try:
+        click.echo(text, nl=nl)
+    except BrokenPipeError as error:
+        raise _OutputClosed from error
+
+
 def _title(text: str) -> None:
-    click.echo(click.style(text, bold=True))
+    _tell(click.style(text, bold=True))
 
 
 def _invitation(base_url: str, settings: Settings) -> Sequence[str]:
