@@ -245,3 +245,21 @@ def test_no_limit_is_hidden_behind_an_earlier_pattern() -> None:
     """No row of the catalog repeats a pattern, where the later one would never be read."""
     patterns = [pattern for pattern, _, _ in LIMITS]
     assert len(set(patterns)) == len(patterns)
+
+
+@pytest.mark.parametrize(
+    ("preset", "model", "reasons"),
+    [
+        ("ollama", "qwen3:8b", True),
+        ("ollama", "qwen3-coder:30b", False),
+        ("vllm", "Qwen/Qwen3-30B-A3B-Instruct-2507", False),
+        ("lmstudio", "llama-3.1-8b", False),
+        ("ollama", "deepseek-r1:14b", True),
+        ("dashscope", "qwen3-32b", False),
+        ("xai", "grok-4", True),
+        ("xai", "grok-4-fast-non-reasoning", False),
+    ],
+)
+def test_models_that_reason_whatever_they_are_told_are_known(preset: str, model: str, reasons: bool) -> None:
+    """Some models cannot be kept from reasoning, others not at a server that has no switch for it."""
+    assert quirks_for(provider(PRESETS[preset].base_url, preset), model).reasons == reasons

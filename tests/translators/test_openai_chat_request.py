@@ -437,7 +437,8 @@ OFF: Json = {"thinking": {"type": "disabled"}}
     [
         pytest.param(OFF, ChatQuirks(efforts=("low", "high")), 4096, id="no level is off"),
         pytest.param(OFF, ChatQuirks(efforts=("none", "low")), 64, id="off"),
-        pytest.param(OFF, ChatQuirks(think_tags=True), 4096, id="says so in tags"),
+        pytest.param(OFF, ChatQuirks(think_tags=True), 64, id="may do so, in tags"),
+        pytest.param(OFF, ChatQuirks(think_tags=True, reasoning="none"), 4096, id="does so, and is not to be asked"),
         pytest.param(OFF, ChatQuirks(reasons=True), 4096, id="known to"),
         pytest.param(OFF, ChatQuirks(reasons=True, reasoning="thinking"), 4096, id="cannot be switched off"),
         pytest.param(OFF, ChatQuirks(think_tags=True, reasoning="enable_thinking"), 64, id="switched off"),

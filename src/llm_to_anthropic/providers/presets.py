@@ -80,6 +80,12 @@ _LOCAL: Overrides = {
     "merge_system": True,
     "think_tags": True,
 }
+_HYBRIDS: tuple[Rule, ...] = (
+    # They think unless their template is told otherwise, for which these servers have no field in common.
+    ("qwen3*", {"reasons": True}),
+    ("qwen3*coder*", {"reasons": False}),
+    ("qwen3*instruct*", {"reasons": False}),
+)
 _OPENAI: Overrides = {
     "max_tokens_field": "max_completion_tokens",
     "max_stop": 0,
@@ -309,16 +315,22 @@ PRESETS: Mapping[str, Preset] = {
     "ollama": Preset(
         base_url="http://localhost:11434/v1",
         quirks={**_LOCAL, "image_urls": False},
+        rules=_HYBRIDS,
         responses={**COMPATIBLE_RESPONSES, "image_urls": False},
     ),
     "lmstudio": Preset(
         base_url="http://localhost:1234/v1",
         quirks={**_LOCAL, "image_urls": False, "tool_choice": "required"},
+        rules=_HYBRIDS,
         responses={**COMPATIBLE_RESPONSES, "image_urls": False},
     ),
-    "vllm": Preset(base_url="http://localhost:8000/v1", quirks={**_LOCAL, "reasoning_history": "reasoning"}),
+    "vllm": Preset(
+        base_url="http://localhost:8000/v1", quirks={**_LOCAL, "reasoning_history": "reasoning"}, rules=_HYBRIDS
+    ),
     "llamacpp": Preset(
-        base_url="http://localhost:8080/v1", quirks={**_LOCAL, "reasoning_history": "reasoning_content"}
+        base_url="http://localhost:8080/v1",
+        quirks={**_LOCAL, "reasoning_history": "reasoning_content"},
+        rules=_HYBRIDS,
     ),
 }
 

@@ -71,7 +71,8 @@ class ChatQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """How the amount of reasoning is asked for. `enable_thinking` is an argument of the chat template (vLLM), or a
     field of its own (DashScope)."""
     reasons: bool = False
-    """Reasons whatever it is told, where neither efforts nor tags show it."""
+    """Reasons whatever it is told, though efforts do not show it: a client that wants none of it gets its text all the
+    same."""
     efforts: tuple[str, ...] = ()
     """Values of `reasoning_effort` that the model takes, ascending; empty: it is no reasoning model."""
     reasoning_history: Literal["none", "reasoning_content", "reasoning"] = "none"

@@ -272,8 +272,14 @@ class _Encoder:
         """Whether the model does so, whatever it was told."""
         if chat.reasoning_effort == "none":
             return False
-        told_off = is_off(self._request.thinking) and self._quirks.reasoning not in ("none", "effort")
-        return self._quirks.reasons if told_off else self._target.reasons
+        match self._quirks.reasoning:
+            case "none":
+                return self._target.reasons
+            case "effort":
+                # Tags and the like are looked for at all local servers: more tokens may not fit into a small context.
+                return bool(self._quirks.efforts) or self._quirks.reasons
+            case _:
+                return self._quirks.reasons if is_off(self._request.thinking) else self._target.reasons
 
     def _set_effort(self, chat: ChatRequest, level: Level | None, effort: str | None) -> None:
         if not self._quirks.efforts:
