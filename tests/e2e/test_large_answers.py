@@ -49,16 +49,18 @@ def claudes(size: int) -> Answer:
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux to tell the memory of a process")
 @pytest.mark.parametrize(
-    ("model", "answer"),
+    ("model", "answer", "streams"),
     [
-        pytest.param("openai/gpt-4.1", chat_text, id="text"),
-        pytest.param("openai/gpt-4.1", chat_call, id="a call"),
-        pytest.param("openai/gpt-4.1", chat_stream, id="a stream, told whole"),
-        pytest.param("anthropic/claude-sonnet-4-5", claudes, id="passed through"),
+        pytest.param("openai/gpt-4.1", chat_text, False, id="text"),
+        pytest.param("openai/gpt-4.1", chat_text, True, id="whole, though a stream was asked for"),
+        pytest.param("openai/gpt-4.1", chat_call, False, id="a call"),
+        pytest.param("openai/gpt-4.1", chat_stream, False, id="a stream, told whole"),
+        pytest.param("anthropic/claude-sonnet-4-5", claudes, False, id="passed through"),
+        pytest.param("anthropic/claude-sonnet-4-5", claudes, True, id="passed through, though a stream was asked for"),
     ],
 )
 async def test_large_answers_are_refused_before_they_are_too_much(
-    tmp_path: Path, model: str, answer: Callable[[int], Answer]
+    tmp_path: Path, model: str, answer: Callable[[int], Answer], streams: bool
 ) -> None:
     """16 answers of 30 MiB at once for a proxy with 300 MiB: some arrive, the others are refused, and it lives on."""
     (tmp_path / "llm-to-anthropic.toml").write_text(f"[limits]\nmax_memory_bytes = {LIMIT}\n")
@@ -68,10 +70,10 @@ async def test_large_answers_are_refused_before_they_are_too_much(
         env = {"OPENAI_API_KEY": "test-key", "OPENAI_BASE_URL": f"{upstream.url}/v1", "OPENAI_API": "chat"}
         env |= {"ANTHROPIC_API_KEY": "test-key", "ANTHROPIC_BASE_URL": upstream.url}
         async with running_proxy(cwd=tmp_path, env=env) as proxy:
-            told = await asyncio.gather(*(answer_of(proxy.url, model) for _ in range(COUNT)))
+            told = await asyncio.gather(*(answer_of(proxy.url, model, stream=streams) for _ in range(COUNT)))
             peak = peak_bytes(proxy.process.pid)
             began = time.perf_counter()
-            while (await answer_of(proxy.url, model))[0] != 200:
+            while (await answer_of(proxy.url, model, stream=streams))[0] != 200:
                 assert time.perf_counter() - began < 5
         assert len(upstream.requests) == COUNT + 1, "an answer that was refused here was asked for again"
     statuses = Counter(status for status, _ in told)
@@ -80,9 +82,9 @@ async def test_large_answers_are_refused_before_they_are_too_much(
     assert peak < LIMIT
 
 
-async def answer_of(url: str, model: str) -> tuple[int, bytes]:
+async def answer_of(url: str, model: str, *, stream: bool) -> tuple[int, bytes]:
     """Status and body of a whole answer."""
-    async with posted(url, request(stream=False, model=model)) as (reader, _):
+    async with posted(url, request(stream=stream, model=model)) as (reader, _):
         head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)
         return int(head.split()[1]), await reader.read()
 

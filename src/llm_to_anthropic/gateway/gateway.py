@@ -251,6 +251,7 @@ class Gateway:
             progress=work.progress,
             timeouts=self.settings.timeouts,
             silent_since=work.silent_since,
+            keep=work.keep,
         )
         return work.relay.run()
 

@@ -91,10 +91,12 @@ class StreamRelay:
         progress: Progress,
         timeouts: Timeouts,
         silent_since: float,
+        keep: Keep,
     ) -> None:
         """`silent_since`, by `time.monotonic`: from when on the client has heard nothing."""
         self._translator = translator
         self._send = send
+        translator.keep = keep
         self._upstream = upstream
         self._last_words: LastWords | None = None
         self._reply = reply
@@ -126,8 +128,9 @@ class StreamRelay:
         finally:
             self._upstream.close()
             self._progress.usage, self._progress.stop_reason = self._translator.usage, self._translator.stop_reason
-            # It holds the request, which holds this: only the garbage collector would part them.
+            # They hold the request, which holds this: only the garbage collector would part them.
             del self._send
+            self._translator.keep = None
         await self._reply.end(self._ending)
 
     async def fail(self, error: ApiError) -> None:

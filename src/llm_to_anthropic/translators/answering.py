@@ -20,6 +20,7 @@ from llm_to_anthropic.translators.translator import ClientRequest, Learned, Upst
 from llm_to_anthropic.writer import StreamWriter, WholeWriter, text_message
 
 MAX_WHOLE_BYTES = 64 * 1024 * 1024
+_UNASKED_BYTES = 256 * 1024
 
 _BOM = b"\xef\xbb\xbf"
 _SSE_FIELDS = (b"data", b"event", b":", b"id", b"retry")
@@ -63,6 +64,7 @@ class AnsweringTranslator(ABC):
     failure: ApiError | None
     stop_reason: str | None = None
     usage: Usage | None = None
+    keep: Callable[[int], int] | None = None
     _wants_nothing = False
     _message = b""
     """Of a whole answer that is nothing but text."""
@@ -237,6 +239,7 @@ class AnsweringTranslator(ABC):
         self._beginning = b""
         self._whole: list[bytes] = []
         self._whole_bytes = 0
+        self._room = _UNASKED_BYTES
 
     def _make_writer(self) -> None:
         self._carrier = self._empty_carrier()
@@ -336,6 +339,8 @@ class AnsweringTranslator(ABC):
         self._whole_bytes += len(data)
         if self._whole_bytes > MAX_WHOLE_BYTES:
             raise UpstreamProtocolError(f"upstream ({self._name}) answered with more than {MAX_WHOLE_BYTES >> 20} MiB")
+        if self.keep is not None and self._whole_bytes > self._room:
+            self._room = self.keep(self._whole_bytes)
 
     def _kept(self) -> bytes:
         """The whole answer, without a byte order mark."""

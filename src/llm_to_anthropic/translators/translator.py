@@ -110,6 +110,10 @@ class Translator(Protocol):
         """The upstream has said that its answer is over; only token counts and its end mark may still come."""
         ...
 
+    keep: Callable[[int], int] | None
+    """Asked for memory as an answer grows that is no stream; gives up to how many bytes it need not be asked again.
+
+    Raises ApiError."""
     failure: ApiError | None
     """Set once the upstream failed; nothing is written after it. The way of a request decides
     whether it becomes an HTTP status or an `error` event."""
