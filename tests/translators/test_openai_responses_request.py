@@ -210,7 +210,7 @@ def test_thinking_that_cannot_be_had_is_told() -> None:
         ("o3", OFFICIAL, {"thinking": {"type": "disabled"}}, 4096),
         ("gpt-5", OFFICIAL, {"thinking": {"type": "disabled"}}, 4096),
         ("gpt-5.1", OFFICIAL, {"thinking": {"type": "disabled"}}, 64),
-        ("o3", OFFICIAL, {}, 4096),
+        ("o3", OFFICIAL, {}, 64),
         ("o3", OFFICIAL, {"thinking": {"type": "adaptive"}}, 64),
         ("grok-4", LOCAL, {"thinking": {"type": "disabled"}}, 4096),
         (PLAIN, OFFICIAL, {"thinking": {"type": "disabled"}}, 64),
@@ -219,7 +219,7 @@ def test_thinking_that_cannot_be_had_is_told() -> None:
 def test_reasoning_that_nobody_wants_does_not_use_up_the_text(
     model: str, server: str, request_: Json, sent: int
 ) -> None:
-    """A model that reasons though its client wants none has room for that beside the text, which stays as short."""
+    """A model that reasons though its client said no has room for that beside the text, which stays as short."""
     asked = {"max_tokens": 64} | request_
     assert upstream(asked, model, server)["max_output_tokens"] == sent
     assert encoding(asked, model, server).most_visible == (64 if sent > 64 else 0)

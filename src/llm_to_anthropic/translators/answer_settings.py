@@ -7,7 +7,7 @@ from msgspec import Raw
 from llm_to_anthropic.translators.checks import given
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.schema_limits import SchemaLimits
-from llm_to_anthropic.translators.thinking import wants_no_thoughts
+from llm_to_anthropic.translators.thinking import is_off
 from llm_to_anthropic.wire.anthropic import MessagesRequest
 
 REASONING_ROOM = 4096
@@ -19,11 +19,11 @@ _JSON_PROMPT = "Answer with one JSON object that fits this JSON schema, and with
 def most_tokens(request: MessagesRequest, losses: LossReport, *limits: int | None, reasons: bool) -> int | None:
     """How many tokens to ask for, at the most: no more than any of the limits. None: nothing is asked.
 
-    `reasons`: the model does so whatever it is told. Of a client that wants no thoughts the limit is one of the
+    `reasons`: the model does so whatever it is told. Of a client that turned thinking off the limit is one of the
     visible output (see `most_visible`), while upstreams count the reasoning too.
     """
     wanted, highest = request.max_tokens, min(filter(None, limits), default=0)
-    if wanted and reasons and wants_no_thoughts(request):
+    if wanted and reasons and is_off(request.thinking):
         # No loss: the client's limit holds for what the client gets.
         wanted = max(wanted, min(REASONING_ROOM, highest or REASONING_ROOM))
     if wanted and highest and wanted > highest:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from llm_to_anthropic.providers.quirks import GeminiQuirks
 from llm_to_anthropic.translators.losses import LossReport
-from llm_to_anthropic.translators.thinking import MIN_ROOM, Level, is_off, is_on, report_no_thinking, wanted_level
+from llm_to_anthropic.translators.thinking import Level, is_off, is_on, report_no_thinking, wanted_level
 from llm_to_anthropic.wire.anthropic import MessagesRequest
 from llm_to_anthropic.wire.gemini import ThinkingConfig
 
+MIN_ROOM = 256
+"""With fewer tokens for the whole answer, thoughts alone would use them up: a billed answer without content."""
 MODEL_DECIDES = -1
 
 _ALL_LEVELS = ("MINIMAL", "LOW", "MEDIUM", "HIGH", "XHIGH")

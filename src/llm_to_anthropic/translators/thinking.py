@@ -16,9 +16,6 @@ _LEVELS: dict[str, Level] = {"low": "low", "medium": "medium", "high": "high", "
 _BUDGETS: tuple[tuple[int, Level], ...] = ((4096, "low"), (16384, "medium"), (32768, "high"))
 _OFF = frozenset({"disabled", "between_tools"})
 
-MIN_ROOM = 256
-"""With fewer tokens for the whole answer, thoughts alone would use them up: a billed answer without content."""
-
 
 def is_off(thinking: Thinking | None) -> bool:
     """Whether the client said that it wants no thinking."""
@@ -28,14 +25,6 @@ def is_off(thinking: Thinking | None) -> bool:
 def is_on(thinking: Thinking | None) -> bool:
     """Whether the client asked for thinking."""
     return thinking is not None and thinking.type not in _OFF
-
-
-def wants_no_thoughts(request: MessagesRequest) -> bool:
-    """Whether the client asks for visible output alone: in so many words, or by leaving no room for anything else."""
-    effort = request.output_config.effort if request.output_config else None
-    if request.thinking is not None or effort is not None:
-        return is_off(request.thinking)
-    return request.max_tokens is not None and request.max_tokens < MIN_ROOM
 
 
 def wanted_level(request: MessagesRequest, effort: str | None) -> Level | None:
