@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import signal
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from llm_to_anthropic.scripted import Script, ScriptedUpstream
+from tests.configuring import Place
 
 pytest_plugins = ["tests.leaks"]
 
@@ -37,3 +39,9 @@ def hangups() -> None:
     """Servers that tests start hear of a hang-up also where the tests themselves run under nohup."""
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """A directory to configure in."""
+    return Place(tmp_path)

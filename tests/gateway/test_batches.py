@@ -86,3 +86,31 @@ async def test_a_batch_for_another_account_is_not_sent_to_anthropic(
     assert reply.status == 400
     assert b"only available for models of anthropic" in reply.body
     assert upstream.requests == []
+
+
+async def test_results_of_a_batch_are_fetched_through_the_proxy(
+    gateway: Gateway, script: Script, upstream: ScriptedUpstream
+) -> None:
+    """A batch's results_url points at the proxy, so that the client's key stays here."""
+    script.push(whole({"results_url": upstream.url + "/v1/messages/batches/b1/results"}))
+    reply = MemoryReply()
+    await gateway.forward(call(b"", method="GET", path="/v1/messages/batches/b1", headers={"host": "proxy:1"}), reply)
+    assert reply.json()["results_url"] == "http://proxy:1/v1/messages/batches/b1/results"
+
+
+async def test_a_batch_for_another_provider_is_refused(gateway: Gateway, upstream: ScriptedUpstream) -> None:
+    """A batch request whose model is translated is a 400 that names it."""
+    batch = {"requests": [{"custom_id": "a", "params": ask("openai/gpt-4o")}]}
+    reply = MemoryReply()
+    await gateway.forward(call(batch, path="/v1/messages/batches"), reply)
+    assert reply.status == 400
+    assert b"gpt-4o" in reply.body
+    assert upstream.requests == []
+
+
+async def test_models_of_a_batch_are_resolved(gateway: Gateway, script: Script, upstream: ScriptedUpstream) -> None:
+    """Aliases work inside a batch."""
+    script.push(whole({"id": "b1"}))
+    batch = {"requests": [{"custom_id": "a", "params": ask("claude-mine")}]}
+    await gateway.forward(call(batch, path="/v1/messages/batches"), MemoryReply())
+    assert json.loads(upstream.requests[0].body)["requests"][0]["params"]["model"] == "claude-real"

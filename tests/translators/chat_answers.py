@@ -56,6 +56,9 @@ def delta(finish: str | None = None, **members: Json) -> bytes:
     return data({"choices": [{"index": 0, "delta": members, "finish_reason": finish}]})
 
 
+FINISH = delta("stop")
+
+
 def call(index: int | None, *, id: str | None = None, name: str | None = None, arguments: Json = None) -> Json:
     """A call, or a piece of one, for `delta(tool_calls=[...])`."""
     function = {"name": name, "arguments": arguments}
@@ -89,3 +92,15 @@ def collected(*slices: bytes, request: Json | None = None, quirks: ChatQuirks | 
 def failure(*slices: bytes, request: Json | None = None) -> tuple[int, str, str]:
     """(status, type, message) of an answer that fails, streamed and whole."""
     return failed_answer(translator(request), translator(request, stream=False), slices)
+
+
+def words(message: Event) -> str:
+    return "".join(block["text"] for block in message["content"] if block["type"] == "text")
+
+
+def kinds(message: Event) -> list[str]:
+    return [block["type"] for block in message["content"]]
+
+
+def inputs(message: Event) -> list[Any]:
+    return [block["input"] for block in message["content"] if block["type"] == "tool_use"]

@@ -27,6 +27,9 @@ OPENAI = ChatQuirks(
 )
 """The quirks of api.openai.com with a model that does not reason."""
 
+REASONING = msgspec.structs.replace(OPENAI, sampling=False, efforts=("minimal", "low", "medium", "high"), max_stop=0)
+"""The same with one that does."""
+
 HI: Json = [{"role": "user", "content": "hi"}]
 
 

@@ -10,36 +10,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm_to_anthropic.providers.quirks import ChatQuirks
-from llm_to_anthropic.translators.carrier import decode_carrier
 from tests.messages import Event, grammar_problems, parse_events, rebuild, sdk_message
 from tests.translators.chat_answers import (
     DONE,
+    FINISH,
     call,
     collected,
     data,
     delta,
-    failure,
+    inputs,
     streamed,
     translator,
     usage,
     whole,
+    words,
 )
 from tests.translators.reading import feed
 
 LIVE = ChatQuirks(tool_args="live")
-FINISH = delta("stop")
-
-
-def words(message: Event) -> str:
-    return "".join(block["text"] for block in message["content"] if block["type"] == "text")
-
-
-def kinds(message: Event) -> list[str]:
-    return [block["type"] for block in message["content"]]
-
-
-def inputs(message: Event) -> list[Any]:
-    return [block["input"] for block in message["content"] if block["type"] == "tool_use"]
 
 
 def test_text_arrives_as_it_comes() -> None:
@@ -76,240 +64,6 @@ def test_message_carries_the_clients_names() -> None:
     """Id and model are those of the request, streamed and whole."""
     for message in (streamed(delta(content="x"), FINISH), collected(delta(content="x"), FINISH)):
         assert (message["id"], message["model"], message["role"]) == ("msg_1", "claude-x", "assistant")
-
-
-@pytest.mark.parametrize("end", [b"", DONE], ids=["end of stream", "[DONE]"])
-def test_stream_ends_after_its_finish_reason(end: bytes) -> None:
-    """A finish reason and the end of the stream are enough, with [DONE] or without."""
-    assert streamed(delta(content="x"), FINISH, end)["stop_reason"] == "end_turn"
-
-
-def test_done_without_finish_reason_is_an_end() -> None:
-    """Some servers never say why they stopped."""
-    assert streamed(delta(content="x"), DONE)["stop_reason"] == "end_turn"
-
-
-@pytest.mark.parametrize(
-    ("finish", "stop_reason"),
-    [
-        ("stop", "end_turn"),
-        ("eos", "end_turn"),
-        ("length", "max_tokens"),
-        ("model_length", "max_tokens"),
-        ("tool_calls", "end_turn"),
-        ("function_call", "end_turn"),
-        ("content_filter", "refusal"),
-        ("content_filter: PROHIBITED_CONTENT", "refusal"),
-        ("sensitive", "refusal"),
-        ("refusal", "refusal"),
-        ("content_filtered", "refusal"),
-        ("guardrail_intervened", "refusal"),
-        ("PROHIBITED_CONTENT", "refusal"),
-        ("BLOCKLIST", "refusal"),
-        ("SPII", "refusal"),
-        ("model_context_window_exceeded", "model_context_window_exceeded"),
-        ("something_new", "end_turn"),
-        ("", "end_turn"),
-    ],
-)
-def test_finish_reasons(finish: str, stop_reason: str) -> None:
-    """Each finish reason has its stop reason, streamed and whole."""
-    assert streamed(delta(content="x"), delta(finish), DONE)["stop_reason"] == stop_reason
-    assert collected(whole(finish, content="x"))["stop_reason"] == stop_reason
-
-
-@pytest.mark.parametrize(
-    ("finish", "kind"),
-    [
-        ("error", "api_error"),
-        ("abort", "api_error"),
-        ("network_error", "api_error"),
-        ("function_call_filter: MALFORMED_FUNCTION_CALL", "api_error"),
-        ("insufficient_system_resource", "overloaded_error"),
-    ],
-)
-def test_finish_reasons_that_are_failures(finish: str, kind: str) -> None:
-    """An upstream that gives up in its finish reason has failed."""
-    assert failure(delta(content="x"), delta(finish))[1] == kind
-
-
-@pytest.mark.parametrize("field", ["reasoning_content", "reasoning", "reasoning_text"])
-def test_reasoning_becomes_thinking(field: str) -> None:
-    """Both spellings of reasoning make one signed block before the text."""
-    message = streamed(delta(**{field: "Hm"}), delta(**{field: "."}), delta(content="Yes"), FINISH)
-    assert kinds(message) == ["thinking", "text"]
-    assert message["content"][0]["thinking"] == "Hm."
-    assert message == streamed(delta(**{field: "Hm."}, content="Yes"), FINISH)
-
-
-@pytest.mark.parametrize(
-    "part",
-    [
-        pytest.param({"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}]}, id="Mistral"),
-        pytest.param({"type": "thinking", "thinking": "Hm"}, id="plain"),
-        pytest.param({"type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm"}]}, id="Databricks"),
-    ],
-)
-def test_reasoning_in_parts_becomes_thinking(part: object) -> None:
-    """Reasoning that comes as a part of the content is thinking, and none of it is text."""
-    message = streamed(delta(content=[part]), delta(content=[{"type": "text", "text": "Yes"}]), FINISH)
-    assert [block.get("thinking", block.get("text")) for block in message["content"]] == ["Hm", "Yes"]
-    assert kinds(message) == ["thinking", "text"]
-
-
-@pytest.mark.parametrize(
-    "chunks",
-    [
-        pytest.param([delta(reasoning="Hm", reasoning_content="Hm")], id="in one chunk"),
-        pytest.param([delta(reasoning="Hm"), delta(reasoning_content="Hm")], id="in two chunks"),
-        pytest.param(
-            [delta(reasoning="Hm"), delta(reasoning_details=[{"type": "reasoning.text", "text": "Hm"}])],
-            id="in details",
-        ),
-        pytest.param(
-            [delta(reasoning_details=[{"type": "reasoning.text", "text": "Hm"}]), delta(reasoning="Hm")],
-            id="in details first",
-        ),
-    ],
-)
-def test_repeated_reasoning_counts_once(chunks: list[bytes]) -> None:
-    """Servers that send the same reasoning in several fields are not taken at their word twice."""
-    message = streamed(*chunks, delta(content="Yes"), FINISH)
-    assert [block.get("thinking") for block in message["content"]] == ["Hm", None]
-
-
-def test_reasoning_after_text_is_a_new_block() -> None:
-    """Text, reasoning and text again keep their order."""
-    message = streamed(delta(content="a"), delta(reasoning="b"), delta(content="c"), FINISH)
-    assert kinds(message) == ["text", "thinking", "text"]
-
-
-def test_reasoning_is_hidden_from_who_wants_none() -> None:
-    """Thinking that the client turned off is not shown."""
-    request = {"thinking": {"type": "disabled"}}
-    assert kinds(streamed(delta(reasoning="Hm"), delta(content="Yes"), FINISH, request=request)) == ["text"]
-
-
-def test_reasoning_that_must_come_back_is_shown() -> None:
-    """Where the upstream demands its reasoning in the history, the client has to carry it."""
-    request, quirks = {"thinking": {"type": "disabled"}}, ChatQuirks(reasoning_history="reasoning_content")
-    message = streamed(delta(reasoning_content="Hm"), delta(content="Yes"), FINISH, request=request, quirks=quirks)
-    assert kinds(message) == ["thinking", "text"]
-
-
-def test_signature_names_the_upstream() -> None:
-    """A thinking block's signature is a carrier bound to the upstream that made it."""
-    message = streamed(delta(reasoning="Hm"), FINISH)
-    carrier = decode_carrier(message["content"][0]["signature"])
-    assert carrier is not None
-    assert (carrier.vendor, carrier.provider, carrier.model, carrier.items) == ("c", "acme", "acme-1", [])
-
-
-def test_reasoning_details_travel_in_the_carrier() -> None:
-    """Fragments of a detail are put together, and opaque ones kept as they are."""
-    text = {"type": "reasoning.text", "index": 0}
-    message = streamed(
-        delta(reasoning="He", reasoning_details=[text | {"text": "He"}]),
-        delta(reasoning="llo", reasoning_details=[text | {"text": "llo"}]),
-        delta(reasoning_details=[text | {"text": "", "signature": "s"}]),
-        delta(reasoning_details=[{"type": "reasoning.encrypted", "index": 1, "data": "q83v"}]),
-        delta(content="Yes"),
-        FINISH,
-        quirks=ChatQuirks(reasoning_details=True),
-    )
-    carrier = decode_carrier(message["content"][0]["signature"])
-    assert message["content"][0]["thinking"] == "Hello"
-    assert carrier is not None
-    assert [json.loads(bytes(item)) for item in carrier.items] == [
-        text | {"text": "Hello", "signature": "s"},
-        {"type": "reasoning.encrypted", "index": 1, "data": "q83v"},
-    ]
-
-
-def test_opaque_reasoning_alone_has_a_block() -> None:
-    """Details without readable text are carried before the call that they belong to."""
-    message = streamed(
-        delta(
-            reasoning_details=[{"type": "reasoning.encrypted", "data": "q83v"}],
-            tool_calls=[call(0, id="a", name="look", arguments="{}")],
-        ),
-        FINISH,
-        quirks=ChatQuirks(reasoning_details=True),
-    )
-    assert kinds(message) == ["thinking", "tool_use"]
-
-
-def test_details_are_read_where_nothing_else_tells() -> None:
-    """Reasoning that stands in the details alone is shown."""
-    details = [{"type": "reasoning.summary", "summary": "Hm"}, {"type": "reasoning.text", "text": "."}]
-    assert streamed(delta(reasoning_details=details), FINISH)["content"][0]["thinking"] == "Hm."
-
-
-def test_think_tags_become_thinking() -> None:
-    """Reasoning between tags at the start of the text is thinking where the model is known for it."""
-    pieces = [delta(content=piece) for piece in ("<thi", "nk>Hm", ".</th", "ink>\n\n", "Yes")]
-    message = streamed(*pieces, FINISH, quirks=ChatQuirks(think_tags=True))
-    assert [(block.get("thinking"), block.get("text")) for block in message["content"]] == [
-        ("Hm.", None),
-        (None, "Yes"),
-    ]
-    assert (
-        message["content"]
-        == streamed(delta(content="<think>Hm.</think>\n\nYes"), FINISH, quirks=ChatQuirks(think_tags=True))["content"]
-    )
-
-
-def test_refusal_is_text_and_stop_reason() -> None:
-    """A refusal is shown, and told as one."""
-    message = streamed(delta(refusal="I can"), delta(refusal="not."), FINISH)
-    assert (words(message), message["stop_reason"]) == ("I cannot.", "refusal")
-    assert message["stop_details"] == {"type": "refusal", "category": None, "explanation": "I cannot."}
-
-
-def test_refusal_with_half_a_character_is_told() -> None:
-    """Half a surrogate pair in a refusal costs that character, not the answer; two halves are one again."""
-    for said in (streamed, collected):
-        message = said(delta(refusal="No \ud83d"), delta(refusal="\ude42\ud83d"), FINISH)
-        assert (words(message), message["stop_details"]["explanation"]) == ("No 🙂\ufffd", "No 🙂\ufffd")
-
-
-def test_stop_sequence_ends_the_message() -> None:
-    """The text ends before the match, and nothing more is wanted of the upstream."""
-    made = translator({"stop_sequences": ["END"]})
-    stream = made.receive_data(delta(content="One. E")) + made.receive_data(delta(content="ND Two."))
-    message = rebuild(parse_events(stream))
-    assert made.ended
-    assert (words(message), message["stop_reason"], message["stop_sequence"]) == ("One. ", "stop_sequence", "END")
-    assert message["usage"]["input_tokens"] > 0
-    assert message["usage"]["output_tokens"] > 0
-    assert made.receive_data(delta(content="more")) == made.receive_eof() == b""
-
-
-def test_stop_sequence_of_a_whole_answer() -> None:
-    """A whole answer is cut at the match as well."""
-    message = collected(whole(content="One. END Two."), request={"stop_sequences": ["END"]})
-    assert (words(message), message["stop_sequence"]) == ("One. ", "END")
-
-
-def test_held_back_text_is_not_lost() -> None:
-    """What looked like a stop sequence and was none is shown, before calls and at the end."""
-    message = streamed(
-        delta(content="One EN"),
-        delta(tool_calls=[call(0, id="x", name="look", arguments='{"n":1}')]),
-        delta(content="Two E"),
-        FINISH,
-        request={"stop_sequences": ["END"]},
-    )
-    assert [block.get("text") for block in message["content"]] == ["One EN", None, "Two E"]
-
-
-def test_reported_stop_sequence_is_believed() -> None:
-    """vLLM says which stop sequence it met; a number there is a token's."""
-    request = {"stop_sequences": ["END"]}
-    chunk = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop", "stop_reason": "END"}]}
-    assert streamed(delta(content="x"), data(chunk), request=request)["stop_sequence"] == "END"
-    chunk["choices"][0]["stop_reason"] = 128009
-    assert streamed(delta(content="x"), data(chunk), request=request)["stop_reason"] == "end_turn"
 
 
 def test_prefill_is_not_repeated() -> None:
@@ -498,59 +252,7 @@ def test_random_chunks_keep_the_grammar(pieces: list[bytes], tool_args: Any, det
         assert all(isinstance(found, dict) for found in inputs(rebuild(events)))
 
 
-@pytest.mark.parametrize("live", [True, False], ids=["live", "buffered"])
-def test_stop_sequences_stand_in_visible_text_alone(live: bool) -> None:
-    """What a model thinks or hands to a tool may hold a stop sequence."""
-    quirks = ChatQuirks(tool_args="live" if live else "buffer")
-    function = {"index": 0, "id": "a", "function": {"name": "f", "arguments": '{"x":"STOP"}'}}
-    chunks = (delta(reasoning_content="STOP"), delta(tool_calls=[function]), delta("tool_calls"))
-    message = streamed(*chunks, request={"stop_sequences": ["STOP"]}, quirks=quirks)
-    assert kinds(message) == ["thinking", "tool_use"]
-    assert (message["stop_reason"], message["stop_sequence"]) == ("tool_use", None)
-    assert message["content"][1]["input"] == {"x": "STOP"}
-
-
 def test_members_that_nobody_asked_for_are_read_over() -> None:
     """Annotations, audio and what else servers add make no blocks."""
     message = streamed(delta(content="Yes", annotations=[{"type": "url_citation"}], audio={"id": "a"}), FINISH)
     assert message["content"] == [{"type": "text", "text": "Yes"}]
-
-
-SHORT = {"max_tokens": 2, "thinking": {"type": "disabled"}}
-REASONS = ChatQuirks(reasons=True)
-
-
-def test_text_is_no_longer_than_the_client_wants() -> None:
-    """Where the upstream had room for its reasoning, what is too long for the client is cut off here."""
-    made = translator(SHORT, REASONS)
-    message = rebuild(
-        parse_events(made.receive_data(delta(content="0123456789abcd")) + made.receive_data(delta(content="efgh")))
-    )
-    assert made.ended
-    assert (words(message), message["stop_reason"]) == ("0123456789abcdef", "max_tokens")
-    assert message["usage"]["output_tokens"] > 0
-    message = collected(whole(content="0123456789abcdefgh"), request=SHORT, quirks=REASONS)
-    assert (words(message), message["stop_reason"]) == ("0123456789abcdef", "max_tokens")
-
-
-@pytest.mark.parametrize(
-    ("completion", "reasoning", "reason"), [(300, 298, "end_turn"), (300, 297, "max_tokens"), (300, 0, "end_turn")]
-)
-def test_text_over_the_clients_limit_is_told_by_the_count(completion: int, reasoning: int, reason: str) -> None:
-    """A text that is longer than the client wants by the upstream's count ends by `max_tokens`, reasoning aside."""
-    counted = usage(10, completion, completion_tokens_details={"reasoning_tokens": reasoning})
-    message = streamed(delta(content="Yes."), delta("stop"), counted, request=SHORT, quirks=REASONS)
-    assert (words(message), message["stop_reason"]) == ("Yes.", reason)
-    assert message["usage"]["output_tokens"] == completion
-
-
-def test_stop_sequence_within_the_limit_counts() -> None:
-    """A classifier's short answer after long reasoning ends at its stop sequence."""
-    request = SHORT | {"max_tokens": 64, "stop_sequences": ["</block>"]}
-    chunks = [delta(reasoning_content="Hm. " * 500), delta(content="<block>no</block> because")]
-    message = streamed(*chunks, request=request, quirks=REASONS)
-    assert (words(message), message["stop_reason"], message["stop_sequence"]) == (
-        "<block>no",
-        "stop_sequence",
-        "</block>",
-    )

@@ -5,28 +5,30 @@ from __future__ import annotations
 import json
 import re
 import time
-from typing import Any
 
 import pytest
 
 from llm_to_anthropic.providers.quirks import ChatQuirks
 from tests.messages import Event, parse_events, rebuild, sdk_message
-from tests.translators.chat_answers import DONE, call, collected, delta, streamed, translator, usage, whole
+from tests.translators.chat_answers import (
+    DONE,
+    FINISH,
+    call,
+    collected,
+    delta,
+    inputs,
+    kinds,
+    streamed,
+    translator,
+    usage,
+    whole,
+)
 from tests.translators.chat_requests import HI, assistant, result, tool, upstream, user
 from tests.translators.chat_requests import call as made_call
 from tests.translators.reading import feed
 
 LIVE = ChatQuirks(tool_args="live")
 TOOL = {"tools": [{"name": "look", "input_schema": {"type": "object"}}]}
-FINISH = delta("stop")
-
-
-def kinds(message: Event) -> list[str]:
-    return [block["type"] for block in message["content"]]
-
-
-def inputs(message: Event) -> list[Any]:
-    return [block["input"] for block in message["content"] if block["type"] == "tool_use"]
 
 
 def test_call_is_put_together() -> None:

@@ -12,7 +12,7 @@ from llm_to_anthropic.translators.carrier import Carrier, encode_carrier
 from llm_to_anthropic.translators.translator import Learned
 from llm_to_anthropic.wire.gemini import BYPASS
 from tests.messages import Event
-from tests.translators.chat_answers import DONE, call, collected, delta, streamed, translator, whole
+from tests.translators.chat_answers import DONE, call, collected, delta, kinds, streamed, translator, whole
 from tests.translators.chat_requests import HI, Json, assistant, messages, result, user
 
 ADAPTIVE = {"thinking": {"type": "adaptive"}}
@@ -23,10 +23,6 @@ FINISH = delta("tool_calls")
 
 def signed_call(index: int | None = 0, id: str = "a", extra: Json = SIGNED) -> Json:
     return call(index, id=id, name="look", arguments="{}") | {"extra_content": extra}
-
-
-def kinds(message: Event) -> list[str]:
-    return [block["type"] for block in message["content"]]
 
 
 def sent_back(message: Event) -> Json:

@@ -1,0 +1,82 @@
+"""What goes to Anthropic beside messages: counts, files, and paths that nobody here knows."""
+
+from __future__ import annotations
+
+import pytest
+
+from llm_to_anthropic.gateway.gateway import Gateway
+from llm_to_anthropic.scripted import Answer, Reset, Script, ScriptedUpstream, stream, whole
+from tests.gateway.conftest import Records
+from tests.gateway.memory_reply import MemoryReply, ask, call
+from tests.gateway.test_passthrough import OVERLOADED
+
+
+async def test_counting_goes_to_anthropic(gateway: Gateway, script: Script, upstream: ScriptedUpstream) -> None:
+    """Anthropic counts its own tokens."""
+    script.push(whole(b'{"input_tokens":42}'))
+    reply = MemoryReply()
+    await gateway.count_tokens(call(ask("claude-x"), path="/v1/messages/count_tokens"), reply)
+    assert reply.body == b'{"input_tokens":42}'
+    assert upstream.requests[0].path == "/v1/messages/count_tokens"
+
+
+async def test_counting_is_estimated_while_anthropic_cannot(gateway: Gateway, script: Script) -> None:
+    """count_tokens does not fail because Anthropic is overloaded."""
+    script.push(whole(OVERLOADED, status=529))
+    reply = MemoryReply()
+    await gateway.count_tokens(call(ask("claude-x"), path="/v1/messages/count_tokens"), reply)
+    assert reply.status == 200
+    assert reply.json()["input_tokens"]
+
+
+@pytest.mark.parametrize("answer", [stream(Reset()), whole(b"<html>")], ids=["reset", "web page"])
+async def test_counting_is_estimated_where_anthropic_breaks(gateway: Gateway, script: Script, answer: Answer) -> None:
+    """count_tokens does not fail because the way to Anthropic is broken."""
+    script.push(answer)
+    reply = MemoryReply()
+    await gateway.count_tokens(call(ask("claude-x"), path="/v1/messages/count_tokens"), reply)
+    assert reply.status == 200
+    assert reply.json()["input_tokens"]
+
+
+async def test_a_refused_count_is_passed_on(gateway: Gateway, script: Script) -> None:
+    """What is wrong with a request is Anthropic's to say, in its words."""
+    refused = b'{"type":"error","error":{"type":"invalid_request_error","message":"bad"},"request_id":"req_up"}'
+    script.push(whole(refused, status=400))
+    reply = MemoryReply()
+    await gateway.count_tokens(call(ask("claude-x"), path="/v1/messages/count_tokens"), reply)
+    assert (reply.status, reply.body) == (400, refused)
+
+
+async def test_file_that_breaks_before_its_first_byte_is_an_error(gateway: Gateway, script: Script) -> None:
+    """An upstream that breaks right after its head is told as what it is, and not by a closed connection."""
+    script.push(stream(Reset()))
+    reply = MemoryReply()
+    await gateway.forward(call(b"", method="GET", path="/v1/files/file_1/content"), reply)
+    assert (reply.status, reply.ended) == (502, True)
+    assert b"in the middle of its answer" in reply.body
+
+
+async def test_other_paths_are_forwarded(gateway: Gateway, script: Script, upstream: ScriptedUpstream) -> None:
+    """Files, skills and whatever comes: any method and path below /v1 reaches Anthropic as it is."""
+    script.push(whole(b"\x00\x01binary", headers=(("content-type", "application/octet-stream"),)))
+    reply = MemoryReply()
+    await gateway.forward(call(b"", method="GET", path="/v1/files/file_1/content", query="a=b"), reply)
+    (request,) = upstream.requests
+    assert (request.method, request.path, request.query) == ("GET", "/v1/files/file_1/content", "a=b")
+    assert reply.body == b"\x00\x01binary"
+    assert reply.headers[b"content-type"] == b"application/octet-stream"
+
+
+@pytest.mark.parametrize("status", [200, 500])
+async def test_what_is_forwarded_says_who_answered(
+    gateway: Gateway, script: Script, records: Records, status: int
+) -> None:
+    """A path without a model has no upstream model to tell, but a provider: in its headers, the log and the metrics."""
+    script.push(whole({}, status=status))
+    reply = MemoryReply()
+    await gateway.forward(call(b"", method="GET", path="/v1/files"), reply)
+    assert reply.headers[b"x-upstream-provider"] == b"anthropic"
+    assert b"x-upstream-model" not in reply.headers
+    (exchange,) = records.exchanges
+    assert (exchange.provider, exchange.upstream_model, exchange.protocol) == ("anthropic", "", "anthropic")

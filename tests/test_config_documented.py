@@ -1,0 +1,71 @@
+"""The example files and docs/configuration.md hold every setting, and the examples load."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from llm_to_anthropic.config_sources import ENV_NAMES, FILE_NAME, FILE_VARIABLE
+from llm_to_anthropic.providers.presets import PRESETS
+from llm_to_anthropic.providers.quirks import ChatQuirks, GeminiQuirks, ResponsesQuirks
+from llm_to_anthropic.settings import Limits, Retries, Timeouts
+from tests.configuring import Place
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def documented_keys() -> set[str]:
+    tables = (Timeouts, Limits, Retries, ChatQuirks, ResponsesQuirks, GeminiQuirks)
+    names = {field.name for table in tables for field in msgspec.structs.fields(table)}
+    return names | {"preset", "protocol", "base_url", "api_key", "project", "location", "models", "quirks", "providers"}
+
+
+def uncommented() -> str:
+    text = (ROOT / "config.example.toml").read_text()
+    return "\n".join(line.removeprefix("# ") for line in text.splitlines() if not line.startswith("##"))
+
+
+def test_example_file_changes_nothing_as_it_is(place: Place) -> None:
+    """The example with everything commented out is valid and leaves every default."""
+    settings = place.toml((ROOT / "config.example.toml").read_text()).load()
+    assert settings.files == (str(place.cwd / ".env"), str(place.cwd / FILE_NAME))
+    assert msgspec.structs.replace(settings, files=()) == msgspec.structs.replace(
+        Place(place.cwd / "none").load(), files=()
+    )
+
+
+def test_example_file_is_valid_when_taken_at_its_word(place: Place) -> None:
+    """With every comment sign taken away the example loads, and its numbers are the defaults."""
+    vendors = ("OPENAI_API_KEY", "GEMINI_API_KEY", "ANTHROPIC_API_KEY", "GROQ_KEY", "AZURE_OPENAI_API_KEY")
+    keys = (*vendors, "TEAM_KEY", "AZURE_CLIENT_SECRET", "IDENTITY_HEADER")
+    settings = place.toml(uncommented()).load(dict.fromkeys(keys, "test-key"))
+    assert (settings.timeouts, settings.limits, settings.retries) == (Timeouts(), Limits(), Retries())
+    assert msgspec.convert(dict(settings.providers["local"].quirks), ChatQuirks) == ChatQuirks()
+    assert msgspec.convert(dict(settings.providers["gateway"].quirks), ResponsesQuirks) == ResponsesQuirks()
+    assert msgspec.convert(dict(settings.providers["gemini"].quirks), GeminiQuirks) == GeminiQuirks()
+    assert (settings.port, settings.big_model) == (8082, "gpt-4.1")
+
+
+def test_example_file_has_every_key() -> None:
+    """No setting, timeout, limit or quirk is missing in the example."""
+    keys = set(re.findall(r"^(\w+) =", uncommented(), re.MULTILINE))
+    assert not {name.lower() for name in ENV_NAMES} - keys
+    assert not documented_keys() - {"providers", "quirks"} - keys - {"models"}
+
+
+def test_example_environment_has_every_variable() -> None:
+    """No variable is missing in .env.example."""
+    text = (ROOT / ".env.example").read_text()
+    assert set(re.findall(r"^#([A-Z_]+)=", text, re.MULTILINE)) == {*ENV_NAMES, FILE_VARIABLE}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [*ENV_NAMES, FILE_VARIABLE, *sorted(documented_keys()), *PRESETS],
+)
+def test_everything_is_documented(name: str) -> None:
+    """Each variable, key, quirk and preset stands in docs/configuration.md."""
+    assert re.search(rf"`\[?{re.escape(name)}\b|\b{re.escape(name)}\.", (ROOT / "docs/configuration.md").read_text())
