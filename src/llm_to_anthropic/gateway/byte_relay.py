@@ -39,8 +39,10 @@ _IDLE = frozenset({"message_start", "ping"})
 _PRELUDE = _IDLE | {"content_block_start"}
 """Events that tell a client nothing yet, and come before many an error."""
 _DATA = re.compile(rb"^data: ?(.*)$", re.MULTILINE)
-_UNNAMED = re.compile(rb"(?:\A|(?<=\n\n)|(?<=\r\n\r\n))data:([^\r\n]*)")
-"""The data of an event that does not begin with its name."""
+_BEGINS_UNNAMED = re.compile(rb"(?::[^\r\n]*|[\r\n]+)*+data:")
+"""The first event, behind comments, has no name."""
+_UNNAMED = re.compile(rb"data:(?:(?<=\n\ndata:)|(?<=\r\n\r\ndata:))([^\r\n]*)")
+"""The data of an event that does not begin with its name, behind a blank line."""
 _SSE = b"text/event-stream"
 _DELTA = b"event: content_block_delta\n"
 """Nearly all events are such, and alone in what was read: there is nothing to note in them."""
@@ -267,10 +269,10 @@ class ByteRelay:
     def _ready(self, out: bytes) -> bytes:
         """What the client gets for events: all that came so far once something meaningful has, and nothing before."""
         if not self._begun:
-            self._unnamed = self._unnamed or _UNNAMED.search(out) is not None
+            self._unnamed = self._unnamed or _BEGINS_UNNAMED.match(out) is not None
             self._begin(out)
         if self._unnamed:
-            out = _UNNAMED.sub(_named, out)
+            out = _UNNAMED.sub(_named, PLAIN_BLANK + out).removeprefix(PLAIN_BLANK)
         if not self.committed:
             self._prelude += out
             if not self._begun and len(self._prelude) <= MAX_PRELUDE_BYTES:
@@ -283,10 +285,10 @@ class ByteRelay:
 
     def _begin(self, out: bytes) -> None:
         """Looks for something meaningful in the first events. Raises the error that they tell of, while it can."""
-        for data in _DATA.findall(out):
-            kind = _kind(data)
+        for data in _DATA.finditer(out):
+            kind = _kind(data[1])
             if kind == "error" and not self.committed:
-                raise told_error(without_keys(data, self._progress.target))
+                raise told_error(without_keys(data[1], self._progress.target))
             if kind not in _IDLE:
                 self._upstream.begun()
             if kind not in _PRELUDE:
