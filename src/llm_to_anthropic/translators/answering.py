@@ -15,6 +15,7 @@ from llm_to_anthropic.exchange import Loss, Usage
 from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.sse import SseDecoder
 from llm_to_anthropic.translators.carrier import Carrier, encode_carrier
+from llm_to_anthropic.translators.encoding import Encoding
 from llm_to_anthropic.translators.text_frames import TextFlow
 from llm_to_anthropic.translators.translator import ClientRequest, Learned, UpstreamRequest
 from llm_to_anthropic.writer import StreamWriter, WholeWriter, text_message
@@ -65,13 +66,14 @@ class AnsweringTranslator(ABC):
     stop_reason: str | None = None
     usage: Usage | None = None
     keep: Callable[[int], int] | None = None
-    _wants_nothing = False
     _message = b""
     """Of a whole answer that is nothing but text."""
     _answer: AnswerState | None
     """Made by `expect()`, or once it is needed: how an answer is read depends on what was asked."""
     _asked: Target
     """With what was learned of it when the request was encoded. Made by `encode()`."""
+    _encoding: Encoding
+    """Of the request, made by `encode()`."""
     _carrier: Carrier
     _writer: StreamWriter | WholeWriter
 
@@ -94,7 +96,7 @@ class AnsweringTranslator(ABC):
 
         After `encode()`.
         """
-        if not self._wants_nothing or self._request.stream:
+        if not self._encoding.wants_nothing or self._request.stream:
             return None
         writer = self._whole_writer()
         self.usage = Usage()
@@ -239,7 +241,6 @@ class AnsweringTranslator(ABC):
         self._beginning = b""
         self._whole: list[bytes] = []
         self._whole_bytes = 0
-        self._room = _UNASKED_BYTES
 
     def _make_writer(self) -> None:
         self._carrier = self._empty_carrier()
@@ -339,8 +340,8 @@ class AnsweringTranslator(ABC):
         self._whole_bytes += len(data)
         if self._whole_bytes > MAX_WHOLE_BYTES:
             raise UpstreamProtocolError(f"upstream ({self._name}) answered with more than {MAX_WHOLE_BYTES >> 20} MiB")
-        if self.keep is not None and self._whole_bytes > self._room:
-            self._room = self.keep(self._whole_bytes)
+        if self.keep is not None and self._whole_bytes > _UNASKED_BYTES:
+            self.keep(self._whole_bytes)
 
     def _kept(self) -> bytes:
         """The whole answer, without a byte order mark."""

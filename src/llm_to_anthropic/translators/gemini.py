@@ -66,7 +66,6 @@ class GeminiTranslator(AnsweringTranslator):
             encoding, self._body, self._input_bytes = known.encoding, known.body, known.input_bytes
         self._encoding = encoding
         self.losses = list(encoding.losses)
-        self._wants_nothing = encoding.wants_nothing
         if encoding.wants_nothing or self._answer is not None:
             self._expect()
         return self._generate(self._body)

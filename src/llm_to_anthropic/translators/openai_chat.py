@@ -50,8 +50,6 @@ class OpenAIChatTranslator(AnsweringTranslator):
     _encoding: ChatEncoding
     """Without the body, which may be large: answers can last for long."""
     _input_bytes = 0
-    _replayed = False
-    """The request carries opaque reasoning of earlier answers."""
 
     def encode(self) -> UpstreamRequest:
         """The upstream request. Idempotent. Raises ClientError for what cannot be sent at all."""
@@ -65,15 +63,15 @@ class OpenAIChatTranslator(AnsweringTranslator):
             fields = read_fields(request)
             decode_messages(fields)  # what is wrong with them is told before what cannot be sent
             encoding = encode_chat(fields, request, target, unsigned=request.unsigned)
-            body, self._input_bytes, self._replayed = encoding.body, encoding.input_bytes, encoding.replayed
+            body, self._input_bytes = encoding.body, encoding.input_bytes
             encoding = msgspec.structs.replace(encoding, body=b"")
         else:
             encoding, body, self._input_bytes = known.encoding, known.body, known.input_bytes
-            self._replayed = known.replayed
+            if known.replayed != encoding.replayed:
+                encoding = msgspec.structs.replace(encoding, replayed=known.replayed)
         self.losses = list(encoding.losses)
         self._encoding = encoding
         if encoding.wants_nothing:
-            self._wants_nothing = True
             self._expect()
         return UpstreamRequest(path=PATH, body=body)
 
@@ -105,7 +103,7 @@ class OpenAIChatTranslator(AnsweringTranslator):
         return super().heal(error, body)
 
     def _blames_history(self, body: bytes) -> bool:
-        return self._replayed and is_about_reasoning(body, self._asked.quirks)
+        return self._encoding.replayed and is_about_reasoning(body, self._asked.quirks)
 
     def _lesson(self, body: bytes) -> tuple[str, object] | None:
         return lesson(body, self._asked.quirks, self._encoding.reasoning_effort)

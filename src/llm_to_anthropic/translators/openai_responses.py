@@ -63,7 +63,6 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
             encoding = encode_responses(read_fields(request), request, target, unsigned=request.unsigned)
         self._encoding = msgspec.structs.replace(encoding, body=b"")
         self.losses = list(encoding.losses)
-        self._wants_nothing = encoding.wants_nothing
         # A stop sequence ends the answer, and what it costs, as soon as it comes.
         self._holds = not (request.stream or encoding.stop_sequences)
         if encoding.wants_nothing:
