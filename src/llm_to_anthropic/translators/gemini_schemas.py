@@ -12,12 +12,9 @@ import msgspec
 from msgspec import Raw
 
 from llm_to_anthropic.translators.gemini_subset import subset
-from llm_to_anthropic.translators.schema_inlining import MAX_INLINED, SPARINGLY, Inliner
+from llm_to_anthropic.translators.schema_inlining import MAX_INLINED, MAX_REMEMBERED_BYTES, SPARINGLY, Inliner
 from llm_to_anthropic.translators.schema_merging import UNIONS, as_one_object
 from llm_to_anthropic.translators.schemas import Schema, decoded_schema, is_schema, object_schema
-
-MAX_REMEMBERED_BYTES = 32 * 1024
-"""Agents send the same tools each turn; longer schemas are written out anew each time."""
 
 _CHOICES_AT_ROOT = (*UNIONS, "allOf", "enum", "not")
 _FREE = ("additionalProperties", "patternProperties", "unevaluatedProperties")

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 import msgspec
 
 from llm_to_anthropic.translators.schema_inlining import MAX_LEVELS, NOTHING
-from llm_to_anthropic.translators.schema_merging import UNIONS, any_of, as_one_object, both, with_note
-from llm_to_anthropic.translators.schemas import Schema, has_type, is_schema, listed_in, names_in
+from llm_to_anthropic.translators.schema_merging import UNIONS, any_of, as_one_object, both, branches_of, with_note
+from llm_to_anthropic.translators.schemas import Schema, has_type, is_schema, listed_in, names_in, type_of
 
 ANY_VALUE = "Any JSON value; an object or a list is written as JSON text."
 ANY_OBJECT = "A JSON object, written as text."
@@ -109,7 +109,7 @@ def _without_null(node: Schema) -> tuple[bool, Schema]:
 
 def _choice(node: Schema, level: int) -> tuple[Schema, frozenset[str]] | None:
     """The schema as a choice between schemas if it is one, and the keywords that went into it."""
-    branches = [branch for key in UNIONS for branch in listed_in(node, key) if is_schema(branch)]
+    branches = branches_of(node)
     if not branches or any(key in node for key in _STRUCTURAL):
         return _choice_of_types(node, level)
     common = {"type": node["type"]} if isinstance(node.get("type"), str) else {}
@@ -142,24 +142,8 @@ def _of_type(node: Schema, kind: str) -> Schema:
     for key in (*wanted, *_OF_TYPE.get(kind, ())):
         if key in node:
             own[key] = node[key]
-    values = [value for value in listed_in(node, "enum") if _type_of(value) == kind]
+    values = [value for value in listed_in(node, "enum") if type_of(value) == kind]
     return {**own, "enum": values} if values else own
-
-
-def _type_of(value: object) -> str:
-    match value:
-        case bool():
-            return "boolean"
-        case int():
-            return "integer"
-        case float():
-            return "number"
-        case list():
-            return "array"
-        case dict():
-            return "object"
-        case _:
-            return "string"
 
 
 def _typed(node: Schema, level: int) -> tuple[Schema, frozenset[str]]:
@@ -263,7 +247,7 @@ def _first_with(node: Schema, branches: list[object], key: str, names: frozenset
 
 def _restored_text(node: Schema, text: str) -> object:
     """The value that a text stands for."""
-    schemas = [node, *(branch for key in UNIONS for branch in listed_in(node, key) if is_schema(branch))]
+    schemas = [node, *branches_of(node)]
     values = [value for schema in schemas for value in listed_in(schema, "enum")]
     if text in values:
         return text

@@ -22,6 +22,8 @@ SPARINGLY = 10
 MAX_INLINED = 1000
 """So many schemas are written out again; after that each definition only once more, where it was never yet."""
 MAX_INLINED_EVER = 12_000
+MAX_REMEMBERED_BYTES = 32 * 1024
+"""Agents send the same tools each turn; longer schemas are written out anew each time."""
 MAX_GROWTH = 4
 """A document never grows by more than so many times its own size; small ones may, by a KiB for each schema above."""
 MAX_FOLDED = 100

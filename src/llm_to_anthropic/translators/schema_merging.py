@@ -144,6 +144,11 @@ def _without_enum(node: Schema) -> Schema:
     return {key: value for key, value in node.items() if key != "enum"}
 
 
+def branches_of(node: Schema) -> list[Schema]:
+    """The schemas that one chooses from."""
+    return [branch for key in UNIONS for branch in _schemas(node, key)]
+
+
 def _schemas(node: Schema, key: str) -> list[Schema]:
     return [each for each in listed_in(node, key) if is_schema(each)]
 

@@ -164,6 +164,25 @@ def has_type(node: Schema, kind: str) -> bool:
     return named == kind or (isinstance(named, list) and kind in named)
 
 
+def type_of(value: object) -> str:
+    """The type that JSON schemas call a value's."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "boolean"
+        case int():
+            return "integer"
+        case float():
+            return "number"
+        case str():
+            return "string"
+        case list():
+            return "array"
+        case _:
+            return "object"
+
+
 def listed_in(node: Schema, key: str) -> list[object]:
     """The list that a keyword holds; an empty one where it holds none."""
     found = node.get(key)

@@ -6,20 +6,24 @@ in the description. Source: github.com/MoonshotAI/walle, docs/walle.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 
 import msgspec
 from msgspec import Raw
 
-from llm_to_anthropic.translators.schema_inlining import MAX_INLINED, MAX_LEVELS, SPARINGLY, Inliner
-from llm_to_anthropic.translators.schema_merging import UNIONS, as_one_object, both, with_note
-from llm_to_anthropic.translators.schemas import Schema, decoded_schema, is_schema, names_in
+from llm_to_anthropic.translators.schema_inlining import (
+    MAX_INLINED,
+    MAX_LEVELS,
+    MAX_REMEMBERED_BYTES,
+    SPARINGLY,
+    Inliner,
+)
+from llm_to_anthropic.translators.schema_merging import UNIONS, as_one_object, both, branches_of, with_note
+from llm_to_anthropic.translators.schemas import Schema, decoded_schema, is_schema, listed_in, names_in, type_of
 
 MAX_INLINED_IN_ALL = 2000
 """So many references of all tools together are written out; after that those of each tool only sparingly."""
-MAX_REMEMBERED_BYTES = 32 * 1024
-"""Agents send the same tools each turn; longer schemas are written out anew each time."""
 
 _WORDS = frozenset({"title", "description"})
 _OF_KIND: Mapping[str, frozenset[str]] = {
@@ -86,8 +90,7 @@ def _branches(node: Schema) -> list[Schema]:
     if _UNIONS.isdisjoint(node):
         return [_only(node, kind) for kind in _kinds(node)]
     rest = {key: value for key, value in node.items() if key not in UNIONS and key not in _WORDS}
-    listed = [node[key] for key in UNIONS if isinstance(node.get(key), list)]
-    chosen = [branch for branches in listed for branch in _schemas(branches)]
+    chosen = branches_of(node)
     if len(chosen) == 1:
         return _branches(both(chosen[0], rest))
     if chosen:
@@ -104,8 +107,8 @@ def _kinds(node: Schema) -> list[str]:
     found = [kind for kind in listed if isinstance(kind, str) and kind in _OF_KIND]
     if found:
         return list(dict.fromkeys(found))
-    if isinstance(values := node.get("enum"), list) and values:
-        return list(dict.fromkeys(map(_kind_of, values)))
+    if values := listed_in(node, "enum"):
+        return list(dict.fromkeys(map(type_of, values)))
     spoken = [kind for kind in ("object", "array") if not _OF_KIND[kind].isdisjoint(node)]
     return spoken or list(_ANY)
 
@@ -116,7 +119,7 @@ def _only(node: Schema, kind: str) -> Schema:
     own: Schema = {key: value for key, value in node.items() if key not in others and key not in _WORDS}
     own["type"] = kind
     if isinstance(values := node.get("enum"), list):
-        fitting = [value for value in values if _kind_of(value) in (kind, "integer" if kind == "number" else kind)]
+        fitting = [value for value in values if type_of(value) in (kind, "integer" if kind == "number" else kind)]
         own = {key: value for key, value in own.items() if key != "enum"} | ({"enum": fitting} if fitting else {})
     return own
 
@@ -151,25 +154,3 @@ def _words(node: Schema) -> Schema:
 
 def _or_any(inner: object) -> Schema:
     return inner if is_schema(inner) else {}
-
-
-def _schemas(branches: object) -> Iterable[Schema]:
-    return [branch for branch in branches if is_schema(branch)] if isinstance(branches, list) else []
-
-
-def _kind_of(value: object) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "boolean"
-        case int():
-            return "integer"
-        case float():
-            return "number"
-        case str():
-            return "string"
-        case list():
-            return "array"
-        case _:
-            return "object"
