@@ -13,6 +13,7 @@ from llm_to_anthropic.gateway.call import Call, Headers, Reply
 from llm_to_anthropic.gateway.progress import Progress
 from llm_to_anthropic.gateway.relay import StreamRelay
 from llm_to_anthropic.providers.provider import Route
+from llm_to_anthropic.upstream.call import UNASKED_BYTES
 
 KEEP_BYTES = 1024 * 1024
 """Memory for an answer that grows is set aside in such pieces."""
@@ -53,7 +54,7 @@ class Work:
         Gives up to how many it need not be asked again. Raises ApiError (529).
         """
         memory = self.call.memory
-        if memory is None or size <= self.kept:
+        if memory is None or size <= max(self.kept, UNASKED_BYTES):
             return size + KEEP_BYTES
         more = max(size - self.kept, KEEP_BYTES)
         if not memory.pledge(more):

@@ -21,7 +21,6 @@ from llm_to_anthropic.translators.translator import ClientRequest, Learned, Upst
 from llm_to_anthropic.writer import StreamWriter, WholeWriter, text_message
 
 MAX_WHOLE_BYTES = 64 * 1024 * 1024
-_UNASKED_BYTES = 256 * 1024
 
 _BOM = b"\xef\xbb\xbf"
 _SSE_FIELDS = (b"data", b"event", b":", b"id", b"retry")
@@ -340,7 +339,7 @@ class AnsweringTranslator(ABC):
         self._whole_bytes += len(data)
         if self._whole_bytes > MAX_WHOLE_BYTES:
             raise UpstreamProtocolError(f"upstream ({self._name}) answered with more than {MAX_WHOLE_BYTES >> 20} MiB")
-        if self.keep is not None and self._whole_bytes > _UNASKED_BYTES:
+        if self.keep is not None:
             self.keep(self._whole_bytes)
 
     def _kept(self) -> bytes:

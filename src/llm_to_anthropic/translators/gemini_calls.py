@@ -46,7 +46,7 @@ class FunctionCalls:
             return
         if call.id:
             self._seen.add(seen)
-        self._held += len(seen[2])
+        self._held += len(seen[2])  # as `hold`, without a call for each call
         if self._held > MAX_HELD:
             raise held_too_much()
         self.waiting.append((call, signature))
