@@ -56,12 +56,13 @@ def encoding(
     *,
     backend: Backend = "dev",
     strict: bool = False,
-    bypass: bool = False,
+    unsigned: bool = False,
     **quirks: object,
 ) -> GeminiEncoding:
     client = a_client(request, strict=strict)
+    client.unsigned = unsigned
     to = target(model, backend=backend, **quirks)
-    return encode_gemini(decode_request(client.body), client, to, bypass_signatures=bypass)
+    return encode_gemini(decode_request(client.body), client, to)
 
 
 def upstream(request: Json, model: str = OLD, **quirks: Json) -> Json:

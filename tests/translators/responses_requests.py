@@ -66,7 +66,8 @@ def encoding(
     **quirks: object,
 ) -> ResponsesEncoding:
     client = a_client(request, strict=strict, session_id=session_id)
-    return encode_responses(decode_request(client.body), client, target(model, base_url, **quirks), unsigned=unsigned)
+    client.unsigned = unsigned
+    return encode_responses(decode_request(client.body), client, target(model, base_url, **quirks))
 
 
 def upstream(request: Json, model: str = MODEL, base_url: str = OFFICIAL, **rest: Json) -> Json:

@@ -297,7 +297,7 @@ def test_refused_signatures_are_left_out() -> None:
     """After the upstream's refusal all signatures give way to the one that stands for none."""
     made = carried({"k": "tx", "n": 0, "sig": "VDE="}, {"k": "fc", "n": 0, "sig": "RjA="})
     messages = [HI_USER, assistant(made, text("a"), call("c")), user(result("c"))]
-    body = encoding({"messages": messages}, NEW, bypass=True).body
+    body = encoding({"messages": messages}, NEW, unsigned=True).body
     assert b"VDE=" not in body
     assert b"RjA=" not in body
     assert BYPASS.encode() in body

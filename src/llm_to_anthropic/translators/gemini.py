@@ -60,7 +60,7 @@ class GeminiTranslator(AnsweringTranslator):
         request = self._request
         known = None if request.unsigned else encode_known(request, target, self._learned)
         if known is None:
-            encoding = encode_gemini(read_fields(request), request, target, bypass_signatures=request.unsigned)
+            encoding = encode_gemini(read_fields(request), request, target)
             self._body, self._input_bytes = encoding.body, encoding.input_bytes
         else:
             encoding, self._body, self._input_bytes = known.encoding, known.body, known.input_bytes

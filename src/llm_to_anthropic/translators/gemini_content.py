@@ -80,15 +80,15 @@ def seam(before: str, after: str) -> bytes:
 class GeminiContent:
     """Renders the turns of one request. Documents are numbered throughout it."""
 
-    def __init__(self, target: Target, losses: LossReport, *, model: str, bypass: bool) -> None:
-        """`bypass`: no signature of the history is sent, as the upstream refused them."""
+    def __init__(self, target: Target, losses: LossReport, *, model: str, unsigned: bool = False) -> None:
+        """`unsigned`: no signature of the history is sent, as the upstream refused them."""
         self.media_bytes = 0
         """Base64 of images and files, which is no text to be counted."""
         self._target = target
         self._quirks = target.gemini
         self._losses = losses
         self._model = model
-        self._bypass = bypass
+        self._unsigned = unsigned
         self.call_ids: dict[str, str] = {}
         """The upstream's ids of the calls so far, by the client's; results repeat them."""
         self.replayed = False
@@ -236,7 +236,7 @@ class GeminiContent:
         # Messages in a row may have become one turn; the numbers in carriers are those of the messages.
         for _, group in groupby(turn.blocks, key=lambda placed: placed.path.partition(".")[0]):
             blocks = list(group)
-            replay = Replay() if self._bypass else read_replay(blocks, self._target)
+            replay = Replay() if self._unsigned else read_replay(blocks, self._target)
             for placed in blocks:
                 parts.extend(self._model_parts(placed, replay))
         return parts

@@ -82,15 +82,10 @@ class GeminiEncoding(Encoding, frozen=True, kw_only=True):
     """The most tokens of the whole answer, thoughts included; None: the model's own limit."""
 
 
-def encode_gemini(
-    request: MessagesRequest, client: ClientRequest, target: Target, *, bypass_signatures: bool = False
-) -> GeminiEncoding:
-    """The request for this target. Raises ClientError (400) for what it cannot carry.
-
-    `bypass_signatures`: the upstream refused the signatures that it was given; it is asked to do without.
-    """
+def encode_gemini(request: MessagesRequest, client: ClientRequest, target: Target) -> GeminiEncoding:
+    """The request for this target. Raises ClientError (400) for what it cannot carry."""
     with bounded_depth():
-        return _Encoder(request, client, target, bypass=bypass_signatures).encode()
+        return _Encoder(request, client, target).encode()
 
 
 def encode_known(client: ClientRequest, target: Target, learned: Learned) -> Filled[GeminiEncoding] | None:
@@ -102,10 +97,10 @@ def encode_known(client: ClientRequest, target: Target, learned: Learned) -> Fil
         return None
 
     def new_renderer(losses: LossReport) -> GeminiContent:
-        return GeminiContent(target, losses, model=client.model, bypass=False)
+        return GeminiContent(target, losses, model=client.model)
 
     def new_frame(used_tools: frozenset[str]) -> Frame[GeminiEncoding]:
-        return _Encoder(decode_fields(client.body), client, target, bypass=False).frame(used_tools)
+        return _Encoder(decode_fields(client.body), client, target).frame(used_tools)
 
     return fill_frame(client, target, learned, new_renderer, new_frame, seam=seam)
 
@@ -113,7 +108,7 @@ def encode_known(client: ClientRequest, target: Target, learned: Learned) -> Fil
 def encode_gemini_count(request: MessagesRequest, client: ClientRequest, target: Target) -> bytes:
     """The body of countTokens for this target. Raises ClientError (400) for what it cannot carry."""
     with bounded_depth():
-        return _Encoder(request, client, target, bypass=False).encode_count()
+        return _Encoder(request, client, target).encode_count()
 
 
 def bare_model(model: str) -> str:
@@ -126,13 +121,13 @@ def bare_model(model: str) -> str:
 class _Encoder:
     """The state of one encoding."""
 
-    def __init__(self, request: MessagesRequest, client: ClientRequest, target: Target, *, bypass: bool) -> None:
+    def __init__(self, request: MessagesRequest, client: ClientRequest, target: Target) -> None:
         self._request = request
         self._client = client
         self._target = target
         self._quirks = target.gemini
         self._losses = LossReport(strict=client.strict)
-        self._content = GeminiContent(target, self._losses, model=client.model, bypass=bypass)
+        self._content = GeminiContent(target, self._losses, model=client.model, unsigned=client.unsigned)
         self._added_to_system: list[str] = []
         self._prefill = ""
         self._cites = True

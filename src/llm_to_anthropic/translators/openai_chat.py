@@ -62,7 +62,7 @@ class OpenAIChatTranslator(AnsweringTranslator):
         if known is None:
             fields = read_fields(request)
             decode_messages(fields)  # what is wrong with them is told before what cannot be sent
-            encoding = encode_chat(fields, request, target, unsigned=request.unsigned)
+            encoding = encode_chat(fields, request, target)
             body, self._input_bytes = encoding.body, encoding.input_bytes
             encoding = msgspec.structs.replace(encoding, body=b"")
         else:

@@ -74,15 +74,10 @@ class ChatEncoding(Encoding, frozen=True, kw_only=True):
     """It carries opaque reasoning of earlier answers, which the upstream may refuse."""
 
 
-def encode_chat(
-    request: MessagesRequest, client: ClientRequest, target: Target, *, unsigned: bool = False
-) -> ChatEncoding:
-    """The request for this target. Raises ClientError (400) for what it cannot carry.
-
-    `unsigned`: the upstream refused the opaque reasoning of the history; it is asked to do without.
-    """
+def encode_chat(request: MessagesRequest, client: ClientRequest, target: Target) -> ChatEncoding:
+    """The request for this target. Raises ClientError (400) for what it cannot carry."""
     with bounded_depth():
-        return _Encoder(request, client, target, unsigned=unsigned).encode()
+        return _Encoder(request, client, target).encode()
 
 
 def encode_known(client: ClientRequest, target: Target, learned: Learned) -> Filled[ChatEncoding] | None:
@@ -106,16 +101,14 @@ def encode_known(client: ClientRequest, target: Target, learned: Learned) -> Fil
 class _Encoder:
     """The state of one encoding."""
 
-    def __init__(
-        self, request: MessagesRequest, client: ClientRequest, target: Target, *, unsigned: bool = False
-    ) -> None:
+    def __init__(self, request: MessagesRequest, client: ClientRequest, target: Target) -> None:
         self._request = request
         self._client = client
         self._model = client.model
         self._quirks = target.quirks
         self._target = target
         self._losses = LossReport(strict=client.strict)
-        self._content = ChatContent(target, self._losses, model=client.model, unsigned=unsigned)
+        self._content = ChatContent(target, self._losses, model=client.model, unsigned=client.unsigned)
         self._strict_schemas: dict[str, object] = {}
         self._inlined = 0
         """So many references of schemas were written out."""

@@ -60,7 +60,7 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
         request = self._request
         encoding = None if request.unsigned else encode_known(request, target, self._learned)
         if encoding is None:
-            encoding = encode_responses(read_fields(request), request, target, unsigned=request.unsigned)
+            encoding = encode_responses(read_fields(request), request, target)
         self._encoding = msgspec.structs.replace(encoding, body=b"")
         self.losses = list(encoding.losses)
         # A stop sequence ends the answer, and what it costs, as soon as it comes.

@@ -58,15 +58,10 @@ _PLACE = Raw(b'{"input":"stand here"}')
 """Stands for the items in a frame. Before it come a model name and texts, which hold no such object."""
 
 
-def encode_responses(
-    request: MessagesRequest, client: ClientRequest, target: Target, *, unsigned: bool = False
-) -> ResponsesEncoding:
-    """The request for this target. Raises ClientError (400) for what it cannot carry.
-
-    `unsigned`: the upstream refused the reasoning of the history; it is asked to do without.
-    """
+def encode_responses(request: MessagesRequest, client: ClientRequest, target: Target) -> ResponsesEncoding:
+    """The request for this target. Raises ClientError (400) for what it cannot carry."""
     with bounded_depth():
-        return _Encoder(request, client, target, unsigned=unsigned).encode()
+        return _Encoder(request, client, target).encode()
 
 
 def encode_known(client: ClientRequest, target: Target, learned: Learned) -> ResponsesEncoding | None:
@@ -79,7 +74,7 @@ def encode_known(client: ClientRequest, target: Target, learned: Learned) -> Res
         return ResponsesContent(target, losses, model=client.model)
 
     def new_frame(used_tools: frozenset[str]) -> Frame[ResponsesEncoding]:
-        return _Encoder(decode_fields(client.body), client, target, unsigned=False).frame(used_tools)
+        return _Encoder(decode_fields(client.body), client, target).frame(used_tools)
 
     filled = fill_frame(client, target, learned, new_renderer, new_frame)
     if filled is None:
@@ -92,20 +87,19 @@ def encode_known(client: ClientRequest, target: Target, learned: Learned) -> Res
 def encode_count(request: MessagesRequest, client: ClientRequest, target: Target) -> bytes:
     """The body that has the upstream count input tokens. Raises ClientError (400) for what it cannot carry."""
     with bounded_depth():
-        return _Encoder(request, client, target, unsigned=False).encode_count()
+        return _Encoder(request, client, target).encode_count()
 
 
 class _Encoder:
     """The state of one encoding."""
 
-    def __init__(self, request: MessagesRequest, client: ClientRequest, target: Target, *, unsigned: bool) -> None:
+    def __init__(self, request: MessagesRequest, client: ClientRequest, target: Target) -> None:
         self._request = request
         self._client = client
         self._target = target
         self._quirks = target.responses
         self._losses = LossReport(strict=client.strict)
-        self._content = ResponsesContent(target, self._losses, model=client.model, unsigned=unsigned)
-        self._unsigned = unsigned
+        self._content = ResponsesContent(target, self._losses, model=client.model, unsigned=client.unsigned)
         self._compaction: Compaction | None = None
 
     def encode(self) -> ResponsesEncoding:
@@ -151,7 +145,7 @@ class _Encoder:
         )
 
     def _restore(self, sealed: str) -> Raw | None:
-        reads = self._quirks.compaction and not self._unsigned
+        reads = self._quirks.compaction and not self._client.unsigned
         return read_compaction(sealed, self._target) if reads else None
 
     def _items(self, history: History) -> list[InputItem]:
