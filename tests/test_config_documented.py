@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import msgspec
@@ -15,6 +16,8 @@ from llm_to_anthropic.settings import Limits, Retries, Timeouts
 from tests.configuring import Place
 
 ROOT = Path(__file__).resolve().parents[1]
+QUIRKS: dict[str, type[msgspec.Struct]] = {"local": ChatQuirks, "gateway": ResponsesQuirks, "gemini": GeminiQuirks}
+"""By the provider that has them in the example, in the order of the page."""
 
 
 def documented_keys() -> set[str]:
@@ -54,6 +57,29 @@ def test_example_file_has_every_key() -> None:
     keys = set(re.findall(r"^(\w+) =", uncommented(), re.MULTILINE))
     assert not {name.lower() for name in ENV_NAMES} - keys
     assert not documented_keys() - {"providers", "quirks"} - keys - {"models"}
+
+
+@pytest.mark.parametrize("provider", QUIRKS)
+def test_example_file_has_every_quirk_of_each_protocol(provider: str) -> None:
+    """A quirk that two protocols know stands in the example of both."""
+    table = uncommented().partition(f"[providers.{provider}.quirks]\n")[2].partition("\n[")[0]
+    assert {field.name for field in msgspec.structs.fields(QUIRKS[provider])} == set(tomllib.loads(table))
+
+
+@pytest.mark.parametrize("provider", QUIRKS)
+def test_tables_of_quirks_tell_each_default(provider: str) -> None:
+    """Each protocol's table in docs/configuration.md holds all of its quirks, with their defaults."""
+    page = (ROOT / "docs/configuration.md").read_text().partition("\n## Quirks\n")[2]
+    table = page.split("\n### ")[1 + list(QUIRKS).index(provider)]
+    told: dict[str, object] = {}
+    for names, defaults in re.findall(r"^\| (`\w+`.*?) \| (`.*?`) \|", table, re.MULTILINE):
+        fields, values = names.split(", "), re.findall(r"`(.*?)`", defaults)
+        told |= {
+            field.strip("`"): tomllib.loads(f"told = {values[min(place, len(values) - 1)]}")["told"]
+            for place, field in enumerate(fields)
+        }
+    assert msgspec.convert(told, QUIRKS[provider]) == QUIRKS[provider]()
+    assert told.keys() == {field.name for field in msgspec.structs.fields(QUIRKS[provider])}
 
 
 def test_example_environment_has_every_variable() -> None:
