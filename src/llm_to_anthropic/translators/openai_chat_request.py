@@ -272,7 +272,8 @@ class _Encoder:
                 # Tags and the like are looked for at all local servers: more tokens may not fit into a small context.
                 return bool(self._quirks.efforts) or self._quirks.reasons
             case _:
-                return self._quirks.reasons if is_off(self._request.thinking) else self._target.reasons
+                # Where the vendor's switch works, a client that wants no thoughts has turned it.
+                return self._quirks.reasons
 
     def _set_effort(self, chat: ChatRequest, level: Level | None, effort: str | None) -> None:
         if not self._quirks.efforts:

@@ -32,7 +32,6 @@ from llm_to_anthropic.translators.request import bounded_depth, decode_fields
 from llm_to_anthropic.translators.schema_patterns import readable_patterns
 from llm_to_anthropic.translators.schemas import close_schema
 from llm_to_anthropic.translators.system_prompt import NO_SEARCH, system_blocks
-from llm_to_anthropic.translators.thinking import is_off
 from llm_to_anthropic.translators.tools import client_names
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
 from llm_to_anthropic.wire.anthropic import MessagesRequest
@@ -222,8 +221,6 @@ class _Encoder:
     def _set_limits(self, made: ResponsesRequest, tools: ResponsesTools) -> None:
         limits = self._target.limits.max_output, self._quirks.max_output
         reasons = self._target.reasons and not (made.reasoning and made.reasoning.effort == "none")
-        if self._request.max_tokens and self._request.max_tokens <= MIN_TOKENS and not is_off(self._request.thinking):
-            reasons = False  # a probe, which this API answers without a word and at next to no cost
         wanted = most_tokens(self._request, self._losses, *limits, reasons=reasons)
         if wanted and wanted < MIN_TOKENS:
             self._losses.mention("max_tokens", f"raised to {MIN_TOKENS}, the least that this API takes")
