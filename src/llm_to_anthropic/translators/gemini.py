@@ -45,6 +45,7 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 class GeminiTranslator(AnsweringTranslator):
     """One request to one target, and its answer."""
 
+    __slots__ = ("_body", "_frames", "_input_bytes", "_is_object", "_objects")
     _QUIRKS = "gemini"
     _answer: GeminiAnswer | None
     """Made by `encode()` for streams, else once it turns out to be needed: most whole answers are told without."""
@@ -52,7 +53,6 @@ class GeminiTranslator(AnsweringTranslator):
     """Made by `encode()`, as the next two are. Its own body and size are those of no request in particular."""
     _body: bytes
     _input_bytes: int
-    _asked_again = False
 
     def encode(self) -> UpstreamRequest:
         """The upstream request. Idempotent. Raises ClientError for what cannot be sent at all."""
@@ -82,7 +82,6 @@ class GeminiTranslator(AnsweringTranslator):
             return self._generate(body)
         if answer.next == "unsigned":
             self._request.unsigned = True
-        self._asked_again = True
         return self.encode()
 
     def count_request(self) -> UpstreamRequest | None:
@@ -112,7 +111,8 @@ class GeminiTranslator(AnsweringTranslator):
         return lesson(body, self._asked.gemini)
 
     def _expect(self) -> GeminiAnswer:
-        if self._answer is None:
+        before = self._answer
+        if before is None:
             self._make_writer()
         options = AnswerOptions(
             context=self._context(estimate_tokens(self._input_bytes)),
@@ -120,7 +120,7 @@ class GeminiTranslator(AnsweringTranslator):
             seed=self._request.message_id,
             encoding=self._encoding,
             input_bytes=self._input_bytes,
-            may_ask_again=not self._asked_again,
+            may_ask_again=before is None or before.next is None,
         )
         self._answer = GeminiAnswer(self._writer, options)
         return self._answer

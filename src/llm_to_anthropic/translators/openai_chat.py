@@ -44,12 +44,13 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 class OpenAIChatTranslator(AnsweringTranslator):
     """One request to one target, and its answer."""
 
+    __slots__ = ("_call_frames", "_frames", "_input_bytes", "_thoughts")
     _QUIRKS = "quirks"
     _SHRINKING = frozenset({"efforts", "tool_choice"})
     _answer: ChatAnswer
     _encoding: ChatEncoding
     """Without the body, which may be large: answers can last for long."""
-    _input_bytes = 0
+    _input_bytes: int
 
     def encode(self) -> UpstreamRequest:
         """The upstream request. Idempotent. Raises ClientError for what cannot be sent at all."""

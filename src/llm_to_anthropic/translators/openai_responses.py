@@ -41,6 +41,7 @@ _DELTA = msgspec.json.Decoder(Delta)
 class OpenAIResponsesTranslator(AnsweringTranslator):
     """One request to one target, and its answer."""
 
+    __slots__ = ("_frames", "_held", "_holds", "_last_text")
     _QUIRKS = "responses"
     _SHRINKING = frozenset({"efforts", "hosted"})
     _TEACHING = frozenset({400, 403, 404})
