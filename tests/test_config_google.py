@@ -3,52 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import pytest
 
-from llm_to_anthropic import config
-from llm_to_anthropic.config_sources import FILE_NAME
-from llm_to_anthropic.errors import ConfigError
 from llm_to_anthropic.providers.provider import GoogleAccount, Provider
 from llm_to_anthropic.routing import Router, usable
-from llm_to_anthropic.settings import Settings
+from tests.configuring import Place
 
 KEY = {"GEMINI_API_KEY": "test-key"}
 VERTEX = {"USE_VERTEX_AUTH": "true", "VERTEX_PROJECT": "my-project"}
 CLAUDE = '[providers.claude]\npreset = "vertex-anthropic"\n'
 
 
-class Place:
-    """A directory to configure in, and what loading there gives."""
-
-    def __init__(self, cwd: Path) -> None:
-        self.cwd = cwd
-
-    def toml(self, text: str) -> Place:
-        (self.cwd / FILE_NAME).write_text(text)
-        return self
-
-    def load(self, environ: Mapping[str, str]) -> Settings:
-        return config.load({}, {"HOME": str(self.cwd), **environ}, self.cwd)
-
-    def gemini(self, environ: Mapping[str, str]) -> Provider:
-        return self.load(environ).providers["gemini"]
-
-    def problems(self, environ: Mapping[str, str]) -> list[str]:
-        with pytest.raises(ConfigError) as refused:
-            self.load(environ)
-        return refused.value.problems
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
+def gemini_of(place: Place, environ: Mapping[str, str]) -> Provider:
+    return place.load({"HOME": str(place.cwd), **environ}).providers["gemini"]
 
 
 def test_one_key_is_enough_for_gemini(place: Place) -> None:
     """GEMINI_API_KEY alone reaches the Developer API."""
-    gemini = place.gemini(KEY)
+    gemini = gemini_of(place, KEY)
     assert (gemini.base_url, gemini.backend) == ("https://generativelanguage.googleapis.com/v1beta", "dev")
     assert gemini.credential.key is not None
     assert usable(gemini)
@@ -68,7 +41,7 @@ def test_one_key_is_enough_for_gemini(place: Place) -> None:
 )
 def test_base_url_of_gemini_has_one_version(place: Place, given: str, base_url: str) -> None:
     """GEMINI_BASE_URL may be written with or without a version."""
-    assert place.gemini({**KEY, "GEMINI_BASE_URL": given}).base_url == base_url
+    assert gemini_of(place, {**KEY, "GEMINI_BASE_URL": given}).base_url == base_url
 
 
 def test_base_url_in_a_table_has_one_version_too(place: Place) -> None:
@@ -89,9 +62,11 @@ def test_base_url_with_models_is_refused(place: Place, end: str) -> None:
 def test_api_version_can_be_chosen(place: Place) -> None:
     """GOOGLE_GENAI_API_VERSION is the version where the URL names none."""
     chosen = {**KEY, "GOOGLE_GENAI_API_VERSION": "v1"}
-    assert place.gemini(chosen).base_url == "https://generativelanguage.googleapis.com/v1"
-    assert place.gemini({**chosen, "GEMINI_BASE_URL": "http://host.test/v1beta"}).base_url == "http://host.test/v1beta"
-    assert place.gemini({**VERTEX, "GOOGLE_GENAI_API_VERSION": "v1"}).base_url.startswith(
+    assert gemini_of(place, chosen).base_url == "https://generativelanguage.googleapis.com/v1"
+    assert (
+        gemini_of(place, {**chosen, "GEMINI_BASE_URL": "http://host.test/v1beta"}).base_url == "http://host.test/v1beta"
+    )
+    assert gemini_of(place, {**VERTEX, "GOOGLE_GENAI_API_VERSION": "v1"}).base_url.startswith(
         "https://aiplatform.googleapis.com/v1/projects/"
     )
 
@@ -111,14 +86,14 @@ def test_api_version_can_be_chosen(place: Place) -> None:
 )
 def test_host_of_vertex_goes_by_location(place: Place, location: str, host: str) -> None:
     """Each kind of location has its host; the path names project and location."""
-    gemini = place.gemini({**VERTEX, "VERTEX_LOCATION": location})
+    gemini = gemini_of(place, {**VERTEX, "VERTEX_LOCATION": location})
     path = f"/v1beta1/projects/my-project/locations/{location.lower() or 'global'}/publishers/google"
     assert gemini.base_url == f"https://{host}{path}"
 
 
 def test_vertex_takes_googles_credentials(place: Place) -> None:
     """With USE_VERTEX_AUTH the built-in provider speaks to Vertex AI, with Google's own login and no key."""
-    gemini = place.gemini(VERTEX)
+    gemini = gemini_of(place, VERTEX)
     assert (gemini.protocol, gemini.backend, gemini.preset) == ("gemini", "vertex", "vertex")
     assert gemini.credential.login
     assert gemini.credential.key is None
@@ -143,13 +118,13 @@ def test_vertex_is_listed_like_gemini(place: Place) -> None:
 )
 def test_private_endpoint_keeps_project_and_location(place: Place, given: str, root: str) -> None:
     """VERTEX_BASE_URL replaces the host alone."""
-    gemini = place.gemini({**VERTEX, "VERTEX_BASE_URL": given, "VERTEX_LOCATION": "us-east5"})
+    gemini = gemini_of(place, {**VERTEX, "VERTEX_BASE_URL": given, "VERTEX_LOCATION": "us-east5"})
     assert gemini.base_url == f"{root}/projects/my-project/locations/us-east5/publishers/google"
 
 
 def test_express_mode_is_a_key_alone(place: Place) -> None:
     """Vertex AI with an API key and no project is express mode: no project in the path, the key in its header."""
-    gemini = place.gemini({**KEY, "USE_VERTEX_AUTH": "true"})
+    gemini = gemini_of(place, {**KEY, "USE_VERTEX_AUTH": "true"})
     assert gemini.base_url == "https://aiplatform.googleapis.com/v1beta1/publishers/google"
     assert gemini.backend == "vertex"
     assert gemini.credential.key is not None
@@ -207,7 +182,7 @@ def test_settings_that_miss_or_contradict_are_refused(
 
 def test_vertex_switched_off_leaves_its_settings_alone(place: Place) -> None:
     """USE_VERTEX_AUTH=false, said aloud, switches Vertex AI off without taking its other settings away."""
-    gemini = place.gemini({**KEY, "USE_VERTEX_AUTH": "false", "VERTEX_PROJECT": "p", "VERTEX_LOCATION": "mars"})
+    gemini = gemini_of(place, {**KEY, "USE_VERTEX_AUTH": "false", "VERTEX_PROJECT": "p", "VERTEX_LOCATION": "mars"})
     assert gemini.backend == "dev"
 
 
@@ -264,7 +239,7 @@ def test_anthropic_itself_can_come_from_vertex(place: Place) -> None:
 )
 def test_tables_that_contradict_are_refused(place: Place, text: str, problem: str) -> None:
     """Tables of providers are checked by the same rules, with their own places."""
-    (told,) = place.toml(text).problems({})
+    (told,) = place.toml(text).problems({"HOME": str(place.cwd)})
     assert problem in told
 
 
@@ -283,14 +258,14 @@ def test_quirks_of_gemini_can_be_set(place: Place) -> None:
 )
 def test_credential_file_in_the_environment(place: Place, given: str, path: str) -> None:
     """GOOGLE_APPLICATION_CREDENTIALS may stand in .env as well, where Google's library does not look."""
-    (place.cwd / ".env").write_text(f"GOOGLE_APPLICATION_CREDENTIALS={given}\n")
-    assert place.gemini(VERTEX).credential.login == GoogleAccount(file=path.format(home=place.cwd))
+    place.dotenv(f"GOOGLE_APPLICATION_CREDENTIALS={given}\n")
+    assert gemini_of(place, VERTEX).credential.login == GoogleAccount(file=path.format(home=place.cwd))
 
 
 def test_credential_file_in_the_settings_file(place: Place) -> None:
     """A relative path in the TOML file starts where that file is."""
     place.toml('google_application_credentials = "account.json"\n')
-    assert place.gemini(VERTEX).credential.login == GoogleAccount(file=str(place.cwd / "account.json"))
+    assert gemini_of(place, VERTEX).credential.login == GoogleAccount(file=str(place.cwd / "account.json"))
 
 
 def test_nothing_of_google_is_imported(place: Place) -> None:

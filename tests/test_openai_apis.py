@@ -11,13 +11,12 @@ from typing import Final
 
 import pytest
 
-from llm_to_anthropic import config
-from llm_to_anthropic.config_sources import FILE_NAME
 from llm_to_anthropic.providers.openai_apis import SERVED, served_by
 from llm_to_anthropic.providers.provider import Credential, Provider, ProviderProtocol, Target
 from llm_to_anthropic.routing import Router
 from llm_to_anthropic.settings import Settings
 from llm_to_anthropic.translators.api_choice import fitting_target
+from tests.configuring import KEY, Place
 
 SHARED = (Path(__file__).resolve().parents[1] / "../shared").resolve()
 CHAT: Final = "openai_chat"
@@ -67,8 +66,7 @@ def target_of(settings: Settings, provider: str, model: str) -> Target:
 
 
 def load(folder: Path, toml: str = "", **environ: str) -> Settings:
-    (folder / FILE_NAME).write_text(toml)
-    return config.load({}, {"OPENAI_API_KEY": "test-key", "AZ": "test-key", **environ}, folder)
+    return Place(folder).toml(toml).load({**KEY, "AZ": "test-key", **environ})
 
 
 def expected(best: str, setting: str, *, knows_both: bool) -> str:
