@@ -59,7 +59,7 @@ async def run_command(*arguments: str, cwd: Path, env: Mapping[str, str] | None 
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    async with _ended(process):
+    async with ended(process):
         out, err = await process.communicate(stdin)
     return Finished(process.returncode or 0, out.decode(), err.decode())
 
@@ -88,7 +88,7 @@ async def running_proxy(
         stderr=asyncio.subprocess.PIPE,
         preexec_fn=first,
     )
-    async with _ended(process):
+    async with ended(process):
         seen: list[str] = []
         async with asyncio.timeout(START_WITHIN_S):
             url = await _announced_url(process, seen)
@@ -115,7 +115,8 @@ async def _announced_url(process: asyncio.subprocess.Process, seen: list[str]) -
 
 
 @contextlib.asynccontextmanager
-async def _ended(process: asyncio.subprocess.Process) -> AsyncIterator[None]:
+async def ended(process: asyncio.subprocess.Process) -> AsyncIterator[None]:
+    """However it goes: afterwards the process is no more."""
     try:
         yield
     finally:

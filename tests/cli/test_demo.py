@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from llm_to_anthropic.cli.demo import DEFAULT_PORT
-from tests.running import COMMAND, clean_environment, run_command
+from tests.running import COMMAND, clean_environment, ended, run_command
 
 
 @pytest.fixture(scope="module")
@@ -55,11 +55,12 @@ async def test_demo_ends_quietly_when_nobody_reads_on(tmp_path: Path) -> None:
         stderr=asyncio.subprocess.PIPE,
     )
     os.close(writer)
-    said = b""
-    while b"1. A whole message" not in said:
-        said += await asyncio.to_thread(os.read, reader, 4096)
-    os.close(reader)
-    _, complaint = await process.communicate()
+    async with ended(process), asyncio.timeout(20):
+        said = b""
+        while b"1. A whole message" not in said:
+            said += await asyncio.to_thread(os.read, reader, 4096)
+        os.close(reader)
+        _, complaint = await process.communicate()
     assert complaint == b""
 
 
@@ -115,14 +116,10 @@ async def test_demo_keeps_running_until_told(tmp_path: Path, name: str) -> None:
         stdout=asyncio.subprocess.PIPE,
     )
     assert process.stdout is not None
-    try:
+    async with ended(process):
         async with asyncio.timeout(20):
             seen = (await process.stdout.readuntil(b"\n  claude\n")).decode()
         assert "curl http://127.0.0.1:" in seen
         assert "export ANTHROPIC_BASE_URL=http://127.0.0.1:" in seen
         process.send_signal(signal.Signals[name])
         assert await asyncio.wait_for(process.wait(), 10) == 0
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()

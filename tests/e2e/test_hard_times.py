@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import resource
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from llm_to_anthropic.scripted import ScriptedUpstream
 from tests.e2e.raw import event_names, posted, request
-from tests.running import COMMAND, clean_environment, running_proxy
+from tests.running import COMMAND, clean_environment, ended, running_proxy
 from verification.behaviours import Behaviours
 
 RECOVERS_WITHIN_S = 5.0
@@ -83,62 +85,50 @@ async def test_no_more_files_is_told_and_passes(tmp_path: Path, upstream: Script
     assert "Traceback" not in proxy.err
 
 
+@contextlib.asynccontextmanager
+async def mute_proxy(
+    *flags: str, cwd: Path, env: Mapping[str, str], first: Callable[[], None]
+) -> AsyncIterator[tuple[str, int]]:
+    """A proxy that cannot say where it is, and must end a drain with 0: its address and process."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = (*COMMAND, "--host", "127.0.0.1", "--port", str(port), *flags)
+    process = await asyncio.create_subprocess_exec(*command, cwd=cwd, env=clean_environment(cwd, env), preexec_fn=first)
+    async with ended(process):
+        url = f"http://127.0.0.1:{port}"
+        await until_served(url)
+        yield url, process.pid
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), 10) == 0
+
+
+def fill_outputs() -> None:
+    """Whatever is written to standard output or error finds no room."""
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, 1)
+    os.dup2(full, 2)
+
+
 @pytest.mark.parametrize("unbuffered", ["1", ""], ids=["unbuffered", "buffered"])
 @pytest.mark.parametrize("verbose", [False, True], ids=["log", "log with bodies"])
 async def test_a_full_disk_stops_the_log_alone(
     tmp_path: Path, upstream: ScriptedUpstream, verbose: bool, unbuffered: str
 ) -> None:
     """Where nothing more can be written down requests are served all the same, and a drain still ends with 0."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    flags = ["--host", "127.0.0.1", "--port", str(port), *(["--verbose"] if verbose else [])]
-    full = os.open("/dev/full", os.O_WRONLY)
-    process = await asyncio.create_subprocess_exec(
-        *COMMAND,
-        *flags,
-        cwd=tmp_path,
-        env=clean_environment(tmp_path, {**environ(upstream), "PYTHONUNBUFFERED": unbuffered}),
-        stdout=full,
-        stderr=full,
-    )
-    os.close(full)
-    try:
-        url = f"http://127.0.0.1:{port}"
-        await until_served(url)
+    flags = ["--verbose"] if verbose else []
+    env = {**environ(upstream), "PYTHONUNBUFFERED": unbuffered}
+    async with mute_proxy(*flags, cwd=tmp_path, env=env, first=fill_outputs) as (url, _):
         answers = [await answer(url) for _ in range(50)]
         assert all(b"event: message_stop" in each for each in answers)
-        process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(process.wait(), 10) == 0
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
 
 
 async def test_closed_standard_files_stop_nothing(tmp_path: Path, upstream: ScriptedUpstream) -> None:
     """Closed standard input, output and error keep nobody from being served, and no socket takes their place."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    flags = ["--host", "127.0.0.1", "--port", str(port), "--verbose"]
-    process = await asyncio.create_subprocess_exec(
-        *COMMAND,
-        *flags,
-        cwd=tmp_path,
-        env=clean_environment(tmp_path, environ(upstream)),
-        preexec_fn=lambda: os.closerange(0, 3),
-    )
-    try:
-        url = f"http://127.0.0.1:{port}"
-        await until_served(url)
+    closed = partial(os.closerange, 0, 3)
+    async with mute_proxy("--verbose", cwd=tmp_path, env=environ(upstream), first=closed) as (url, pid):
         assert b"event: message_stop" in await answer(url)
-        standing = {os.readlink(f"/proc/{process.pid}/fd/{number}") for number in (0, 1, 2)}
+        standing = {os.readlink(f"/proc/{pid}/fd/{number}") for number in (0, 1, 2)}
         assert standing == {os.devnull}
-        process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(process.wait(), 10) == 0
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
 
 
 async def test_a_killed_worker_is_replaced(tmp_path: Path, upstream: ScriptedUpstream) -> None:

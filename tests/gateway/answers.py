@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import pytest
+
 from llm_to_anthropic.providers.provider import Protocol
-from llm_to_anthropic.scripted import Answer, Line, anthropic, openai_chat, stream, whole
+from llm_to_anthropic.scripted import Answer, Cut, Delay, Line, Reset, Stall, anthropic, openai_chat, stream, whole
 from llm_to_anthropic.scripted.script import HeaderList
 from tests.translators.gemini_answers import chunk, text
 
 PROTOCOLS: tuple[Protocol, ...] = ("openai_chat", "gemini", "anthropic")
+Ending = tuple[bytes | Cut | Reset | Stall | Delay, ...]
+NO_END = [
+    pytest.param((Stall(),), id="silence"),
+    pytest.param((Reset(),), id="connection reset"),
+    pytest.param((Cut(),), id="connection closed"),
+    pytest.param((b": alive\n\n", Delay(0.02)) * 50 + (Stall(),), id="comments without end"),
+]
+"""What may come of a stream that has said all, in place of its end."""
 
 
 def good(protocol: Protocol, words: str = "hello", *, streamed: bool) -> Answer:

@@ -7,8 +7,9 @@ import json
 import pytest
 
 from llm_to_anthropic.gateway.gateway import Gateway
-from llm_to_anthropic.scripted import Answer, Cut, Delay, Reset, Script, ScriptedUpstream, Stall, stream, whole
+from llm_to_anthropic.scripted import Answer, Delay, Reset, Script, ScriptedUpstream, stream, whole
 from llm_to_anthropic.settings import Retries, Timeouts
+from tests.gateway.answers import NO_END, Ending
 from tests.gateway.conftest import Records
 from tests.gateway.memory_reply import MemoryReply, ask, call, reply_to
 from tests.translators.gemini_answers import Json, answer, chunk, data, text, usage
@@ -167,21 +168,9 @@ class TestLastWords:
     def timeouts(self) -> Timeouts:
         return Timeouts(ping_s=0.05, idle_s=2.0, total_s=5.0)
 
-    @pytest.mark.parametrize(
-        "ending",
-        [
-            pytest.param((Stall(),), id="silence"),
-            pytest.param((Reset(),), id="connection reset"),
-            pytest.param((Cut(),), id="connection closed"),
-            pytest.param((b": alive\n\n", Delay(0.02)) * 50 + (Stall(),), id="comments without end"),
-        ],
-    )
+    @pytest.mark.parametrize("ending", NO_END)
     async def test_a_finished_answer_is_a_message(
-        self,
-        gateway: Gateway,
-        script: Script,
-        records: Records,
-        ending: tuple[bytes | Cut | Reset | Stall | Delay, ...],
+        self, gateway: Gateway, script: Script, records: Records, ending: Ending
     ) -> None:
         """After a finish reason nothing of the answer is missing: a broken end costs nobody the message."""
         script.push(stream(chunk(text("hel")), chunk(text("lo"), finish="STOP"), *ending))

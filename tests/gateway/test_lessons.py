@@ -74,8 +74,7 @@ async def test_a_server_is_learned_within_one_request(
     """A server refuses one thing after the other: the client, which would not ask again, gets its answer."""
     refusals = ("Unknown field: temperature", "max_tokens is too large: it supports at most 10 output tokens")
     script.push(*(whole(refusal(message), status=400) for message in refusals), whole(ANSWER))
-    reply = MemoryReply()
-    await noting.messages(call(ask("openai/gpt-4.1", temperature=0.5)), reply)
+    reply = await reply_to(noting, call(ask("openai/gpt-4.1", temperature=0.5)))
     assert (reply.status, len(upstream.requests), len(told)) == (200, 3, 2)
 
 
@@ -83,8 +82,7 @@ async def test_lessons_of_one_request_have_an_end(noting: Gateway, script: Scrip
     """However many things a server refuses, one request is sent five times at most."""
     names = ("temperature", "parallel_tool_calls", "stream_options", "tool_choice", "stop", "json_schema")
     script.push(*(whole(refusal(f"Unknown field: {name}"), status=400) for name in names))
-    reply = MemoryReply()
-    await noting.messages(call(ask("openai/gpt-4.1", temperature=0.5)), reply)
+    reply = await reply_to(noting, call(ask("openai/gpt-4.1", temperature=0.5)))
     assert (reply.status, len(upstream.requests)) == (400, 1 + MAX_LESSONS)
 
 

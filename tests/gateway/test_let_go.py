@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import weakref
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -42,6 +44,19 @@ def failing(failure: str, provider: str) -> Answer:
             return stream(BEGINNINGS[provider][0], Cut())
 
 
+@contextlib.asynccontextmanager
+async def gateway_to(url: str, timeouts: Timeouts) -> AsyncIterator[Gateway]:
+    """A gateway that does not ask again, while nobody looks for garbage."""
+    settings = Settings(providers=providers(url), aliases={}, timeouts=timeouts, retries=Retries(max_retries=0))
+    gateway = Gateway(settings, Upstream(timeouts, environ={}), [])
+    gc.disable()
+    try:
+        yield gateway
+    finally:
+        gc.enable()
+        await gateway.close()
+
+
 @pytest.mark.parametrize("streamed", [True, False], ids=["stream", "whole"])
 @pytest.mark.parametrize("provider", PROTOCOLS)
 @pytest.mark.parametrize("failure", FAILURES)
@@ -51,20 +66,15 @@ async def test_a_failure_leaves_nothing_to_the_garbage_collector(
     """An error and the way that it came would hold each other, and the request with them: hundreds of large ones."""
     script.push(failing(failure, provider))
     url = NOWHERE if failure == "unreachable" else upstream.url
-    settings = Settings(providers=providers(url), aliases={}, timeouts=timeouts, retries=Retries(max_retries=0))
-    gateway, reply = Gateway(settings, Upstream(timeouts, environ={}), []), MemoryReply()
     asked = ask(f"{provider}/m", stream=streamed)
     if failure == "bad request":
         asked["messages"] = [{"role": "nobody", "content": 5}]
-    kept = weakref.ref(reply)
-    gc.disable()
-    try:
+    async with gateway_to(url, timeouts) as gateway:
+        reply = MemoryReply()
+        kept = weakref.ref(reply)
         await gateway.messages(call(asked), reply)
         del reply
         assert kept() is None
-    finally:
-        gc.enable()
-        await gateway.close()
 
 
 @pytest.mark.parametrize("failure", ["not found", "cut early", "unreachable"])
@@ -75,14 +85,9 @@ async def test_a_count_that_failed_leaves_nothing_either(
     """Where tokens are estimated since nobody counts them, nothing stays of the vain attempt."""
     script.push(failing(failure, provider))
     url = NOWHERE if failure == "unreachable" else upstream.url
-    settings = Settings(providers=providers(url), aliases={}, timeouts=timeouts, retries=Retries(max_retries=0))
-    gateway, reply = Gateway(settings, Upstream(timeouts, environ={}), []), MemoryReply()
-    kept = weakref.ref(reply)
-    gc.disable()
-    try:
+    async with gateway_to(url, timeouts) as gateway:
+        reply = MemoryReply()
+        kept = weakref.ref(reply)
         await gateway.count_tokens(call(ask(f"{provider}/m")), reply)
         del reply
         assert kept() is None
-    finally:
-        gc.enable()
-        await gateway.close()

@@ -17,12 +17,9 @@ from llm_to_anthropic.scripted import Line, Pause, Script, ScriptedUpstream, ant
 from llm_to_anthropic.settings import Retries, Settings, Timeouts
 from llm_to_anthropic.upstream import Upstream
 from tests.gateway.answers import bad
+from tests.gateway.chat_events import DONE, FINISH, TEXT
 from tests.gateway.conftest import providers
 from tests.gateway.memory_reply import MemoryReply, ask, call
-
-TEXT = b'data: {"choices":[{"index":0,"delta":{"content":"hel"}}]}\n\n'
-FINISH = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
-DONE = b"data: [DONE]\n\n"
 
 BEGINNINGS: dict[str, tuple[bytes, ...]] = {
     "openai": (TEXT, FINISH + DONE),

@@ -213,16 +213,14 @@ async def test_events_without_names_get_them(gateway: Gateway, script: Script, e
     events = [event.replace(b"\n", end) for event in (START, TEXT, TEXT, DELTA, STOP)]
     bare = [event.partition(end)[2] for event in events]
     script.push(stream(Trickle(b"".join(bare))) if trickles else stream(*bare))
-    reply = MemoryReply()
-    await gateway.messages(call(ask("claude-x", stream=True)), reply)
+    reply = await reply_to(gateway, call(ask("claude-x", stream=True)))
     assert reply.body.replace(b"\r\n", b"\n") == START + TEXT + TEXT + DELTA + STOP
 
 
 async def test_an_error_without_a_name_is_one(gateway: Gateway, script: Script, records: Records) -> None:
     """A server that does not name its events does not name its errors either."""
     script.push(stream(START.partition(b"\n")[2], TEXT.partition(b"\n")[2], b"data: " + OVERLOADED + b"\n\n"))
-    reply = MemoryReply()
-    await gateway.messages(call(ask("claude-x", stream=True)), reply)
+    reply = await reply_to(gateway, call(ask("claude-x", stream=True)))
     assert reply.body == START + TEXT + b"event: error\ndata: " + OVERLOADED + b"\n\n"
     assert records.exchanges[0].outcome == "overloaded_error"
 
@@ -234,8 +232,7 @@ async def test_the_last_event_reaches_clients_without_its_blank_line(
 ) -> None:
     """Clients take an event at the blank line behind it: it is there also where the upstream ends its stream early."""
     script.push(stream(START + TEXT + last.removesuffix(missing)))
-    reply = MemoryReply()
-    await gateway.messages(call(ask("claude-x", stream=True)), reply)
+    reply = await reply_to(gateway, call(ask("claude-x", stream=True)))
     assert reply.body == START + TEXT + last
 
 

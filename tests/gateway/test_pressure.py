@@ -35,6 +35,13 @@ class Gauges:
         self.pressure.sample(self.now, late_s)
         return self.pressure.load
 
+    def fill(self) -> int:
+        """Two bodies come, after which there is room for no third; the size of each."""
+        self.sample(120)
+        body = 800 // COPIES // 2
+        assert [self.pressure.pledge(body) for _ in range(3)] == [True, True, False]
+        return body
+
     def _give_back(self) -> None:
         self.given_back += 1
 
@@ -91,11 +98,7 @@ def test_unused_memory_is_given_back_for_a_body_that_found_too_little() -> None:
 def test_bodies_on_their_way_count() -> None:
     """Between two samples no more bodies are taken than there is memory for; measured, they count no longer."""
     gauges = Gauges()
-    gauges.sample(120)
-    body = 800 // COPIES // 2
-    assert gauges.pressure.pledge(body)
-    assert gauges.pressure.pledge(body)
-    assert not gauges.pressure.pledge(body)
+    body = gauges.fill()
     gauges.pressure.redeem(body)
     assert not gauges.pressure.pledge(body)
     gauges.sample(120)
@@ -105,11 +108,7 @@ def test_bodies_on_their_way_count() -> None:
 def test_what_is_let_go_of_makes_room_at_once() -> None:
     """An answer that is refused midway makes room for the others that came with it, or all would be refused."""
     gauges = Gauges()
-    gauges.sample(120)
-    body = 800 // COPIES // 2
-    assert gauges.pressure.pledge(body)
-    assert gauges.pressure.pledge(body)
-    assert not gauges.pressure.pledge(body)
+    body = gauges.fill()
     gauges.pressure.forgo(body)
     assert gauges.pressure.pledge(body)
 

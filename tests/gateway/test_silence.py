@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 from llm_to_anthropic.gateway.gateway import Gateway
-from llm_to_anthropic.scripted import Cut, Delay, Pause, Reset, Script, Stall, never, stream, whole
+from llm_to_anthropic.scripted import Delay, Pause, Script, Stall, never, stream, whole
 from llm_to_anthropic.settings import Timeouts
+from tests.gateway.answers import NO_END, Ending
 from tests.gateway.chat_events import DONE, EVENTS, FINISH, ROLE, TEXT
 from tests.gateway.conftest import Records, with_timeouts
 from tests.gateway.memory_reply import MemoryReply, ask, call, reply_to
@@ -101,22 +102,13 @@ class TestLastWords:
         return Timeouts(ping_s=0.05, idle_s=2.0, total_s=5.0)
 
     @pytest.mark.parametrize("streamed", [True, False], ids=["streamed", "whole"])
-    @pytest.mark.parametrize(
-        "ending",
-        [
-            pytest.param((Stall(),), id="silence"),
-            pytest.param((USAGE, Stall()), id="usage and silence"),
-            pytest.param((Reset(),), id="connection reset"),
-            pytest.param((Cut(),), id="connection closed"),
-            pytest.param((b": alive\n\n", Delay(0.02)) * 50 + (Stall(),), id="comments without end"),
-        ],
-    )
+    @pytest.mark.parametrize("ending", [*NO_END, pytest.param((USAGE, Stall()), id="usage and silence")])
     async def test_a_finished_answer_is_a_message(
         self,
         gateway: Gateway,
         script: Script,
         records: Records,
-        ending: tuple[bytes | Cut | Reset | Stall | Delay, ...],
+        ending: Ending,
         streamed: bool,
     ) -> None:
         """After a finish reason nothing of the answer is missing: a forgotten end mark costs nobody the message."""

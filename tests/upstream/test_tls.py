@@ -70,14 +70,16 @@ async def test_plain_http_behind_https_is_explained(
             await client.send(request)
 
 
+async def hang_up(peer: Peer) -> None:
+    """While TLS begins."""
+    await peer.reader.read(1)
+    peer.writer.close()
+
+
 async def test_end_amid_the_handshake_is_explained(client: Upstream) -> None:
     """A server that hangs up while TLS begins is said to have done so, and no reason is given where it gave none."""
 
-    async def script(peer: Peer) -> None:
-        await peer.reader.read(1)
-        peer.writer.close()
-
-    async with RawServer(script) as server:
+    async with RawServer(hang_up) as server:
         request = OutgoingRequest(method="GET", url=f"https://127.0.0.1:{server.port}/", headers=[])
         with pytest.raises(UpstreamUnreachable, match=r"closed the connection while it was being set up(\.$| \(\w)"):
             await client.send(request)
@@ -86,11 +88,7 @@ async def test_end_amid_the_handshake_is_explained(client: Upstream) -> None:
 async def test_end_amid_the_handshake_is_told_once(client: Upstream, caplog: pytest.LogCaptureFixture) -> None:
     """A server that hangs up while TLS begins is told to whoever called it, and not to the event loop's log beside."""
 
-    async def script(peer: Peer) -> None:
-        await peer.reader.read(1)
-        peer.writer.close()
-
-    async with RawServer(script) as server:
+    async with RawServer(hang_up) as server:
         request = OutgoingRequest(method="GET", url=f"https://127.0.0.1:{server.port}/", headers=[])
         with pytest.raises(UpstreamUnreachable):
             await client.send(request)
