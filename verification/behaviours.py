@@ -49,14 +49,17 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True):
 
 _NO_QUOTA = "You exceeded your current quota"
 _FAILED = "the model failed midway"
+_CHAT_FAILURE = openai_chat.error(_FAILED, type="server_error")
+_ANTHROPIC_FAILURE = anthropic.error(_FAILED, type="api_error")
+_GEMINI_FAILURE = gemini_script.error(_FAILED, code=500, status="INTERNAL")
 
 PROTOCOLS: Mapping[str, Protocol] = {
     "openai_chat": Protocol(
         path=re.compile(r"/chat/completions$"),
         whole=openai_chat.completion,
         events=openai_chat.chunks,
-        failure=openai_chat.error(_FAILED, type="server_error"),
-        failure_event=openai_chat.event(openai_chat.error(_FAILED, type="server_error")),
+        failure=_CHAT_FAILURE,
+        failure_event=openai_chat.event(_CHAT_FAILURE),
         quota_event=openai_chat.event(
             openai_chat.error(_NO_QUOTA, type="insufficient_quota", code="insufficient_quota")
         ),
@@ -75,8 +78,8 @@ PROTOCOLS: Mapping[str, Protocol] = {
         path=re.compile(r"/messages$"),
         whole=anthropic.message,
         events=anthropic.events,
-        failure=anthropic.error(_FAILED, type="api_error"),
-        failure_event=anthropic.event(anthropic.error(_FAILED, type="api_error")),
+        failure=_ANTHROPIC_FAILURE,
+        failure_event=anthropic.event(_ANTHROPIC_FAILURE),
         quota_event=anthropic.event(anthropic.error(_NO_QUOTA, type="rate_limit_error")),
         broken_event=b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{"bro\n\n',
         ping=anthropic.event({"type": "ping"}),
@@ -85,8 +88,8 @@ PROTOCOLS: Mapping[str, Protocol] = {
         path=re.compile(r":(?:streamG|g)enerateContent$"),
         whole=gemini_script.answer,
         events=gemini_script.chunks,
-        failure=gemini_script.error(_FAILED, code=500, status="INTERNAL"),
-        failure_event=gemini_script.event(gemini_script.error(_FAILED, code=500, status="INTERNAL")),
+        failure=_GEMINI_FAILURE,
+        failure_event=gemini_script.event(_GEMINI_FAILURE),
         quota_event=gemini_script.event(gemini_script.error(_NO_QUOTA, code=429, status="RESOURCE_EXHAUSTED")),
         broken_event=b'data: {"candidates":[{"content":{"parts":[{"text":"bro\r\n\r\n',
     ),

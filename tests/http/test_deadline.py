@@ -13,11 +13,11 @@ SOON_S = 0.03
 LATE_S = 60.0
 
 
-async def rings(deadline: Deadline, rung: asyncio.Event, within_s: float = 5.0) -> float:
+async def rings(deadline: Deadline, rung: asyncio.Event) -> float:
     """Seconds until the limit is reached."""
     clock = asyncio.get_running_loop().time
     before = clock()
-    async with asyncio.timeout(within_s):
+    async with asyncio.timeout(5):
         await rung.wait()
     return clock() - before
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -28,9 +27,9 @@ base_url = "{url}/v1"
 BODY = b'{"model":"fast","max_tokens":9,"messages":[{"role":"user","content":"Hello"}]}'
 
 
-async def scraped(server: Front, headers: Mapping[str, str] | None = None) -> dict[str, float]:
+async def scraped(server: Front) -> dict[str, float]:
     """Samples by name, those of one name together; histograms by their count."""
-    answer = await server.request("GET", "/metrics", dict(headers or {}))
+    answer = await server.request("GET", "/metrics")
     assert answer.status == 200
     found: dict[str, float] = {}
     for family in text_string_to_metric_families(answer.body.decode()):

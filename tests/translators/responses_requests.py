@@ -91,8 +91,8 @@ def lost(done: ResponsesEncoding) -> list[str]:
     return [loss.path for loss in done.losses]
 
 
-def reasoning_item(id: str = "rs_1", encrypted: str = "gAAAA") -> Json:
-    return {"type": "reasoning", "id": id, "summary": [], "encrypted_content": encrypted}
+def reasoning_item(id: str = "rs_1") -> Json:
+    return {"type": "reasoning", "id": id, "summary": [], "encrypted_content": "gAAAA"}
 
 
 def carried(*made: Json, phases: list[str | None] | None = None, to: Target | None = None, thinking: str = "") -> Json:

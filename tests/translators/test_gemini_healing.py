@@ -10,7 +10,8 @@ import pytest
 from llm_to_anthropic.providers.quirks import GeminiQuirks
 from llm_to_anthropic.translators.gemini_healing import lesson
 from llm_to_anthropic.translators.translator import Learned
-from tests.translators.gemini_answers import TOOLS, translator
+from tests.translators.gemini_answers import MODEL, TOOLS, translator
+from tests.translators.gemini_requests import carried
 
 Json = Any
 
@@ -92,11 +93,13 @@ def test_refused_instructions_stand_before_the_first_message() -> None:
     assert "systemInstruction" not in body
 
 
+SIGNED = carried({"k": "fc", "n": 0, "id": "t1", "sig": "c2ln"}, model=MODEL)
+CALL = {"type": "tool_use", "id": "t1", "name": "look", "input": {"at": 1}}
 HISTORY = {
     "tools": TOOLS,
     "messages": [
         {"role": "user", "content": "hi"},
-        {"role": "assistant", "content": [{"type": "tool_use", "id": "t1", "name": "look", "input": {"at": 1}}]},
+        {"role": "assistant", "content": [SIGNED, CALL]},
         {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": "ok"}]},
     ],
 }
@@ -108,5 +111,7 @@ def test_refused_signatures_are_left_out_of_this_request_alone() -> None:
     body = refusal("Thought signature is not valid.")
     made = translator(HISTORY, learned=learned)
     for taught in (True, False):
+        assert (b"c2ln" in made.encode().body) is taught
         assert made.heal(made.decode_error(400, {}, body), body) is taught
+    assert b"c2ln" in translator(HISTORY, learned=learned).encode().body
     assert learned.quirks == {}

@@ -6,9 +6,7 @@ import json
 
 import pytest
 
-from tests.translators.chat_answers import DONE, data, delta, failure, streamed, translator
-
-FINISH = delta("stop")
+from tests.translators.chat_answers import DONE, FINISH, data, delta, failure, streamed, translator
 
 
 def test_end_of_stream_before_the_end_is_a_failure() -> None:

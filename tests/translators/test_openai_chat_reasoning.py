@@ -13,7 +13,7 @@ from tests.translators.chat_answers import FINISH, call, delta, kinds, streamed
 
 @pytest.mark.parametrize("field", ["reasoning_content", "reasoning", "reasoning_text"])
 def test_reasoning_becomes_thinking(field: str) -> None:
-    """Both spellings of reasoning make one signed block before the text."""
+    """Each spelling of reasoning makes one signed block before the text."""
     message = streamed(delta(**{field: "Hm"}), delta(**{field: "."}), delta(content="Yes"), FINISH)
     assert kinds(message) == ["thinking", "text"]
     assert message["content"][0]["thinking"] == "Hm."

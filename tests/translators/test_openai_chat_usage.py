@@ -7,9 +7,7 @@ import json
 import pytest
 
 from tests.messages import Event
-from tests.translators.chat_answers import DONE, collected, data, delta, streamed, usage
-
-FINISH = delta("stop")
+from tests.translators.chat_answers import DONE, FINISH, collected, data, delta, streamed, usage
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,11 @@ from tests.translators.chat_answers import translator
 _USAGE = '{"prompt_tokens":10,"completion_tokens":5}'
 
 
-def _told(text: str, *, finish: str = '"stop"', usage: str = _USAGE, beside: str = "") -> bytes:
+def _told(text: str, *, usage: str = _USAGE, beside: str = "") -> bytes:
     """The message made of an answer with this JSON as its content."""
     driven = translator(stream=False)
     message = f'{{"role":"assistant","content":{text}{beside}}}'
-    body = f'{{"choices":[{{"index":0,"message":{message},"finish_reason":{finish}}}],"usage":{usage}}}'
+    body = f'{{"choices":[{{"index":0,"message":{message},"finish_reason":"stop"}}],"usage":{usage}}}'
     driven.receive_data(body.encode("utf-8", "surrogatepass"))
     driven.receive_eof()
     assert driven.failure is None

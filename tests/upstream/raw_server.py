@@ -85,8 +85,8 @@ class RawServer:
         """A POST to this server."""
         return OutgoingRequest(method="POST", url=self.url + path, headers=_pairs(headers), body=body)
 
-    def get(self, path: str = "/v1/x", *, method: str = "GET") -> OutgoingRequest:
-        return OutgoingRequest(method=method, url=self.url + path, headers=[], body=b"")
+    def get(self, path: str = "/v1/x") -> OutgoingRequest:
+        return OutgoingRequest(method="GET", url=self.url + path, headers=[], body=b"")
 
     async def first_peer(self) -> Peer:
         """Waits for the first connection: a client may have given it up before it was accepted here."""
