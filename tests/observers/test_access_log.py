@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import logging
@@ -24,16 +25,24 @@ class _Terminal(io.StringIO):
         return True
 
 
-@pytest.fixture
-def log() -> Iterator[io.StringIO]:
+@contextlib.contextmanager
+def logging_to(out: io.StringIO) -> Iterator[None]:
     handlers, level = logging.root.handlers[:], logging.root.level
-    out = io.StringIO()
     configure_logging(
         Settings(providers={}, aliases={}, client_keys=(ClientKey(secret=Secret(CANARY)),), verbose=True), out
     )
-    yield out
-    structlog.reset_defaults()
-    logging.root.handlers[:], logging.root.level = handlers, level
+    try:
+        yield
+    finally:
+        structlog.reset_defaults()
+        logging.root.handlers[:], logging.root.level = handlers, level
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    out = io.StringIO()
+    with logging_to(out):
+        yield out
 
 
 def _lines(out: io.StringIO) -> list[dict[str, object]]:
@@ -127,9 +136,7 @@ def test_a_failed_request_stands_out(log: io.StringIO) -> None:
 def test_a_long_request_has_no_long_line(terminal: bool) -> None:
     """Path, session, model and error are a client's or an upstream's to choose; a line shows the beginning of each."""
     out = _Terminal() if terminal else io.StringIO()
-    handlers, level = logging.root.handlers[:], logging.root.level
-    configure_logging(Settings(providers={}, aliases={}), out)
-    try:
+    with logging_to(out):
         AccessLog().record(
             Exchange(
                 request_id="r",
@@ -144,9 +151,6 @@ def test_a_long_request_has_no_long_line(terminal: bool) -> None:
                 losses=tuple(Loss(f"messages[{at}]" * 100, "left out") for at in range(1000)),
             )
         )
-    finally:
-        structlog.reset_defaults()
-        logging.root.handlers[:], logging.root.level = handlers, level
     text = out.getvalue()
     assert 2 * 1024 < len(text) < 16 * 1024
     for beginning in ("/v1/ppp", "mmm", "sss", "eee", "messages[0]"):
