@@ -27,8 +27,8 @@ def system(*blocks: Json, **rest: Json) -> Json:
 def read(*turns: Json, strict: bool = False, api_version: str = "2023-06-01") -> tuple[History, list[str]]:
     """The history of a conversation and the paths of what was repaired or lost."""
     request = decode_request(msgspec.json.encode({"model": "m", "max_tokens": 1, "messages": list(turns)}))
-    losses = LossReport(strict=strict)
-    history = read_history(request, losses, model="m", api_version=api_version)
+    losses = LossReport(strict=strict, model="m")
+    history = read_history(request, losses, api_version=api_version)
     losses.check()
     return history, [loss.path for loss in losses.losses]
 

@@ -66,8 +66,8 @@ class Alone:
     """Renders messages one after the other, none of which knows of another."""
 
     def __init__(self, client: ClientRequest, new_renderer: Callable[[LossReport], TurnRenderer]) -> None:
-        self._losses = LossReport(strict=False)
-        self._reader = TurnReader(self._losses, model=client.model, api_version=client.api_version)
+        self._losses = LossReport(strict=False, model=client.model)
+        self._reader = TurnReader(self._losses, api_version=client.api_version)
         self._content = new_renderer(self._losses)
         self.spotless = True
         """Nothing stays behind of what was rendered, which could get into another message."""
@@ -128,7 +128,7 @@ class Alone:
         if own_id and self._content.call_ids is not None:
             self._content.call_ids[block.tool_use_id] = own_id
         call = ToolUseBlock(id=block.tool_use_id, name=name)
-        return result_of(call, block, result_content(block, path, model=""), path)
+        return result_of(call, block, result_content(block, path, self._losses), path)
 
 
 def _referred(result: Result) -> list[str]:

@@ -46,13 +46,12 @@ class Takes(msgspec.Struct, frozen=True, kw_only=True):
 class ContentParts(ABC, Generic[Part]):
     """The parts of one request. Documents are numbered throughout it."""
 
-    def __init__(self, takes: Takes, losses: LossReport, *, model: str) -> None:
+    def __init__(self, takes: Takes, losses: LossReport) -> None:
         self.media_bytes = 0
         """Base64 of images and files, which is no text to be counted."""
         self._takes = takes
         self._losses = losses
-        self._model = model
-        self._documents = Documents(losses, model=model)
+        self._documents = Documents(losses)
         self.lead: Lead = ""
         """Of the names of tools."""
 
@@ -138,7 +137,7 @@ class ContentParts(ABC, Generic[Part]):
             case UrlSource(url=url):
                 check_url(url, path)
                 if not self._takes.image_urls and not url.startswith("data:"):
-                    raise UrlNotTaken(url, path, "image", f"model '{self._model}' takes no images by URL")
+                    raise UrlNotTaken(url, path, "image", f"model '{self._losses.model}' takes no images by URL")
                 return self.image(url)
             case FileSource():
                 raise self._documents.no_files(path)
@@ -169,7 +168,7 @@ class ContentParts(ABC, Generic[Part]):
 
     def _pdf_by_url(self, block: DocumentBlock, url: str, path: str) -> list[Part]:
         if not self._takes.file_urls:
-            raise UrlNotTaken(url, path, "document", f"model '{self._model}' takes no documents by URL")
+            raise UrlNotTaken(url, path, "document", f"model '{self._losses.model}' takes no documents by URL")
         self._check_files(path)
         return [*self._context(block, block.title or url), self.file_at(url)]
 
@@ -178,6 +177,5 @@ class ContentParts(ABC, Generic[Part]):
 
     def _check_files(self, path: str) -> None:
         if not self._takes.files:
-            raise ClientError(
-                f"{dotted(path)}: document blocks (PDF) are not supported for model '{self._model}'; send their text"
-            )
+            unsupported = f"document blocks (PDF) are not supported for model '{self._losses.model}'"
+            raise ClientError(f"{dotted(path)}: {unsupported}; send their text")

@@ -20,11 +20,10 @@ from llm_to_anthropic.wire.anthropic import (
 class Documents:
     """Renders those of one request."""
 
-    def __init__(self, losses: LossReport, *, model: str) -> None:
+    def __init__(self, losses: LossReport) -> None:
         self.count = 0
         """Documents so far: each is numbered."""
         self._losses = losses
-        self._model = model
 
     def text(self, block: DocumentBlock, text: str) -> str:
         """A document of which this is the text, in a wrapper that names it."""
@@ -71,6 +70,5 @@ class Documents:
 
     def no_files(self, path: str) -> ClientError:
         """The refusal of a file that only Anthropic has."""
-        return ClientError(
-            f"{dotted(path)}.source: file ids are not supported for model '{self._model}'; send the data as base64"
-        )
+        unsupported = f"file ids are not supported for model '{self._losses.model}'"
+        return ClientError(f"{dotted(path)}.source: {unsupported}; send the data as base64")

@@ -80,20 +80,19 @@ def seam(before: str, after: str) -> bytes:
 class GeminiContent:
     """Renders the turns of one request. Documents are numbered throughout it."""
 
-    def __init__(self, target: Target, losses: LossReport, *, model: str, unsigned: bool = False) -> None:
+    def __init__(self, target: Target, losses: LossReport, *, unsigned: bool = False) -> None:
         """`unsigned`: no signature of the history is sent, as the upstream refused them."""
         self.media_bytes = 0
         """Base64 of images and files, which is no text to be counted."""
         self._target = target
         self._quirks = target.gemini
         self._losses = losses
-        self._model = model
         self._unsigned = unsigned
         self.call_ids: dict[str, str] = {}
         """The upstream's ids of the calls so far, by the client's; results repeat them."""
         self.replayed = False
         """Nobody needs it: without signatures a request is rendered anew."""
-        self._documents = Documents(losses, model=model)
+        self._documents = Documents(losses)
 
     @property
     def parts(self) -> GeminiContent:
@@ -219,7 +218,7 @@ class GeminiContent:
         if (inline := data_of_url(url)) is not None:
             return self._inline(*inline, path)
         if media_type is None:
-            reason = f"the kind of image cannot be told from the URL, and model '{self._model}' must be told it"
+            reason = f"the kind of image cannot be told from the URL, and model '{self._losses.model}' must be told it"
             raise UrlNotTaken(url, path, "image", reason)
         self._check_type(media_type, path)
         return Part(file_data=FileData(media_type, url))
@@ -227,7 +226,7 @@ class GeminiContent:
     def _check_type(self, media_type: str, path: str) -> None:
         if media_type in _REFUSED_TYPES:
             raise ClientError(
-                f"{dotted(path)}.source: {media_type} is not supported for model '{self._model}'; "
+                f"{dotted(path)}.source: {media_type} is not supported for model '{self._losses.model}'; "
                 "send it as image/png, image/jpeg or image/webp"
             )
 

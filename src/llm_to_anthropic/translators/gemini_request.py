@@ -97,7 +97,7 @@ def encode_known(client: ClientRequest, target: Target, learned: Learned) -> Fil
         return None
 
     def new_renderer(losses: LossReport) -> GeminiContent:
-        return GeminiContent(target, losses, model=client.model)
+        return GeminiContent(target, losses)
 
     def new_frame(used_tools: frozenset[str]) -> Frame[GeminiEncoding]:
         return _Encoder(decode_fields(client.body), client, target).frame(used_tools)
@@ -126,8 +126,8 @@ class _Encoder:
         self._client = client
         self._target = target
         self._quirks = target.gemini
-        self._losses = LossReport(strict=client.strict)
-        self._content = GeminiContent(target, self._losses, model=client.model, unsigned=client.unsigned)
+        self._losses = LossReport(strict=client.strict, model=client.model)
+        self._content = GeminiContent(target, self._losses, unsigned=client.unsigned)
         self._added_to_system: list[str] = []
         self._prefill = ""
         self._cites = True
@@ -186,15 +186,14 @@ class _Encoder:
         return msgspec.json.encode(CountRequest(generate))
 
     def _history(self) -> History:
-        client = self._client
-        return read_history(self._request, self._losses, model=client.model, api_version=client.api_version)
+        return read_history(self._request, self._losses, api_version=self._client.api_version)
 
     def _generate(
         self, history: History, rendered: list[Content | Raw] | None = None
     ) -> tuple[GeminiTools, GenerateRequest]:
         """The request with the contents that were rendered already, or else with those of the history."""
         request, losses = self._request, self._losses
-        tools = gemini_tools(request, history, losses, model=self._client.model, quirks=self._quirks)
+        tools = gemini_tools(request, history, losses, self._quirks)
         config = GenerationConfig()
         effort = history.effort or (request.output_config.effort if request.output_config else None)
         config.thinking_config = thinking_config(request, effort, self._quirks, losses)

@@ -58,19 +58,17 @@ class GeminiTools(msgspec.Struct, kw_only=True):
     """Client's tool name -> schema, where values come back as text."""
 
 
-def gemini_tools(
-    request: MessagesRequest, history: History, losses: LossReport, *, model: str, quirks: GeminiQuirks
-) -> GeminiTools:
+def gemini_tools(request: MessagesRequest, history: History, losses: LossReport, quirks: GeminiQuirks) -> GeminiTools:
     """The tools to send. Raises ClientError (400) for those that cannot be had together, or at all."""
     done = GeminiTools()
-    done.declared = request_tools(request, history, losses, model=model, run_upstream=RUN_BY_GOOGLE)
+    done.declared = request_tools(request, history, losses, run_upstream=RUN_BY_GOOGLE)
     choice = request.tool_choice
     own = server_tools(request.tools or [], history, RUN_BY_GOOGLE)
     if choice is not None and choice.type == "none":
         # Google's tools have no mode of their own: they stay away.
         own = []
     if done.declared and not quirks.mixed_tools:
-        own = _beside_functions(own, done, losses, model=model, search=quirks.search_with_tools)
+        own = _beside_functions(own, done, losses, search=quirks.search_with_tools)
     if done.declared:
         functions = [_function(tool, done, losses, json_schema=quirks.json_schema) for tool in done.declared]
         done.tools.append(Tool(function_declarations=functions))
@@ -81,7 +79,7 @@ def gemini_tools(
 
 
 def _beside_functions(
-    own: list[ServerTool], done: GeminiTools, losses: LossReport, *, model: str, search: bool
+    own: list[ServerTool], done: GeminiTools, losses: LossReport, *, search: bool
 ) -> list[ServerTool]:
     """Agents offer a search beside their own tools without needing it: it is left out, and the model is told.
 
@@ -90,13 +88,12 @@ def _beside_functions(
     kept: list[ServerTool] = []
     for each in own:
         if not is_web_search(each.tool):
-            raise ClientError(f"{each.tool.type} cannot be combined with other tools on model '{model}'")
+            raise ClientError(f"{each.tool.type} cannot be combined with other tools on model '{losses.model}'")
         if search:
             kept.append(each)
             continue
-        losses.lose(
-            each.path, f"cannot be combined with other tools on model '{model}'; left out, and the model is told"
-        )
+        note = f"cannot be combined with other tools on model '{losses.model}'; left out, and the model is told"
+        losses.lose(each.path, note)
         done.search_missing = True
     return kept
 

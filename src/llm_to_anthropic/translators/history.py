@@ -87,7 +87,6 @@ def read_history(
     request: MessagesRequest,
     losses: LossReport,
     *,
-    model: str,
     api_version: str,
     restore: Restore = lambda _: None,
 ) -> History:
@@ -95,7 +94,7 @@ def read_history(
 
     `restore` is how the upstream reads what it summed up for itself alone; most make no such thing.
     """
-    reader = TurnReader(losses, model=model, api_version=api_version)
+    reader = TurnReader(losses, api_version=api_version)
     messages = decode_messages(request)
     turns = [reader.read(index, message) for index, message in enumerate(messages)]
     compacted: Raw | None = None
@@ -103,7 +102,7 @@ def read_history(
         compacted, turns = cut_at_compaction(turns, losses, restore)
     last = messages[-1]
     prefill = turns[-1] if turns and last.role == "assistant" else None
-    pairing = Pairing(losses, model=model)
+    pairing = Pairing(losses)
     for turn in turns:
         drop_empty(turn, losses, silently=turn is prefill)
         pairing.add(turn)
@@ -122,13 +121,12 @@ def read_history(
 class TurnReader:
     """Decodes messages and checks what stands where."""
 
-    def __init__(self, losses: LossReport, *, model: str, api_version: str) -> None:
+    def __init__(self, losses: LossReport, *, api_version: str) -> None:
         self.changes: list[ToolChange] = []
         self.searched: set[str] = set()
         self.effort: str | None = None
         self.compacted = False
         self._losses = losses
-        self._model = model
         self._new_version = api_version == NEW_VERSION
 
     def read(self, index: int, message: InputMessage) -> Turn:
@@ -164,7 +162,7 @@ class TurnReader:
         elif not isinstance(block, _USER):
             raise ClientError(
                 f"{dotted(placed.path)}: {block_type(block)} blocks in user messages are not supported "
-                f"for model '{self._model}'"
+                f"for model '{self._losses.model}'"
             )
 
     def _check_search_result(self, block: SearchResultBlock, path: str) -> None:

@@ -9,8 +9,10 @@ from llm_to_anthropic.exchange import Loss
 class LossReport:
     """The losses of one request, in the order of their discovery."""
 
-    def __init__(self, *, strict: bool) -> None:
+    def __init__(self, *, strict: bool, model: str) -> None:
         self.losses: list[Loss] = []
+        self.model = model
+        """The client's name of the model, for the sentences that refuse what it cannot take."""
         self._strict = strict
         self._refused: list[Loss] = []
 

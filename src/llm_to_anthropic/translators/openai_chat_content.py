@@ -50,10 +50,10 @@ _SEALED = b'"reasoning.encrypted"'
 class ChatParts(ContentParts[Part]):
     """Parts of Chat Completions."""
 
-    def __init__(self, quirks: ChatQuirks, losses: LossReport, *, model: str) -> None:
+    def __init__(self, quirks: ChatQuirks, losses: LossReport) -> None:
         urls = quirks.document_urls
         takes = Takes(images=quirks.images, image_urls=quirks.image_urls, files=quirks.files, file_urls=urls)
-        super().__init__(takes, losses, model=model)
+        super().__init__(takes, losses)
         self.lead = "t_" if quirks.letter_names else ""
         self._keeps_marks = quirks.cache_control
         self._document_urls = urls
@@ -92,9 +92,9 @@ class ChatContent:
     call_ids: None = None
     """Results name their calls by the client's ids."""
 
-    def __init__(self, target: Target, losses: LossReport, *, model: str, unsigned: bool = False) -> None:
+    def __init__(self, target: Target, losses: LossReport, *, unsigned: bool = False) -> None:
         """`unsigned`: no opaque reasoning of the history is sent, as the upstream refused it."""
-        self.parts = ChatParts(target.quirks, losses, model=model)
+        self.parts = ChatParts(target.quirks, losses)
         self._maker = (target.provider.name, target.model)
         self._quirks = target.quirks
         self._unsigned = unsigned

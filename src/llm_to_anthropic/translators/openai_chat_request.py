@@ -90,7 +90,7 @@ def encode_known(client: ClientRequest, target: Target, learned: Learned) -> Fil
         return None
 
     def new_renderer(losses: LossReport) -> ChatContent:
-        return ChatContent(target, losses, model=client.model)
+        return ChatContent(target, losses)
 
     def new_frame(used_tools: frozenset[str]) -> Frame[ChatEncoding]:
         return _Encoder(decode_fields(client.body), client, target).frame(used_tools)
@@ -104,19 +104,17 @@ class _Encoder:
     def __init__(self, request: MessagesRequest, client: ClientRequest, target: Target) -> None:
         self._request = request
         self._client = client
-        self._model = client.model
         self._quirks = target.quirks
         self._target = target
-        self._losses = LossReport(strict=client.strict)
-        self._content = ChatContent(target, self._losses, model=client.model, unsigned=client.unsigned)
+        self._losses = LossReport(strict=client.strict, model=client.model)
+        self._content = ChatContent(target, self._losses, unsigned=client.unsigned)
         self._strict_schemas: dict[str, object] = {}
         self._inlined = 0
         """So many references of schemas were written out."""
 
     def encode(self) -> ChatEncoding:
         check_request(self._request, self._client, self._losses)
-        client = self._client
-        history = read_history(self._request, self._losses, model=client.model, api_version=client.api_version)
+        history = read_history(self._request, self._losses, api_version=self._client.api_version)
         prompt = self._prompt()
         return self._encode(history, [*prompt, *self._messages(history, first=not prompt)])
 
@@ -128,8 +126,7 @@ class _Encoder:
 
     def _encode(self, history: History, messages: list[ChatMessage | Raw]) -> ChatEncoding:
         request = self._request
-        most = self._quirks.max_tools
-        tools = request_tools(request, history, self._losses, model=self._model, max_tools=most)
+        tools = request_tools(request, history, self._losses, max_tools=self._quirks.max_tools)
         stops = tuple(request.stop_sequences or ())
         chat = ChatRequest(model=self._target.model, messages=messages)
         # Stop sequences end an answer early.

@@ -38,11 +38,11 @@ MAX_CALL_ID = 64
 class ResponsesParts(ContentParts[InputPart]):
     """Parts of OpenAI Responses."""
 
-    def __init__(self, quirks: ResponsesQuirks, losses: LossReport, *, model: str) -> None:
+    def __init__(self, quirks: ResponsesQuirks, losses: LossReport) -> None:
         takes = Takes(
             images=quirks.images, image_urls=quirks.image_urls, files=quirks.files, file_urls=quirks.file_urls
         )
-        super().__init__(takes, losses, model=model)
+        super().__init__(takes, losses)
 
     def text(self, text: str, cache: CacheControl | None = None) -> InputText:  # noqa: ARG002  it caches by itself
         """A text."""
@@ -75,9 +75,9 @@ class ResponsesContent:
     call_ids: None = None
     """Results name their calls by the client's ids."""
 
-    def __init__(self, target: Target, losses: LossReport, *, model: str, unsigned: bool = False) -> None:
+    def __init__(self, target: Target, losses: LossReport, *, unsigned: bool = False) -> None:
         """`unsigned`: no reasoning of the history is sent, as the upstream refused it."""
-        self.parts = ResponsesParts(target.responses, losses, model=model)
+        self.parts = ResponsesParts(target.responses, losses)
         self._target = target
         self._quirks = target.responses
         self._unsigned = unsigned

@@ -37,9 +37,7 @@ class _Config(msgspec.Struct):
     enabled: bool | None = None
 
 
-def mcp_tools(
-    request: MessagesRequest, toolsets: list[ServerTool], losses: LossReport, *, model: str
-) -> dict[str, McpTool]:
+def mcp_tools(request: MessagesRequest, toolsets: list[ServerTool], losses: LossReport) -> dict[str, McpTool]:
     """Name of each server that the model may call -> the tool to send.
 
     Raises ClientError (400) for what the upstream could not keep to.
@@ -52,7 +50,7 @@ def mcp_tools(
         name = each.tool.mcp_server_name or ""
         if name not in servers:
             raise ClientError(f"{dotted(each.path)}.mcp_server_name: server '{name}' not found in mcp_servers")
-        chosen[name] = _tool(servers[name], _enabled(each, model))
+        chosen[name] = _tool(servers[name], _enabled(each, losses.model))
     for name in servers.keys() - chosen.keys():
         losses.lose("mcp_servers", f"no toolset names the server '{name}'; left out")
     return chosen

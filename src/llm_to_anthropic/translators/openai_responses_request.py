@@ -70,7 +70,7 @@ def encode_known(client: ClientRequest, target: Target, learned: Learned) -> Res
     """
 
     def new_renderer(losses: LossReport) -> ResponsesContent:
-        return ResponsesContent(target, losses, model=client.model)
+        return ResponsesContent(target, losses)
 
     def new_frame(used_tools: frozenset[str]) -> Frame[ResponsesEncoding]:
         return _Encoder(decode_fields(client.body), client, target).frame(used_tools)
@@ -97,8 +97,8 @@ class _Encoder:
         self._client = client
         self._target = target
         self._quirks = target.responses
-        self._losses = LossReport(strict=client.strict)
-        self._content = ResponsesContent(target, self._losses, model=client.model, unsigned=client.unsigned)
+        self._losses = LossReport(strict=client.strict, model=client.model)
+        self._content = ResponsesContent(target, self._losses, unsigned=client.unsigned)
         self._compaction: Compaction | None = None
 
     def encode(self) -> ResponsesEncoding:
@@ -134,14 +134,8 @@ class _Encoder:
 
     def _history(self) -> History:
         self._check()
-        client = self._client
-        return read_history(
-            self._request,
-            self._losses,
-            model=client.model,
-            api_version=client.api_version,
-            restore=self._restore,
-        )
+        version = self._client.api_version
+        return read_history(self._request, self._losses, api_version=version, restore=self._restore)
 
     def _restore(self, sealed: str) -> Raw | None:
         reads = self._quirks.compaction and not self._client.unsigned
@@ -186,7 +180,7 @@ class _Encoder:
     def _prompt(self, history: History, items: list[InputItem]) -> tuple[ResponsesRequest, ResponsesTools]:
         """All that makes input tokens."""
         request, losses, quirks = self._request, self._losses, self._quirks
-        tools = responses_tools(request, history, losses, model=self._client.model, quirks=quirks)
+        tools = responses_tools(request, history, losses, quirks)
         made = ResponsesRequest(model=self._target.model, input=items)
         texts = [block.text for block in system_blocks(request.system)]
         if tools.search_missing:

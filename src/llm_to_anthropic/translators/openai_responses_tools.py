@@ -78,10 +78,10 @@ class _Container(msgspec.Struct):
 
 
 def responses_tools(
-    request: MessagesRequest, history: History, losses: LossReport, *, model: str, quirks: ResponsesQuirks
+    request: MessagesRequest, history: History, losses: LossReport, quirks: ResponsesQuirks
 ) -> ResponsesTools:
     """The tools to send. Raises ClientError (400) for those that cannot be had."""
-    return _Declaration(request, losses, quirks).declare(history, model)
+    return _Declaration(request, losses, quirks).declare(history)
 
 
 def run_upstream(quirks: ResponsesQuirks) -> tuple[str, ...]:
@@ -98,19 +98,17 @@ class _Declaration:
         self._quirks = quirks
         self._done = ResponsesTools()
 
-    def declare(self, history: History, model: str) -> ResponsesTools:
+    def declare(self, history: History) -> ResponsesTools:
         request, quirks, losses, done = self._request, self._quirks, self._losses, self._done
         prefixes = run_upstream(quirks)
-        done.declared = request_tools(
-            request, history, losses, model=model, max_tools=quirks.max_tools, run_upstream=prefixes
-        )
+        done.declared = request_tools(request, history, losses, max_tools=quirks.max_tools, run_upstream=prefixes)
         done.tools += [self._function(tool) for tool in done.declared]
         own = server_tools(request.tools or [], history, prefixes)
         searches = any(_kind(each) == "web_search" for each in own)
         for each in own:
             self._add_hosted(each, searches=searches)
         toolsets = [each for each in own if each.tool.type == TOOLSET]
-        for name, tool in mcp_tools(request, toolsets, losses, model=model).items():
+        for name, tool in mcp_tools(request, toolsets, losses).items():
             done.tools.append(tool)
             done.hosted += (HostedTool(kind="mcp", type=TOOLSET, name=name, label=tool.server_label),)
         self._limit_uses(own)

@@ -77,11 +77,10 @@ class Pairing:
     and its result only by mistake and are moved behind.
     """
 
-    def __init__(self, losses: LossReport, *, model: str) -> None:
+    def __init__(self, losses: LossReport) -> None:
         self.turns: list[Turn] = []
         self.used_tools: set[str] = set()
         self._losses = losses
-        self._model = model
         self._ids: set[str] = set()
         self._calls: list[_Call] = []
         self._unanswered: dict[str, list[_Call]] = {}
@@ -160,7 +159,7 @@ class Pairing:
 
     def _answer(self, block: ToolResultBlock, path: str) -> list[Placed]:
         """Notes a result with its call; what has no call comes back as ordinary content."""
-        content = result_content(block, path, model=self._model)
+        content = result_content(block, path, self._losses)
         self.used_tools.update(referred_tools(content))
         waiting = self._unanswered.get(block.tool_use_id)
         if not waiting:
@@ -193,7 +192,7 @@ def result_of(call: ToolUseBlock, block: ToolResultBlock, content: list[Placed],
     )
 
 
-def result_content(block: ToolResultBlock, path: str, *, model: str) -> list[Placed]:
+def result_content(block: ToolResultBlock, path: str, losses: LossReport) -> list[Placed]:
     """What a result holds, without empty texts. Raises ClientError for blocks that stand in none."""
     inner_path = f"{path}.content"
     if isinstance(block.content, str):
@@ -204,7 +203,7 @@ def result_content(block: ToolResultBlock, path: str, *, model: str) -> list[Pla
         if not isinstance(inner, _IN_RESULTS):
             raise ClientError(
                 f"{dotted(placed.path)}: {block_type(inner)} blocks in tool results are not supported "
-                f"for model '{model}'"
+                f"for model '{losses.model}'"
             )
         if not isinstance(inner, TextBlock) or inner.text:
             content.append(placed)

@@ -66,7 +66,6 @@ def request_tools(
     history: History,
     losses: LossReport,
     *,
-    model: str,
     max_tools: int = 0,
     run_upstream: tuple[str, ...] = (),
 ) -> list[DeclaredTool]:
@@ -82,7 +81,6 @@ def request_tools(
         request.tools or [],
         history,
         losses,
-        model=model,
         max_tools=max_tools,
         chosen=chosen,
         run_upstream=run_upstream,
@@ -95,7 +93,7 @@ def request_tools(
             losses.lose("tool_choice", "it asks for the web search that is left out; left out too")
             return tools
         named = f"tool '{chosen}'" if chosen else "a tool that can be called"
-        raise ClientError(f"tool_choice: {named} is not among the tools for model '{model}'")
+        raise ClientError(f"tool_choice: {named} is not among the tools for model '{losses.model}'")
     return tools
 
 
@@ -112,7 +110,6 @@ def declare_tools(
     history: History,
     losses: LossReport,
     *,
-    model: str,
     max_tools: int = 0,
     chosen: str = "",
     run_upstream: tuple[str, ...] = (),
@@ -129,13 +126,13 @@ def declare_tools(
     named = history.used_tools | added | {chosen}
     searched = any((each.tool.type or "").startswith("tool_search_tool") for each in candidates)
     ours = [each for each in candidates if not run_upstream or not (each.tool.type or "").startswith(run_upstream)]
-    usable = [each for each in ours if _is_usable(each, losses, model)]
+    usable = [each for each in ours if _is_usable(each, losses)]
     live = [each for each in usable if not each.tool.defer_loading or each.tool.name in named]
     if searched:
         every = [each for each in usable if each.tool.name != _PLACEHOLDER]
         live = every if len(every) <= most else live
     if len(live) > most:
-        raise ClientError(f"tools: at most {most} tools are supported for model '{model}'; got {len(live)}")
+        raise ClientError(f"tools: at most {most} tools are supported for model '{losses.model}'; got {len(live)}")
     limits = SchemaLimits()
     return [_declare(each, limits) for each in live]
 
@@ -214,7 +211,7 @@ def is_web_search(tool: Tool) -> bool:
     return (tool.type or "").startswith("web_search_")
 
 
-def _is_usable(candidate: _Candidate, losses: LossReport, model: str) -> bool:
+def _is_usable(candidate: _Candidate, losses: LossReport) -> bool:
     """Whether the model behind can call it. Raises ClientError where leaving it out would mislead."""
     tool = candidate.tool
     kind = tool.type or "custom"
@@ -228,9 +225,11 @@ def _is_usable(candidate: _Candidate, losses: LossReport, model: str) -> bool:
     if kind.startswith("tool_search_tool"):
         return False
     if is_web_search(tool):
-        losses.lose(candidate.path, f"{kind} is not supported for model '{model}'; left out, and the model is told")
+        losses.lose(
+            candidate.path, f"{kind} is not supported for model '{losses.model}'; left out, and the model is told"
+        )
         return False
-    raise ClientError(f"{kind} is not supported for model '{model}'")
+    raise ClientError(f"{kind} is not supported for model '{losses.model}'")
 
 
 def _is_function(tool: Tool) -> bool:
