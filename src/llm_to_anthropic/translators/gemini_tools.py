@@ -13,10 +13,9 @@ from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.request import dotted
 from llm_to_anthropic.translators.tools import (
     DeclaredTool,
-    ServerTool,
+    OfferedTool,
     is_web_search,
     request_tools,
-    server_tools,
     upstream_name,
 )
 from llm_to_anthropic.wire.anthropic import MessagesRequest, ToolChoice
@@ -61,9 +60,8 @@ class GeminiTools(msgspec.Struct, kw_only=True):
 def gemini_tools(request: MessagesRequest, history: History, losses: LossReport, quirks: GeminiQuirks) -> GeminiTools:
     """The tools to send. Raises ClientError (400) for those that cannot be had together, or at all."""
     done = GeminiTools()
-    done.declared = request_tools(request, history, losses, run_upstream=RUN_BY_GOOGLE)
+    done.declared, own = request_tools(request, history, losses, run_upstream=RUN_BY_GOOGLE)
     choice = request.tool_choice
-    own = server_tools(request.tools or [], history, RUN_BY_GOOGLE)
     if choice is not None and choice.type == "none":
         # Google's tools have no mode of their own: they stay away.
         own = []
@@ -79,16 +77,16 @@ def gemini_tools(request: MessagesRequest, history: History, losses: LossReport,
 
 
 def _beside_functions(
-    own: list[ServerTool], done: GeminiTools, losses: LossReport, *, search: bool
-) -> list[ServerTool]:
+    own: list[OfferedTool], done: GeminiTools, losses: LossReport, *, search: bool
+) -> list[OfferedTool]:
     """Agents offer a search beside their own tools without needing it: it is left out, and the model is told.
 
     `search`: it may stay, other tools may not.
     """
-    kept: list[ServerTool] = []
+    kept: list[OfferedTool] = []
     for each in own:
         if not is_web_search(each.tool):
-            raise ClientError(f"{each.tool.type} cannot be combined with other tools on model '{losses.model}'")
+            raise ClientError(f"{each.type} cannot be combined with other tools on model '{losses.model}'")
         if search:
             kept.append(each)
             continue
@@ -120,9 +118,9 @@ def _function(tool: DeclaredTool, done: GeminiTools, losses: LossReport, *, json
     return declared
 
 
-def _add_server_tool(done: GeminiTools, each: ServerTool, losses: LossReport, quirks: GeminiQuirks) -> None:
+def _add_server_tool(done: GeminiTools, each: OfferedTool, losses: LossReport, quirks: GeminiQuirks) -> None:
     tool, path = each.tool, each.path
-    kind = next(kind for kind in RUN_BY_GOOGLE if (tool.type or "").startswith(kind))
+    kind = next(kind for kind in RUN_BY_GOOGLE if each.type.startswith(kind))
     done.kinds |= {kind}
     if tool.max_uses is not None:
         losses.mention(f"{path}.max_uses", "the upstream knows no limit; left out")
@@ -141,7 +139,7 @@ def _add_server_tool(done: GeminiTools, each: ServerTool, losses: LossReport, qu
             done.tools.append(Tool(code_execution=NoOptions()))
 
 
-def _add_search(done: GeminiTools, each: ServerTool, losses: LossReport, quirks: GeminiQuirks) -> None:
+def _add_search(done: GeminiTools, each: OfferedTool, losses: LossReport, quirks: GeminiQuirks) -> None:
     tool, path = each.tool, each.path
     done.allowed_domains = tuple(tool.allowed_domains or ())
     done.blocked_domains = tuple(tool.blocked_domains or ())

@@ -126,7 +126,7 @@ class _Encoder:
 
     def _encode(self, history: History, messages: list[ChatMessage | Raw]) -> ChatEncoding:
         request = self._request
-        tools = request_tools(request, history, self._losses, max_tools=self._quirks.max_tools)
+        tools, _ = request_tools(request, history, self._losses, max_tools=self._quirks.max_tools)
         stops = tuple(request.stop_sequences or ())
         chat = ChatRequest(model=self._target.model, messages=messages)
         # Stop sequences end an answer early.

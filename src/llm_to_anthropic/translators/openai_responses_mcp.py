@@ -11,7 +11,7 @@ from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.translators.checks import given
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.request import describe, dotted
-from llm_to_anthropic.translators.tools import ServerTool, upstream_name
+from llm_to_anthropic.translators.tools import OfferedTool, upstream_name
 from llm_to_anthropic.wire.anthropic import MessagesRequest
 from llm_to_anthropic.wire.openai_responses import McpTool
 
@@ -37,7 +37,7 @@ class _Config(msgspec.Struct):
     enabled: bool | None = None
 
 
-def mcp_tools(request: MessagesRequest, toolsets: list[ServerTool], losses: LossReport) -> dict[str, McpTool]:
+def mcp_tools(request: MessagesRequest, toolsets: list[OfferedTool], losses: LossReport) -> dict[str, McpTool]:
     """Name of each server that the model may call -> the tool to send.
 
     Raises ClientError (400) for what the upstream could not keep to.
@@ -70,7 +70,7 @@ def _whole(server: _Server) -> McpTool | None:
     return None if configuration.enabled is False else _tool(server, configuration.allowed_tools)
 
 
-def _enabled(toolset: ServerTool, model: str) -> list[str] | None:
+def _enabled(toolset: OfferedTool, model: str) -> list[str] | None:
     """The tools that a toolset enables by name; None: all of them."""
     default = _decode(toolset, "default_config", toolset.tool.default_config, _Config) or _Config()
     configs = _decode(toolset, "configs", toolset.tool.configs, dict[str, _Config]) or {}
@@ -82,7 +82,7 @@ def _enabled(toolset: ServerTool, model: str) -> list[str] | None:
     return None
 
 
-def _decode(toolset: ServerTool, field: str, raw: Raw, kind: type[_Kind]) -> _Kind | None:
+def _decode(toolset: OfferedTool, field: str, raw: Raw, kind: type[_Kind]) -> _Kind | None:
     if not given(raw):
         return None
     try:

@@ -19,10 +19,9 @@ from llm_to_anthropic.translators.openai_responses_mcp import TOOLSET, mcp_tools
 from llm_to_anthropic.translators.request import describe
 from llm_to_anthropic.translators.tools import (
     DeclaredTool,
-    ServerTool,
+    OfferedTool,
     is_web_search,
     request_tools,
-    server_tools,
     upstream_name,
 )
 from llm_to_anthropic.wire.anthropic import MessagesRequest, ToolChoice
@@ -100,14 +99,14 @@ class _Declaration:
 
     def declare(self, history: History) -> ResponsesTools:
         request, quirks, losses, done = self._request, self._quirks, self._losses, self._done
-        prefixes = run_upstream(quirks)
-        done.declared = request_tools(request, history, losses, max_tools=quirks.max_tools, run_upstream=prefixes)
+        done.declared, own = request_tools(
+            request, history, losses, max_tools=quirks.max_tools, run_upstream=run_upstream(quirks)
+        )
         done.tools += [self._function(tool) for tool in done.declared]
-        own = server_tools(request.tools or [], history, prefixes)
         searches = any(_kind(each) == "web_search" for each in own)
         for each in own:
             self._add_hosted(each, searches=searches)
-        toolsets = [each for each in own if each.tool.type == TOOLSET]
+        toolsets = [each for each in own if each.type == TOOLSET]
         for name, tool in mcp_tools(request, toolsets, losses).items():
             done.tools.append(tool)
             done.hosted += (HostedTool(kind="mcp", type=TOOLSET, name=name, label=tool.server_label),)
@@ -128,12 +127,12 @@ class _Declaration:
             strict=schema.closed if strict else None,
         )
 
-    def _add_hosted(self, each: ServerTool, *, searches: bool) -> None:
+    def _add_hosted(self, each: OfferedTool, *, searches: bool) -> None:
         """Declares a tool that the upstream runs; `searches`: one of them is a web search."""
         kind, done = _kind(each), self._done
         if kind == "mcp":
             return
-        done.hosted += (HostedTool(kind=kind, type=each.tool.type or "", name=each.tool.name or kind),)
+        done.hosted += (HostedTool(kind=kind, type=each.type, name=each.tool.name or kind),)
         if kind == "code_execution":
             done.tools.append(CodeInterpreterTool(self._container()))
         elif kind == "web_fetch" and searches:
@@ -157,7 +156,7 @@ class _Declaration:
             self._losses.lose("container", "no container of this upstream; a new one is used")
         return Container()
 
-    def _search(self, each: ServerTool) -> WebSearchTool:
+    def _search(self, each: OfferedTool) -> WebSearchTool:
         tool, path = each.tool, each.path
         filters = SearchFilters(allowed_domains=self._domains(tool.allowed_domains, f"{path}.allowed_domains"))
         blocked = self._domains(tool.blocked_domains, f"{path}.blocked_domains")
@@ -187,7 +186,7 @@ class _Declaration:
             self._losses.lose(path, f"more than {MAX_DOMAINS} domains; the rest is left out")
         return bare[:MAX_DOMAINS]
 
-    def _limit_uses(self, own: list[ServerTool]) -> None:
+    def _limit_uses(self, own: list[OfferedTool]) -> None:
         """The upstream counts the calls of all its tools together."""
         for each in own:
             if each.tool.max_uses is None:
@@ -219,7 +218,7 @@ class _Declaration:
         return {"type": "code_interpreter" if kind == "code_execution" else "web_search"}
 
 
-def _kind(each: ServerTool) -> Kind:
+def _kind(each: OfferedTool) -> Kind:
     kind: Kind
-    kind, _ = next(found for prefix, found in _RUN_BY.items() if (each.tool.type or "").startswith(prefix))
+    kind, _ = next(found for prefix, found in _RUN_BY.items() if each.type.startswith(prefix))
     return kind

@@ -35,6 +35,7 @@ _NOT_FIRST: Mapping[Lead, re.Pattern[str]] = {
 _ILLEGAL = re.compile(r"[^A-Za-z0-9_-]")
 _LEGAL_ID = re.compile(r"[A-Za-z0-9_-]+")
 _LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_SEARCH_FOR_TOOLS = "tool_search_tool"
 _PLACEHOLDER = "DeferredToolPlaceholder"
 """Claude Code's stand-in for tools that it can still announce; it cannot be called."""
 
@@ -49,16 +50,16 @@ class DeclaredTool(msgspec.Struct, frozen=True, kw_only=True):
     path: str
 
 
-class _Candidate(msgspec.Struct, frozen=True):
-    tool: Tool
-    path: str
-
-
-class ServerTool(msgspec.Struct, frozen=True):
-    """A tool that the upstream runs itself."""
+class OfferedTool(msgspec.Struct, frozen=True):
+    """A tool that the client offers, and where it does."""
 
     tool: Tool
     path: str
+
+    @property
+    def type(self) -> str:
+        """The dated type of a tool that Anthropic defines; `custom` of the client's own."""
+        return self.tool.type or "custom"
 
 
 def request_tools(
@@ -68,67 +69,47 @@ def request_tools(
     *,
     max_tools: int = 0,
     run_upstream: tuple[str, ...] = (),
-) -> list[DeclaredTool]:
-    """The tools of a request to declare, among them those that its `tool_choice` asks for.
+) -> tuple[list[DeclaredTool], list[OfferedTool]]:
+    """The client's own tools that are to be declared, and those that the upstream runs itself, in the client's order.
 
-    Raises ClientError as `declare_tools`, and for a choice that cannot be made.
+    Deferred tools are declared once something names them: the history, a system message or `tool_choice`. A tool search
+    on Anthropic's side cannot run here, so with one all of them are declared. `max_tools`: more are refused (0:
+    MAX_TOOLS). `run_upstream`: beginnings of the types of tools that the upstream runs itself. Raises ClientError for
+    tools that only Anthropic can run, for too many or too large ones, and for a choice that cannot be made.
     """
     choice = request.tool_choice
     if not request.tools and not history.tool_changes:
-        return []
+        return [], []
     chosen = (choice.name or "") if choice and choice.type == "tool" else ""
-    tools = declare_tools(
-        request.tools or [],
-        history,
-        losses,
-        max_tools=max_tools,
-        chosen=chosen,
-        run_upstream=run_upstream,
-    )
-    callable_names = {tool.name for tool in tools}
-    callable_names |= {each.tool.name or "" for each in server_tools(request.tools or [], history, run_upstream)}
-    if choice and choice.type in ("any", "tool") and not (chosen in callable_names if chosen else callable_names):
-        if any(is_web_search(tool) and chosen in ("", tool.name) for tool in request.tools or ()):
-            # Claude Code insists on the search in a request of its own, and takes its answer in text.
-            losses.lose("tool_choice", "it asks for the web search that is left out; left out too")
-            return tools
-        named = f"tool '{chosen}'" if chosen else "a tool that can be called"
-        raise ClientError(f"tool_choice: {named} is not among the tools for model '{losses.model}'")
-    return tools
+    offered, added = _offered(request, history)
+    own = [each for each in offered if not each.type.startswith(run_upstream)]
+    hosted = [each for each in offered if each.type.startswith(run_upstream)]
+    mentioned = history.used_tools | added | {chosen}
+    tools = _declared(own, mentioned, losses, most=max_tools or MAX_TOOLS)
+    if choice and choice.type in ("any", "tool"):
+        _check_chosen(chosen, {*(tool.name for tool in tools), *(each.tool.name for each in hosted)}, request, losses)
+    return tools, hosted
 
 
-def server_tools(tools: Iterable[Tool], history: History, run_upstream: tuple[str, ...]) -> list[ServerTool]:
-    """The tools that the upstream runs itself: those whose type begins with one of `run_upstream`."""
-    if not run_upstream:
-        return []
-    candidates, _ = _apply_changes([_Candidate(tool, f"tools[{n}]") for n, tool in enumerate(tools)], history)
-    return [ServerTool(each.tool, each.path) for each in candidates if (each.tool.type or "").startswith(run_upstream)]
+def _check_chosen(chosen: str, known: set[str | None], request: MessagesRequest, losses: LossReport) -> None:
+    """Raises ClientError unless the tool that must be called is `known`, or where any must be, there is one."""
+    if chosen in known if chosen else known:
+        return
+    if any(is_web_search(tool) and chosen in ("", tool.name) for tool in request.tools or ()):
+        # Claude Code insists on the search in a request of its own, and takes its answer in text.
+        losses.lose("tool_choice", "it asks for the web search that is left out; left out too")
+        return
+    named = f"tool '{chosen}'" if chosen else "a tool that can be called"
+    raise ClientError(f"tool_choice: {named} is not among the tools for model '{losses.model}'")
 
 
-def declare_tools(
-    tools: Iterable[Tool],
-    history: History,
-    losses: LossReport,
-    *,
-    max_tools: int = 0,
-    chosen: str = "",
-    run_upstream: tuple[str, ...] = (),
+def _declared(
+    own: list[OfferedTool], mentioned: frozenset[str], losses: LossReport, *, most: int
 ) -> list[DeclaredTool]:
-    """The tools to declare, in the client's order.
-
-    Deferred tools are declared once something names them: the history, a system message, or `chosen` (of
-    tool_choice). A tool search on Anthropic's side cannot run here, so with one all of them are declared. `max_tools`:
-    more are refused (0: MAX_TOOLS). `run_upstream`: beginnings of the types of tools that the upstream runs itself
-    (see `server_tools`). Raises ClientError for tools that only Anthropic can run, and for too many or too large ones.
-    """
-    most = max_tools or MAX_TOOLS
-    candidates, added = _apply_changes([_Candidate(tool, f"tools[{n}]") for n, tool in enumerate(tools)], history)
-    named = history.used_tools | added | {chosen}
-    searched = any((each.tool.type or "").startswith("tool_search_tool") for each in candidates)
-    ours = [each for each in candidates if not run_upstream or not (each.tool.type or "").startswith(run_upstream)]
-    usable = [each for each in ours if _is_usable(each, losses)]
-    live = [each for each in usable if not each.tool.defer_loading or each.tool.name in named]
-    if searched:
+    """Those of the client's own tools that are to be declared, deferred ones if `mentioned`."""
+    usable = [each for each in own if _is_usable(each, losses)]
+    live = [each for each in usable if not each.tool.defer_loading or each.tool.name in mentioned]
+    if any(each.type.startswith(_SEARCH_FOR_TOOLS) for each in own):
         every = [each for each in usable if each.tool.name != _PLACEHOLDER]
         live = every if len(every) <= most else live
     if len(live) > most:
@@ -189,8 +170,9 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _apply_changes(candidates: list[_Candidate], history: History) -> tuple[list[_Candidate], set[str]]:
+def _offered(request: MessagesRequest, history: History) -> tuple[list[OfferedTool], set[str]]:
     """The tools after what system messages added and removed, and the names of those added."""
+    offered = [OfferedTool(tool, f"tools[{n}]") for n, tool in enumerate(request.tools or ())]
     added: set[str] = set()
     removed: set[str] = set()
     for change in history.tool_changes:
@@ -201,9 +183,9 @@ def _apply_changes(candidates: list[_Candidate], history: History) -> tuple[list
         added.add(change.name)
         removed.discard(change.name)
         if change.definition is not None:
-            candidates = [each for each in candidates if each.tool.name != change.name]
-            candidates.append(_Candidate(change.definition, change.path))
-    return [each for each in candidates if each.tool.name not in removed], added
+            offered = [each for each in offered if each.tool.name != change.name]
+            offered.append(OfferedTool(change.definition, change.path))
+    return [each for each in offered if each.tool.name not in removed], added
 
 
 def is_web_search(tool: Tool) -> bool:
@@ -211,25 +193,23 @@ def is_web_search(tool: Tool) -> bool:
     return (tool.type or "").startswith("web_search_")
 
 
-def _is_usable(candidate: _Candidate, losses: LossReport) -> bool:
+def _is_usable(offered: OfferedTool, losses: LossReport) -> bool:
     """Whether the model behind can call it. Raises ClientError where leaving it out would mislead."""
-    tool = candidate.tool
-    kind = tool.type or "custom"
+    tool = offered.tool
     if tool.allowed_callers and "direct" not in tool.allowed_callers:
-        losses.lose(candidate.path, "callable by code execution only; left out")
+        losses.lose(offered.path, "callable by code execution only; left out")
         return False
     if _is_function(tool):
         if not tool.name:
-            raise ClientError(f"{dotted(candidate.path)}.name: Field required")
+            raise ClientError(f"{dotted(offered.path)}.name: Field required")
         return True
-    if kind.startswith("tool_search_tool"):
+    if offered.type.startswith(_SEARCH_FOR_TOOLS):
         return False
+    unsupported = f"{offered.type} is not supported for model '{losses.model}'"
     if is_web_search(tool):
-        losses.lose(
-            candidate.path, f"{kind} is not supported for model '{losses.model}'; left out, and the model is told"
-        )
+        losses.lose(offered.path, f"{unsupported}; left out, and the model is told")
         return False
-    raise ClientError(f"{kind} is not supported for model '{losses.model}'")
+    raise ClientError(unsupported)
 
 
 def _is_function(tool: Tool) -> bool:
@@ -237,22 +217,22 @@ def _is_function(tool: Tool) -> bool:
     return tool.type in (None, "custom") or client_tool(tool) is not None
 
 
-def _declare(candidate: _Candidate, limits: SchemaLimits) -> DeclaredTool:
-    tool = candidate.tool
+def _declare(offered: OfferedTool, limits: SchemaLimits) -> DeclaredTool:
+    tool = offered.tool
     known = client_tool(tool)
     if known is not None:
         description, schema = known
         return DeclaredTool(
-            name=tool.name or "", description=description, schema=schema, strict=False, path=candidate.path
+            name=tool.name or "", description=description, schema=schema, strict=False, path=offered.path
         )
     schema = tool.input_schema if given(tool.input_schema) else EMPTY_OBJECT
-    limits.check(schema, f"{candidate.path}.input_schema")
+    limits.check(schema, f"{offered.path}.input_schema")
     return DeclaredTool(
         name=tool.name or "",
         description=_description(tool),
         schema=schema,
         strict=bool(tool.strict),
-        path=candidate.path,
+        path=offered.path,
     )
 
 
