@@ -49,6 +49,19 @@ def target(quirks: ResponsesQuirks | None = None, model: str = MODEL) -> Target:
     )
 
 
+def a_request(members: Json | None = None, *, stream: bool = True) -> ClientRequest:
+    """A short request, with other members if they are given."""
+    messages = [{"role": "user", "content": "hi"}]
+    body = {"model": "claude-x", "max_tokens": 1000, "messages": messages, "tools": TOOLS, "stream": stream}
+    return ClientRequest(
+        body=msgspec.json.encode(body | (members or {})),
+        model="claude-x",
+        stream=stream,
+        request_id="req_1",
+        message_id="msg_1",
+    )
+
+
 def translator(
     request: Json | None = None,
     quirks: ResponsesQuirks | None = None,
@@ -57,19 +70,8 @@ def translator(
     learned: Learned | None = None,
 ) -> OpenAIResponsesTranslator:
     """A translator whose request is encoded."""
-    messages = [{"role": "user", "content": "hi"}]
-    body = {"model": "claude-x", "max_tokens": 1000, "messages": messages, "tools": TOOLS, "stream": stream}
     made = OpenAIResponsesTranslator(
-        ClientRequest(
-            body=msgspec.json.encode(body | (request or {})),
-            model="claude-x",
-            stream=stream,
-            request_id="req_1",
-            message_id="msg_1",
-        ),
-        target(quirks),
-        learned or Learned(),
-        now=lambda: NOW,
+        a_request(request, stream=stream), target(quirks), learned or Learned(), now=lambda: NOW
     )
     made.encode()
     return made

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 
+import msgspec
 import pytest
 
+from llm_to_anthropic.providers.provider import ModelLimits
+from llm_to_anthropic.translators.openai_responses import OpenAIResponsesTranslator
+from llm_to_anthropic.translators.translator import Learned
 from tests.messages import parse_events, rebuild
 from tests.translators.reading import feed
 from tests.translators.responses_answers import (
     DONE,
     Json,
+    a_request,
     added,
     arguments,
     call,
@@ -24,6 +30,7 @@ from tests.translators.responses_answers import (
     message,
     response,
     streamed,
+    target,
     text,
     translator,
     whole,
@@ -204,3 +211,16 @@ def test_no_key_in_a_failure() -> None:
     said = failure(created(), failed("server_error", "Bad key test-key for org-abcdefgh1234"))[2]
     assert "test-key" not in said
     assert "org-abcdefgh1234" not in said
+
+
+def test_overflow_of_a_window_nobody_knows_is_told_by_an_estimate() -> None:
+    """Where neither the refusal nor the catalogue has a number, the request's own size stands in: clients read both."""
+    made = OpenAIResponsesTranslator(a_request(), msgspec.structs.replace(target(), limits=ModelLimits()), Learned())
+    made.encode()
+    said = "Your input exceeds the context window of this model. Please adjust your input and try again."
+    refused = json.dumps({"error": {"message": said, "code": "context_length_exceeded"}}).encode()
+    told = re.fullmatch(
+        r"prompt is too long: (\d+) tokens > (\d+) maximum", made.decode_error(400, {}, refused).message
+    )
+    assert told is not None
+    assert int(told[1]) == int(told[2]) + 1 > 50

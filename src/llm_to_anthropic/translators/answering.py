@@ -16,8 +16,10 @@ from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.sse import SseDecoder
 from llm_to_anthropic.translators.carrier import Carrier, encode_carrier
 from llm_to_anthropic.translators.encoding import Encoding
+from llm_to_anthropic.translators.estimate import estimate_tokens
 from llm_to_anthropic.translators.text_frames import TextFlow
 from llm_to_anthropic.translators.translator import ClientRequest, Learned, UpstreamRequest
+from llm_to_anthropic.translators.upstream_errors import ErrorContext
 from llm_to_anthropic.writer import StreamWriter, WholeWriter, text_message
 
 MAX_WHOLE_BYTES = 64 * 1024 * 1024
@@ -53,6 +55,7 @@ class AnsweringTranslator(ABC):
         "_encoding",
         "_flows",
         "_form",
+        "_input_bytes",
         "_learned",
         "_message",
         "_now",
@@ -101,6 +104,8 @@ class AnsweringTranslator(ABC):
     """With what was learned of it when the request was encoded. Made by `encode()`."""
     _encoding: Encoding
     """Of the request, made by `encode()`."""
+    _input_bytes: int
+    """Of that request's text."""
     _carrier: Carrier
     _writer: StreamWriter | WholeWriter
 
@@ -111,6 +116,7 @@ class AnsweringTranslator(ABC):
         self.ended = self.settled = self._flows = False
         self.failure = self.flow = self._answer = self.stop_reason = self.usage = self.keep = None
         self._message = b""
+        self._input_bytes = 0
         self.losses: list[Loss] = []
         self._request = request
         self._target = target
@@ -257,6 +263,11 @@ class AnsweringTranslator(ABC):
         """The target with what was learned of it."""
         learned = self._learned
         return learned.fit(self._target, self._QUIRKS) if learned.quirks else self._target
+
+    def _context(self) -> ErrorContext:
+        """What errors of the upstream have to be told with."""
+        tokens = estimate_tokens(self._input_bytes)
+        return ErrorContext(target=self._target, client_model=self._request.model, prompt_tokens=tokens)
 
     def _quirk(self, target: Target, field: str) -> object:
         found: object = getattr(getattr(target, self._QUIRKS), field)

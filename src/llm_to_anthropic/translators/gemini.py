@@ -15,7 +15,6 @@ from msgspec import Raw
 from llm_to_anthropic.errors import ApiError, UpstreamProtocolError
 from llm_to_anthropic.translators.answering import AnsweringTranslator
 from llm_to_anthropic.translators.carrier import Carrier
-from llm_to_anthropic.translators.estimate import estimate_tokens
 from llm_to_anthropic.translators.gemini_answer import AnswerOptions, GeminiAnswer
 from llm_to_anthropic.translators.gemini_errors import http_error
 from llm_to_anthropic.translators.gemini_frames import GeminiFrames
@@ -34,7 +33,6 @@ from llm_to_anthropic.translators.known_messages import read_fields
 from llm_to_anthropic.translators.request import decode_fields
 from llm_to_anthropic.translators.text_frames import TextFlow
 from llm_to_anthropic.translators.translator import UpstreamRequest
-from llm_to_anthropic.translators.upstream_errors import ErrorContext
 from llm_to_anthropic.wire.gemini import Answer, CountAnswer
 from llm_to_anthropic.writer import DELTA_TAIL
 
@@ -45,14 +43,13 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 class GeminiTranslator(AnsweringTranslator):
     """One request to one target, and its answer."""
 
-    __slots__ = ("_body", "_frames", "_input_bytes", "_is_object", "_objects")
+    __slots__ = ("_body", "_frames", "_is_object", "_objects")
     _QUIRKS = "gemini"
     _answer: GeminiAnswer | None
     """Made by `encode()` for streams, else once it turns out to be needed: most whole answers are told without."""
     _encoding: GeminiEncoding
-    """Made by `encode()`, as the next two are. Its own body and size are those of no request in particular."""
+    """Made by `encode()`, as the next is. Its own body and size are those of no request in particular."""
     _body: bytes
-    _input_bytes: int
 
     def encode(self) -> UpstreamRequest:
         """The upstream request. Idempotent. Raises ClientError for what cannot be sent at all."""
@@ -115,7 +112,7 @@ class GeminiTranslator(AnsweringTranslator):
         if before is None:
             self._make_writer()
         options = AnswerOptions(
-            context=self._context(estimate_tokens(self._input_bytes)),
+            context=self._context(),
             carrier=self._carrier,
             seed=self._request.message_id,
             encoding=self._encoding,
@@ -127,9 +124,6 @@ class GeminiTranslator(AnsweringTranslator):
 
     def _expected(self) -> GeminiAnswer:
         return self._answer or self._expect()
-
-    def _context(self, prompt_tokens: int = 0) -> ErrorContext:
-        return ErrorContext(target=self._target, client_model=self._request.model, prompt_tokens=prompt_tokens)
 
     def _generate(self, body: bytes) -> UpstreamRequest:
         if self._request.stream or self._target.gemini.stream_always or self._encoding.stop_sequences:

@@ -14,7 +14,6 @@ from llm_to_anthropic.errors import ApiError, UpstreamError, UpstreamProtocolErr
 from llm_to_anthropic.translators.answering import AnsweringTranslator
 from llm_to_anthropic.translators.call_frames import CallFrames, Piece
 from llm_to_anthropic.translators.carrier import Carrier
-from llm_to_anthropic.translators.estimate import estimate_tokens
 from llm_to_anthropic.translators.known_messages import read_fields
 from llm_to_anthropic.translators.openai_chat_answer import AnswerOptions, ChatAnswer
 from llm_to_anthropic.translators.openai_chat_healing import affordable, form_lessons, is_about_reasoning, lesson
@@ -26,7 +25,6 @@ from llm_to_anthropic.translators.rate_limits import rate_limit_headers
 from llm_to_anthropic.translators.request import decode_messages
 from llm_to_anthropic.translators.text_frames import TextFlow, TextFrames
 from llm_to_anthropic.translators.translator import UpstreamRequest
-from llm_to_anthropic.translators.upstream_errors import ErrorContext
 from llm_to_anthropic.wire.openai_chat import Choice, Completion, Delta, FunctionCall, ToolCall, WholeCompletion
 from llm_to_anthropic.writer import DELTA_TAIL
 
@@ -44,13 +42,12 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 class OpenAIChatTranslator(AnsweringTranslator):
     """One request to one target, and its answer."""
 
-    __slots__ = ("_call_frames", "_frames", "_input_bytes", "_thoughts")
+    __slots__ = ("_call_frames", "_frames", "_thoughts")
     _QUIRKS = "quirks"
     _SHRINKING = frozenset({"efforts", "tool_choice"})
     _answer: ChatAnswer
     _encoding: ChatEncoding
     """Without the body, which may be large: answers can last for long."""
-    _input_bytes: int
 
     def encode(self) -> UpstreamRequest:
         """The upstream request. Idempotent. Raises ClientError for what cannot be sent at all."""
@@ -108,10 +105,6 @@ class OpenAIChatTranslator(AnsweringTranslator):
 
     def _lesson(self, body: bytes) -> tuple[str, object] | None:
         return lesson(body, self._asked.quirks, self._encoding.reasoning_effort)
-
-    def _context(self) -> ErrorContext:
-        tokens = estimate_tokens(self._input_bytes)
-        return ErrorContext(target=self._target, client_model=self._request.model, prompt_tokens=tokens)
 
     def _expect(self) -> ChatAnswer:
         self._make_writer()

@@ -12,7 +12,6 @@ import msgspec
 from llm_to_anthropic.errors import ApiError, UpstreamError, UpstreamProtocolError
 from llm_to_anthropic.translators.answering import AnsweringTranslator
 from llm_to_anthropic.translators.carrier import Carrier
-from llm_to_anthropic.translators.estimate import estimate_tokens
 from llm_to_anthropic.translators.known_messages import read_fields
 from llm_to_anthropic.translators.openai_errors import http_error
 from llm_to_anthropic.translators.openai_responses_answer import ResponsesAnswer
@@ -29,7 +28,7 @@ from llm_to_anthropic.translators.rate_limits import rate_limit_headers
 from llm_to_anthropic.translators.request import decode_fields
 from llm_to_anthropic.translators.text_frames import PLAIN_BLANK, TextFlow
 from llm_to_anthropic.translators.translator import UpstreamRequest
-from llm_to_anthropic.translators.upstream_errors import ErrorContext, is_error
+from llm_to_anthropic.translators.upstream_errors import is_error
 from llm_to_anthropic.wire.openai_responses_answer import Delta, InputTokens, Response
 
 PATH = "/responses"
@@ -63,6 +62,7 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
         if encoding is None:
             encoding = encode_responses(read_fields(request), request, target)
         self._encoding = msgspec.structs.replace(encoding, body=b"")
+        self._input_bytes = encoding.input_bytes
         self.losses = list(encoding.losses)
         # A stop sequence ends the answer, and what it costs, as soon as it comes.
         self._holds = not (request.stream or encoding.stop_sequences)
@@ -111,16 +111,13 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
     def _options(self) -> AnswerOptions:
         encoding, streams = self._encoding, self._request.stream
         return AnswerOptions(
-            context=self._context(estimate_tokens(encoding.input_bytes)),
+            context=self._context(),
             carrier=self._carrier,
             seed=self._request.message_id,
             encoding=encoding,
             live_arguments=streams and self._asked.responses.tool_args == "live",
             now=self._now(),
         )
-
-    def _context(self, prompt_tokens: int = 0) -> ErrorContext:
-        return ErrorContext(target=self._target, client_model=self._request.model, prompt_tokens=prompt_tokens)
 
     def _empty_carrier(self) -> Carrier:
         return empty_carrier(self._target)
