@@ -104,9 +104,25 @@ def test_preferred_anthropic_needs_its_key(place: Place) -> None:
 
 
 def test_preferred_provider_without_a_key_warns(place: Place) -> None:
-    """Where only another provider has a key, the warning says what the lines of Claude need."""
+    """Where only another provider has a key, the warning says what the lines of Claude need, and what else would do."""
     (warning,) = place.load({"ANTHROPIC_API_KEY": "test-key"}).warnings
-    assert "preferred provider openai has no key" in warning
+    assert warning == (
+        "requests for opus, sonnet, haiku, fable are refused: no key for provider openai: "
+        "set OPENAI_API_KEY, or PREFERRED_PROVIDER=anthropic, where the proxy runs and start it again."
+    )
+
+
+def test_lines_that_are_served_elsewhere_warn_of_nothing(place: Place) -> None:
+    """Where Claude's lines go to other providers, the preferred one needs no key."""
+    place.toml("[providers.deepseek]\n")
+    models = {"BIG_MODEL": "deepseek/large", "SMALL_MODEL": "deepseek/small"}
+    assert place.load({"DEEPSEEK_API_KEY": "test-key", **models}).warnings == ()
+
+
+def test_a_line_that_goes_nowhere_warns(place: Place) -> None:
+    """A line of Claude's whose own provider has no key is named, though the preferred provider has one."""
+    (warning,) = place.load({"OPENAI_API_KEY": "test-key", "SMALL_MODEL": "gemini/small"}).warnings
+    assert warning.startswith("requests for haiku are refused: no key for provider gemini: set GEMINI_API_KEY where")
 
 
 def test_all_problems_come_at_once(place: Place) -> None:

@@ -17,8 +17,8 @@ from llm_to_anthropic.config_providers import ProviderBuilder
 from llm_to_anthropic.config_schema import Schema, validate
 from llm_to_anthropic.config_sources import Report, Sources, host_of, read
 from llm_to_anthropic.config_tables import filled, overrides
-from llm_to_anthropic.errors import ConfigError
-from llm_to_anthropic.routing import DEFAULT_MODELS, PREFERRED_NAMES, usable
+from llm_to_anthropic.errors import ApiError, ConfigError
+from llm_to_anthropic.routing import DEFAULT_MODELS, LINE_MODELS, Router, usable
 from llm_to_anthropic.settings import Limits, Retries, Settings, Timeouts
 
 
@@ -86,18 +86,26 @@ def _check_preferred(settings: Settings, sources: Sources, report: Report) -> No
 
 def _warn_of_keys(settings: Settings, report: Report) -> None:
     providers = settings.providers
-    preferred = providers[PREFERRED_NAMES[settings.preferred_provider]]
     if not any(map(usable, providers.values())):
         variables = dict.fromkeys(provider.credential.variable for provider in providers.values())
         report.warn(
             f"no provider has a key: set {', '.join(variables)} (any one of them), or OPENAI_BASE_URL for a "
             "local server that needs none; until then every request is refused."
         )
-    elif not usable(preferred):
-        report.warn(
-            f"the preferred provider {preferred.name} has no key, so haiku, sonnet, opus and fable are refused: "
-            f"set {preferred.credential.variable}, or PREFERRED_PROVIDER to another."
-        )
+    else:
+        _warn_of_lines(Router(settings), report)
+
+
+def _warn_of_lines(router: Router, report: Report) -> None:
+    """Which of Claude's lines would be refused, and why."""
+    refused: dict[str, list[str]] = {}
+    for line, model in LINE_MODELS.items():
+        try:
+            router.resolve(model)
+        except ApiError as error:
+            refused.setdefault(error.message, []).append(line)
+    for reason, lines in refused.items():
+        report.warn(f"requests for {', '.join(lines)} are refused: {reason}.")
 
 
 def _warn_of_access(settings: Settings, report: Report) -> None:

@@ -297,8 +297,11 @@ class Router:
     def _preferable(self) -> str:
         """The value of PREFERRED_PROVIDER that would do; empty where none would, or models are chosen by name."""
         known, settings = self._settings.providers, self._settings
-        others = [word for word, name in PREFERRED_NAMES.items() if name in known and usable(known[name])]
-        return others[0] if others and not (settings.big_model or settings.small_model) else ""
+        usual = DEFAULT_MODELS[settings.preferred_provider]
+        if settings.big_model not in ("", usual[0]) or settings.small_model not in ("", usual[1]):
+            return ""
+        others = (word for word, name in PREFERRED_NAMES.items() if name in known and usable(known[name]))
+        return next(others, "")
 
     def _no_key(self, provider: Provider, preferable: str) -> ApiError:
         other = f", or PREFERRED_PROVIDER={preferable}," if preferable else ""
