@@ -119,6 +119,37 @@ async def test_headers_within_the_limits_are_read() -> None:
     assert answer.status == 200
 
 
+@pytest.mark.parametrize(
+    "endless",
+    [
+        pytest.param(b"y" * 1024, id="one"),
+        pytest.param(b"y\r\nX: " * 200, id="many"),
+    ],
+)
+@pytest.mark.parametrize("path", [b"/v1/messages", b"/v1/metrics"])
+async def test_headers_behind_a_body_have_the_same_limit(path: bytes, endless: bytes) -> None:
+    """What trails a body is not kept, or read, without end: whether the request was answered before or waits for it."""
+    async with front(limits=Limits(max_header_bytes=2048)) as server, server.connect() as client:
+        await client.send(POST.replace(b"/v1/messages", path) + HOST + CHUNKED + b"2\r\n{}\r\n0\r\nX: ")
+        if path == b"/v1/metrics":
+            assert (await client.response()).status == 200
+        for _ in range(8):
+            await client.send(endless)
+            await asyncio.sleep(0)
+        assert (await client.response()).error == (431, "invalid_request_error")
+        assert await client.closed()
+
+
+async def test_small_chunks_are_not_large_headers() -> None:
+    """The lines that begin chunks may be more than their bytes: that is no matter while a body comes."""
+    async with front(limits=Limits(max_header_bytes=1024)) as server, server.connect() as client:
+        await client.send(POST + HOST + CHUNKED)
+        for _ in range(100):
+            await client.send(b"1;why=because\r\n \r\n" * 10)
+        await client.send(b"0\r\nX: y\r\n\r\n")
+        assert (await client.response()).status == 200
+
+
 async def test_large_body_with_small_head_is_not_a_large_head() -> None:
     """The bytes of a body that come together with the head do not count as headers."""
     async with front(limits=Limits(max_header_bytes=1024)) as server:

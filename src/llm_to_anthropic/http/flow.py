@@ -52,6 +52,12 @@ class Flow:
             await self._room.wait()
 
 
+def address_of(transport: asyncio.Transport, end: str) -> tuple[str, int] | None:
+    """IP address and port of one end of a connection."""
+    name = transport.get_extra_info(end)
+    return (str(name[0]), int(name[1])) if isinstance(name, tuple) else None
+
+
 def limit_unsent(transport: asyncio.Transport) -> None:
     """Keeps what the client does not read where `write_paused` tells of it."""
     sock = transport.get_extra_info("socket")

@@ -18,7 +18,7 @@ from llm_to_anthropic.gateway.call import Headers
 from llm_to_anthropic.http.body import has_body
 from llm_to_anthropic.http.cycle import Passed
 from llm_to_anthropic.http.deadline import PRECISION_S, Deadline
-from llm_to_anthropic.http.flow import Flow, limit_unsent
+from llm_to_anthropic.http.flow import Flow, address_of, limit_unsent
 from llm_to_anthropic.http.framing import (
     check_authority,
     check_coding,
@@ -69,6 +69,7 @@ class FrontProtocol(asyncio.Protocol):
 
     __slots__ = (
         "_admitted",
+        "_barren",
         "_body_due",
         "_body_s",
         "_client",
@@ -76,6 +77,7 @@ class FrontProtocol(asyncio.Protocol):
         "_crowd",
         "_cycle",
         "_deadline",
+        "_fed",
         "_head_bytes",
         "_head_limited",
         "_header_s",
@@ -138,6 +140,8 @@ class FrontProtocol(asyncio.Protocol):
         """The deadline is that of the head being read."""
         self._head_bytes = 0
         """An upper bound of the size of the head being read."""
+        self._barren = self._fed = 0
+        """Bytes since the last one of a body, and how many of it there were."""
         self._cycle: FrontCycle | None = None
         """The request that came last."""
         self._known: KnownHead | None = None
@@ -157,8 +161,8 @@ class FrontProtocol(asyncio.Protocol):
         self.transport = transport
         self.flow = Flow(transport)
         limit_unsent(transport)
-        self._client = _address(transport, "peername")
-        self._server = _address(transport, "sockname")
+        self._client = address_of(transport, "peername")
+        self._server = address_of(transport, "sockname")
         refusal = self._crowd.enter(self._client)
         self._admitted = refusal is None
         if refusal is not None:
@@ -234,6 +238,7 @@ class FrontProtocol(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = self._head_limited = False
+        self._barren = 0
         self._check_head()
         scope = self._scope()
         keep_alive = self._parser.should_keep_alive() and scope["http_version"] != "1.0"
@@ -276,7 +281,9 @@ class FrontProtocol(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         self._head_bytes -= len(body)  # a part of the next head may follow in the same read
         cycle = self._cycle
-        if cycle is not None and not cycle.ended:
+        if cycle is None or cycle.ended:
+            self._fed = -1
+        else:
             cycle.feed(body)
 
     def on_message_complete(self) -> None:
@@ -382,6 +389,8 @@ class FrontProtocol(asyncio.Protocol):
             elif not self._head_limited:
                 self._head_limited = True
                 self._deadline.set(self._header_s)
+        elif cycle is not None and cycle.more_body and self._is_barren(cycle):
+            self._refuse(too_large_headers(self._limits.max_header_bytes))
         elif cycle is None or cycle.ended:
             # What came belongs to no request, so it wins no time.
             pass
@@ -389,6 +398,12 @@ class FrontProtocol(asyncio.Protocol):
             self._deadline.set(self._body_time_left(cycle))
         else:
             self._deadline.lift()
+
+    def _is_barren(self, cycle: FrontCycle) -> bool:
+        """Whether more came amid a body, none of it the body's, than headers may take: what trails it are such, too."""
+        self._barren = self._barren + self._head_bytes if cycle.received == self._fed else 0
+        self._fed = cycle.received
+        return self._barren > self._limits.max_header_bytes
 
     def _overdue(self) -> None:
         cycle = self._cycle
@@ -481,9 +496,3 @@ class FrontProtocol(asyncio.Protocol):
             self.transport.abort()
             return
         self._watch_stall(since, waiting)
-
-
-def _address(transport: asyncio.Transport, end: str) -> tuple[str, int] | None:
-    """IP address and port of one end of the connection."""
-    name = transport.get_extra_info(end)
-    return (str(name[0]), int(name[1])) if isinstance(name, tuple) else None
