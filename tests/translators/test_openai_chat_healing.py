@@ -91,10 +91,15 @@ def test_refused_field_becomes_a_quirk(message: str, param: str | None, expected
     assert learned.quirks == expected
 
 
-def test_validation_errors_of_other_servers_are_understood() -> None:
+@pytest.mark.parametrize("wrapped", [False, True], ids=["vLLM", "Mistral"])
+def test_validation_errors_of_other_servers_are_understood(wrapped: bool) -> None:
     """Mistral and vLLM list what they forbid by its place."""
     learned = Learned()
-    body = {"detail": [{"type": "extra_forbidden", "loc": ["body", "store"], "msg": "Extra inputs are not permitted"}]}
+    body: object = {
+        "detail": [{"type": "extra_forbidden", "loc": ["body", "store"], "msg": "Extra inputs are not permitted"}]
+    }
+    if wrapped:
+        body = {"object": "error", "message": body, "type": "invalid_request_error", "param": None, "code": None}
     assert heal(translator(quirks=OPENAI, learned=learned), body, 422)
     assert learned.quirks == {"store": False}
 

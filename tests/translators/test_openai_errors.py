@@ -84,6 +84,16 @@ def test_status_and_type(status: int, body: object, expected: int, kind: str) ->
         pytest.param({"error": "Boom"}, "Boom", id="text"),
         pytest.param({"detail": "Boom"}, "Boom", id="detail"),
         pytest.param({"detail": [{"loc": ["body", "top_k"], "msg": "Boom"}]}, "body.top_k: Boom", id="list of details"),
+        pytest.param(
+            {"object": "error", "message": {"detail": [{"loc": ["body", "top_k"], "msg": "Boom"}]}},
+            "body.top_k: Boom",
+            id="Mistral's list of details",
+        ),
+        pytest.param(
+            {"error": {"message": {"detail": [{"loc": ["body", "top_k"], "msg": "Boom"}]}}},
+            "body.top_k: Boom",
+            id="list of details within an error",
+        ),
         pytest.param({"message": "Boom"}, "Boom", id="message"),
         pytest.param({"object": "error", "message": "Boom", "code": 400}, "Boom", id="vLLM"),
         pytest.param([{"error": {"message": "Boom"}}], "Boom", id="in a list"),

@@ -246,7 +246,7 @@ def _read_value(value: object) -> Refusal:
 
 def _first_text(value: dict[str, object], inner: object) -> str:
     if isinstance(inner, dict):
-        text = _string(inner.get("message")) or _details(inner.get("detail"))
+        text = _details(inner.get("message")) or _details(inner.get("detail"))
         return _with_origin(text, inner.get("metadata")) or _any_text(inner, MAX_DEPTH)
     candidates = (inner, value.get("message"), value.get("detail"), value.get("title"))
     return next((text for text in map(_details, candidates) if text), "") or _any_text(value, MAX_DEPTH)
@@ -265,7 +265,9 @@ def _any_text(value: object, depth: int) -> str:
 
 
 def _details(detail: object) -> str:
-    """FastAPI's `detail`: a text, or a list of places with what is wrong there."""
+    """FastAPI's `detail`: a text, or a list of places with what is wrong there. Mistral has it in its `message`."""
+    if isinstance(detail, dict):
+        detail = detail.get("detail")
     if not isinstance(detail, list):
         return _string(detail)
     return "; ".join(_problem(item) for item in detail if isinstance(item, dict))
