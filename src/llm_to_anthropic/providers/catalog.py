@@ -15,15 +15,15 @@ _K = 1000
 _UNKNOWN = ModelLimits()
 
 LIMITS: tuple[tuple[str, int | None, int | None], ...] = (
-    # pattern, context window, most output tokens
+    # pattern, context window, most output tokens. GPT-5's window is larger, but its input has a limit of its own.
     ("gpt-5?[1-3]-chat*", 128 * _K, 16_384),
     ("gpt-5?3-codex-spark*", 128 * _K, 32 * _K),
-    ("gpt-5?[45]-mini*", 400 * _K, 128 * _K),
-    ("gpt-5?[45]-nano*", 400 * _K, 128 * _K),
-    ("gpt-5?[45]*", 1_050_000, 128 * _K),
+    ("gpt-5?[45]-mini*", 272 * _K, 128 * _K),
+    ("gpt-5?[45]-nano*", 272 * _K, 128 * _K),
+    ("gpt-5?[45]*", 922 * _K, 128 * _K),
     ("gpt-5?[6-9]*", None, 128 * _K),
     ("gpt-5-pro*", 400 * _K, 272 * _K),
-    ("gpt-5*", 400 * _K, 128 * _K),
+    ("gpt-5*", 272 * _K, 128 * _K),
     ("gpt-[6-9]*", None, 128 * _K),
     ("gpt-4.1*", 1_047_576, 32_768),
     ("gpt-4o-2024-05-13", 128 * _K, 4_096),
