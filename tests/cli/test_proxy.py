@@ -6,6 +6,7 @@ import asyncio
 import signal
 import socket
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -19,7 +20,9 @@ from tests.running import run_command, running_proxy
 KEY = {"OPENAI_API_KEY": "test-key"}
 
 
-def settings(*, client_keys: tuple[str, ...] = ()) -> Settings:
+def settings(
+    *, client_keys: tuple[str, ...] = (), aliases: Mapping[str, tuple[str, ...]] | None = None, big_model: str = ""
+) -> Settings:
     openai = Provider(
         name="openai",
         protocol="openai_chat",
@@ -34,7 +37,8 @@ def settings(*, client_keys: tuple[str, ...] = ()) -> Settings:
     )
     return Settings(
         providers={"openai": openai, "anthropic": anthropic},
-        aliases={},
+        aliases=aliases or {},
+        big_model=big_model,
         client_keys=tuple(ClientKey(secret=Secret(key)) for key in client_keys),
     )
 
@@ -47,6 +51,24 @@ def test_startup_text_shows_url_and_mapping() -> None:
         ["haiku", "->", "openai/gpt-4.1-mini"],
         ["sonnet,", "opus,", "fable", "->", "openai/gpt-4.1"],
     ]
+
+
+def test_startup_text_shows_where_each_line_goes() -> None:
+    """A line of Claude's that an alias sends elsewhere stands apart, with its fallbacks."""
+    aliased = settings(aliases={"*opus*": ("openai/o3", "openai/gpt-4o")})
+    lines = click.unstyle(startup_text(aliased, "http://127.0.0.1:8082")).splitlines()
+    assert [" ".join(line.split()) for line in lines if "->" in line] == [
+        "haiku -> openai/gpt-4.1-mini",
+        "sonnet, fable -> openai/gpt-4.1",
+        "opus -> openai/o3, then openai/gpt-4o",
+    ]
+
+
+@pytest.mark.parametrize(("big_model", "window"), [("gpt-5", ["272000"]), ("gpt-4.1", []), ("unheard-of", [])])
+def test_claude_code_is_told_of_a_smaller_window(big_model: str, window: list[str]) -> None:
+    """Claude Code sums up in time for a model that takes fewer tokens than Claude's do."""
+    lines = paste_lines("http://127.0.0.1:8082", settings(big_model=big_model))
+    assert [line.partition("CLAUDE_CODE_AUTO_COMPACT_WINDOW=")[2] for line in lines[2:]] == window
 
 
 def test_paste_lines_without_client_keys() -> None:

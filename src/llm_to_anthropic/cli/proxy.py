@@ -14,8 +14,12 @@ from llm_to_anthropic import __version__, config
 from llm_to_anthropic.errors import ApiError
 from llm_to_anthropic.http import server
 from llm_to_anthropic.observers.access_log import configure_logging
+from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.routing import LINE_MODELS, Router
 from llm_to_anthropic.settings import Settings
+
+_CLAUDE_WINDOW = 1_000_000
+"""So many tokens Claude Code takes for what fits into any of Claude's models; it sums up too late where fewer do."""
 
 
 def run_proxy(flags: Mapping[str, object]) -> int:
@@ -47,23 +51,39 @@ def startup_text(settings: Settings, base_url: str) -> str:
 
 
 def paste_lines(base_url: str, settings: Settings) -> list[str]:
-    """The two lines that point Claude Code at the proxy. A configured client key is named, not shown."""
+    """The lines that point Claude Code at the proxy. A configured client key is named, not shown."""
     token = "'<one of PROXY_API_KEYS>'" if settings.client_keys else "any-value"
-    return [f"  export ANTHROPIC_BASE_URL={base_url}", f"  export ANTHROPIC_AUTH_TOKEN={token}"]
+    lines = [f"  export ANTHROPIC_BASE_URL={base_url}", f"  export ANTHROPIC_AUTH_TOKEN={token}"]
+    if (window := _window(settings)) < _CLAUDE_WINDOW:
+        lines.append(f"  export CLAUDE_CODE_AUTO_COMPACT_WINDOW={window}")
+    return lines
+
+
+def _window(settings: Settings) -> int:
+    """What fits into every model that conversations are had with, as far as it is known; haiku serves short tasks."""
+    names = {model for line, model in LINE_MODELS.items() if line != "haiku"}
+    entries = (entry for entry in Router(settings).models() if entry.id in names)
+    return min((entry.max_input_tokens or _CLAUDE_WINDOW for entry in entries), default=_CLAUDE_WINDOW)
 
 
 def _mapping(settings: Settings) -> list[str]:
     router = Router(settings)
-    rows = (("haiku", LINE_MODELS["haiku"]), ("sonnet, opus, fable", LINE_MODELS["sonnet"]))
-    return [f"  {names:<20} -> {_target(router, name)}" for names, name in rows]
+    rows: dict[str, list[str]] = {}
+    for line in ("haiku", "sonnet", "opus", "fable"):
+        rows.setdefault(_described(router, LINE_MODELS[line]), []).append(line)
+    return [f"  {', '.join(lines):<20} -> {target}" for target, lines in rows.items()]
 
 
-def _target(router: Router, name: str) -> str:
+def _described(router: Router, name: str) -> str:
     try:
-        target = router.resolve(name).targets[0]
+        targets = router.resolve(name).targets
     except ApiError as error:
         # The warnings above say what to do; here it is only marked.
         return click.style(f"nowhere yet ({error.message.partition(':')[0]})", fg="yellow")
+    return ", then ".join(_named(target, name) for target in targets)
+
+
+def _named(target: Target, name: str) -> str:
     if target.model == name:
         return f"{target.provider.name}, under the names that clients send"
     return f"{target.provider.name}/{target.model}"
