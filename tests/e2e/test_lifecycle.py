@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -162,8 +163,10 @@ class Streaming:
 
     def outcomes(self) -> Counter[str]:
         """By the log, which is complete once the process has ended."""
-        lines = [msgspec.json.decode(line) for line in self.proxy.err.splitlines() if line.startswith("{")]
-        return Counter(line["outcome"] for line in lines if line["event"] == "request")
+        return Counter(line["outcome"] for line in self.log_lines() if line["event"] == "request")
+
+    def log_lines(self) -> list[dict[str, Any]]:
+        return [msgspec.json.decode(line) for line in self.proxy.err.splitlines() if line.startswith("{")]
 
 
 @asynccontextmanager
@@ -220,6 +223,17 @@ async def test_a_second_interrupt_waits_for_nothing(tmp_path: Path) -> None:
         assert await streams.last_events() == {"error": 5}
         assert await streams.exit_code() == 0
         assert time.perf_counter() - began < 2
+
+
+async def test_who_stops_a_busy_server_is_told_what_it_waits_for(tmp_path: Path) -> None:
+    """A stop that has to wait says for how many requests, for how long at most, and how to wait no longer."""
+    async with streaming(tmp_path, timeouts="drain_s = 60.0", count=2) as streams:
+        streams.proxy.process.send_signal(signal.SIGINT)
+        await until_refused(streams.proxy.url)
+        streams.go_on.set()
+        assert await streams.exit_code() == 0
+    (line,) = (line for line in streams.log_lines() if line["event"].startswith("stopping"))
+    assert (line["running"], line["patience_s"], "Ctrl-C again" in line["event"]) == (2, 60.0, True)
 
 
 async def test_a_closed_terminal_ends_the_server(tmp_path: Path) -> None:

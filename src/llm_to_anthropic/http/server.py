@@ -48,6 +48,7 @@ FAREWELL_S = 1.0
 """Streams that are ended early may write their last event for so long."""
 LAST_WRITES_S = 0.1
 """What is cancelled has so long to leave the event loop."""
+_STOPPING = "stopping once the running requests have ended; Ctrl-C again ends them at once"
 
 
 class FrontServer(uvicorn.Server):
@@ -127,6 +128,9 @@ class FrontServer(uvicorn.Server):
         if self._reloader is not None:
             self._reloader.stop()
         timeouts, standing = self._live.settings.timeouts, self._live.standing
+        if running := standing.admission.running:
+            patience_s = timeouts.pre_stop_s + timeouts.drain_s
+            structlog.get_logger().info(_STOPPING, running=running, patience_s=patience_s)
         await self._wait_idle(timeouts.pre_stop_s, until_idle=False)
         for server in self.servers:
             server.close()
