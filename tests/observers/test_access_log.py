@@ -6,8 +6,10 @@ import contextlib
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
 
+import click
 import pytest
 import structlog
 
@@ -130,6 +132,30 @@ def test_a_failed_request_stands_out(log: io.StringIO) -> None:
     )
     (line,) = _lines(log)
     assert (line["level"], line["error"]) == ("warning", "no upstream")
+
+
+def test_a_terminal_shows_first_what_people_look_for() -> None:
+    """On a terminal a line begins with what became of the request, and ids, which are for searching, stand last."""
+    out = _Terminal()
+    with logging_to(out):
+        AccessLog().record(
+            Exchange(
+                request_id="req_1",
+                method="POST",
+                path="/v1/messages",
+                status=502,
+                outcome="api_error",
+                duration_ms=12.5,
+                client_model="claude-sonnet-4-5",
+                provider="openai",
+                upstream_model="gpt-4.1",
+                session_id="a-session",
+                error="no answer",
+            )
+        )
+    names = re.findall(r"(\w+)=", click.unstyle(out.getvalue()))
+    assert names[:5] == ["method", "path", "status", "outcome", "model"]
+    assert names[-3:] == ["error", "request_id", "session_id"]
 
 
 @pytest.mark.parametrize("terminal", [False, True], ids=["json", "terminal"])

@@ -28,6 +28,8 @@ MAX_SHOWN = 512
 """So many letters are then shown of each text,"""
 MAX_LISTED = 16
 """and so many entries of each list."""
+_FOR_SEARCH = ("request_id", "upstream_request_id", "session_id")
+"""On a terminal, where lines are read from left to right, these stand last."""
 _CUT = "..."
 _SERVER_FAULT = 500
 _encode = msgspec.json.Encoder().encode
@@ -85,6 +87,7 @@ class AccessLog:
         fields: dict[str, object] = msgspec.to_builtins(_shortened(access_line(exchange, "")))
         for name in ("event", "level", "timestamp"):
             del fields[name]
+        fields |= {name: fields.pop(name) for name in _FOR_SEARCH if name in fields}
         self._logger.log(logging.WARNING if _has_failed(exchange) else logging.INFO, "request", **fields)
 
     def _as_line(self, exchange: Exchange, ended_ns: int) -> str:
@@ -198,7 +201,7 @@ def _sink() -> LogSink | None:
 
 def _renderers(*, coloured: bool) -> list[Processor]:
     if coloured:
-        return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        return [structlog.dev.ConsoleRenderer(sort_keys=False, exception_formatter=structlog.dev.plain_traceback)]
     return [structlog.processors.format_exc_info, _render_json]
 
 
