@@ -8,7 +8,7 @@ import msgspec
 
 from llm_to_anthropic.providers.provider import Credential, ModelLimits, Provider, Target
 from llm_to_anthropic.providers.quirks import ChatQuirks
-from llm_to_anthropic.translators.known_messages import Filled
+from llm_to_anthropic.translators.encoding import Encoded
 from llm_to_anthropic.translators.openai_chat_request import ChatEncoding, encode_chat
 from llm_to_anthropic.translators.request import decode_request
 from llm_to_anthropic.translators.translator import ClientRequest
@@ -44,7 +44,7 @@ def target(quirks: ChatQuirks | None = None, *, max_output: int | None = None) -
     )
 
 
-def encoding(
+def encoded(
     request: Json,
     quirks: ChatQuirks | None = None,
     *,
@@ -52,7 +52,7 @@ def encoding(
     api_version: str = "2023-06-01",
     max_output: int | None = None,
     session_id: str = "",
-) -> ChatEncoding:
+) -> Encoded[ChatEncoding]:
     """Encodes a request; `model`, `max_tokens` and `messages` are filled in unless given."""
     body = msgspec.json.encode({"model": "claude-x", "max_tokens": 100, "messages": HI} | request)
     client = ClientRequest(
@@ -68,14 +68,9 @@ def encoding(
     return encode_chat(decode_request(body), client, target(quirks, max_output=max_output))
 
 
-def filled(known: Filled[ChatEncoding]) -> ChatEncoding:
-    """The encoding of a request that was put together."""
-    return msgspec.structs.replace(known.encoding, body=known.body, input_bytes=known.input_bytes)
-
-
 def upstream(request: Json, quirks: ChatQuirks | None = None) -> Json:
     """The upstream's body, decoded."""
-    return msgspec.json.decode(encoding(request, quirks).body)
+    return msgspec.json.decode(encoded(request, quirks).body)
 
 
 def messages(*turns: Json, quirks: ChatQuirks | None = None) -> Json:
@@ -115,9 +110,9 @@ def tool(name: str = "look", **rest: Json) -> Json:
     return {"name": name, "input_schema": {"type": "object", "properties": {"at": {"type": "string"}}}} | rest
 
 
-def lost(done: ChatEncoding) -> list[str]:
+def lost(done: Encoded[ChatEncoding]) -> list[str]:
     """The paths of what was lost."""
-    return [loss.path for loss in done.losses]
+    return [loss.path for loss in done.encoding.losses]
 
 
 def paired(done: list[Json]) -> bool:

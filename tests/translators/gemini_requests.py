@@ -12,6 +12,7 @@ from llm_to_anthropic.providers.gemini_families import gemini_quirks_for
 from llm_to_anthropic.providers.provider import Backend, Credential, Provider, Target
 from llm_to_anthropic.providers.quirks import ChatQuirks
 from llm_to_anthropic.translators.carrier import Carrier, encode_carrier
+from llm_to_anthropic.translators.encoding import Encoded
 from llm_to_anthropic.translators.gemini_request import GeminiEncoding, encode_gemini, encode_gemini_count
 from llm_to_anthropic.translators.request import decode_request
 from llm_to_anthropic.translators.translator import ClientRequest
@@ -50,7 +51,7 @@ def a_client(request: Json, *, strict: bool = False) -> ClientRequest:
     )
 
 
-def encoding(
+def encoded(
     request: Json,
     model: str = OLD,
     *,
@@ -58,7 +59,7 @@ def encoding(
     strict: bool = False,
     unsigned: bool = False,
     **quirks: object,
-) -> GeminiEncoding:
+) -> Encoded[GeminiEncoding]:
     client = a_client(request, strict=strict)
     client.unsigned = unsigned
     to = target(model, backend=backend, **quirks)
@@ -67,7 +68,7 @@ def encoding(
 
 def upstream(request: Json, model: str = OLD, **quirks: Json) -> Json:
     """The upstream's body, decoded."""
-    return msgspec.json.decode(encoding(request, model, **quirks).body)
+    return msgspec.json.decode(encoded(request, model, **quirks).body)
 
 
 def counted(request: Json, model: str = OLD, *, backend: Backend = "dev") -> Json:
@@ -89,6 +90,6 @@ def carried(*items: Json, model: str = NEW, route: str = "dev", thinking: str = 
     return {"type": "thinking", "thinking": thinking, "signature": encode_carrier(carrier)}
 
 
-def lost(done: GeminiEncoding) -> list[str]:
+def lost(done: Encoded[GeminiEncoding]) -> list[str]:
     """The paths of what was lost."""
-    return [loss.path for loss in done.losses]
+    return [loss.path for loss in done.encoding.losses]

@@ -12,6 +12,7 @@ from llm_to_anthropic.providers.provider import Credential, Provider, Target
 from llm_to_anthropic.providers.quirks import ChatQuirks, ResponsesQuirks
 from llm_to_anthropic.providers.responses_families import responses_quirks_for
 from llm_to_anthropic.translators.carrier import encode_carrier
+from llm_to_anthropic.translators.encoding import Encoded
 from llm_to_anthropic.translators.openai_responses_carrier import empty_carrier, phases_item
 from llm_to_anthropic.translators.openai_responses_encoding import ResponsesEncoding
 from llm_to_anthropic.translators.openai_responses_request import encode_count, encode_responses
@@ -55,7 +56,7 @@ def a_client(request: Json, *, strict: bool = False, session_id: str = "") -> Cl
     )
 
 
-def encoding(
+def encoded(
     request: Json,
     model: str = MODEL,
     base_url: str = OFFICIAL,
@@ -64,7 +65,7 @@ def encoding(
     session_id: str = "",
     unsigned: bool = False,
     **quirks: object,
-) -> ResponsesEncoding:
+) -> Encoded[ResponsesEncoding]:
     client = a_client(request, strict=strict, session_id=session_id)
     client.unsigned = unsigned
     return encode_responses(decode_request(client.body), client, target(model, base_url, **quirks))
@@ -72,7 +73,7 @@ def encoding(
 
 def upstream(request: Json, model: str = MODEL, base_url: str = OFFICIAL, **rest: Json) -> Json:
     """The upstream's body, decoded."""
-    return msgspec.json.decode(encoding(request, model, base_url, **rest).body)
+    return msgspec.json.decode(encoded(request, model, base_url, **rest).body)
 
 
 def counted(request: Json, model: str = MODEL) -> Json:
@@ -86,9 +87,9 @@ def items(*turns: Json, **rest: Json) -> Json:
     return upstream({"messages": list(turns)}, **rest)["input"]
 
 
-def lost(done: ResponsesEncoding) -> list[str]:
+def lost(done: Encoded[ResponsesEncoding]) -> list[str]:
     """The paths of what was lost."""
-    return [loss.path for loss in done.losses]
+    return [loss.path for loss in done.encoding.losses]
 
 
 def reasoning_item(id: str = "rs_1") -> Json:

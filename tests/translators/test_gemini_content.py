@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.wire.gemini import BYPASS
 from tests.translators.chat_requests import assistant, call, image, pdf, result, text, user
-from tests.translators.gemini_requests import NEW, OLD, carried, contents, encoding, lost
+from tests.translators.gemini_requests import NEW, OLD, carried, contents, encoded, lost
 
 Json = Any
 HI_USER = user(text("hi"))
@@ -109,7 +109,7 @@ def test_results_stand_first_and_in_the_order_of_their_calls() -> None:
 
 def test_a_missing_result_is_made_up_and_told() -> None:
     """Google refuses calls without as many results: the missing one is named as such."""
-    done = encoding({"messages": [HI_USER, assistant(call("a"), call("b")), user(result("b"))]})
+    done = encoded({"messages": [HI_USER, assistant(call("a"), call("b")), user(result("b"))]})
     assert lost(done) == ["messages[1].content[0]"]
     assert b'"output":"[no result]"' in done.body
 
@@ -297,7 +297,7 @@ def test_refused_signatures_are_left_out() -> None:
     """After the upstream's refusal all signatures give way to the one that stands for none."""
     made = carried({"k": "tx", "n": 0, "sig": "VDE="}, {"k": "fc", "n": 0, "sig": "RjA="})
     messages = [HI_USER, assistant(made, text("a"), call("c")), user(result("c"))]
-    body = encoding({"messages": messages}, NEW, unsigned=True).body
+    body = encoded({"messages": messages}, NEW, unsigned=True).body
     assert b"VDE=" not in body
     assert b"RjA=" not in body
     assert BYPASS.encode() in body
@@ -369,8 +369,8 @@ def test_server_tools_of_others_are_told_in_text() -> None:
 def test_a_prefill_is_gone_on_with() -> None:
     """Older models go on with their own words; newer ones are asked to. The way back knows what stood there."""
     request = {"messages": [HI_USER, assistant(text("{"))]}
-    old, new = encoding(request, OLD), encoding(request, NEW)
-    assert (old.prefill, new.prefill) == ("{", "{")
+    old, new = encoded(request, OLD), encoded(request, NEW)
+    assert (old.encoding.prefill, new.encoding.prefill) == ("{", "{")
     assert [each["role"] for each in contents(*request["messages"])] == ["user", "model"]
     assert "Continue exactly" in contents(*request["messages"], model=NEW)[-1]["parts"][0]["text"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.translators.conversation import KEPT_BACK, SHORT_BYTES
+from llm_to_anthropic.translators.encoding import Encoded
 from llm_to_anthropic.translators.gemini_request import GeminiEncoding, encode_gemini, encode_known
 from llm_to_anthropic.translators.memory import Memory
 from llm_to_anthropic.translators.request import decode_request
@@ -24,7 +24,7 @@ SIGNED = carried({"k": "fc", "n": 0, "id": "own-1", "sig": "c2lnbmVk"}, {"k": "f
 
 def encode(
     messages: list[Json], learned: Learned | None, to: Target = TARGETS[1], **fields: Json
-) -> GeminiEncoding | str | None:
+) -> Encoded[GeminiEncoding] | str | None:
     """The encoding, or what is wrong; None where the memory leaves it to the general way."""
     client = a_client({"messages": messages, "tools": TOOLS} | fields)
     try:
@@ -32,7 +32,7 @@ def encode(
             known = encode_known(client, to, learned)
             if known is None:
                 return None
-            return replace(known.encoding, body=known.body, input_bytes=known.input_bytes)
+            return known
         return encode_gemini(decode_request(client.body), client, to)
     except ClientError as error:
         return error.message
@@ -55,7 +55,7 @@ def test_an_agents_conversation_is_remembered() -> None:
     turns = [ask, assistant(SIGNED, call("t1"), call("t2")), user(result("t1"), result("t2")), say, ask]
     learned = Learned()
     first, second = encode(turns, learned), encode(turns, learned)
-    assert isinstance(first, GeminiEncoding)
+    assert isinstance(first, Encoded)
     assert first == second == encode(turns, None)
     assert b"c2lnbmVk" in first.body
 

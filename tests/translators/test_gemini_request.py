@@ -15,7 +15,7 @@ from msgspec import Raw
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.providers.provider import Backend
 from tests.translators.chat_requests import assistant, call, image, result, text, tool, user
-from tests.translators.gemini_requests import NEW, OLD, counted, encoding, lost, upstream
+from tests.translators.gemini_requests import NEW, OLD, counted, encoded, lost, upstream
 
 Json = Any
 SHARED = Path(__file__).resolve().parents[2] / ".." / "shared"
@@ -30,13 +30,13 @@ FORMAT = {"format": {"type": "json_schema", "schema": {"type": "object", "proper
 def test_encoding_is_repeatable() -> None:
     """The same request gives the same bytes, so that retries and fallbacks can encode again."""
     request = {"tools": [tool("a" * 70)], "system": "s", "thinking": {"type": "adaptive"}}
-    assert encoding(request, NEW) == encoding(request, NEW)
+    assert encoded(request, NEW) == encoded(request, NEW)
 
 
 def test_a_string_means_the_same_as_one_block() -> None:
     """Content as a string and as a list of one text block gives the same bytes."""
     blocks = [{"role": "user", "content": [text("hi")]}]
-    assert encoding({"system": "s"}).body == encoding({"system": [text("s")], "messages": blocks}).body
+    assert encoded({"system": "s"}).body == encoded({"system": [text("s")], "messages": blocks}).body
 
 
 def test_the_system_prompt_is_an_instruction_without_role() -> None:
@@ -48,15 +48,15 @@ def test_the_system_prompt_is_an_instruction_without_role() -> None:
 
 def test_the_limit_is_lowered_to_the_models_most() -> None:
     """Clients send more than a model gives: it is lowered and told, also in strict mode, which does not refuse it."""
-    done = encoding({"max_tokens": 128_000}, strict=True)
-    assert done.max_tokens == 65536
+    done = encoded({"max_tokens": 128_000}, strict=True)
+    assert done.encoding.max_tokens == 65536
     assert msgspec.json.decode(done.body)["generationConfig"]["maxOutputTokens"] == 65536
     assert lost(done) == ["max_tokens"]
 
 
 def test_the_limit_is_lowered_to_the_servers_most() -> None:
     """Vertex AI takes one token less than the page of gemini-2.5-flash-lite says: the lower of both limits counts."""
-    done = encoding({"max_tokens": 128_000}, "gemini-2.5-flash-lite", backend="vertex", max_output=65535)
+    done = encoded({"max_tokens": 128_000}, "gemini-2.5-flash-lite", backend="vertex", max_output=65535)
     assert msgspec.json.decode(done.body)["generationConfig"]["maxOutputTokens"] == 65535
 
 
@@ -73,7 +73,7 @@ def test_sampling_is_passed_on() -> None:
 
 def test_sampling_that_a_model_ignores_is_reported() -> None:
     """gemini-4 heeds no sampling parameters: they are left out and told, but for those that change nothing."""
-    done = encoding({"temperature": 0.2, "top_p": 1, "top_k": 3}, "gemini-4-argon")
+    done = encoded({"temperature": 0.2, "top_p": 1, "top_k": 3}, "gemini-4-argon")
     assert lost(done) == ["temperature", "top_k"]
     assert set(msgspec.json.decode(done.body)["generationConfig"]) == {"maxOutputTokens"}
 
@@ -81,8 +81,8 @@ def test_sampling_that_a_model_ignores_is_reported() -> None:
 def test_stop_sequences_are_matched_here_alone() -> None:
     """Google's limits differ, and it does not tell which one matched: none is sent."""
     stops = [f"s{n}" for n in range(9)]
-    done = encoding({"stop_sequences": stops})
-    assert done.stop_sequences == tuple(stops)
+    done = encoded({"stop_sequences": stops})
+    assert done.encoding.stop_sequences == tuple(stops)
     assert b"stopSequences" not in done.body
 
 
@@ -150,14 +150,14 @@ def test_thinking_is_asked_for_in_the_models_way(model: str, request_: Json, exp
 
 def test_thoughts_are_shown_as_asked() -> None:
     """Thoughts are asked for where the client wants to see them, and the way back knows whether it wants none."""
-    shown = encoding({"thinking": {"type": "adaptive"}}, NEW)
-    omitted = encoding({"thinking": {"type": "adaptive", "display": "omitted"}}, NEW)
-    off = encoding({"thinking": {"type": "disabled"}}, NEW)
+    shown = encoded({"thinking": {"type": "adaptive"}}, NEW)
+    omitted = encoded({"thinking": {"type": "adaptive", "display": "omitted"}}, NEW)
+    off = encoded({"thinking": {"type": "disabled"}}, NEW)
     configs = [
         msgspec.json.decode(each.body)["generationConfig"].get("thinkingConfig", {}) for each in (shown, omitted, off)
     ]
     assert [config.get("includeThoughts", False) for config in configs] == [True, False, False]
-    assert [each.reasoning_off for each in (shown, omitted, off)] == [False, False, True]
+    assert [each.encoding.reasoning_off for each in (shown, omitted, off)] == [False, False, True]
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_thoughts_are_shown_as_asked() -> None:
 )
 def test_thinking_that_cannot_be_had_is_told(model: str, request_: Json, path: str) -> None:
     """What the model does instead of what was asked is among the losses."""
-    assert lost(encoding(request_, model)) == [path]
+    assert lost(encoded(request_, model)) == [path]
 
 
 @pytest.mark.parametrize(
@@ -188,9 +188,9 @@ def test_thinking_that_cannot_be_had_is_told(model: str, request_: Json, path: s
 )
 def test_thoughts_that_nobody_wants_do_not_use_up_the_text(model: str, request_: Json, sent: int) -> None:
     """A model that thinks though its client said no has room for that beside the text, which stays as short."""
-    done = encoding({"max_tokens": 64} | request_, model)
+    done = encoded({"max_tokens": 64} | request_, model)
     assert msgspec.json.decode(done.body)["generationConfig"]["maxOutputTokens"] == sent
-    assert done.most_visible == (64 if sent > 64 else 0)
+    assert done.encoding.most_visible == (64 if sent > 64 else 0)
 
 
 def test_a_system_message_sets_the_effort() -> None:
@@ -221,11 +221,11 @@ def test_a_tool_without_properties_has_no_parameters(schema: Json) -> None:
 def test_older_models_get_the_subset() -> None:
     """Models that do not know JSON Schema get `parameters`, and the way back knows what came as text."""
     schema = {"type": "object", "properties": {"n": {"enum": [1, 2]}}}
-    done = encoding({"tools": [{"name": "pick", "input_schema": schema}]}, "gemini-2.0-flash")
+    done = encoded({"tools": [{"name": "pick", "input_schema": schema}]}, "gemini-2.0-flash")
     declared = msgspec.json.decode(done.body)["tools"][0]["functionDeclarations"][0]
     assert declared["parameters"]["properties"]["n"] == {"type": "string", "enum": ["1", "2"]}
     assert "parametersJsonSchema" not in declared
-    assert done.written_as_text == {"pick": schema}
+    assert done.encoding.written_as_text == {"pick": schema}
 
 
 @pytest.mark.parametrize(
@@ -237,11 +237,11 @@ def test_names_are_made_legal_and_known_on_the_way_back(name: str) -> None:
     """Names begin with a letter or `_` and have at most 64 characters; declaration, call, result and choice agree."""
     conversation = [HI_USER, assistant(call("c", name)), user(result("c"))]
     choice = {"type": "tool", "name": name}
-    done = encoding({"messages": conversation, "tools": [tool(name)], "tool_choice": choice})
+    done = encoded({"messages": conversation, "tools": [tool(name)], "tool_choice": choice})
     body = msgspec.json.decode(done.body)
     declared = body["tools"][0]["functionDeclarations"][0]["name"]
     assert re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]{0,63}", declared)
-    assert done.tool_names == {declared: name}
+    assert done.encoding.tool_names == {declared: name}
     assert body["toolConfig"]["functionCallingConfig"] == {"mode": "ANY", "allowedFunctionNames": [declared]}
     assert body["contents"][1]["parts"][0]["functionCall"]["name"] == declared
     assert body["contents"][2]["parts"][0]["functionResponse"]["name"] == declared
@@ -268,13 +268,13 @@ def test_the_choice_of_tools_is_a_mode(choice: Json, expected: Json) -> None:
 def test_a_single_call_is_noted() -> None:
     """Google cannot be kept from parallel calls: the way back lets one pass."""
     choice = {"type": "auto", "disable_parallel_tool_use": True}
-    assert encoding({"tools": [tool()], "tool_choice": choice}).single_call
+    assert encoded({"tools": [tool()], "tool_choice": choice}).encoding.single_call
 
 
 def test_a_tool_that_is_not_there_cannot_be_chosen() -> None:
     """A choice among no tools is refused before Google refuses it."""
     with pytest.raises(ClientError, match="tool_choice"):
-        encoding({"tools": [SEARCH | {"type": "tool_search_tool_regex_20251119"}], "tool_choice": {"type": "any"}})
+        encoded({"tools": [SEARCH | {"type": "tool_search_tool_regex_20251119"}], "tool_choice": {"type": "any"}})
 
 
 @pytest.mark.parametrize(
@@ -288,48 +288,48 @@ def test_a_tool_that_is_not_there_cannot_be_chosen() -> None:
 )
 def test_anthropics_tools_become_googles(asked: Json, sent: Json) -> None:
     """What Google runs itself is asked of it."""
-    done = encoding({"tools": [asked]})
+    done = encoded({"tools": [asked]})
     assert msgspec.json.decode(done.body)["tools"] == [sent]
-    assert (done.web_search, done.web_fetch) == (asked is SEARCH, asked is FETCH)
+    assert (done.encoding.web_search, done.encoding.web_fetch) == (asked is SEARCH, asked is FETCH)
 
 
 def test_domains_of_a_search_are_kept_as_far_as_possible() -> None:
     """Allowed domains go into the prompt, blocked ones to Vertex AI; both are left for the way back to filter."""
     tools = [SEARCH | {"allowed_domains": ["a.test"], "blocked_domains": ["b.test"], "max_uses": 3}]
-    done = encoding({"tools": tools})
+    done = encoded({"tools": tools})
     body = msgspec.json.decode(done.body)
-    assert (done.allowed_domains, done.blocked_domains) == (("a.test",), ("b.test",))
+    assert (done.encoding.allowed_domains, done.encoding.blocked_domains) == (("a.test",), ("b.test",))
     assert "a.test" in body["systemInstruction"]["parts"][-1]["text"]
     assert lost(done) == ["tools[0].max_uses", "tools[0].blocked_domains", "tools[0].allowed_domains"]
-    vertex = msgspec.json.decode(encoding({"tools": tools}, backend="vertex").body)
+    vertex = msgspec.json.decode(encoded({"tools": tools}, backend="vertex").body)
     assert vertex["tools"] == [{"googleSearch": {"excludeDomains": ["b.test"]}}]
 
 
 def test_a_place_is_no_coordinates() -> None:
     """The place of a search cannot be carried over, which strict mode refuses."""
     place = SEARCH | {"user_location": {"type": "approximate", "city": "Bern"}}
-    assert lost(encoding({"tools": [place]})) == ["tools[0].user_location"]
+    assert lost(encoded({"tools": [place]})) == ["tools[0].user_location"]
     with pytest.raises(ClientError, match="user_location"):
-        encoding({"tools": [place]}, strict=True)
+        encoded({"tools": [place]}, strict=True)
 
 
 @pytest.mark.parametrize(("model", "backend"), [(OLD, "dev"), (NEW, "vertex")])
 def test_tools_that_cannot_be_combined_are_refused(model: str, backend: Backend) -> None:
     """Without its tool a model would make results up: the request is refused by the tool's name."""
     with pytest.raises(ClientError, match=r"code_execution_\d+ cannot be combined") as caught:
-        encoding({"tools": [tool(), CODE]}, model, backend=backend)
+        encoded({"tools": [tool(), CODE]}, model, backend=backend)
     assert caught.value.status == 400
 
 
 def test_a_search_beside_functions_is_left_out_and_the_model_told() -> None:
     """Agents offer a search among their tools: on older models it is left out, the model is told, strict refuses."""
-    done = encoding({"tools": [tool(), SEARCH]})
+    done = encoded({"tools": [tool(), SEARCH]})
     body = msgspec.json.decode(done.body)
     assert [list(each) for each in body["tools"]] == [["functionDeclarations"]]
     assert "not available" in body["systemInstruction"]["parts"][-1]["text"]
-    assert (lost(done), done.web_search) == (["tools[1]"], False)
+    assert (lost(done), done.encoding.web_search) == (["tools[1]"], False)
     with pytest.raises(ClientError, match="cannot be combined"):
-        encoding({"tools": [tool(), SEARCH]}, strict=True)
+        encoded({"tools": [tool(), SEARCH]}, strict=True)
 
 
 def test_newer_models_combine_tools() -> None:
@@ -344,20 +344,20 @@ def test_vertex_takes_a_search_beside_functions() -> None:
     done = upstream({"tools": [tool(), SEARCH]}, NEW, backend="vertex")
     assert [list(each) for each in done["tools"]] == [["functionDeclarations"], ["googleSearch"]]
     assert "toolConfig" not in done
-    older = encoding({"tools": [tool(), SEARCH]}, OLD, backend="vertex")
-    assert (lost(older), older.web_search) == (["tools[1]"], False)
+    older = encoded({"tools": [tool(), SEARCH]}, OLD, backend="vertex")
+    assert (lost(older), older.encoding.web_search) == (["tools[1]"], False)
 
 
 def test_no_tool_means_none_of_googles_either() -> None:
     """tool_choice none keeps Google's tools away, which have no mode."""
-    done = encoding({"tools": [SEARCH], "tool_choice": {"type": "none"}})
+    done = encoded({"tools": [SEARCH], "tool_choice": {"type": "none"}})
     assert "tools" not in msgspec.json.decode(done.body)
-    assert not done.web_search
+    assert not done.encoding.web_search
 
 
 def test_a_forced_search_is_googles_decision() -> None:
     """Google's tools cannot be forced: they are offered, and that is told."""
-    done = encoding({"tools": [SEARCH], "tool_choice": {"type": "tool", "name": "web_search"}})
+    done = encoded({"tools": [SEARCH], "tool_choice": {"type": "tool", "name": "web_search"}})
     assert "toolConfig" not in msgspec.json.decode(done.body)
     assert lost(done) == ["tool_choice"]
 
@@ -366,7 +366,7 @@ def test_a_forced_search_is_googles_decision() -> None:
 def test_tools_of_anthropic_alone_are_refused(kind: str) -> None:
     """What only Anthropic can run is refused by name."""
     with pytest.raises(ClientError, match=kind):
-        encoding({"tools": [{"type": kind, "name": "x"}]})
+        encoded({"tools": [{"type": kind, "name": "x"}]})
 
 
 @pytest.mark.parametrize("field", ["output_config", "output_format"])
@@ -387,7 +387,7 @@ def test_older_models_take_the_subset_for_answers() -> None:
 def test_a_schema_beside_tools_moves_to_the_prompt_on_older_models() -> None:
     """2.5 refuses both together: the schema is asked for in words, and told."""
     request = {"output_config": FORMAT, "tools": [tool()], "system": "s"}
-    done = encoding(request)
+    done = encoded(request)
     body = msgspec.json.decode(done.body)
     assert "responseMimeType" not in body["generationConfig"]
     assert '"const":1' in body["systemInstruction"]["parts"][-1]["text"]
@@ -402,7 +402,7 @@ def test_a_schema_beside_tools_moves_to_the_prompt_on_older_models() -> None:
 def test_what_cannot_be_translated_is_refused(field: str, value: Json) -> None:
     """Fields whose absence would change the meaning are refused by name."""
     with pytest.raises(ClientError, match=field):
-        encoding({field: value})
+        encoded({field: value})
 
 
 def test_ordinary_fields_of_clients_are_no_losses() -> None:
@@ -414,20 +414,20 @@ def test_ordinary_fields_of_clients_are_no_losses() -> None:
         "service_tier": "auto",
         "tools": [tool(cache_control=mark)],
     }
-    assert encoding(request, strict=True).losses == ()
+    assert encoded(request, strict=True).encoding.losses == ()
 
 
 @pytest.mark.parametrize("strict", [False, True], ids=["as usual", "strict"])
 def test_unknown_fields_are_told(strict: bool) -> None:
     """A field that is newer than this version is left out and told; it never fails a request, not even a strict one."""
-    losses = encoding({"shiny": {"a": 1}, "absent": None, "tags": ["x"]}, strict=strict).losses
+    losses = encoded({"shiny": {"a": 1}, "absent": None, "tags": ["x"]}, strict=strict).encoding.losses
     assert [loss.path for loss in losses] == ["shiny"]
 
 
 def test_images_are_not_counted_as_text() -> None:
     """An estimate of tokens goes by text; base64 would be hundreds of times too much."""
-    plain = encoding({"messages": [user(text("a"), image("AAAA"))]}).input_bytes
-    large = encoding({"messages": [user(text("a"), image("A" * 40_000))]}).input_bytes
+    plain = encoded({"messages": [user(text("a"), image("AAAA"))]}).input_bytes
+    large = encoded({"messages": [user(text("a"), image("A" * 40_000))]}).input_bytes
     assert plain == large
 
 
@@ -453,7 +453,7 @@ def test_counting_an_image_needs_a_text() -> None:
 
 def refusal(request: Json) -> str:
     try:
-        encoding(request)
+        encoded(request)
     except ClientError as error:
         return error.message
     return ""
@@ -481,17 +481,17 @@ def test_recorded_requests_encode(model: str) -> None:
     recorded = sorted((SHARED / "traffic" / "anthropic").glob("*.json"))
     if not recorded:
         pytest.skip("no recorded traffic beside the checkout")
-    encoded = 0
+    count = 0
     for file in recorded:
         body = (json.loads(file.read_text()).get("request") or {}).get("body")
         if not isinstance(body, dict) or not isinstance(body.get("messages"), list):
             continue
         try:
-            done = encoding(body, model)
+            done = encoded(body, model)
         except ClientError:
             continue
-        encoded += 1
+        count += 1
         sent = msgspec.json.decode(done.body)["contents"]
         assert sent[0]["role"] == "user", file.name
         assert all(one["role"] != two["role"] for one, two in pairwise(sent)), file.name
-    assert encoded > 20
+    assert count > 20

@@ -13,11 +13,12 @@ from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.providers.quirks import ChatQuirks
 from llm_to_anthropic.translators.conversation import KEPT_BACK
+from llm_to_anthropic.translators.encoding import Encoded
 from llm_to_anthropic.translators.memory import Memory, cut_out
 from llm_to_anthropic.translators.openai_chat_request import ChatEncoding, encode_chat, encode_known
 from llm_to_anthropic.translators.request import decode_request
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
-from tests.translators.chat_requests import filled, target
+from tests.translators.chat_requests import target
 from tests.translators.conversations import CONVERSATION, FIELDS, TOOLS
 
 Json = Any
@@ -26,12 +27,14 @@ Json = Any
 TARGET = target()
 
 
-def encode(messages: list[Json], learned: Learned | None, to: Target = TARGET, **fields: Json) -> ChatEncoding | str:
+def encode(
+    messages: list[Json], learned: Learned | None, to: Target = TARGET, **fields: Json
+) -> Encoded[ChatEncoding] | str:
     body = msgspec.json.encode({"model": "m", "max_tokens": 9, "messages": messages, "tools": TOOLS} | fields)
     client = ClientRequest(body=body, model="m", stream=False, request_id="req_1", message_id="msg_1")
     try:
         known = encode_known(client, to, learned) if learned else None
-        return filled(known) if known else encode_chat(decode_request(body), client, to)
+        return known or encode_chat(decode_request(body), client, to)
     except ClientError as error:
         return error.message
 

@@ -16,7 +16,7 @@ from tests.translators.chat_requests import (
     HI,
     assistant,
     call,
-    encoding,
+    encoded,
     image,
     lost,
     messages,
@@ -52,9 +52,9 @@ def test_the_system_prompt_comes_first() -> None:
 )
 def test_claude_codes_attribution_is_left_out(system: Json) -> None:
     """The attribution is no part of the prompt and would defeat the upstream's cache; that is no loss."""
-    done = encoding({"system": system})
+    done = encoded({"system": system})
     assert msgspec.json.decode(done.body)["messages"][0]["content"] == "Be kind."
-    assert done.losses == ()
+    assert done.encoding.losses == ()
 
 
 @pytest.mark.parametrize(
@@ -67,15 +67,15 @@ def test_claude_codes_attribution_is_left_out(system: Json) -> None:
 )
 def test_an_attribution_within_the_conversation_is_left_out(said: Json, expected: list[str]) -> None:
     """A system message in the conversation may begin with the attribution too; it never reaches the model."""
-    done = encoding({"messages": [user(text("hi")), {"role": "system", "content": said}]})
+    done = encoded({"messages": [user(text("hi")), {"role": "system", "content": said}]})
     assert [each["content"] for each in msgspec.json.decode(done.body)["messages"]] == expected
-    assert done.losses == ()
+    assert done.encoding.losses == ()
 
 
 def test_a_system_prompt_takes_text_only() -> None:
     """Another block in the system prompt is the client's mistake."""
     with pytest.raises(ClientError, match=r"system\.0: Input should be a text block, got 'image'"):
-        encoding({"system": [image()]})
+        encoded({"system": [image()]})
 
 
 def test_system_messages_keep_their_place() -> None:
@@ -140,7 +140,7 @@ def test_search_results_are_wrapped() -> None:
 def test_requested_citations_are_reported() -> None:
     """The answer will lack citations that a document or a search result asks for."""
     document = {"type": "document", "source": {"type": "text", "data": "x"}, "citations": {"enabled": True}}
-    assert lost(encoding({"messages": [user(document)]})) == ["messages[0].content[0].citations"]
+    assert lost(encoded({"messages": [user(document)]})) == ["messages[0].content[0].citations"]
 
 
 def test_calls_and_text_share_one_message() -> None:
@@ -276,9 +276,9 @@ def test_server_tools_of_the_history_become_text() -> None:
 
 def test_thinking_of_others_is_dropped_silently() -> None:
     """A message of foreign thinking alone vanishes, and that is no loss."""
-    done = encoding({"messages": [*HI, assistant({"type": "thinking", "thinking": "x", "signature": "foreign"}), *HI]})
+    done = encoded({"messages": [*HI, assistant({"type": "thinking", "thinking": "x", "signature": "foreign"}), *HI]})
     assert [each["role"] for each in msgspec.json.decode(done.body)["messages"]] == ["user", "user"]
-    assert done.losses == ()
+    assert done.encoding.losses == ()
 
 
 def carried(words: str, *items: Json, provider: str = "acme", model: str = "acme-1") -> Json:
@@ -328,9 +328,9 @@ def test_a_prefill_is_marked_where_the_server_asks_for_it() -> None:
 
 def test_a_prefill_is_sent_and_remembered() -> None:
     """A trailing assistant message is sent; the answer may repeat its text."""
-    done = encoding({"messages": [*HI, assistant(text("{"))]})
+    done = encoded({"messages": [*HI, assistant(text("{"))]})
     assert msgspec.json.decode(done.body)["messages"][-1] == {"role": "assistant", "content": "{"}
-    assert (done.prefill, encoding({}).prefill) == ("{", "")
+    assert (done.encoding.prefill, encoded({}).encoding.prefill) == ("{", "")
 
 
 def test_result_keeps_its_cache_mark_where_marks_are_known() -> None:
@@ -351,7 +351,7 @@ def test_cache_marks_are_sent_where_they_are_known_only() -> None:
     with_marks = upstream(request, ChatQuirks(cache_control=True))["messages"]
     assert with_marks[0]["content"][0] == {"type": "text", "text": "s", "cache_control": MARK}
     assert with_marks[1]["content"][0]["cache_control"] == MARK
-    assert b"cache_control" not in encoding(request).body
+    assert b"cache_control" not in encoded(request).body
 
 
 @given(turns=MESSAGES, merge=st.booleans())

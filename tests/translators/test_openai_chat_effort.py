@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from llm_to_anthropic.providers.quirks import ChatQuirks
-from tests.translators.chat_requests import HI, REASONING, Json, encoding, lost, tool, upstream
+from tests.translators.chat_requests import HI, REASONING, Json, encoded, lost, tool, upstream
 
 EFFORTS: list[tuple[str, Json, tuple[str, ...], str | None]] = [
     ("absent", {}, ("low", "medium", "high"), None),
@@ -78,8 +78,8 @@ def test_a_tool_that_must_be_called_turns_thinking_off(style: Json, field: str, 
     """Kimi, DeepSeek and Qwen think unless told otherwise, and refuse to be forced to a tool while they do."""
     quirks, request = ChatQuirks(reasoning=style), {"tools": [tool()], "tool_choice": choice}
     assert upstream(request, quirks)[field] == off
-    assert lost(encoding(request | {"thinking": {"type": "adaptive"}}, quirks)) == []
-    done = encoding(request | {"thinking": {"type": "enabled", "budget_tokens": 1024}}, quirks)
+    assert lost(encoded(request | {"thinking": {"type": "adaptive"}}, quirks)) == []
+    done = encoded(request | {"thinking": {"type": "enabled", "budget_tokens": 1024}}, quirks)
     assert (msgspec.json.decode(done.body)[field], lost(done)) == (off, ["thinking"])
     assert field not in upstream(request | {"tool_choice": {"type": "auto"}}, quirks)
 
@@ -87,7 +87,7 @@ def test_a_tool_that_must_be_called_turns_thinking_off(style: Json, field: str, 
 def test_tools_turn_reasoning_off_where_both_are_refused() -> None:
     """Models that take tools only without reasoning get none, which is told if the client wanted some."""
     quirks = ChatQuirks(tools_need_no_reasoning=True, efforts=("none", "high"))
-    done = encoding({"tools": [tool()], "output_config": {"effort": "high"}}, quirks)
+    done = encoded({"tools": [tool()], "output_config": {"effort": "high"}}, quirks)
     assert msgspec.json.decode(done.body)["reasoning_effort"] == "none"
     assert lost(done) == ["thinking"]
     assert "reasoning_effort" not in upstream({}, quirks)
@@ -99,8 +99,8 @@ def test_tools_turn_reasoning_off_where_both_are_refused() -> None:
 )
 def test_the_wish_for_thinking_is_remembered(thinking: str | None, *, off: bool, asked: bool) -> None:
     """The way back needs to know whether the client wants to see thinking."""
-    done = encoding({"thinking": {"type": thinking} if thinking else None})
-    assert (done.reasoning_off, done.thinking_asked) == (off, asked)
+    done = encoded({"thinking": {"type": thinking} if thinking else None})
+    assert (done.encoding.reasoning_off, done.encoding.thinking_asked) == (off, asked)
 
 
 def test_no_reasoning_effort_allows_sampling() -> None:
@@ -111,7 +111,7 @@ def test_no_reasoning_effort_allows_sampling() -> None:
 
 def test_reasoning_that_cannot_be_turned_off_is_reported() -> None:
     """A model that always reasons is asked for nothing, and the client is told."""
-    done = encoding({"thinking": {"type": "disabled"}}, ChatQuirks(efforts=("medium", "high")))
+    done = encoded({"thinking": {"type": "disabled"}}, ChatQuirks(efforts=("medium", "high")))
     assert lost(done) == ["thinking"]
 
 
@@ -138,15 +138,15 @@ OFF: Json = {"thinking": {"type": "disabled"}}
 )
 def test_reasoning_that_nobody_wants_does_not_use_up_the_text(request_: Json, quirks: ChatQuirks, sent: int) -> None:
     """A model that reasons though its client said no has room for that beside the text, which stays as short."""
-    done = encoding({"max_tokens": 64} | request_, quirks)
+    done = encoded({"max_tokens": 64} | request_, quirks)
     assert msgspec.json.decode(done.body)["max_tokens"] == sent
     wanted = request_.get("max_tokens", 64)
-    assert done.most_visible == (wanted if sent > wanted else 0)
+    assert done.encoding.most_visible == (wanted if sent > wanted else 0)
 
 
 def test_openrouter_is_not_asked_to_stop_reasoning_that_it_insists_on() -> None:
     """OpenRouter refuses to turn off what its model cannot but do: it is asked for a little, and the client is told."""
-    done = encoding(OFF, ChatQuirks(reasoning="openrouter", efforts=("none", "minimal", "low", "high"), reasons=True))
+    done = encoded(OFF, ChatQuirks(reasoning="openrouter", efforts=("none", "minimal", "low", "high"), reasons=True))
     assert msgspec.json.decode(done.body)["reasoning"] == {"effort": "low"}
     assert lost(done) == ["thinking"]
 
@@ -155,6 +155,6 @@ def test_openrouter_is_not_asked_to_stop_reasoning_that_it_insists_on() -> None:
 def test_any_thinking_is_fine_for_a_model_that_has_none(kind: str) -> None:
     """Claude Code sends `thinking` for every model: one that does not reason is asked for nothing."""
     thinking = {"type": kind, "display": "omitted"} | ({"budget_tokens": 2048} if kind == "enabled" else {})
-    done = encoding({"thinking": thinking})
+    done = encoded({"thinking": thinking})
     assert not {"reasoning_effort", "reasoning", "thinking"} & set(msgspec.json.decode(done.body))
     assert lost(done) == (["thinking"] if kind == "enabled" else [])

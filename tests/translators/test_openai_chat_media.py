@@ -12,7 +12,7 @@ from tests.translators.chat_requests import (
     Json,
     assistant,
     call,
-    encoding,
+    encoded,
     image,
     lost,
     messages,
@@ -73,14 +73,14 @@ def test_media_of_results_follow_all_tool_messages() -> None:
 def test_documents_of_the_assistant_become_text() -> None:
     """An assistant's document is told as text; a file cannot be and is reported."""
     plain = {"type": "document", "source": {"type": "text", "data": "words"}}
-    done = encoding({"messages": [*HI, assistant(plain, pdf()), *HI]})
+    done = encoded({"messages": [*HI, assistant(plain, pdf()), *HI]})
     assert "words" in msgspec.json.decode(done.body)["messages"][1]["content"]
     assert lost(done) == ["messages[1].content[1]"]
 
 
 def test_images_for_a_model_without_eyes_are_reported() -> None:
     """A model that takes no images is told that one was left out, and so is the client."""
-    done = encoding({"messages": [user(text("x"), image())]}, ChatQuirks(images=False))
+    done = encoded({"messages": [user(text("x"), image())]}, ChatQuirks(images=False))
     assert lost(done) == ["messages[0].content[1]"]
     assert "an image was left out" in msgspec.json.decode(done.body)["messages"][0]["content"]
 

@@ -11,13 +11,14 @@ import pytest
 
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.providers.quirks import ChatQuirks
+from llm_to_anthropic.translators.encoding import Encoded
 from llm_to_anthropic.translators.openai_chat_request import ChatEncoding
 from tests.translators.chat_answers import collected, delta, usage
 from tests.translators.chat_requests import (
     OPENAI,
     REASONING,
     assistant,
-    encoding,
+    encoded,
     image,
     lost,
     paired,
@@ -35,13 +36,13 @@ SHARED = Path(__file__).resolve().parents[2] / ".." / "shared"
 def test_a_string_means_the_same_as_one_block() -> None:
     """Content as a string and as a list of one text block gives the same bytes."""
     blocks = [{"role": "user", "content": [text("hi")]}]
-    assert encoding({"system": "s"}).body == encoding({"system": [text("s")], "messages": blocks}).body
+    assert encoded({"system": "s"}).body == encoded({"system": [text("s")], "messages": blocks}).body
 
 
 def test_encoding_is_repeatable() -> None:
     """The same request gives the same bytes, so that retries and fallbacks can encode again."""
     request = {"tools": [tool("a" * 70, strict=True)], "metadata": {"user_id": "u"}}
-    assert encoding(request, OPENAI) == encoding(request, OPENAI)
+    assert encoded(request, OPENAI) == encoded(request, OPENAI)
 
 
 @pytest.mark.parametrize("field", ["max_tokens", "max_completion_tokens"])
@@ -53,7 +54,7 @@ def test_the_limit_of_tokens_has_the_servers_name(field: Json) -> None:
 
 def test_max_tokens_above_the_models_most_is_lowered() -> None:
     """Clients send 64000 for every model: it is lowered and told, also in strict mode, which does not refuse it."""
-    done = encoding({"max_tokens": 64000}, max_output=16384, strict=True)
+    done = encoded({"max_tokens": 64000}, max_output=16384, strict=True)
     assert msgspec.json.decode(done.body)["max_tokens"] == 16384
     assert lost(done) == ["max_tokens"]
 
@@ -81,8 +82,8 @@ def test_streams_ask_for_usage() -> None:
 def test_stop_sequences_are_sent_as_far_as_allowed_and_matched_here(count: int, *, sent: bool) -> None:
     """All stop sequences are matched in the answer, for which it is streamed; few enough are sent along."""
     stops = [f"s{n}" for n in range(count)]
-    done = encoding({"stop_sequences": stops})
-    assert done.stop_sequences == tuple(stops)
+    done = encoded({"stop_sequences": stops})
+    assert done.encoding.stop_sequences == tuple(stops)
     body = msgspec.json.decode(done.body)
     assert (body["stream"], body.get("stop")) == (True, stops if sent else None)
 
@@ -94,7 +95,7 @@ def test_zero_is_a_temperature() -> None:
 
 def test_sampling_is_left_out_for_reasoning_models_and_reported() -> None:
     """Reasoning models refuse sampling parameters: they are dropped and told, but for their default."""
-    done = encoding({"temperature": 0, "top_p": 1}, REASONING)
+    done = encoded({"temperature": 0, "top_p": 1}, REASONING)
     assert not {"temperature", "top_p"} & set(msgspec.json.decode(done.body))
     assert lost(done) == ["temperature"]
 
@@ -102,7 +103,7 @@ def test_sampling_is_left_out_for_reasoning_models_and_reported() -> None:
 def test_top_k_is_sent_by_quirk_and_reported_otherwise() -> None:
     """Servers that know top_k get it."""
     assert upstream({"top_k": 40}, ChatQuirks(top_k=True))["top_k"] == 40
-    assert lost(encoding({"top_k": 40})) == ["top_k"]
+    assert lost(encoded({"top_k": 40})) == ["top_k"]
 
 
 def test_account_fields_go_to_openai_only() -> None:
@@ -111,7 +112,7 @@ def test_account_fields_go_to_openai_only() -> None:
     done = upstream(request, OPENAI)
     assert (done["service_tier"], done["store"]) == ("default", False)
     assert len(done["safety_identifier"]) == len(done["prompt_cache_key"]) == 64
-    assert b"user-42" not in encoding(request, OPENAI).body
+    assert b"user-42" not in encoded(request, OPENAI).body
     assert set(upstream(request)) == {"model", "messages", "max_tokens"}
 
 
@@ -119,7 +120,7 @@ def test_the_cache_key_follows_the_session() -> None:
     """One session has one cache key; without one it follows system prompt and tools."""
 
     def key(request: Json, session_id: str = "") -> str:
-        found: str = msgspec.json.decode(encoding(request, OPENAI, session_id=session_id).body)["prompt_cache_key"]
+        found: str = msgspec.json.decode(encoded(request, OPENAI, session_id=session_id).body)["prompt_cache_key"]
         return found
 
     assert key({"system": "a"}, "s") == key({"system": "b"}, "s")
@@ -146,9 +147,9 @@ def test_parallel_calls_can_be_turned_off() -> None:
     """One call at a time is asked of the upstream where it knows the field, and kept here in any case."""
     request = {"tools": [tool()], "tool_choice": {"type": "auto", "disable_parallel_tool_use": True}}
     assert upstream(request)["parallel_tool_calls"] is False
-    other = encoding(request, ChatQuirks(parallel_tool_calls=False))
+    other = encoded(request, ChatQuirks(parallel_tool_calls=False))
     assert b"parallel_tool_calls" not in other.body
-    assert other.single_call
+    assert other.encoding.single_call
 
 
 @pytest.mark.parametrize("place", ["output_config", "output_format"])
@@ -205,7 +206,7 @@ def test_a_schema_beside_tools_is_told_where_a_server_takes_but_one_of_them() ->
 def test_a_model_that_cannot_be_made_to_call_decides_itself(choice: Json, sent: str | None, losses: list[str]) -> None:
     """A choice that a server refuses is left to the model, which is told; that no tool is called it is told still."""
     request = {"tools": [tool()], "tool_choice": choice | {"disable_parallel_tool_use": True}}
-    done = encoding(request, ChatQuirks(tool_choice="auto"))
+    done = encoded(request, ChatQuirks(tool_choice="auto"))
     made = msgspec.json.decode(done.body)
     assert (made.get("tool_choice"), lost(done)) == (sent, losses)
     assert len(made["tools"]) == 1
@@ -241,21 +242,21 @@ LOSSES: list[tuple[str, Json, list[str]]] = [
 @pytest.mark.parametrize(("request_", "paths"), [row[1:] for row in LOSSES], ids=[row[0] for row in LOSSES])
 def test_losses_are_reported(request_: Json, paths: list[str]) -> None:
     """What may matter to the answer and cannot be sent is named; what is harmless is not."""
-    assert lost(encoding(request_)) == paths
+    assert lost(encoded(request_)) == paths
 
 
 @pytest.mark.parametrize("strict", [False, True], ids=["as usual", "strict"])
 def test_unknown_fields_are_told(strict: bool) -> None:
     """A field that is newer than this version is left out and told; it never fails a request, not even a strict one."""
     new = {"shiny": {"a": 1}, "absent": None, "diagnostics": {"previous_message_id": None}, "tags": ["x"]}
-    assert lost(encoding(new, strict=strict)) == ["shiny"]
+    assert lost(encoded(new, strict=strict)) == ["shiny"]
     assert not {"shiny", "diagnostics", "tags"} & set(upstream(new))
 
 
 def test_strict_mode_names_every_loss() -> None:
     """A strict request that cannot be carried over whole is refused with all its losses."""
     with pytest.raises(ClientError, match=r"top_k: .*speed: |speed: .*top_k: ") as caught:
-        encoding({"top_k": 1, "speed": "fast"}, strict=True)
+        encoded({"top_k": 1, "speed": "fast"}, strict=True)
     assert caught.value.status == 400
 
 
@@ -286,29 +287,29 @@ UNSUPPORTED: list[tuple[str, Json, str]] = [
 def test_what_no_upstream_can_do_is_refused(request_: Json, message: str) -> None:
     """A request whose meaning would be lost is refused, naming the field."""
     with pytest.raises(ClientError) as caught:
-        encoding(request_)
+        encoded(request_)
     assert message in caught.value.message
 
 
 def test_threads_are_refused_so_that_the_sdk_goes_on() -> None:
     """The error's details make Anthropic's SDK send the whole conversation instead."""
     with pytest.raises(ClientError, match="thread") as caught:
-        encoding({"thread": {"type": "create"}})
+        encoded({"thread": {"type": "create"}})
     assert caught.value.details == {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
 
 
 @pytest.mark.parametrize("field", ["temperature", "top_p", "top_k"])
 def test_the_new_api_version_has_no_sampling_in_strict_mode(field: str) -> None:
     """Version 2026-10-21 has no sampling parameters: strict mode refuses them, else they travel as in the old one."""
-    encoding({field: 1}, api_version="2026-10-21")
+    encoded({field: 1}, api_version="2026-10-21")
     with pytest.raises(ClientError, match=f"^{field}: "):
-        encoding({field: 1}, api_version="2026-10-21", strict=True)
+        encoded({field: 1}, api_version="2026-10-21", strict=True)
 
 
 @pytest.mark.parametrize("field", ["mcp_servers", "thread", "container", "compaction"])
 def test_null_in_place_of_what_is_refused_is_fine(field: str) -> None:
     """A field given as null is absent."""
-    assert encoding({field: None}).losses == ()
+    assert encoded({field: None}).encoding.losses == ()
 
 
 def test_deep_nesting_is_refused() -> None:
@@ -318,19 +319,19 @@ def test_deep_nesting_is_refused() -> None:
         schema = {"type": "object", "properties": {"a": schema}}
     body = {"tools": [tool(input_schema=schema)]}
     with pytest.raises(ClientError, match="nested more than 64 deep"):
-        encoding(body)
+        encoded(body)
 
 
 def test_a_merged_choice_at_a_schemas_root_is_reported() -> None:
     """A tool whose schema is a choice at its root loses that choice."""
     schema = {"type": "object", "anyOf": [{"properties": {"a": {}}}, {"properties": {"b": {}}}]}
-    assert lost(encoding({"tools": [tool(input_schema=schema)]})) == ["tools[0].input_schema"]
+    assert lost(encoded({"tools": [tool(input_schema=schema)]})) == ["tools[0].input_schema"]
 
 
 def test_media_do_not_count_as_text() -> None:
     """The estimate of a request's tokens goes by its text, not by the base64 of its images."""
-    small = encoding({"messages": [user(text("x"), image("A" * 8))]})
-    large = encoding({"messages": [user(text("x"), image("A" * 80_000))]})
+    small = encoded({"messages": [user(text("x"), image("A" * 8))]})
+    large = encoded({"messages": [user(text("x"), image("A" * 80_000))]})
     assert abs(large.input_bytes - small.input_bytes) < 10
 
 
@@ -340,9 +341,9 @@ def recorded() -> list[Json]:
     return [body for body in bodies if isinstance(body, dict) and isinstance(body.get("messages"), list)]
 
 
-def encoded_or_none(body: Json) -> ChatEncoding | None:
+def encoded_or_none(body: Json) -> Encoded[ChatEncoding] | None:
     try:
-        return encoding(body, OPENAI)
+        return encoded(body, OPENAI)
     except ClientError:
         return None
 

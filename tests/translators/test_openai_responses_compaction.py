@@ -40,7 +40,7 @@ from tests.translators.responses_requests import (
     Json,
     a_client,
     counted,
-    encoding,
+    encoded,
     items,
     lost,
     target,
@@ -85,16 +85,16 @@ OLD, NEWER = words("old"), words("new")
 )
 def test_a_compaction_edit_is_openais_own(edit: Json, threshold: int) -> None:
     """OpenAI is asked to sum up from as many tokens on as the client says, without a loss, even strictly."""
-    done = encoding(edits(edit), strict=True)
+    done = encoded(edits(edit), strict=True)
     assert upstream(edits(edit))["context_management"] == [{"type": "compaction", "compact_threshold": threshold}]
-    assert (lost(done), done.compacts) == ([], True)
+    assert (lost(done), done.encoding.compacts) == ([], True)
 
 
 def test_a_request_without_the_edit_asks_for_no_compaction() -> None:
     """Nothing is said of it then."""
     requests: list[Json] = [{}, edits({"type": "clear_thinking_20251015"}), edits()]
     assert not any("context_management" in upstream(request) for request in requests)
-    assert not any(encoding(request).compacts for request in requests)
+    assert not any(encoded(request).encoding.compacts for request in requests)
 
 
 @pytest.mark.parametrize(
@@ -106,10 +106,10 @@ def test_a_request_without_the_edit_asks_for_no_compaction() -> None:
 )
 def test_what_openai_cannot_be_told_of_a_compaction_is_a_loss(edit: Json, paths: list[str]) -> None:
     """How to sum up, and to stop then, cannot be said; the rest of the edit is."""
-    done = encoding(edits(edit))
-    assert (lost(done), done.compacts) == (paths, True)
+    done = encoded(edits(edit))
+    assert (lost(done), done.encoding.compacts) == (paths, True)
     with pytest.raises(ClientError, match=paths[0].rpartition(".")[2]):
-        encoding(edits(edit), strict=True)
+        encoded(edits(edit), strict=True)
 
 
 @pytest.mark.parametrize(
@@ -122,22 +122,22 @@ def test_what_openai_cannot_be_told_of_a_compaction_is_a_loss(edit: Json, paths:
 )
 def test_an_edit_that_cannot_be_read_is_a_loss(request_: Json) -> None:
     """What says when to sum up in another way is left out, and told."""
-    assert (lost(encoding(request_)), encoding(request_).compacts) == (["context_management"], False)
+    assert (lost(encoded(request_)), encoded(request_).encoding.compacts) == (["context_management"], False)
 
 
 def test_other_edits_stay_what_they_were() -> None:
     """Clearing thinking is no loss and clearing tool uses is one, beside a compaction too."""
     others = {"type": "clear_thinking_20251015"}, {"type": "clear_tool_uses_20250919", "trigger": {"type": "tool_uses"}}
-    assert lost(encoding(edits(others[0], EDIT))) == []
-    done = encoding(edits(*others, EDIT))
-    assert (lost(done), done.compacts) == (["context_management"], True)
+    assert lost(encoded(edits(others[0], EDIT))) == []
+    done = encoded(edits(*others, EDIT))
+    assert (lost(done), done.encoding.compacts) == (["context_management"], True)
 
 
 def test_a_compatible_server_is_not_asked_to_sum_up() -> None:
     """The edit is a loss there as with any other upstream."""
     assert "context_management" not in upstream(ASKED, "qwen3", LOCAL)
-    assert lost(encoding(ASKED, "qwen3", LOCAL)) == ["context_management"]
-    assert encoding(ASKED, PLAIN, LOCAL).compacts
+    assert lost(encoded(ASKED, "qwen3", LOCAL)) == ["context_management"]
+    assert encoded(ASKED, PLAIN, LOCAL).encoding.compacts
 
 
 def test_a_server_that_refuses_to_sum_up_is_not_asked_again() -> None:
@@ -233,8 +233,8 @@ def test_an_own_compaction_takes_the_place_of_what_it_sums_up() -> None:
     said = {"type": "message", "role": "assistant", "content": "b"}
     assert items(*turns) == [SENT, said, NEWER]
     assert counted({"messages": turns})["input"] == [SENT, said, NEWER]
-    assert lost(encoding({"messages": turns})) == []
-    assert encoding({"messages": turns}).replayed
+    assert lost(encoded({"messages": turns})) == []
+    assert encoded({"messages": turns}).replayed
 
 
 def test_a_conversation_may_begin_and_end_with_a_compaction() -> None:
@@ -271,17 +271,17 @@ def test_a_compaction_of_another_upstream_leaves_the_conversation(block: Json) -
     """What only another can read is left out and told, and nothing is cut off before it."""
     turns = [user(text("old")), assistant(block, text("b")), NEW]
     assert items(*turns)[::2] == [OLD, NEWER]
-    assert lost(encoding({"messages": turns}, strict=True)) == ["messages[1].content[0]"]
+    assert lost(encoded({"messages": turns}, strict=True)) == ["messages[1].content[0]"]
 
 
 def test_a_compaction_of_another_upstream_at_the_beginning_is_a_loss() -> None:
     """Nothing tells what it stood for: strict mode refuses it."""
     turns = [assistant(FOREIGN[0], text("b")), NEW]
-    assert lost(encoding({"messages": turns})) == ["messages[0].content[0]"]
+    assert lost(encoded({"messages": turns})) == ["messages[0].content[0]"]
     with pytest.raises(ClientError, match="summary"):
-        encoding({"messages": turns}, strict=True)
-    done = chat_requests.encoding({"messages": turns})
-    assert [loss.path for loss in done.losses] == ["messages[0].content[0]"]
+        encoded({"messages": turns}, strict=True)
+    done = chat_requests.encoded({"messages": turns})
+    assert [loss.path for loss in done.encoding.losses] == ["messages[0].content[0]"]
 
 
 def test_a_refused_compaction_is_left_out_of_one_more_try() -> None:

@@ -7,7 +7,7 @@ import pytest
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.translators.media_urls import UrlNotTaken
 from tests.translators.chat_requests import assistant, call, image, pdf, result, text, tool, user
-from tests.translators.responses_requests import LOCAL, PLAIN, Json, encoding, items, lost, upstream
+from tests.translators.responses_requests import LOCAL, PLAIN, Json, encoded, items, lost, upstream
 
 QUESTION = user(text("?"))
 PICTURE = {"type": "input_image", "image_url": "data:image/png;base64,AAAA", "detail": "auto"}
@@ -99,7 +99,7 @@ def test_text_documents_and_search_results_are_wrapped() -> None:
 def test_citations_that_are_wanted_are_told_as_lost() -> None:
     """An answer cannot cite the client's documents."""
     cited = pdf(citations={"enabled": True})
-    assert lost(encoding({"messages": [user(cited)]})) == ["messages[0].content[0].citations"]
+    assert lost(encoded({"messages": [user(cited)]})) == ["messages[0].content[0].citations"]
 
 
 @pytest.mark.parametrize("kind", ["image", "document"])
@@ -111,11 +111,11 @@ def test_files_that_only_anthropic_has_are_refused(kind: str) -> None:
 
 def test_a_model_without_eyes_is_told_of_the_image() -> None:
     """Where no images are taken a sentence stands for one, and it is told; files are refused."""
-    done = encoding({"messages": [user(image())]}, images=False)
+    done = encoded({"messages": [user(image())]}, images=False)
     assert lost(done) == ["messages[0].content[0]"]
     assert b"left out here" in done.body
     with pytest.raises(ClientError, match=r"document blocks \(PDF\) are not supported"):
-        encoding({"messages": [user(pdf())]}, files=False)
+        encoded({"messages": [user(pdf())]}, files=False)
 
 
 def test_a_system_message_keeps_its_place() -> None:
@@ -129,7 +129,7 @@ def test_an_unknown_block_of_the_user_is_refused_and_one_of_the_assistant_left_o
     """What the user says must not get lost; what a newer Claude said besides may, and is told."""
     with pytest.raises(ClientError, match="hologram"):
         items(user({"type": "hologram"}))
-    done = encoding({"messages": [QUESTION, assistant({"type": "hologram"}, text("a")), QUESTION]})
+    done = encoded({"messages": [QUESTION, assistant({"type": "hologram"}, text("a")), QUESTION]})
     assert lost(done) == ["messages[1].content[0]"]
 
 
@@ -286,7 +286,7 @@ def test_a_call_without_a_result_gets_one() -> None:
         "output": "[no result]",
     }
     with pytest.raises(ClientError, match="without `tool_result` blocks immediately after: t1"):
-        encoding(request, strict=True)
+        encoded(request, strict=True)
 
 
 def test_a_result_without_a_call_becomes_text() -> None:
@@ -313,14 +313,14 @@ def test_cache_breakpoints_are_taken_anywhere() -> None:
         "tools": [tool() | mark],
         "messages": [user(text("a") | mark, image() | mark), assistant(call("t1") | mark), user(result("t1", **mark))],
     }
-    done = encoding(request)
+    done = encoded(request)
     assert b"cache_control" not in done.body
-    assert done.losses == ()
+    assert done.encoding.losses == ()
 
 
 def test_documents_of_the_assistant_are_told_in_words() -> None:
     """An older API version let the assistant hold documents; their text travels, a file is told as lost."""
     plain = {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "d"}}
-    done = encoding({"messages": [QUESTION, assistant(plain, pdf()), QUESTION]})
+    done = encoded({"messages": [QUESTION, assistant(plain, pdf()), QUESTION]})
     assert b"<document index" in done.body
     assert lost(done) == ["messages[1].content[1]"]

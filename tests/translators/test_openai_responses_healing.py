@@ -17,7 +17,7 @@ from tests.translators.responses_requests import (
     Json,
     a_client,
     carried,
-    encoding,
+    encoded,
     lost,
     reasoning_item,
     target,
@@ -114,7 +114,7 @@ def test_role_of_instructions_is_learned_both_ways() -> None:
 
 def test_answers_without_a_limit_are_told() -> None:
     """Where an upstream knows no limit of tokens, none is sent, and the client is told."""
-    done = encoding({"max_tokens": 50}, limits_output=False)
+    done = encoded({"max_tokens": 50}, limits_output=False)
     assert b"max_output_tokens" not in done.body
     assert lost(done) == ["max_tokens"]
 
@@ -170,13 +170,13 @@ def test_other_refusals_are_not_about_reasoning_of_the_history(param: str) -> No
 )
 def test_what_is_left_out_after_a_refusal_is_told(request_: Json, learned: Json, path: str) -> None:
     """Where the answer may be another for it, the healed request names what was left out."""
-    assert path in lost(encoding(request_, MODEL, **learned))
+    assert path in lost(encoded(request_, MODEL, **learned))
 
 
 def test_what_is_the_proxys_own_is_left_out_in_silence() -> None:
     """The client asked for no cache key, no unpadded events and no unkept request."""
     learned: Json = {"prompt_cache_key": False, "obfuscation": False, "store": False, "truncation": False}
-    assert lost(encoding({}, MODEL, **learned)) == []
+    assert lost(encoded({}, MODEL, **learned)) == []
     assert upstream({}, MODEL, **learned).keys() == {"model", "input", "max_output_tokens", "include"}
 
 

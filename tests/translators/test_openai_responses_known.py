@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_to_anthropic.errors import ClientError
+from llm_to_anthropic.translators.encoding import Encoded
 from llm_to_anthropic.translators.openai_responses_encoding import ResponsesEncoding
 from llm_to_anthropic.translators.openai_responses_request import encode_known, encode_responses
 from llm_to_anthropic.translators.request import decode_request
@@ -16,7 +17,7 @@ from tests.translators.conversations import CONVERSATION, FIELDS, TOOLS
 from tests.translators.responses_requests import Json, carried, reasoning_item, target
 
 
-def encode(messages: list[Json], learned: Learned | None, **fields: Json) -> ResponsesEncoding | str | None:
+def encode(messages: list[Json], learned: Learned | None, **fields: Json) -> Encoded[ResponsesEncoding] | str | None:
     """The encoding, or what is wrong; None where the memory leaves it to the general way."""
     body = msgspec.json.encode({"model": "m", "max_tokens": 9, "messages": messages, "tools": TOOLS} | fields)
     client = ClientRequest(body=body, model="m", stream=False, request_id="req_1", message_id="msg_1")
@@ -43,7 +44,7 @@ def test_an_agents_conversation_is_remembered() -> None:
     turns = [user({"type": "text", "text": "?"}), assistant(carried(reasoning_item()), call("t1")), user(result("t1"))]
     learned = Learned()
     first, second = encode(turns, learned), encode(turns, learned)
-    assert isinstance(first, ResponsesEncoding)
+    assert isinstance(first, Encoded)
     assert first == second == encode(turns, None)
     assert first.replayed
     assert len(learned.messages.keys()) == 3

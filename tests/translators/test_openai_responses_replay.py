@@ -14,7 +14,7 @@ from tests.translators.responses_requests import (
     PLAIN,
     Json,
     carried,
-    encoding,
+    encoded,
     items,
     reasoning_item,
     target,
@@ -35,7 +35,7 @@ def test_reasoning_stands_right_before_its_call() -> None:
     made = items(*turns)
     assert made[1] == item
     assert [each["type"] for each in made] == ["message", "reasoning", "function_call", "function_call_output"]
-    assert encoding({"messages": list(turns)}).replayed
+    assert encoded({"messages": list(turns)}).replayed
 
 
 def test_reasoning_comes_back_byte_for_byte() -> None:
@@ -43,7 +43,7 @@ def test_reasoning_comes_back_byte_for_byte() -> None:
     raw = Raw(b'{"type": "reasoning", "id": "rs_1", "new": 1.0, "summary": [], "encrypted_content": "g\\u0041"}')
     carrier = msgspec.structs.replace(empty_carrier(target()), items=[raw])
     thinking = {"type": "thinking", "thinking": "changed", "signature": encode_carrier(carrier)}
-    done = encoding({"messages": [QUESTION, assistant(thinking, text("a")), QUESTION]})
+    done = encoded({"messages": [QUESTION, assistant(thinking, text("a")), QUESTION]})
     assert bytes(raw) in done.body
 
 
@@ -73,7 +73,7 @@ def test_reasoning_that_led_to_nothing_is_left_out() -> None:
     """The upstream refuses an item without the one that it must be followed by."""
     turns = (QUESTION, assistant(text("a"), carried(reasoning_item())), QUESTION)
     assert kinds(*turns) == ["message", "message", "message"]
-    assert not encoding({"messages": list(turns)}).replayed
+    assert not encoded({"messages": list(turns)}).replayed
 
 
 @pytest.mark.parametrize(
@@ -91,9 +91,9 @@ def test_reasoning_that_led_to_nothing_is_left_out() -> None:
 )
 def test_thinking_of_others_is_left_out_and_no_error(other: Json) -> None:
     """Signatures of another account or vendor, and broken ones, are passed over without a word."""
-    done = encoding({"messages": [QUESTION, assistant(other, text("a")), QUESTION]})
+    done = encoded({"messages": [QUESTION, assistant(other, text("a")), QUESTION]})
     assert b"reasoning" not in done.body.partition(b'"include"')[0]
-    assert done.losses == ()
+    assert done.encoding.losses == ()
     assert not done.replayed
 
 
@@ -121,7 +121,7 @@ def test_a_refused_history_is_sent_once_more_without_its_reasoning() -> None:
         assistant(carried(reasoning_item(), phases=["commentary"]), text("a"), call("t1")),
         user(result("t1")),
     ]
-    again = encoding({"messages": turns}, unsigned=True)
+    again = encoded({"messages": turns}, unsigned=True)
     made = upstream({"messages": turns}, unsigned=True)["input"]
     assert [item["type"] for item in made] == ["message", "message", "function_call", "function_call_output"]
     assert made[1]["phase"] == "commentary"

@@ -15,7 +15,7 @@ from tests.translators.responses_requests import (
     PLAIN,
     Json,
     counted,
-    encoding,
+    encoded,
     items,
     lost,
     upstream,
@@ -80,10 +80,10 @@ def test_nothing_is_sent_that_was_not_asked_for() -> None:
 )
 def test_a_quota_probe_of_one_token_is_no_error(asked: int, sent: int) -> None:
     """The most tokens are at least 16, as the upstream demands, and at most what the model gives."""
-    done = encoding({"max_tokens": asked})
+    done = encoded({"max_tokens": asked})
     assert upstream({"max_tokens": asked})["max_output_tokens"] == sent
     assert ("max_tokens" in lost(done)) == (asked != sent)
-    assert encoding({"max_tokens": asked}, strict=True).body == done.body
+    assert encoded({"max_tokens": asked}, strict=True).body == done.body
 
 
 def test_a_model_gives_no_more_tokens_than_it_can() -> None:
@@ -94,8 +94,8 @@ def test_a_model_gives_no_more_tokens_than_it_can() -> None:
 
 def test_no_tokens_are_asked_of_nobody() -> None:
     """`max_tokens: 0` needs no upstream."""
-    assert encoding({"max_tokens": 0}).wants_nothing
-    assert not encoding({}).wants_nothing
+    assert encoded({"max_tokens": 0}).encoding.wants_nothing
+    assert not encoded({}).encoding.wants_nothing
 
 
 def test_a_system_prompt_is_the_instructions() -> None:
@@ -119,25 +119,25 @@ def test_temperature_is_for_models_that_do_not_reason(model: str, rest: Json, *,
     request = {"temperature": 0, "top_p": 0.5} | rest
     made = upstream(request, model)
     assert (made.get("temperature"), made.get("top_p")) == ((0, 0.5) if sent else (None, None))
-    assert ("temperature" in lost(encoding(request, model))) == (not sent)
+    assert ("temperature" in lost(encoded(request, model))) == (not sent)
 
 
 def test_a_temperature_of_one_is_no_loss() -> None:
     """What a reasoning model does by itself need not be told."""
-    assert lost(encoding({"temperature": 1, "top_p": 1})) == []
+    assert lost(encoded({"temperature": 1, "top_p": 1})) == []
 
 
 def test_top_k_is_a_loss() -> None:
     """The upstream has no such field."""
-    assert lost(encoding({"top_k": 40}, PLAIN)) == ["top_k"]
+    assert lost(encoded({"top_k": 40}, PLAIN)) == ["top_k"]
     with pytest.raises(ClientError, match="top_k"):
-        encoding({"top_k": 40}, PLAIN, strict=True)
+        encoded({"top_k": 40}, PLAIN, strict=True)
 
 
 def test_stop_sequences_are_matched_here() -> None:
     """Any number of them is taken, and none is sent."""
     stops = list("abcdef")
-    assert encoding({"stop_sequences": stops}).stop_sequences == tuple(stops)
+    assert encoded({"stop_sequences": stops}).encoding.stop_sequences == tuple(stops)
     assert "stop" not in upstream({"stop_sequences": stops})
 
 
@@ -167,7 +167,7 @@ def test_stop_sequences_are_matched_here() -> None:
 def test_thinking_becomes_an_effort_that_the_model_has(model: str, request_: Json, expected: Json) -> None:
     """Off, effort, budget and nothing at all become the nearest effort; a summary is asked for to be shown."""
     assert upstream(request_, model).get("reasoning") == expected
-    assert encoding(request_, model).reasoning_effort == (expected or {}).get("effort")
+    assert encoded(request_, model).encoding.reasoning_effort == (expected or {}).get("effort")
 
 
 def test_an_effort_within_the_conversation_is_the_last_word() -> None:
@@ -191,17 +191,17 @@ def test_an_effort_within_the_conversation_is_the_last_word() -> None:
 )
 def test_what_the_client_says_of_thinking_is_known_to_the_answer(thinking: Json, said: str) -> None:
     """Whether it is shown, unseen, off or not spoken of decides what its answer holds."""
-    assert encoding({"thinking": thinking} if thinking else {}).thinking == said
+    assert encoded({"thinking": thinking} if thinking else {}).encoding.thinking == said
 
 
 def test_thinking_that_cannot_be_had_is_told() -> None:
     """A budget for a model without reasoning, and reasoning that goes on all the same, are among the losses."""
-    assert lost(encoding({"thinking": {"type": "enabled", "budget_tokens": 9000}}, PLAIN)) == ["thinking"]
-    assert lost(encoding({"output_config": {"effort": "low"}}, PLAIN)) == ["output_config.effort"]
-    assert lost(encoding({"thinking": {"type": "disabled"}}, "gpt-5-pro")) == ["thinking"]
-    assert lost(encoding({"thinking": {"type": "disabled"}}, "o3")) == ["thinking"]
-    assert lost(encoding({"thinking": {"type": "adaptive"}}, summaries=False)) == ["thinking"]
-    assert lost(encoding({"thinking": {"type": "disabled"}}, PLAIN)) == []
+    assert lost(encoded({"thinking": {"type": "enabled", "budget_tokens": 9000}}, PLAIN)) == ["thinking"]
+    assert lost(encoded({"output_config": {"effort": "low"}}, PLAIN)) == ["output_config.effort"]
+    assert lost(encoded({"thinking": {"type": "disabled"}}, "gpt-5-pro")) == ["thinking"]
+    assert lost(encoded({"thinking": {"type": "disabled"}}, "o3")) == ["thinking"]
+    assert lost(encoded({"thinking": {"type": "adaptive"}}, summaries=False)) == ["thinking"]
+    assert lost(encoded({"thinking": {"type": "disabled"}}, PLAIN)) == []
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_reasoning_that_nobody_wants_does_not_use_up_the_text(
     """A model that reasons though its client said no has room for that beside the text, which stays as short."""
     asked = {"max_tokens": 64} | request_
     assert upstream(asked, model, server)["max_output_tokens"] == sent
-    assert encoding(asked, model, server).most_visible == (64 if sent > 64 else 0)
+    assert encoded(asked, model, server).encoding.most_visible == (64 if sent > 64 else 0)
 
 
 def test_a_plain_model_is_asked_for_no_encrypted_reasoning() -> None:
@@ -262,7 +262,7 @@ def test_where_only_json_is_known_the_schema_is_told_in_words() -> None:
 
 def test_an_unknown_format_is_a_loss() -> None:
     """A format that is not known here is left out and told."""
-    assert lost(encoding({"output_format": {"type": "xml"}})) == ["output_format"]
+    assert lost(encoded({"output_format": {"type": "xml"}})) == ["output_format"]
 
 
 def test_a_user_is_told_apart_but_not_named() -> None:
@@ -287,7 +287,7 @@ def test_service_tiers_have_other_names(asked: str | None, sent: str | None) -> 
     """Anthropic's tiers are mapped; where the server has none, a tier other than the default is a loss."""
     request = {"service_tier": asked} if asked else {}
     assert upstream(request).get("service_tier") == sent
-    assert ("service_tier" in lost(encoding(request, PLAIN, LOCAL))) == (asked == "standard_only")
+    assert ("service_tier" in lost(encoded(request, PLAIN, LOCAL))) == (asked == "standard_only")
 
 
 @pytest.mark.parametrize(
@@ -305,7 +305,7 @@ def test_service_tiers_have_other_names(asked: str | None, sent: str | None) -> 
 )
 def test_what_has_no_counterpart_is_told_where_it_matters(request_: Json, paths: list[str]) -> None:
     """Such fields fail no request; those whose absence may change the answer are named."""
-    assert lost(encoding(request_)) == paths
+    assert lost(encoded(request_)) == paths
 
 
 @pytest.mark.parametrize(
@@ -319,7 +319,7 @@ def test_what_has_no_counterpart_is_told_where_it_matters(request_: Json, paths:
 def test_what_would_mislead_is_refused(request_: Json, message: str) -> None:
     """What a client waits for and cannot have is refused by name."""
     with pytest.raises(ClientError, match=message):
-        encoding(request_)
+        encoded(request_)
 
 
 def test_a_compatible_server_gets_nothing_of_openais_own() -> None:
@@ -332,14 +332,14 @@ def test_a_prefill_is_sent_and_known_to_the_answer() -> None:
     """The words that the client puts into the assistant's mouth are sent, to be taken out of the answer."""
     turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "{"}]
     assert items(*turns)[-1] == {"type": "message", "role": "assistant", "content": "{"}
-    assert encoding({"messages": turns}).prefill == "{"
-    assert encoding({}).prefill == ""
+    assert encoded({"messages": turns}).encoding.prefill == "{"
+    assert encoded({}).encoding.prefill == ""
 
 
 def test_the_same_request_gives_the_same_bytes() -> None:
     """A retry sends what was sent before."""
     request = {"system": "s", "tools": [{"name": "f", "input_schema": OPTIONAL}], "metadata": {"user_id": "u"}}
-    assert encoding(request).body == encoding(request).body
+    assert encoded(request).body == encoded(request).body
 
 
 def test_counting_sends_what_makes_tokens() -> None:

@@ -9,7 +9,7 @@ from llm_to_anthropic.translators.openai_responses_encoding import HostedTool
 from llm_to_anthropic.translators.openai_responses_request import encode_responses
 from llm_to_anthropic.translators.request import decode_request
 from tests.translators.chat_requests import assistant, call, result, text, tool, user
-from tests.translators.responses_requests import LOCAL, Json, a_client, encoding, lost, target, upstream
+from tests.translators.responses_requests import LOCAL, Json, a_client, encoded, lost, target, upstream
 
 SEARCH = {"type": "web_search_20250305", "name": "web_search"}
 FETCH = {"type": "web_fetch_20250910", "name": "web_fetch"}
@@ -55,18 +55,18 @@ def test_a_server_that_enforces_nothing_is_told_nothing_of_strict() -> None:
 
 def test_a_strict_tool_has_a_closed_schema() -> None:
     """Optional properties may be null, and the answer knows to take nulls out again."""
-    done = encoding({"tools": [tool(strict=True, input_schema=CLOSED)]})
+    done = encoded({"tools": [tool(strict=True, input_schema=CLOSED)]})
     sent = upstream({"tools": [tool(strict=True, input_schema=CLOSED)]})["tools"][0]
     assert sent["strict"] is True
     assert sent["parameters"]["required"] == ["at", "by"]
     assert sent["parameters"]["additionalProperties"] is False
-    assert done.strict_schemas == {"look": CLOSED}
+    assert done.encoding.strict_schemas == {"look": CLOSED}
 
 
 def test_a_strict_tool_that_cannot_be_closed_stays_open() -> None:
     """A schema whose meaning would change is sent as it is, and that is told."""
     open_schema = {"type": "object", "properties": {"a": {"type": "object", "additionalProperties": True}}}
-    done = encoding({"tools": [tool(strict=True, input_schema=open_schema)]})
+    done = encoded({"tools": [tool(strict=True, input_schema=open_schema)]})
     assert lost(done) == ["tools[0].strict"]
     assert b'"strict":false' in done.body
 
@@ -99,11 +99,11 @@ def test_a_long_name_is_shortened_everywhere() -> None:
         "tool_choice": {"type": "tool", "name": name},
         "messages": [user(text("?")), assistant(call("t1", name)), user(result("t1"))],
     }
-    made, done = upstream(request), encoding(request)
+    made, done = upstream(request), encoded(request)
     short = made["tools"][0]["name"]
     assert len(short) <= 64
     assert (made["tool_choice"]["name"], made["input"][1]["name"]) == (short, short)
-    assert done.tool_names == {short: name}
+    assert done.encoding.tool_names == {short: name}
 
 
 @pytest.mark.parametrize("kind", ["bash_20250124", "text_editor_20250728", "memory_20250818", "computer_20250124"])
@@ -146,7 +146,7 @@ def test_one_call_at_a_time_is_told_to_the_upstream() -> None:
     request = {"tools": [tool()], "tool_choice": {"type": "auto", "disable_parallel_tool_use": True}}
     assert upstream(request)["parallel_tool_calls"] is False
     assert "parallel_tool_calls" not in upstream(request, parallel_tool_calls=False)
-    assert encoding(request, parallel_tool_calls=False).single_call
+    assert encoded(request, parallel_tool_calls=False).encoding.single_call
     assert "parallel_tool_calls" not in upstream({"tools": [tool()]})
 
 
@@ -155,7 +155,7 @@ def test_a_web_search_is_run_by_the_upstream() -> None:
     made = upstream({"tools": [SEARCH]})
     assert made["tools"] == [{"type": "web_search", "user_location": {"type": "approximate"}}]
     assert "web_search_call.action.sources" in made["include"]
-    assert encoding({"tools": [SEARCH]}).hosted == (
+    assert encoded({"tools": [SEARCH]}).encoding.hosted == (
         HostedTool(kind="web_search", type="web_search_20250305", name="web_search"),
     )
 
@@ -166,17 +166,17 @@ def test_a_web_search_keeps_its_domains_and_place() -> None:
     asked = SEARCH | {"allowed_domains": ["https://Example.com/docs", "example.com"], "user_location": place}
     made = tools(asked)[0]
     assert (made["filters"], made["user_location"]) == ({"allowed_domains": ["example.com"]}, place)
-    assert lost(encoding({"tools": [asked]})) == ["tools[0].allowed_domains"]
-    assert lost(encoding({"tools": [SEARCH | {"allowed_domains": ["example.com", "a.org/*"]}]})) == []
+    assert lost(encoded({"tools": [asked]})) == ["tools[0].allowed_domains"]
+    assert lost(encoded({"tools": [SEARCH | {"allowed_domains": ["example.com", "a.org/*"]}]})) == []
 
 
 def test_blocked_domains_are_kept_out_of_the_answer_too() -> None:
     """The upstream is told where it knows how; what comes all the same is left out of the answer."""
     asked = {"tools": [SEARCH | {"blocked_domains": ["https://bad.com"]}]}
     assert upstream(asked)["tools"][0]["filters"] == {"blocked_domains": ["bad.com"]}
-    assert encoding(asked).blocked_domains == ("bad.com",)
-    without = encoding(asked, blocked_domains=False)
-    assert (lost(without), without.blocked_domains) == (["tools[0].blocked_domains"], ("bad.com",))
+    assert encoded(asked).encoding.blocked_domains == ("bad.com",)
+    without = encoded(asked, blocked_domains=False)
+    assert (lost(without), without.encoding.blocked_domains) == (["tools[0].blocked_domains"], ("bad.com",))
     assert b"bad.com" not in without.body
 
 
@@ -184,7 +184,7 @@ def test_too_many_domains_are_told() -> None:
     """The upstream takes a hundred of them."""
     asked = SEARCH | {"allowed_domains": [f"d{n}.com" for n in range(101)]}
     assert len(tools(asked)[0]["filters"]["allowed_domains"]) == 100
-    assert lost(encoding({"tools": [asked]})) == ["tools[0].allowed_domains"]
+    assert lost(encoded({"tools": [asked]})) == ["tools[0].allowed_domains"]
 
 
 def test_uses_of_the_only_hosted_tool_are_limited() -> None:
@@ -192,16 +192,16 @@ def test_uses_of_the_only_hosted_tool_are_limited() -> None:
     assert upstream({"tools": [SEARCH | {"max_uses": 3}, tool()]})["max_tool_calls"] == 3
     both = {"tools": [SEARCH | {"max_uses": 3}, CODE]}
     assert "max_tool_calls" not in upstream(both)
-    assert lost(encoding(both)) == ["tools[0].max_uses"]
-    assert lost(encoding({"tools": [SEARCH | {"max_uses": 3}]}, max_tool_calls=False)) == ["tools[0].max_uses"]
+    assert lost(encoded(both)) == ["tools[0].max_uses"]
+    assert lost(encoded({"tools": [SEARCH | {"max_uses": 3}]}, max_tool_calls=False)) == ["tools[0].max_uses"]
 
 
 def test_a_fetch_beside_a_search_is_part_of_it() -> None:
     """The search opens pages itself; a fetch alone is a search of the domains that it may read."""
-    done = encoding({"tools": [SEARCH, FETCH]})
+    done = encoded({"tools": [SEARCH, FETCH]})
     assert len(upstream({"tools": [SEARCH, FETCH]})["tools"]) == 1
     assert lost(done) == ["tools[1]"]
-    assert [each.kind for each in done.hosted] == ["web_search", "web_fetch"]
+    assert [each.kind for each in done.encoding.hosted] == ["web_search", "web_fetch"]
     alone = tools(FETCH | {"allowed_domains": ["example.com"]})[0]
     assert (alone["type"], alone["filters"]) == ("web_search", {"allowed_domains": ["example.com"]})
 
@@ -221,7 +221,7 @@ def test_code_runs_in_a_container_of_the_upstream(container: Json, expected: Jso
     made = upstream(request)
     assert made["tools"] == [{"type": "code_interpreter", "container": expected}]
     assert "code_interpreter_call.outputs" in made["include"]
-    assert lost(encoding(request)) == losses
+    assert lost(encoded(request)) == losses
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ def test_a_server_without_search_has_the_model_told() -> None:
     made = upstream(request, "qwen3", LOCAL)
     assert "Web search is not available" in made["instructions"]
     assert not {"tools", "tool_choice"} & made.keys()
-    assert lost(encoding(request, "qwen3", LOCAL)) == ["tools[0]", "tool_choice"]
+    assert lost(encoded(request, "qwen3", LOCAL)) == ["tools[0]", "tool_choice"]
 
 
 @pytest.mark.parametrize("kind", [FETCH, CODE])
@@ -285,7 +285,7 @@ def test_an_mcp_server_is_called_by_the_upstream() -> None:
             "require_approval": "never",
         }
     ]
-    assert encoding(request).hosted == (HostedTool(kind="mcp", type="mcp_toolset", name="wiki", label="wiki"),)
+    assert encoded(request).encoding.hosted == (HostedTool(kind="mcp", type="mcp_toolset", name="wiki", label="wiki"),)
 
 
 def test_a_server_has_a_label_that_the_upstream_takes() -> None:
@@ -294,7 +294,7 @@ def test_a_server_has_a_label_that_the_upstream_takes() -> None:
     label = upstream(request)["tools"][0]["server_label"]
     assert label.replace("_", "").isalnum()
     assert not label[0].isdigit()
-    assert encoding(request).hosted[0].name == "1 my wiki"
+    assert encoded(request).encoding.hosted[0].name == "1 my wiki"
 
 
 @pytest.mark.parametrize(
@@ -331,7 +331,7 @@ def test_servers_and_toolsets_belong_together() -> None:
     """A toolset without its server is refused, a server that no toolset names is told as left out."""
     with pytest.raises(ClientError, match="server 'gone' not found in mcp_servers"):
         upstream({"tools": [TOOLSET | {"mcp_server_name": "gone"}], "mcp_servers": [SERVER]})
-    done = encoding({"tools": [TOOLSET], "mcp_servers": [SERVER, SERVER | {"name": "other"}]})
+    done = encoded({"tools": [TOOLSET], "mcp_servers": [SERVER, SERVER | {"name": "other"}]})
     assert lost(done) == ["mcp_servers"]
 
 
@@ -356,4 +356,4 @@ def test_a_server_that_calls_no_others_refuses_mcp() -> None:
 def test_mistakes_are_told_in_anthropics_words(request_: Json, message: str) -> None:
     """The field at fault is named."""
     with pytest.raises(ClientError, match=message):
-        encoding(request_)
+        encoded(request_)

@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_to_anthropic.errors import ClientError
+from llm_to_anthropic.translators.encoding import Encoded
 from llm_to_anthropic.translators.memory import cut_out
 from llm_to_anthropic.translators.openai_chat_request import ChatEncoding, encode_chat, encode_known
 from llm_to_anthropic.translators.request import decode_request
 from llm_to_anthropic.translators.surroundings import MAX_ALIKE, MIN_BYTES, KnownSurroundings
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
-from tests.translators.chat_requests import filled, target
+from tests.translators.chat_requests import target
 from tests.translators.conversations import CONVERSATION, FIELDS, TOOLS
 
 Json = Any
@@ -24,14 +25,14 @@ LONG = "What stands before the messages. " * (MIN_BYTES // 30)
 MESSAGES = b'[{"role":"user","content":"hi"}]'
 
 
-def _encode(body: bytes, learned: Learned | None) -> ChatEncoding | str:
+def _encode(body: bytes, learned: Learned | None) -> Encoded[ChatEncoding] | str:
     around = learned.surroundings.find(body, "") if learned else None
     client = ClientRequest(
         body=body, surroundings=around, model="m", stream=False, request_id="req_1", message_id="msg_1"
     )
     try:
         known = encode_known(client, target(), learned) if learned else None
-        return filled(known) if known else encode_chat(decode_request(body), client, target())
+        return known or encode_chat(decode_request(body), client, target())
     except ClientError as error:
         return error.message
 
@@ -71,7 +72,7 @@ def test_what_is_wrong_between_known_surroundings_is_told_as_ever(messages: byte
     learned = Learned()
     head = b'{"model":"m","max_tokens":9,"system":"%b","messages":' % LONG.encode()
     for _ in range(3):
-        assert isinstance(_encode(head + MESSAGES + b"}", learned), ChatEncoding)
+        assert isinstance(_encode(head + MESSAGES + b"}", learned), Encoded)
     assert learned.surroundings.find(head + MESSAGES + b"}", "") is not None
     body = head + messages + b"}"
     assert _encode(body, learned) == _encode(body, None)
@@ -86,7 +87,7 @@ def test_comma_behind_a_known_conversation_is_refused_as_ever(end: bytes) -> Non
     around = b'{"model":"m","max_tokens":9,"system":"%b","messages":[%b%b]}'
     begun, whole = (msgspec.json.encode(messages[:count])[1:-1] for count in (3, 6))
     for _ in range(2):
-        assert isinstance(_encode(around % (LONG.encode(), whole, b""), learned), ChatEncoding)
+        assert isinstance(_encode(around % (LONG.encode(), whole, b""), learned), Encoded)
     assert len(learned.conversations.keys()) == 1
     body = around % (LONG.encode(), begun, end)
     assert _encode(body, learned) == _encode(body, None)

@@ -15,7 +15,7 @@ from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.providers.quirks import ChatQuirks
 from llm_to_anthropic.translators.tools import client_names, upstream_id, upstream_name
 from tests.translators import gemini_requests, responses_requests
-from tests.translators.chat_requests import OPENAI, assistant, call, encoding, lost, result, text, tool, upstream, user
+from tests.translators.chat_requests import OPENAI, assistant, call, encoded, lost, result, text, tool, upstream, user
 
 Json = Any
 LONG = "mcp__a_server_with_a_rather_long_name__and_a_tool_that_has_an_even_longer_one"
@@ -158,7 +158,7 @@ def test_a_tool_that_a_system_message_brings_can_be_chosen() -> None:
 
 def test_tools_for_code_execution_alone_are_left_out() -> None:
     """A tool that only code execution may call cannot be called here; that is reported."""
-    done = encoding({"tools": [tool("a"), tool("b", allowed_callers=["code_execution_20260120"])]})
+    done = encoded({"tools": [tool("a"), tool("b", allowed_callers=["code_execution_20260120"])]})
     assert lost(done) == ["tools[1]"]
     assert [each["function"]["name"] for each in msgspec.json.decode(done.body)["tools"]] == ["a"]
 
@@ -192,7 +192,7 @@ def test_server_tools_are_refused_by_name(kind: str) -> None:
 def test_a_web_search_is_left_out_and_the_model_is_told(others: list[Json]) -> None:
     """Claude Code's search request is answered in text: the loss is reported, and no results are made up."""
     request = {"tools": [{"type": "web_search_20250305", "name": "web_search"}, *others]}
-    assert lost(encoding(request)) == ["tools[0]"]
+    assert lost(encoded(request)) == ["tools[0]"]
     assert "Web search is not available" in str(upstream(request)["messages"][0])
 
 
@@ -201,7 +201,7 @@ def test_a_web_search_that_is_insisted_on_is_left_out_too(others: list[Json]) ->
     """Claude Code may force its search: the choice goes with the tool, and the model answers in text."""
     choice = {"type": "tool", "name": "web_search"}
     request = {"tools": [{"type": "web_search_20250305", "name": "web_search"}, *others], "tool_choice": choice}
-    assert lost(encoding(request)) == ["tools[0]", "tool_choice"]
+    assert lost(encoded(request)) == ["tools[0]", "tool_choice"]
     assert "tool_choice" not in upstream(request)
 
 
@@ -249,24 +249,24 @@ def test_wrong_tools_are_refused(request_: Json, message: str) -> None:
 
 def test_strict_tools_are_closed_where_the_upstream_knows_it() -> None:
     """`strict` sends the closed schema and keeps the client's own for the way back."""
-    done = encoding({"tools": [tool("a", strict=True), tool("b")]}, OPENAI)
+    done = encoded({"tools": [tool("a", strict=True), tool("b")]}, OPENAI)
     first, second = msgspec.json.decode(done.body)["tools"]
     assert (first["function"]["strict"], second["function"]["strict"]) == (True, False)
     assert first["function"]["parameters"]["required"] == ["at"]
-    assert done.strict_schemas == {"a": tool()["input_schema"]}
+    assert done.encoding.strict_schemas == {"a": tool()["input_schema"]}
 
 
 def test_strict_on_a_schema_that_cannot_be_closed_is_reported() -> None:
     """Where a schema cannot be closed the tool is sent without `strict`, and the loss is told."""
     free = {"type": "object", "properties": {}, "additionalProperties": True}
-    done = encoding({"tools": [tool("a", strict=True, input_schema=free)]}, OPENAI)
+    done = encoded({"tools": [tool("a", strict=True, input_schema=free)]}, OPENAI)
     assert lost(done) == ["tools[0].strict"]
     assert msgspec.json.decode(done.body)["tools"][0]["function"]["strict"] is False
 
 
 def test_strict_is_not_sent_to_servers_that_do_not_know_it() -> None:
     """Plain compatible servers get neither `strict` nor a closed schema, which is told."""
-    done = encoding({"tools": [tool("a", strict=True)]})
+    done = encoded({"tools": [tool("a", strict=True)]})
     [function] = msgspec.json.decode(done.body)["tools"]
     assert set(function["function"]) == {"name", "parameters"}
     assert lost(done) == ["tools[0].strict"]

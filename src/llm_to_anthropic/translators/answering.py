@@ -8,14 +8,14 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from llm_to_anthropic.errors import ApiError, UpstreamProtocolError
 from llm_to_anthropic.exchange import Loss, Usage
 from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.sse import SseDecoder
 from llm_to_anthropic.translators.carrier import Carrier, encode_carrier
-from llm_to_anthropic.translators.encoding import Encoding
+from llm_to_anthropic.translators.encoding import Encoded, Encoding
 from llm_to_anthropic.translators.estimate import estimate_tokens
 from llm_to_anthropic.translators.text_frames import TextFlow
 from llm_to_anthropic.translators.translator import ClientRequest, Learned, UpstreamRequest
@@ -59,6 +59,7 @@ class AnsweringTranslator(ABC):
         "_learned",
         "_message",
         "_now",
+        "_replayed",
         "_request",
         "_sse",
         "_target",
@@ -106,6 +107,8 @@ class AnsweringTranslator(ABC):
     """Of the request, made by `encode()`."""
     _input_bytes: int
     """Of that request's text."""
+    _replayed: bool
+    """It holds what only the upstream that made it can read, and may refuse."""
     _carrier: Carrier
     _writer: StreamWriter | WholeWriter
 
@@ -272,6 +275,13 @@ class AnsweringTranslator(ABC):
     def _quirk(self, target: Target, field: str) -> object:
         found: object = getattr(getattr(target, self._QUIRKS), field)
         return found
+
+    def _encoded(self, request: Encoded[Any]) -> bytes:
+        """The body of a request as it goes upstream. Of the rest what the way back needs is kept: answers can last."""
+        encoding: Encoding = request.encoding
+        self._encoding, self._input_bytes, self._replayed = encoding, request.input_bytes, request.replayed
+        self.losses = list(encoding.losses)
+        return request.body
 
     def _await_answer(self) -> None:
         """Forgets what was read: the answer to another request follows."""

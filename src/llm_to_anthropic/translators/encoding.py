@@ -1,8 +1,9 @@
-"""What every encoded request tells the way back."""
+"""A request as it goes upstream, and what the way back needs to know of it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -10,9 +11,8 @@ from llm_to_anthropic.exchange import Loss
 
 
 class Encoding(msgspec.Struct, frozen=True, kw_only=True):
-    """A request as it goes upstream, and what the way back needs to know of it."""
+    """What the way back needs to know of a request."""
 
-    body: bytes
     losses: tuple[Loss, ...]
     tool_names: Mapping[str, str]
     """Upstream name -> client's name, only where they differ."""
@@ -24,8 +24,6 @@ class Encoding(msgspec.Struct, frozen=True, kw_only=True):
     """Text of a trailing assistant message, which the answer may repeat."""
     single_call: bool
     """Only the first call may reach the client."""
-    input_bytes: int
-    """Text of the request, without images and files: what an estimate of its tokens goes by."""
     wants_nothing: bool
     """`max_tokens: 0`: the client warms a cache, and no upstream need be asked."""
 
@@ -33,3 +31,22 @@ class Encoding(msgspec.Struct, frozen=True, kw_only=True):
     def filters_text(self) -> bool:
         """Not all of the answer's text may reach the client."""
         return bool(self.prefill or self.stop_sequences or self.most_visible)
+
+
+AnyEncoding = TypeVar("AnyEncoding", bound=Encoding)
+
+
+class Encoded(msgspec.Struct, Generic[AnyEncoding], frozen=True):
+    """A request as it goes upstream."""
+
+    body: bytes
+    input_bytes: int
+    """Its text, without images and files: what an estimate of its tokens goes by."""
+    replayed: bool
+    """It holds what only the upstream that made it can read, and may refuse."""
+    encoding: AnyEncoding
+
+
+def encoded(body: bytes, encoding: AnyEncoding, *, media_bytes: int, replayed: bool) -> Encoded[AnyEncoding]:
+    """A request with this body, of which so much is base64 of images and files."""
+    return Encoded(body, max(len(body) - media_bytes, 0), replayed, encoding)

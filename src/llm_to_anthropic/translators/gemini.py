@@ -48,22 +48,19 @@ class GeminiTranslator(AnsweringTranslator):
     _answer: GeminiAnswer | None
     """Made by `encode()` for streams, else once it turns out to be needed: most whole answers are told without."""
     _encoding: GeminiEncoding
-    """Made by `encode()`, as the next is. Its own body and size are those of no request in particular."""
+    """Made by `encode()`, as the next is."""
     _body: bytes
+    """A long answer comes in rounds, each asked for by a request like the first."""
 
     def encode(self) -> UpstreamRequest:
         """The upstream request. Idempotent. Raises ClientError for what cannot be sent at all."""
         self._asked = target = self._quirky_target()
         request = self._request
-        known = None if request.unsigned else encode_known(request, target, self._learned)
-        if known is None:
-            encoding = encode_gemini(read_fields(request), request, target)
-            self._body, self._input_bytes = encoding.body, encoding.input_bytes
-        else:
-            encoding, self._body, self._input_bytes = known.encoding, known.body, known.input_bytes
-        self._encoding = encoding
-        self.losses = list(encoding.losses)
-        if encoding.wants_nothing or self._answer is not None:
+        encoded = None if request.unsigned else encode_known(request, target, self._learned)
+        if encoded is None:
+            encoded = encode_gemini(read_fields(request), request, target)
+        self._body = self._encoded(encoded)
+        if self._encoding.wants_nothing or self._answer is not None:
             self._expect()
         return self._generate(self._body)
 

@@ -69,7 +69,7 @@ class AnswerOptions(msgspec.Struct, frozen=True, kw_only=True):
     seed: str
     encoding: GeminiEncoding
     input_bytes: int
-    """Of the request's text: the encoding may be that of many requests."""
+    """Of the request's text."""
     may_ask_again: bool = True
 
 

@@ -21,13 +21,13 @@ from llm_to_anthropic.translators.answer_settings import (
     wanted_schema,
 )
 from llm_to_anthropic.translators.checks import check_request
-from llm_to_anthropic.translators.encoding import Encoding
+from llm_to_anthropic.translators.encoding import Encoded, Encoding, encoded
 from llm_to_anthropic.translators.gemini_content import GeminiContent, seam
 from llm_to_anthropic.translators.gemini_schemas import answer_schema
 from llm_to_anthropic.translators.gemini_thinking import thinking_config
 from llm_to_anthropic.translators.gemini_tools import WEB_FETCH, WEB_SEARCH, GeminiTools, gemini_tools
 from llm_to_anthropic.translators.history import History, read_history
-from llm_to_anthropic.translators.known_messages import Filled, Frame, fill_frame, frame_of
+from llm_to_anthropic.translators.known_messages import Frame, fill_frame, frame_of
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.request import bounded_depth, decode_fields, dotted
 from llm_to_anthropic.translators.system_prompt import NO_SEARCH, system_blocks
@@ -82,14 +82,14 @@ class GeminiEncoding(Encoding, frozen=True, kw_only=True):
     """The most tokens of the whole answer, thoughts included; None: the model's own limit."""
 
 
-def encode_gemini(request: MessagesRequest, client: ClientRequest, target: Target) -> GeminiEncoding:
+def encode_gemini(request: MessagesRequest, client: ClientRequest, target: Target) -> Encoded[GeminiEncoding]:
     """The request for this target. Raises ClientError (400) for what it cannot carry."""
     with bounded_depth():
         return _Encoder(request, client, target).encode()
 
 
-def encode_known(client: ClientRequest, target: Target, learned: Learned) -> Filled[GeminiEncoding] | None:
-    """The same encoding, put together out of what was rendered before: body and size stand beside it.
+def encode_known(client: ClientRequest, target: Target, learned: Learned) -> Encoded[GeminiEncoding] | None:
+    """The same, put together out of what was rendered before.
 
     None where the general way has to see the request. Raises ClientError (400) as `encode_gemini`.
     """
@@ -132,26 +132,24 @@ class _Encoder:
         self._prefill = ""
         self._cites = True
 
-    def encode(self) -> GeminiEncoding:
+    def encode(self) -> Encoded[GeminiEncoding]:
         check_request(self._request, self._client, self._losses)
         return self._encode(self._history())
 
     def frame(self, used_tools: frozenset[str]) -> Frame[GeminiEncoding]:
         """The encoding of a conversation that is rendered already."""
         check_request(self._request, self._client, self._losses)
-        encoding = self._encode(History(used_tools=used_tools), [_PLACE])
-        return frame_of(encoding, _PLACE, self._request.tools)
+        whole = self._encode(History(used_tools=used_tools), [_PLACE])
+        return frame_of(whole, _PLACE, self._request.tools)
 
-    def _encode(self, history: History, rendered: list[Content | Raw] | None = None) -> GeminiEncoding:
+    def _encode(self, history: History, rendered: list[Content | Raw] | None = None) -> Encoded[GeminiEncoding]:
         request, tools, generate = self._request, *self._generate(history, rendered)
         generate.safety_settings = [
             SafetySetting(category, self._quirks.safety_threshold) for category in SAFETY_CATEGORIES
         ]
         self._losses.check()
-        body = msgspec.json.encode(generate)
         config = generate.generation_config or GenerationConfig()
-        return GeminiEncoding(
-            body=body,
+        encoding = GeminiEncoding(
             losses=tuple(self._losses.losses),
             tool_names=client_names((tool.name for tool in tools.declared), lead="_"),
             written_as_text=tools.written_as_text,
@@ -161,7 +159,6 @@ class _Encoder:
             reasoning_off=is_off(request.thinking),
             thinking_on=is_on(request.thinking),
             prefill=self._prefill,
-            input_bytes=max(len(body) - self._content.media_bytes, 0),
             web_search=WEB_SEARCH in tools.kinds,
             web_fetch=WEB_FETCH in tools.kinds,
             cites=self._cites,
@@ -170,6 +167,8 @@ class _Encoder:
             max_tokens=config.max_output_tokens,
             wants_nothing=request.max_tokens == 0,
         )
+        content, body = self._content, msgspec.json.encode(generate)
+        return encoded(body, encoding, media_bytes=content.media_bytes, replayed=content.replayed)
 
     def encode_count(self) -> bytes:
         """The same prompt without what does not count: settings of the answer."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 import msgspec
 from msgspec import Raw
@@ -26,7 +26,7 @@ from llm_to_anthropic.translators.conversation import (
     comma,
     rest_of,
 )
-from llm_to_anthropic.translators.encoding import Encoding
+from llm_to_anthropic.translators.encoding import AnyEncoding, Encoded, encoded
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.memory import UNFIT, Called, Remembered, cut_out
 from llm_to_anthropic.translators.request import bounded_depth, check_text, decode_fields
@@ -50,23 +50,21 @@ class _Conversation(msgspec.Struct):
 _CONVERSATION = msgspec.json.Decoder(_Conversation)
 _ENVELOPE = msgspec.json.Decoder(Envelope)
 
-Encoded = TypeVar("Encoded", bound=Encoding)
 
-
-class Frame(msgspec.Struct, Generic[Encoded], frozen=True):
+class Frame(msgspec.Struct, Generic[AnyEncoding], frozen=True):
     """All of an encoding but its messages: what stands before and after them."""
 
     head: bytes
     tail: bytes
-    encoding: Encoded
+    encoding: AnyEncoding
     deferred: frozenset[str] = frozenset()
     """Names of the tools that are declared once they are used: it depends on their use, and on no other tool's."""
 
 
-def frame_of(encoding: Encoded, place: Raw, tools: list[Tool] | None) -> Frame[Encoded]:
-    """The frame of an encoding in which `place` stands for the messages."""
-    head, _, tail = encoding.body.partition(bytes(place))
-    return Frame(head, tail, msgspec.structs.replace(encoding, body=b""), deferred_tools(tools))
+def frame_of(whole: Encoded[AnyEncoding], place: Raw, tools: list[Tool] | None) -> Frame[AnyEncoding]:
+    """The frame of a request in which `place` stands for the messages."""
+    head, _, tail = whole.body.partition(bytes(place))
+    return Frame(head, tail, whole.encoding, deferred_tools(tools))
 
 
 class _Framed(msgspec.Struct, frozen=True):
@@ -82,26 +80,15 @@ class _Framed(msgspec.Struct, frozen=True):
         return self.outside == outside and self.frame.deferred & used_tools == self.used
 
 
-class Filled(msgspec.Struct, Generic[Encoded], frozen=True):
-    """A request put together out of what was rendered before."""
-
-    body: bytes
-    input_bytes: int
-    """Without images and files."""
-    replayed: bool
-    encoding: Encoded
-    """That of its frame, which has no body."""
-
-
 def fill_frame(
     client: ClientRequest,
     target: Target,
     learned: Learned,
     new_renderer: Callable[[LossReport], TurnRenderer],
-    new_frame: Callable[[frozenset[str]], Frame[Encoded]],
+    new_frame: Callable[[frozenset[str]], Frame[AnyEncoding]],
     *,
     seam: Seam = comma,
-) -> Filled[Encoded] | None:
+) -> Encoded[AnyEncoding] | None:
     """A client's request as encoded before, as far as it was; None: the general way has to see it.
 
     `new_frame` makes the frame of a conversation that uses the tools of these names, `seam` what joins messages. Raises
@@ -119,7 +106,7 @@ def fill_frame(
         return None
     frame_scope = (scope, client.session_id, client.strict, client.stream)
     found = learned.frames.get(frame_scope, name)
-    frame: Frame[Encoded]
+    frame: Frame[AnyEncoding]
     if isinstance(found, _Framed) and found.fits(outside, known.used_tools):
         frame = found.frame
         if client.surroundings is None and len(client.body) > MIN_BYTES:
@@ -132,7 +119,7 @@ def fill_frame(
         used = frame.deferred & known.used_tools
         learned.frames.put(frame_scope, name, _Framed(outside, used, frame), size)
     whole = b"".join((frame.head, *known.rendered, seam(known.shown_role, ""), frame.tail))
-    return Filled(whole, max(len(whole) - known.media_bytes, 0), known.replayed, frame.encoding)
+    return encoded(whole, frame.encoding, media_bytes=known.media_bytes, replayed=known.replayed)
 
 
 def _parts(client: ClientRequest) -> tuple[bytes, tuple[int, int], bytes, bytes] | None:

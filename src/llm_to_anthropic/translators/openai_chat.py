@@ -47,7 +47,6 @@ class OpenAIChatTranslator(AnsweringTranslator):
     _SHRINKING = frozenset({"efforts", "tool_choice"})
     _answer: ChatAnswer
     _encoding: ChatEncoding
-    """Without the body, which may be large: answers can last for long."""
 
     def encode(self) -> UpstreamRequest:
         """The upstream request. Idempotent. Raises ClientError for what cannot be sent at all."""
@@ -56,20 +55,13 @@ class OpenAIChatTranslator(AnsweringTranslator):
         if request.affordable:
             fewer = msgspec.structs.replace(target.quirks, max_output=request.affordable)
             target = msgspec.structs.replace(target, quirks=fewer)
-        known = None if request.unsigned or request.affordable else encode_known(request, target, self._learned)
-        if known is None:
+        encoded = None if request.unsigned or request.affordable else encode_known(request, target, self._learned)
+        if encoded is None:
             fields = read_fields(request)
             decode_messages(fields)  # what is wrong with them is told before what cannot be sent
-            encoding = encode_chat(fields, request, target)
-            body, self._input_bytes = encoding.body, encoding.input_bytes
-            encoding = msgspec.structs.replace(encoding, body=b"")
-        else:
-            encoding, body, self._input_bytes = known.encoding, known.body, known.input_bytes
-            if known.replayed != encoding.replayed:
-                encoding = msgspec.structs.replace(encoding, replayed=known.replayed)
-        self.losses = list(encoding.losses)
-        self._encoding = encoding
-        if encoding.wants_nothing:
+            encoded = encode_chat(fields, request, target)
+        body = self._encoded(encoded)
+        if self._encoding.wants_nothing:
             self._expect()
         return UpstreamRequest(path=PATH, body=body)
 
@@ -101,7 +93,7 @@ class OpenAIChatTranslator(AnsweringTranslator):
         return super().heal(error, body)
 
     def _blames_history(self, body: bytes) -> bool:
-        return self._encoding.replayed and is_about_reasoning(body, self._asked.quirks)
+        return self._replayed and is_about_reasoning(body, self._asked.quirks)
 
     def _lesson(self, body: bytes) -> tuple[str, object] | None:
         return lesson(body, self._asked.quirks, self._encoding.reasoning_effort)

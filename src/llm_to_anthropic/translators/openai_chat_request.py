@@ -22,10 +22,10 @@ from llm_to_anthropic.translators.answer_settings import (
     wanted_schema,
 )
 from llm_to_anthropic.translators.checks import check_request
-from llm_to_anthropic.translators.encoding import Encoding
+from llm_to_anthropic.translators.encoding import Encoded, Encoding, encoded
 from llm_to_anthropic.translators.functions import function_schema, typed_function_schema
 from llm_to_anthropic.translators.history import History, read_history
-from llm_to_anthropic.translators.known_messages import Filled, Frame, fill_frame, frame_of
+from llm_to_anthropic.translators.known_messages import Frame, fill_frame, frame_of
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.openai_chat_content import ChatContent, begun_by_user, merge_roles, part_from_tools
 from llm_to_anthropic.translators.request import bounded_depth, decode_fields
@@ -70,18 +70,16 @@ class ChatEncoding(Encoding, frozen=True, kw_only=True):
     """The client asked for thinking."""
     reasoning_effort: str | None
     """What was asked of the upstream, where it has levels."""
-    replayed: bool
-    """It carries opaque reasoning of earlier answers, which the upstream may refuse."""
 
 
-def encode_chat(request: MessagesRequest, client: ClientRequest, target: Target) -> ChatEncoding:
+def encode_chat(request: MessagesRequest, client: ClientRequest, target: Target) -> Encoded[ChatEncoding]:
     """The request for this target. Raises ClientError (400) for what it cannot carry."""
     with bounded_depth():
         return _Encoder(request, client, target).encode()
 
 
-def encode_known(client: ClientRequest, target: Target, learned: Learned) -> Filled[ChatEncoding] | None:
-    """The same encoding, put together out of what was rendered before: body and size stand beside it.
+def encode_known(client: ClientRequest, target: Target, learned: Learned) -> Encoded[ChatEncoding] | None:
+    """The same, put together out of what was rendered before.
 
     None where the general way has to see the request. Raises ClientError (400) as `encode_chat`.
     """
@@ -112,7 +110,7 @@ class _Encoder:
         self._inlined = 0
         """So many references of schemas were written out."""
 
-    def encode(self) -> ChatEncoding:
+    def encode(self) -> Encoded[ChatEncoding]:
         check_request(self._request, self._client, self._losses)
         history = read_history(self._request, self._losses, api_version=self._client.api_version)
         prompt = self._prompt()
@@ -121,10 +119,10 @@ class _Encoder:
     def frame(self, used_tools: frozenset[str]) -> Frame[ChatEncoding]:
         """The encoding of a conversation that is rendered already."""
         check_request(self._request, self._client, self._losses)
-        encoding = self._encode(History(used_tools=used_tools), [*self._prompt(), _PLACE])
-        return frame_of(encoding, _PLACE, self._request.tools)
+        whole = self._encode(History(used_tools=used_tools), [*self._prompt(), _PLACE])
+        return frame_of(whole, _PLACE, self._request.tools)
 
-    def _encode(self, history: History, messages: list[ChatMessage | Raw]) -> ChatEncoding:
+    def _encode(self, history: History, messages: list[ChatMessage | Raw]) -> Encoded[ChatEncoding]:
         request = self._request
         tools, _ = request_tools(request, history, self._losses, max_tools=self._quirks.max_tools)
         stops = tuple(request.stop_sequences or ())
@@ -138,9 +136,7 @@ class _Encoder:
         self._set_format(chat)
         self._set_account(chat)
         self._losses.check()
-        body = msgspec.json.encode(chat)
-        return ChatEncoding(
-            body=body,
+        encoding = ChatEncoding(
             losses=tuple(self._losses.losses),
             tool_names=client_names((tool.name for tool in tools), lead=self._content.parts.lead),
             strict_schemas=self._strict_schemas,
@@ -150,11 +146,11 @@ class _Encoder:
             single_call=bool(request.tool_choice and request.tool_choice.disable_parallel_tool_use),
             reasoning_off=is_off(request.thinking),
             thinking_asked=is_on(request.thinking),
-            input_bytes=max(len(body) - self._content.parts.media_bytes, 0),
             reasoning_effort=chat.reasoning_effort,
             wants_nothing=request.max_tokens == 0,
-            replayed=self._content.replayed,
         )
+        content, body = self._content, msgspec.json.encode(chat)
+        return encoded(body, encoding, media_bytes=content.parts.media_bytes, replayed=content.replayed)
 
     def _prompt(self) -> list[ChatMessage | Raw]:
         blocks = self._system_blocks()

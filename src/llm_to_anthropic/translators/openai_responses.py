@@ -48,7 +48,6 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
     _answer: ResponsesAnswer | None
     """None until it turns out to be needed: most whole answers are one text."""
     _encoding: ResponsesEncoding
-    """Made by `encode()`. Without the body, which may be large: answers can last for long."""
     _holds: bool
     """Only the last event of this answer may have to be read."""
     _held: HeldEvents | None
@@ -58,17 +57,15 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
         """The upstream request. Idempotent. Raises ClientError for what cannot be sent at all."""
         self._asked = target = self._quirky_target()
         request = self._request
-        encoding = None if request.unsigned else encode_known(request, target, self._learned)
-        if encoding is None:
-            encoding = encode_responses(read_fields(request), request, target)
-        self._encoding = msgspec.structs.replace(encoding, body=b"")
-        self._input_bytes = encoding.input_bytes
-        self.losses = list(encoding.losses)
+        encoded = None if request.unsigned else encode_known(request, target, self._learned)
+        if encoded is None:
+            encoded = encode_responses(read_fields(request), request, target)
+        body = self._encoded(encoded)
         # A stop sequence ends the answer, and what it costs, as soon as it comes.
-        self._holds = not (request.stream or encoding.stop_sequences)
-        if encoding.wants_nothing:
+        self._holds = not (request.stream or self._encoding.stop_sequences)
+        if self._encoding.wants_nothing:
             self._expect()
-        return UpstreamRequest(path=PATH, body=encoding.body)
+        return UpstreamRequest(path=PATH, body=body)
 
     def count_request(self) -> UpstreamRequest | None:
         """The request that has the upstream count the input tokens, where it can."""
@@ -95,7 +92,7 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
         return rate_limit_headers(headers, self._now())
 
     def _blames_history(self, body: bytes) -> bool:
-        return self._encoding.replayed and is_about_reasoning(body)
+        return self._replayed and is_about_reasoning(body)
 
     def _lesson(self, body: bytes) -> tuple[str, object] | None:
         return lesson(body, self._asked.responses, self._encoding.reasoning_effort)
@@ -115,6 +112,7 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
             carrier=self._carrier,
             seed=self._request.message_id,
             encoding=encoding,
+            input_bytes=self._input_bytes,
             live_arguments=streams and self._asked.responses.tool_args == "live",
             now=self._now(),
         )

@@ -309,7 +309,7 @@ class ResponsesAnswer:
         reported = decode_loosely(answer.usage, ReportedUsage) if answer.usage else None
         usage = message_usage(
             reported,
-            input_size=self._options.encoding.input_bytes,
+            input_size=self._options.input_bytes,
             output_size=self._output.size,
             service_tier=answer.service_tier,
         )

@@ -1,4 +1,4 @@
-"""A request as it goes to OpenAI Responses, and what the way back needs to know of it."""
+"""What the way back needs to know of a request to OpenAI Responses."""
 
 from __future__ import annotations
 
@@ -39,7 +39,5 @@ class ResponsesEncoding(Encoding, frozen=True, kw_only=True):
     """Search results of these domains are left out of the answer: the upstream was not told, or may not heed it."""
     reasoning_effort: str | None
     """What was asked of the upstream; None: nothing."""
-    replayed: bool
-    """It carries reasoning of earlier answers, or a summary of them, which the upstream may refuse."""
     compacts: bool = False
     """The upstream may sum up the conversation, and the client wants what it makes of it."""

@@ -35,6 +35,7 @@ class AnswerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Bound to the upstream, without items."""
     seed: str
     encoding: ResponsesEncoding
+    input_bytes: int
     live_arguments: bool = False
     now: float = 0.0
     """Unix time."""

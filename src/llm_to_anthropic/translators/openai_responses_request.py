@@ -20,6 +20,7 @@ from llm_to_anthropic.translators.answer_settings import (
     wanted_schema,
 )
 from llm_to_anthropic.translators.checks import check_request
+from llm_to_anthropic.translators.encoding import Encoded, encoded
 from llm_to_anthropic.translators.history import History, read_history
 from llm_to_anthropic.translators.known_messages import Frame, fill_frame, frame_of
 from llm_to_anthropic.translators.losses import LossReport
@@ -57,14 +58,14 @@ _PLACE = Raw(b'{"input":"stand here"}')
 """Stands for the items in a frame. Before it come a model name and texts, which hold no such object."""
 
 
-def encode_responses(request: MessagesRequest, client: ClientRequest, target: Target) -> ResponsesEncoding:
+def encode_responses(request: MessagesRequest, client: ClientRequest, target: Target) -> Encoded[ResponsesEncoding]:
     """The request for this target. Raises ClientError (400) for what it cannot carry."""
     with bounded_depth():
         return _Encoder(request, client, target).encode()
 
 
-def encode_known(client: ClientRequest, target: Target, learned: Learned) -> ResponsesEncoding | None:
-    """The same encoding, put together out of what was rendered before.
+def encode_known(client: ClientRequest, target: Target, learned: Learned) -> Encoded[ResponsesEncoding] | None:
+    """The same, put together out of what was rendered before.
 
     None where the general way has to see the request. Raises ClientError (400) as `encode_responses`.
     """
@@ -75,12 +76,7 @@ def encode_known(client: ClientRequest, target: Target, learned: Learned) -> Res
     def new_frame(used_tools: frozenset[str]) -> Frame[ResponsesEncoding]:
         return _Encoder(decode_fields(client.body), client, target).frame(used_tools)
 
-    filled = fill_frame(client, target, learned, new_renderer, new_frame)
-    if filled is None:
-        return None
-    return msgspec.structs.replace(
-        filled.encoding, body=filled.body, input_bytes=filled.input_bytes, replayed=filled.replayed
-    )
+    return fill_frame(client, target, learned, new_renderer, new_frame)
 
 
 def encode_count(request: MessagesRequest, client: ClientRequest, target: Target) -> bytes:
@@ -101,15 +97,15 @@ class _Encoder:
         self._content = ResponsesContent(target, self._losses, unsigned=client.unsigned)
         self._compaction: Compaction | None = None
 
-    def encode(self) -> ResponsesEncoding:
+    def encode(self) -> Encoded[ResponsesEncoding]:
         history = self._history()
         return self._encode(history, self._items(history))
 
     def frame(self, used_tools: frozenset[str]) -> Frame[ResponsesEncoding]:
         """The encoding of a conversation that is rendered already."""
         self._check()
-        encoding = self._encode(History(used_tools=used_tools), [_PLACE])
-        return frame_of(encoding, _PLACE, self._request.tools)
+        whole = self._encode(History(used_tools=used_tools), [_PLACE])
+        return frame_of(whole, _PLACE, self._request.tools)
 
     def encode_count(self) -> bytes:
         """The same prompt without what does not count: settings of the answer and of the account."""
@@ -148,7 +144,7 @@ class _Encoder:
             raise ClientError("messages: no message has any content for this model")
         return items
 
-    def _encode(self, history: History, items: list[InputItem]) -> ResponsesEncoding:
+    def _encode(self, history: History, items: list[InputItem]) -> Encoded[ResponsesEncoding]:
         request = self._request
         made, tools = self._prompt(history, items)
         self._set_limits(made, tools)
@@ -156,9 +152,7 @@ class _Encoder:
         self._set_answer(made, tools)
         self._set_account(made)
         self._losses.check()
-        body = msgspec.json.encode(made)
-        return ResponsesEncoding(
-            body=body,
+        encoding = ResponsesEncoding(
             losses=tuple(self._losses.losses),
             tool_names=client_names(tool.name for tool in tools.declared),
             strict_schemas=tools.strict_schemas,
@@ -170,12 +164,13 @@ class _Encoder:
             hosted=tools.hosted,
             cites=made.text is None,
             blocked_domains=tools.blocked_domains,
-            input_bytes=max(len(body) - self._content.parts.media_bytes, 0),
             reasoning_effort=made.reasoning.effort if made.reasoning else None,
             wants_nothing=request.max_tokens == 0,
-            replayed=self._content.replayed or history.compacted is not None,
             compacts=self._compaction is not None,
         )
+        content, body = self._content, msgspec.json.encode(made)
+        replayed = content.replayed or history.compacted is not None
+        return encoded(body, encoding, media_bytes=content.parts.media_bytes, replayed=replayed)
 
     def _prompt(self, history: History, items: list[InputItem]) -> tuple[ResponsesRequest, ResponsesTools]:
         """All that makes input tokens."""
