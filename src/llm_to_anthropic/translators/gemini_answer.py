@@ -23,10 +23,10 @@ from llm_to_anthropic.translators.gemini_request import GeminiEncoding
 from llm_to_anthropic.translators.gemini_server_tools import ServerTools
 from llm_to_anthropic.translators.gemini_signatures import Signatures
 from llm_to_anthropic.translators.gemini_usage import TokenCounts
-from llm_to_anthropic.translators.stop_sequences import is_over, text_end
+from llm_to_anthropic.translators.stop_sequences import told_end
 from llm_to_anthropic.translators.tool_ids import ToolIds
 from llm_to_anthropic.translators.upstream_errors import ErrorContext, is_error
-from llm_to_anthropic.translators.visible_text import PrefillFilter
+from llm_to_anthropic.translators.visible_text import VisibleText
 from llm_to_anthropic.wire.anthropic import OutText, StopDetails, WholeBlock
 from llm_to_anthropic.wire.gemini import Answer, Candidate, Part, PromptFeedback, UrlContextMetadata, UsageMetadata
 from llm_to_anthropic.writer import MessageWriter, sound
@@ -95,10 +95,8 @@ class GeminiAnswer:
         self._held: list[Part] = []
         """With web search: everything from the first text on, until it is known what it rests on."""
         self._holds = encoding.web_search
-        self._prefill = PrefillFilter(encoding.prefill)
-        self._stops = text_end(encoding)
-        self._filtered = encoding.filters_text
-        self._passes = not self._filtered and not self._holds
+        self._visible = VisibleText(encoding) if encoding.filters_text else None
+        self._passes = self._visible is None and not self._holds
         """Text is written as it comes."""
         self._counts = TokenCounts()
         self._last: _Last = ""
@@ -228,8 +226,9 @@ class GeminiAnswer:
         if not text:
             return
         self._any_content = True
-        if self._filtered:
-            self._write_until_stop(self._stops.feed(self._prefill.feed(text)))
+        if self._visible is not None:
+            self._write_text(self._visible.feed(text))
+            self._end_early(self._visible)
         else:
             self._write_text(text)
 
@@ -253,7 +252,7 @@ class GeminiAnswer:
     def _call(self, part: Part, signature: str) -> None:
         if self._server_parts:
             self._settle()
-        if self._filtered:
+        if self._visible is not None:
             self._flush_text()
         if part.function_call is not None and not self.ended:
             self._any_content = True
@@ -309,18 +308,10 @@ class GeminiAnswer:
             self._writer.signature(carrier)
             self._last = "other"
 
-    def _write_until_stop(self, text: str) -> None:
-        self._write_text(text)
-        self._end_text()
-
-    def _end_text(self) -> None:
+    def _end_early(self, visible: VisibleText) -> None:
         """Ends the message where its text does, before the upstream's."""
-        stops = self._stops
-        if stops.full:
-            self._close("max_tokens")
-        elif stops.matched is not None:
-            self._finish_message = ""
-            self._close("stop_sequence", stop_sequence=stops.matched)
+        if visible.end is not None:
+            self._close(*visible.end)
 
     def _write_text(self, text: str) -> None:
         if not text:
@@ -333,10 +324,11 @@ class GeminiAnswer:
 
     def _flush_text(self) -> None:
         """Lets go of the text that was held back: what follows is none."""
-        if not self._filtered or self.ended:
+        visible = self._visible
+        if visible is None or self.ended:
             return
-        text = self._stops.feed(self._prefill.flush()) + self._stops.flush()
-        self._write_until_stop(text)
+        self._write_text(visible.flush())
+        self._end_early(visible)
 
     def _end_without_reason(self) -> None:
         name = self._options.context.target.provider.name
@@ -414,9 +406,9 @@ class GeminiAnswer:
         signature = next((part.thought_signature for part in reversed(run) if part.thought_signature), "")
         if signature:
             self._sign_text(text[start:end], signature)
-        begun = self._prefill.feed(text[start:end]) + self._prefill.flush()
-        first = end - len(begun)
-        shown = self._stops.feed(begun) + self._stops.flush()
+        visible = self._visible
+        unseen, shown = visible.whole(text[start:end]) if visible is not None else (0, text[start:end])
+        first = start + unseen
         for piece, citations in self._grounding.pieces(text, first, first + len(shown)):
             if not citations:
                 self._write_text(piece)
@@ -425,9 +417,10 @@ class GeminiAnswer:
             self._writer.whole_block(OutText(piece, citations))
             self._texts += 1
             self._last = "other"
-        self._end_text()
+        if visible is not None:
+            self._end_early(visible)
 
-    def _close(self, stop_reason: str, *, stop_sequence: str | None = None) -> None:
+    def _close(self, stop_reason: str, stop_sequence: str | None = None) -> None:
         self.ended = True
         # A signature that came after its text is let go: no model insists on it, and clients take a message's last
         # block for its answer.
@@ -437,8 +430,7 @@ class GeminiAnswer:
             searches=self._grounding.searches,
             fetches=self._server.fetches,
         )
-        if (most := self._options.encoding.most_visible) and stop_reason == "end_turn" and is_over(self.usage, most):
-            stop_reason = "max_tokens"
+        stop_reason = told_end(stop_reason, self.usage, self._options.encoding.most_visible)
         self._writer.finish(
             stop_reason,
             self.usage,

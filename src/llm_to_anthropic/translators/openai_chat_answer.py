@@ -20,9 +20,9 @@ from llm_to_anthropic.translators.openai_chat_reasoning import CallExtras, Reaso
 from llm_to_anthropic.translators.openai_chat_request import ChatEncoding
 from llm_to_anthropic.translators.openai_chat_usage import message_usage, reported_usage, says_anything
 from llm_to_anthropic.translators.openai_errors import embedded_error
-from llm_to_anthropic.translators.stop_sequences import StopMatcher, is_over, text_end
+from llm_to_anthropic.translators.stop_sequences import told_end
 from llm_to_anthropic.translators.upstream_errors import ErrorContext, is_error
-from llm_to_anthropic.translators.visible_text import PrefillFilter, ThinkTags
+from llm_to_anthropic.translators.visible_text import ThinkTags, VisibleText
 from llm_to_anthropic.wire.anthropic import StopDetails
 from llm_to_anthropic.wire.openai_chat import Choice, Chosen, Completed, Completion, Delta
 from llm_to_anthropic.wire.openai_chat import Usage as ChatUsage
@@ -59,10 +59,6 @@ _FAILURES: Mapping[str, int] = {
 
 Words = Literal["text", "thinking"]
 
-# Most answers are filtered by neither. Without anything to look for both keep no state.
-_NO_PREFILL = PrefillFilter("")
-_NO_STOPS = StopMatcher(())
-
 
 class AnswerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What of the request and the target decides how its answer is read."""
@@ -94,11 +90,9 @@ class ChatAnswer:
         """With the next two: made once such a part comes."""
         self._reasoning_text: ReasoningText | None = None
         self._details: ReasoningDetails | None = None
-        self._prefill = PrefillFilter(encoding.prefill) if encoding.prefill else _NO_PREFILL
         self._tags = ThinkTags() if options.think_tags else None
-        filters = encoding.filters_text
-        self._stops = text_end(encoding) if filters else _NO_STOPS
-        self._filtered = options.think_tags or filters
+        self._visible = VisibleText(encoding) if options.think_tags or encoding.filters_text else None
+        """None: text is written as it comes."""
         self._finish: str | None = None
         self._stop_sequence: str | None = None
         self._refusal = ""
@@ -128,7 +122,7 @@ class ChatAnswer:
 
         `size`: its bytes as UTF-8.
         """
-        if self._filtered or ((self._calls or self._details) and self._holds_back):
+        if self._visible is not None or ((self._calls or self._details) and self._holds_back):
             return False
         if not self._writer.json_delta(kind, text):
             return False
@@ -142,7 +136,7 @@ class ChatAnswer:
 
     def receive_arguments(self, number: int, arguments: str) -> bool:
         """A chunk of nothing but more arguments of a call; False where it has to be decoded."""
-        if self._calls is None or self._filtered or (self._details is not None and self._details.held):
+        if self._calls is None or self._visible is not None or (self._details is not None and self._details.held):
             return False
         return self._calls.go_on(number, arguments)
 
@@ -239,27 +233,30 @@ class ChatAnswer:
     def _content(self, text: str) -> None:
         self._write_details()
         self._settle_calls()
-        if self._filtered:
-            self._filter(text)
+        if self._visible is not None:
+            self._filter(self._visible, text)
             return
         self._output_size += len(text) if text.isascii() else text_bytes(text)
         self._writer.text(text)
 
-    def _filter(self, text: str) -> None:
+    def _filter(self, visible: VisibleText, text: str) -> None:
         if self._tags is not None:
             thinking, text = self._tags.feed(text)
             if thinking:
                 self._think(thinking)
-        self._write_until_stop(self._stops.feed(self._prefill.feed(text)))
+        self._write_text(visible.feed(text))
+        self._end_early(visible)
 
-    def _write_until_stop(self, text: str) -> None:
-        self._write_text(text)
-        if self._stops.full:
+    def _end_early(self, visible: VisibleText) -> None:
+        """Ends the message where its text does, before the upstream's."""
+        if visible.end is None:
+            return
+        reason, sequence = visible.end
+        if reason == "max_tokens":
             self._finish = "length"
-            self._write_end()
-        elif self._stops.matched is not None:
-            self._stop_sequence = self._stops.matched
-            self._write_end()
+        else:
+            self._stop_sequence = sequence
+        self._write_end()
 
     def _write_text(self, text: str) -> None:
         self._output_size += len(text) if text.isascii() else text_bytes(text)
@@ -299,18 +296,19 @@ class ChatAnswer:
 
     def _flush_text(self) -> None:
         """Lets go of the text that was held back: what follows is none."""
-        if not self._filtered or self.ended:
+        visible = self._visible
+        if visible is None or self.ended:
             return
         text = ""
         if self._tags is not None:
             thinking, text = self._tags.flush()
             if thinking:
                 self._think(thinking)
-        text = self._prefill.feed(text) + self._prefill.flush()
-        self._write_until_stop(self._stops.feed(text) + self._stops.flush())
+        self._write_text(visible.feed(text) + visible.flush())
+        self._end_early(visible)
 
     def _write_end(self) -> None:
-        if self._stops.matched is None and not self._stops.full:
+        if self._visible is None or self._visible.end is None:
             self._flush_text()
         if self.ended:
             return
@@ -328,8 +326,7 @@ class ChatAnswer:
             output_size=self._output_size + calls_size,
             service_tier=self._service_tier,
         )
-        if (most := self._options.encoding.most_visible) and stop_reason == "end_turn" and is_over(self.usage, most):
-            stop_reason = "max_tokens"
+        stop_reason = told_end(stop_reason, self.usage, self._options.encoding.most_visible)
         self._writer.finish(
             stop_reason,
             self.usage,

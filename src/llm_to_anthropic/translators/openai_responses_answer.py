@@ -20,7 +20,7 @@ from llm_to_anthropic.translators.openai_responses_errors import answer_error, p
 from llm_to_anthropic.translators.openai_responses_items import ITEMS, Compaction, Item, Message, Step
 from llm_to_anthropic.translators.openai_responses_loose import decode_loosely
 from llm_to_anthropic.translators.openai_responses_output import AnswerOptions, Output
-from llm_to_anthropic.translators.stop_sequences import is_over
+from llm_to_anthropic.translators.stop_sequences import told_end
 from llm_to_anthropic.translators.upstream_errors import is_error
 from llm_to_anthropic.wire.anthropic import StopDetails
 from llm_to_anthropic.wire.openai_chat import Usage as ReportedUsage
@@ -295,8 +295,8 @@ class ResponsesAnswer:
         self.usage = self._usage(answer or Response())
         if output.stopped is not None:
             stop_reason = output.stopped
-        elif stop_reason == "end_turn" and (most := self._options.encoding.most_visible) and is_over(self.usage, most):
-            stop_reason = "max_tokens"
+        else:
+            stop_reason = told_end(stop_reason, self.usage, self._options.encoding.most_visible)
         self._writer.finish(
             stop_reason,
             self.usage,

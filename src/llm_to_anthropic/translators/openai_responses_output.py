@@ -15,16 +15,11 @@ from llm_to_anthropic.translators.estimate import text_bytes
 from llm_to_anthropic.translators.openai_responses_carrier import phases_item
 from llm_to_anthropic.translators.openai_responses_encoding import ResponsesEncoding
 from llm_to_anthropic.translators.openai_responses_server_tools import ServerTools
-from llm_to_anthropic.translators.stop_sequences import StopMatcher, text_end
 from llm_to_anthropic.translators.tool_ids import ToolIds
 from llm_to_anthropic.translators.upstream_errors import ErrorContext
-from llm_to_anthropic.translators.visible_text import PrefillFilter
+from llm_to_anthropic.translators.visible_text import VisibleText
 from llm_to_anthropic.wire.anthropic import OutCompaction, SearchCitation, WholeBlock
 from llm_to_anthropic.writer import MessageWriter
-
-# Most answers are filtered by neither. Without anything to look for both keep no state.
-_NO_PREFILL = PrefillFilter("")
-_NO_STOPS = StopMatcher(())
 
 
 class AnswerOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,9 +53,8 @@ class Output:
         """The reason why the message ended before the upstream did."""
         self.stop_sequence: str | None = None
         """The one that ended it."""
-        self._prefill = PrefillFilter(encoding.prefill) if encoding.prefill else _NO_PREFILL
-        self._filtered = encoding.filters_text
-        self._stops = text_end(encoding) if self._filtered else _NO_STOPS
+        self._visible = VisibleText(encoding) if encoding.filters_text else None
+        """None: text is written as it comes."""
         self._hidden = encoding.thinking in ("off", "omitted")
         self._thinking = False
         """A thinking block is open."""
@@ -93,7 +87,7 @@ class Output:
     @property
     def passes(self) -> bool:
         """Text is written as it comes."""
-        return not self._filtered
+        return self._visible is None
 
     def begin_item(self, phase: str | None = None) -> None:
         """Another item follows; `phase` is that of a message."""
@@ -122,8 +116,8 @@ class Output:
         self._reasoned, self._kept = True, kept
 
     def text(self, text: str) -> None:
-        if self._filtered:
-            self._write_until_stop(self._stops.feed(self._prefill.feed(text)))
+        if self._visible is not None:
+            self._write(self._visible, self._visible.feed(text))
         else:
             self.size += len(text) if text.isascii() else text_bytes(text)
             self.writer.text(text)
@@ -151,8 +145,8 @@ class Output:
 
     def flush_text(self) -> None:
         """Lets go of the text that was held back: what follows is none."""
-        if self._filtered and self.stopped is None:
-            self._write_until_stop(self._stops.feed(self._prefill.flush()) + self._stops.flush())
+        if self._visible is not None and self.stopped is None:
+            self._write(self._visible, self._visible.flush())
 
     def open_call(self, key: int, id: str, name: str) -> bool:
         """False: the client wants no call beside the one that it has."""
@@ -183,11 +177,9 @@ class Output:
     def _carrier(self, *items: Raw) -> str:
         return encode_carrier(msgspec.structs.replace(self.options.carrier, items=[*items]))
 
-    def _write_until_stop(self, text: str) -> None:
+    def _write(self, visible: VisibleText, text: str) -> None:
         if self.stopped is None:
             self.size += text_bytes(text)
             self.writer.text(text)
-            if self._stops.full:
-                self.stopped = "max_tokens"
-            elif self._stops.matched is not None:
-                self.stopped, self.stop_sequence = "stop_sequence", self._stops.matched
+            if visible.end is not None:
+                self.stopped, self.stop_sequence = visible.end

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 
 from llm_to_anthropic.exchange import Usage
-from llm_to_anthropic.translators.encoding import Encoding
 from llm_to_anthropic.translators.estimate import text_bytes
 
 _NOWHERE = re.compile(r"(?!)")
@@ -102,13 +101,10 @@ class ShortText(StopMatcher):
         return text.encode("utf-8", "surrogatepass")[: self._left].decode("utf-8", "ignore")
 
 
-def text_end(encoding: Encoding) -> StopMatcher:
-    """What ends the text of an answer to this request."""
-    if encoding.most_visible:
-        return ShortText(encoding.stop_sequences, encoding.most_visible)
-    return StopMatcher(encoding.stop_sequences)
+def told_end(stop_reason: str, usage: Usage, most: int) -> str:
+    """The stop reason of an answer whose text may have `most` tokens (0: any number).
 
-
-def is_over(usage: Usage, most: int) -> bool:
-    """Whether an answer got longer than so many tokens, by the upstream's count of what is no reasoning."""
-    return usage.thinking_tokens > 0 and usage.output_tokens - usage.thinking_tokens > most
+    A turn that is over is none where the upstream's count of what is no reasoning says that it got longer.
+    """
+    over = usage.thinking_tokens > 0 and usage.output_tokens - usage.thinking_tokens > most
+    return "max_tokens" if most and over and stop_reason == "end_turn" else stop_reason

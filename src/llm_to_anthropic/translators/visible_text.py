@@ -1,11 +1,15 @@
-"""What stands before the visible text of an answer: a repeated prefill, and reasoning between tags.
+"""The text of an answer that the client gets to see, out of all that comes.
 
-Both are recognised piece by piece; each filter holds back no more than may still belong to what it looks for.
+Without what stands before it (a repeated prefill, reasoning between tags), up to where it ends (stop_sequences.py). All
+is recognised piece by piece; each filter holds back no more than may still belong to what it looks for.
 """
 
 from __future__ import annotations
 
 from typing import Literal
+
+from llm_to_anthropic.translators.encoding import Encoding
+from llm_to_anthropic.translators.stop_sequences import ShortText, StopMatcher
 
 _OPEN = "<think>"
 _CLOSE = "</think>"
@@ -36,6 +40,35 @@ class PrefillFilter:
         if held:
             self._prefill = ""
         return held
+
+
+class VisibleText:
+    """The text of one answer from behind a repeated prefill to where it has to end."""
+
+    def __init__(self, encoding: Encoding) -> None:
+        stops, most = encoding.stop_sequences, encoding.most_visible
+        self._prefill = PrefillFilter(encoding.prefill)
+        self._stops = ShortText(stops, most) if most else StopMatcher(stops)
+
+    @property
+    def end(self) -> tuple[str, str | None] | None:
+        """Why the message is over, whatever the upstream still says: stop reason and sequence. None: it goes on."""
+        if self._stops.full:
+            return "max_tokens", None
+        return None if self._stops.matched is None else ("stop_sequence", self._stops.matched)
+
+    def feed(self, text: str) -> str:
+        """The text that may be shown."""
+        return self._stops.feed(self._prefill.feed(text))
+
+    def flush(self) -> str:
+        """What was held back: something else than text follows."""
+        return self._stops.feed(self._prefill.flush()) + self._stops.flush()
+
+    def whole(self, text: str) -> tuple[int, str]:
+        """Of a text that is all there: how many characters are not shown before what is, and that."""
+        begun = self._prefill.feed(text) + self._prefill.flush()
+        return len(text) - len(begun), self._stops.feed(begun) + self._stops.flush()
 
 
 class ThinkTags:
