@@ -9,6 +9,7 @@ from typing import Protocol
 import msgspec
 from msgspec import Raw
 
+from llm_to_anthropic.translators.documents import Documents
 from llm_to_anthropic.translators.history import TurnReader, drop_empty
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.memory import UNFIT, Called, Remembered
@@ -22,26 +23,12 @@ _id_of, _call_id_of, _kind_of = attrgetter("id"), attrgetter("call.id"), attrget
 _UNKNOWN: Called = ("", None)
 
 
-class MediaCount(Protocol):
-    """What a renderer made of content so far."""
-
-    @property
-    def media_bytes(self) -> int:
-        """Base64 of images and files."""
-        ...
-
-    @property
-    def documents(self) -> int:
-        """Documents: each is numbered, so that a message with one depends on its place."""
-        ...
-
-
 class TurnRenderer(Protocol):
     """Renders turns of one request, as it does for a request that is not remembered."""
 
     @property
-    def parts(self) -> MediaCount:
-        """What was made of its content."""
+    def documents(self) -> Documents:
+        """Counts them, so that a message with one depends on its place, and the bytes of all media."""
         ...
 
     @property
@@ -87,8 +74,8 @@ class Alone:
         calls = [] if results else [block for placed in turn.blocks if type(block := placed.block) is ToolUseBlock]
         made = content.render(turn) if turn.blocks or results else ()  # as pairing, which takes no empty turns
         rendered = b",".join(map(_encode, made))
-        media_bytes, own, replayed = content.parts.media_bytes, content.call_ids, content.replayed
-        if self._losses.losses or content.parts.documents:
+        media_bytes, own, replayed = content.documents.media_bytes, content.call_ids, content.replayed
+        if self._losses.losses or content.documents.count:
             return UNFIT
         self.spotless = not (reader.searched or media_bytes or own or replayed)
         if self.spotless and not (calls or results):

@@ -47,18 +47,11 @@ class ContentParts(ABC, Generic[Part]):
     """The parts of one request. Documents are numbered throughout it."""
 
     def __init__(self, takes: Takes, losses: LossReport) -> None:
-        self.media_bytes = 0
-        """Base64 of images and files, which is no text to be counted."""
         self._takes = takes
         self._losses = losses
-        self._documents = Documents(losses)
+        self.documents = Documents(losses)
         self.lead: Lead = ""
         """Of the names of tools."""
-
-    @property
-    def documents(self) -> int:
-        """Documents so far: each is numbered."""
-        return self._documents.count
 
     @abstractmethod
     def text(self, text: str, cache: CacheControl | None = None) -> Part:
@@ -94,7 +87,7 @@ class ContentParts(ABC, Generic[Part]):
             case DocumentBlock() as document:
                 return self._document(document, placed.path)
             case SearchResultBlock() as found:
-                return [self.text(self._documents.search_result(found, placed.path))]
+                return [self.text(self.documents.search_result(found, placed.path))]
             case ToolReferenceBlock(tool_name=name):
                 return [self.text(reference_text(upstream_name(name, lead=self.lead)))]
             case block:
@@ -132,7 +125,7 @@ class ContentParts(ABC, Generic[Part]):
             return self.text(_NO_IMAGE)
         match block.source:
             case Base64Source(media_type=media_type, data=data):
-                self.media_bytes += len(data)
+                self.documents.media_bytes += len(data)
                 return self.image(f"data:{media_type};base64,{data}")
             case UrlSource(url=url):
                 check_url(url, path)
@@ -140,30 +133,30 @@ class ContentParts(ABC, Generic[Part]):
                     raise UrlNotTaken(url, path, "image", f"model '{self._losses.model}' takes no images by URL")
                 return self.image(url)
             case FileSource():
-                raise self._documents.no_files(path)
+                raise self.documents.no_files(path)
 
     def _document(self, block: DocumentBlock, path: str) -> list[Part]:
-        self._documents.report_citations(block.citations, path)
+        self.documents.report_citations(block.citations, path)
         match block.source:
             case Base64Source(media_type=media_type, data=data):
-                self._documents.check_pdf(media_type, path)
+                self.documents.check_pdf(media_type, path)
                 return self._pdf(block, data, path)
             case UrlSource(url=url):
                 check_url(url, path)
                 inline = data_of_url(url)
                 return self._pdf(block, inline[1], path) if inline else self._pdf_by_url(block, url, path)
             case TextSource(data=data):
-                return [self.text(self._documents.text(block, data))]
+                return [self.text(self.documents.text(block, data))]
             case ContentSource() as source:
-                text, images = self._documents.content(block, source, path)
+                text, images = self.documents.content(block, source, path)
                 return [self.text(text), *(part for image in images for part in self.of(image))]
             case FileSource():
-                raise self._documents.no_files(path)
+                raise self.documents.no_files(path)
 
     def _pdf(self, block: DocumentBlock, data: str, path: str) -> list[Part]:
         self._check_files(path)
-        self.media_bytes += len(data)
-        name = self._documents.pdf_name(block)
+        self.documents.media_bytes += len(data)
+        name = self.documents.pdf_name(block)
         return [*self._context(block, name), self.file(name, f"data:application/pdf;base64,{data}")]
 
     def _pdf_by_url(self, block: DocumentBlock, url: str, path: str) -> list[Part]:

@@ -18,11 +18,13 @@ from llm_to_anthropic.wire.anthropic import (
 
 
 class Documents:
-    """Renders those of one request."""
+    """Renders those of one request, and counts what media it holds."""
 
     def __init__(self, losses: LossReport) -> None:
         self.count = 0
         """Documents so far: each is numbered."""
+        self.media_bytes = 0
+        """Base64 of images and files, which is no text to be counted."""
         self._losses = losses
 
     def text(self, block: DocumentBlock, text: str) -> str:

@@ -82,8 +82,6 @@ class GeminiContent:
 
     def __init__(self, target: Target, losses: LossReport, *, unsigned: bool = False) -> None:
         """`unsigned`: no signature of the history is sent, as the upstream refused them."""
-        self.media_bytes = 0
-        """Base64 of images and files, which is no text to be counted."""
         self._target = target
         self._quirks = target.gemini
         self._losses = losses
@@ -92,17 +90,7 @@ class GeminiContent:
         """The upstream's ids of the calls so far, by the client's; results repeat them."""
         self.replayed = False
         """Nobody needs it: without signatures a request is rendered anew."""
-        self._documents = Documents(losses)
-
-    @property
-    def parts(self) -> GeminiContent:
-        """Itself: it counts media and documents."""
-        return self
-
-    @property
-    def documents(self) -> int:
-        """How many documents there were: each is numbered."""
-        return self._documents.count
+        self.documents = Documents(losses)
 
     def render(self, turn: Turn) -> list[Part | Raw]:
         """The parts of a turn in the middle of a conversation; `seam` stands around and between them."""
@@ -176,7 +164,7 @@ class GeminiContent:
             case DocumentBlock() as document:
                 return self._document(document, placed.path)
             case SearchResultBlock() as found:
-                return [Part(text=self._documents.search_result(found, placed.path))]
+                return [Part(text=self.documents.search_result(found, placed.path))]
             case ToolReferenceBlock(tool_name=name):
                 return [Part(text=reference_text(upstream_name(name, lead="_")))]
             case block:
@@ -189,28 +177,28 @@ class GeminiContent:
             case UrlSource(url=url):
                 return self._by_url(url, _IMAGE_TYPES.get(url_extension(url)), path)
             case FileSource():
-                raise self._documents.no_files(path)
+                raise self.documents.no_files(path)
 
     def _document(self, block: DocumentBlock, path: str) -> list[Part]:
-        self._documents.report_citations(block.citations, path)
+        self.documents.report_citations(block.citations, path)
         match block.source:
             case Base64Source(media_type=media_type, data=data):
-                self._documents.check_pdf(media_type, path)
+                self.documents.check_pdf(media_type, path)
                 return [*_about(block), self._inline(media_type, data, path)]
             case UrlSource(url=url):
                 # Anthropic's API takes PDFs alone by URL, whatever the path ends in.
                 return [*_about(block), self._by_url(url, _PDF, path)]
             case TextSource(data=data):
-                return [Part(text=self._documents.text(block, data))]
+                return [Part(text=self.documents.text(block, data))]
             case ContentSource() as source:
-                text, images = self._documents.content(block, source, path)
+                text, images = self.documents.content(block, source, path)
                 return [Part(text=text), *(part for image in images for part in self._parts(image))]
             case FileSource():
-                raise self._documents.no_files(path)
+                raise self.documents.no_files(path)
 
     def _inline(self, media_type: str, data: str, path: str) -> Part:
         self._check_type(media_type, path)
-        self.media_bytes += len(data)
+        self.documents.media_bytes += len(data)
         return Part(inline_data=Blob(media_type, data))
 
     def _by_url(self, url: str, media_type: str | None, path: str) -> Part:

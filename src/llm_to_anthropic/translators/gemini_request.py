@@ -168,7 +168,7 @@ class _Encoder:
             wants_nothing=request.max_tokens == 0,
         )
         content, body = self._content, msgspec.json.encode(generate)
-        return encoded(body, encoding, media_bytes=content.media_bytes, replayed=content.replayed)
+        return encoded(body, encoding, media_bytes=content.documents.media_bytes, replayed=content.replayed)
 
     def encode_count(self) -> bytes:
         """The same prompt without what does not count: settings of the answer."""

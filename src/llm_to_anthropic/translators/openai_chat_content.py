@@ -95,6 +95,7 @@ class ChatContent:
     def __init__(self, target: Target, losses: LossReport, *, unsigned: bool = False) -> None:
         """`unsigned`: no opaque reasoning of the history is sent, as the upstream refused it."""
         self.parts = ChatParts(target.quirks, losses)
+        self.documents = self.parts.documents
         self._maker = (target.provider.name, target.model)
         self._quirks = target.quirks
         self._unsigned = unsigned

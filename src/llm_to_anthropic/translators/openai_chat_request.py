@@ -150,7 +150,7 @@ class _Encoder:
             wants_nothing=request.max_tokens == 0,
         )
         content, body = self._content, msgspec.json.encode(chat)
-        return encoded(body, encoding, media_bytes=content.parts.media_bytes, replayed=content.replayed)
+        return encoded(body, encoding, media_bytes=content.documents.media_bytes, replayed=content.replayed)
 
     def _prompt(self) -> list[ChatMessage | Raw]:
         blocks = self._system_blocks()

@@ -77,7 +77,8 @@ class ResponsesContent:
 
     def __init__(self, target: Target, losses: LossReport, *, unsigned: bool = False) -> None:
         """`unsigned`: no reasoning of the history is sent, as the upstream refused it."""
-        self.parts = ResponsesParts(target.responses, losses)
+        self._parts = ResponsesParts(target.responses, losses)
+        self.documents = self._parts.documents
         self._target = target
         self._quirks = target.responses
         self._unsigned = unsigned
@@ -102,15 +103,15 @@ class ResponsesContent:
         parts: list[InputPart] = []
         items: list[InputItem] = [self._output(result, parts) for result in turn.results]
         for placed in turn.blocks:
-            parts.extend(self.parts.of(placed))
+            parts.extend(self._parts.of(placed))
         return [*items, self._message("user", parts)] if parts else items
 
     def _output(self, result: Result, attached: list[InputPart]) -> OutputItem:
         """A result; images and files that it cannot hold are added to `attached`, for the message that follows."""
         call_id = upstream_id(result.call.id, limit=MAX_CALL_ID)
         if not self._quirks.result_media:
-            return _output_of(call_id, self.parts.texts_of(result, attached, call_id), result)
-        parts = [part for placed in result.content for part in self.parts.of(placed)]
+            return _output_of(call_id, self._parts.texts_of(result, attached, call_id), result)
+        parts = [part for placed in result.content for part in self._parts.of(placed)]
         texts = [part.text for part in parts if isinstance(part, InputText)]
         if len(texts) == len(parts):
             return _output_of(call_id, texts, result)
@@ -125,7 +126,7 @@ class ResponsesContent:
                 case ToolUseBlock() as call:
                     said.item(self._call(call, placed.path))
                 case DocumentBlock() as document:
-                    said.text(document, self.parts.of_assistant(document, placed.path))
+                    said.text(document, self._parts.of_assistant(document, placed.path))
                 case block:
                     said.text(block, block_text(block))
         items = said.close()

@@ -170,7 +170,7 @@ class _Encoder:
         )
         content, body = self._content, msgspec.json.encode(made)
         replayed = content.replayed or history.compacted is not None
-        return encoded(body, encoding, media_bytes=content.parts.media_bytes, replayed=replayed)
+        return encoded(body, encoding, media_bytes=content.documents.media_bytes, replayed=replayed)
 
     def _prompt(self, history: History, items: list[InputItem]) -> tuple[ResponsesRequest, ResponsesTools]:
         """All that makes input tokens."""
