@@ -127,6 +127,25 @@ async def test_anthropics_words_for_an_empty_account_cool_the_key() -> None:
     assert await matrix.usable() == {"1 a", "1 b"}
 
 
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        pytest.param(403, "Provider returned error: Content violates usage guidelines. Team: ***", id="xai"),
+        pytest.param(403, 'x requires moderation on OpenAI. Your input was flagged for "x".', id="openrouter"),
+        pytest.param(403, "You do not have permission to access the File x or it may not exist.", id="google_file"),
+        pytest.param(404, "File not found: file_x", id="file"),
+        pytest.param(404, "model: a - upstream (one): No such File object: file-x", id="openai_file"),
+        pytest.param(404, "Container x has expired or does not exist.", id="container"),
+    ],
+)
+async def test_what_one_request_says_costs_the_others_neither_key_nor_model(status: int, told: str) -> None:
+    """A 403 for content, or a 404 for a file, is that request's: another target may take it, and all is used on."""
+    matrix = Matrix(FakePace(), UpstreamError(status, told))
+    assert await matrix.ask("a") == ["0 a"]  # and the spare target
+    assert await matrix.usable() == {"0 a", "1 a", "0 b", "1 b"}
+    assert matrix.alarms == []
+
+
 async def test_a_model_that_a_key_may_not_use_costs_that_key_nothing_else() -> None:
     """OpenAI's projects are allowed some models: a 403 for another is no refusal of the key, and nobody's alarm."""
     pace = FakePace()

@@ -44,6 +44,7 @@ _FAILING = Judgement(again=True, elsewhere=True, breaks=True)
 _FAILED = Judgement(elsewhere=True, breaks=True)
 _FULL = Judgement(elsewhere=True)
 _SPOILED = Judgement(again=True, elsewhere=True)
+_NOT_HERE = Judgement(elsewhere=True)
 _NO_CREDIT = Judgement(elsewhere=True, scope="key")
 _NO_ACCESS = Judgement(elsewhere=True, scope="lane for long")
 _BY_STATUS: Mapping[int, Judgement] = {
@@ -67,6 +68,14 @@ _BY_PHASE: Mapping[Phase, Judgement] = {
 }
 _CREDIT_TEXT = re.compile(r"credit balance is too low", re.IGNORECASE)
 _ACCESS_TEXT = re.compile(r"does not have access to (?:the )?model\b", re.IGNORECASE)
+_CONTENT_TEXT = re.compile(r"usage (?:guidelines|polic)|moderation|\bflagged\b|provider returned error", re.IGNORECASE)
+"""What was said, and not who asks, is refused: by a moderation, or by somebody behind OpenRouter."""
+_PART_TEXT = re.compile(
+    r"\b(?:file|container|skill)s?\b.{0,80}\b(?:not found|not exist|expired)|\bno such (?:file|container|skill)",
+    re.IGNORECASE,
+)
+"""What the request names is missing, and not the model. Google says 403: `permission to access the File .. or it may
+not exist`."""
 _TOO_LONG = re.compile(r"^(?:prompt is too long|input length and `max_tokens` exceed context limit)")
 _LIMIT = re.compile(r"> (\d{1,12})")
 
@@ -94,6 +103,8 @@ def _by_kind(error: UpstreamError) -> Judgement:
         return _NO_CREDIT  # Anthropic's status for it
     if error.status == 403 and _ACCESS_TEXT.search(error.message):
         return _NO_ACCESS  # OpenAI's, where a project may use other models
+    if error.status in (403, 404) and (_CONTENT_TEXT.search(error.message) or _PART_TEXT.search(error.message)):
+        return _NOT_HERE
     return _BY_STATUS.get(error.status, REQUESTS_FAULT)
 
 
