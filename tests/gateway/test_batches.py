@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import msgspec
 import pytest
 
+from llm_to_anthropic.gateway.batches import check_batch
 from llm_to_anthropic.gateway.gateway import Gateway
 from llm_to_anthropic.providers.provider import Backend
+from llm_to_anthropic.routing import Router
 from llm_to_anthropic.scripted import Script, ScriptedUpstream, whole
 from llm_to_anthropic.settings import Settings, Timeouts
 from llm_to_anthropic.upstream import Upstream
@@ -53,6 +56,21 @@ async def test_a_batch_without_anything_of_ours_keeps_its_bytes(
     body = b'{"requests" : [{"custom_id":"a", "params": {"model":"claude-x", "max_tokens":1e1, "messages":[]}}]}'
     await gateway.forward(call(body, path="/v1/messages/batches"), MemoryReply())
     assert upstream.requests[0].body == body
+
+
+async def test_a_batch_of_many_models_does_not_hold_up_others() -> None:
+    """A batch may name a hundred thousand models that nobody has heard of: meanwhile others have their turns."""
+    known = providers("http://127.0.0.1:1")
+    asked = [{"params": {"model": f"claude-{n}", "messages": []}} for n in range(2000)]
+    body = json.dumps({"requests": asked}).encode()
+    router = Router(Settings(providers=known, aliases={}, preferred_provider="anthropic"))
+    checking = asyncio.create_task(check_batch(body, router, known["anthropic"]))
+    turns = 0
+    while not checking.done():
+        turns += 1
+        await asyncio.sleep(0)
+    assert await checking == body
+    assert turns > 50
 
 
 @pytest.mark.parametrize("slash", ["/", "\\/"], ids=["plain", "escaped"])

@@ -140,7 +140,7 @@ class Passthrough:
         if provider is None:
             raise _only_anthropic(call)
         work.progress.provider = provider
-        body = check_batch(call.body, router, provider) if _creates_batch(call) else call.body
+        body = await check_batch(call.body, router, provider) if _creates_batch(call) else call.body
         upstream = await self._send(work, provider, _path(call), body)
         try:
             await upstream.head()
