@@ -39,13 +39,36 @@ async def test_counting_is_estimated_where_anthropic_breaks(gateway: Gateway, sc
     assert reply.json()["input_tokens"]
 
 
-async def test_a_refused_count_is_passed_on(gateway: Gateway, script: Script) -> None:
-    """What is wrong with a request is Anthropic's to say, in its words."""
-    refused = b'{"type":"error","error":{"type":"invalid_request_error","message":"bad"},"request_id":"req_up"}'
-    script.push(whole(refused, status=400))
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(whole({"detail": "Not Found"}, status=404), id="404"),
+        pytest.param(whole(b"<html>nothing here", status=404), id="web_page"),
+        pytest.param(whole({"detail": "Method Not Allowed"}, status=405), id="405"),
+        pytest.param(whole({"error": "Unexpected endpoint or method."}), id="error_under_200"),
+    ],
+)
+async def test_counting_is_estimated_where_a_server_has_no_endpoint_for_it(
+    gateway: Gateway, script: Script, answer: Answer
+) -> None:
+    """Not all that speak Anthropic's protocol count: without a number Claude Code counts by paid requests."""
+    script.push(answer)
     reply = MemoryReply()
     await gateway.count_tokens(call(ask("claude-x"), path="/v1/messages/count_tokens"), reply)
-    assert (reply.status, reply.body) == (400, refused)
+    assert reply.status == 200
+    assert reply.json()["input_tokens"]
+
+
+@pytest.mark.parametrize(("status", "told"), [(404, "not_found_error"), (400, "invalid_request_error")])
+async def test_a_refused_count_is_passed_on_as_it_came(
+    gateway: Gateway, script: Script, status: int, told: str
+) -> None:
+    """What is wrong with a request is Anthropic's to say, in its words."""
+    refused = b'{"type":"error","error":{"type":"%b","message":"model: x"},"request_id":"req_up"}' % told.encode()
+    script.push(whole(refused, status=status))
+    reply = MemoryReply()
+    await gateway.count_tokens(call(ask("claude-x"), path="/v1/messages/count_tokens"), reply)
+    assert (reply.status, reply.body) == (status, refused)
 
 
 async def test_file_that_breaks_before_its_first_byte_is_an_error(gateway: Gateway, script: Script) -> None:

@@ -398,3 +398,26 @@ class TestSilence:
         pings = b'event: ping\ndata: {"type":"ping"}\n\n'
         assert reply.body.count(pings) >= 3
         assert reply.body.replace(pings, b"") == begin + 12 * comment + STREAM[len(begin) :]
+
+
+@pytest.mark.parametrize("streamed", [True, False], ids=["streamed", "whole"])
+@pytest.mark.parametrize(
+    ("answer", "kind", "told"),
+    [
+        pytest.param(OVERLOADED, "overloaded_error", "Overloaded", id="anthropic"),
+        pytest.param(b'{"error":"Unexpected endpoint or method."}', "api_error", "Unexpected endpoint", id="text"),
+        pytest.param(b'{"error":{"code":5,"message":"no such thing"}}', "api_error", "no such thing", id="openai"),
+        pytest.param(b'{"code":500,"msg":"404 NOT_FOUND","success":false}', "api_error", "404 NOT_FOUND", id="another"),
+    ],
+)
+async def test_an_error_under_a_good_status_is_no_message(
+    gateway: Gateway, script: Script, answer: bytes, kind: str, told: str, *, streamed: bool
+) -> None:
+    """Some servers answer 200 whatever happens: a client that takes that for a message has one without content."""
+    script.push(whole(answer))
+    reply = await reply_to(gateway, call(ask("claude-x", stream=streamed)))
+    error = msgspec.json.decode(reply.body, type=dict[str, dict[str, str] | str])["error"]
+    assert isinstance(error, dict)
+    assert reply.status == (529 if kind == "overloaded_error" else 502)
+    assert error["type"] == kind
+    assert told in error["message"]

@@ -15,7 +15,7 @@ from llm_to_anthropic.errors import ApiError, UpstreamProtocolError, forget_way
 from llm_to_anthropic.gateway.answer_headers import STREAM_HEADERS, forwarded, provenance
 from llm_to_anthropic.gateway.call import Headers, Reply
 from llm_to_anthropic.gateway.progress import Progress
-from llm_to_anthropic.gateway.refusal import is_json_object, read_refusal, told_error, without_keys
+from llm_to_anthropic.gateway.refusal import error_within, is_json_object, read_refusal, told_error, without_keys
 from llm_to_anthropic.gateway.relay import MAX_ANSWER_BYTES
 from llm_to_anthropic.settings import Timeouts
 from llm_to_anthropic.translators.anthropic import UsageReader, replace_answered_model, replace_served_model
@@ -182,8 +182,10 @@ class ByteRelay:
         body = await self._whole_body()
         if self.committed:
             raise told_error(body)
-        self._progress.status = upstream.status
         self._reader.read(body)
+        if self._reader.usage is None and (error := error_within(body, self._progress.target)) is not None:
+            raise error
+        self._progress.status = upstream.status
         if self._served_as is not None:
             body = replace_answered_model(body, self._served_as)
         await self._reply.whole(upstream.status, forwarded(upstream.headers) + provenance(self._progress), body)

@@ -25,8 +25,8 @@ from llm_to_anthropic.gateway.byte_relay import ByteRelay
 from llm_to_anthropic.gateway.call import Call, Headers
 from llm_to_anthropic.gateway.client_request import API_VERSIONS, same_envelope, session_id
 from llm_to_anthropic.gateway.lanes import Lane
-from llm_to_anthropic.gateway.refusal import is_json_object, read_refusal
-from llm_to_anthropic.gateway.relay import MAX_ANSWER_BYTES
+from llm_to_anthropic.gateway.refusal import PassedError, error_within, is_json_object, read_refusal, tells_count
+from llm_to_anthropic.gateway.relay import MAX_ANSWER_BYTES, MAX_ERROR_BYTES
 from llm_to_anthropic.gateway.sending import Sender
 from llm_to_anthropic.gateway.work import Work
 from llm_to_anthropic.providers.provider import Provider
@@ -77,6 +77,8 @@ _NOT_FORWARDED = frozenset(
     }
 )
 _NOT_FORWARDED_PREFIXES = (b"x-forwarded-", b"x-goog-", b"sec-", b"cf-", b"x-amzn-", b"x-auth-request-", b"x-envoy-")
+_CANNOT_COUNT = frozenset({405, 429})
+"""The server has no such endpoint, or no time."""
 _VERTEX_COUNTING = "/models/count-tokens:rawPredict"
 
 
@@ -238,10 +240,11 @@ def _travels(name: bytes) -> bool:
 
 async def _whole_message(work: Work, upstream: UpstreamCall, echo: str | None) -> None:
     await upstream.head()
-    work.progress.upstream_request_id = upstream.header(b"request-id")
+    progress = work.progress
+    progress.upstream_request_id = upstream.header(b"request-id")
     if upstream.status >= 400:
-        raise await read_refusal(upstream, work.progress.target)
-    work.progress.answering = True
+        raise await read_refusal(upstream, progress.target)
+    progress.answering = True
     body = await upstream.read_all(MAX_ANSWER_BYTES, work.keep)
     reader = UsageReader()
     # What the reader understands is an object; but it passes over most of the text, which may be no UTF-8.
@@ -249,19 +252,31 @@ async def _whole_message(work: Work, upstream: UpstreamCall, echo: str | None) -
         raise UpstreamProtocolError(
             f"the upstream answered {upstream.status} with something that is not the API's JSON"
         )
-    work.progress.usage, work.progress.stop_reason = reader.usage, reader.stop_reason
-    work.progress.wrote()
+    if reader.usage is None and (error := error_within(body, progress.target)) is not None:
+        progress.answering = False
+        raise error
+    progress.usage, progress.stop_reason = reader.usage, reader.stop_reason
+    progress.wrote()
     await _whole(work, upstream, replace_answered_model(body, echo) if echo else body)
 
 
 async def _counted(work: Work, upstream: UpstreamCall) -> bool:
     try:
         await upstream.head()
-        if upstream.status == 429 or upstream.status >= 500:
+        work.progress.upstream_request_id = upstream.header(b"request-id")
+        if upstream.status in _CANNOT_COUNT or upstream.status >= 500:
             return False
-        await _whole_message(work, upstream, None)
+        if upstream.status >= 400:
+            refusal = await read_refusal(upstream, work.progress.target)
+            if upstream.status == 404 and not isinstance(refusal, PassedError):
+                return False  # it is the endpoint that is missing: Anthropic's own words would name the model
+            raise refusal
+        body = await upstream.read_all(MAX_ERROR_BYTES)
     finally:
         upstream.close()
+    if not tells_count(body):
+        return False
+    await _whole(work, upstream, body)
     return True
 
 

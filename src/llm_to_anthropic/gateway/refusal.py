@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from llm_to_anthropic.errors import STATUS_TYPES, UpstreamError
+from llm_to_anthropic.errors import STATUS_TYPES, UpstreamError, UpstreamProtocolError
 from llm_to_anthropic.gateway.answer_headers import forwarded
 from llm_to_anthropic.gateway.relay import MAX_ERROR_BYTES
 from llm_to_anthropic.providers.provider import Credential, Provider, Target
@@ -111,6 +111,38 @@ def is_json_object(body: bytes) -> bool:
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return False
     return True
+
+
+class _Answer(msgspec.Struct):
+    type: str | None = None
+    content: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    input_tokens: int | None = None
+
+
+_ANSWER = msgspec.json.Decoder(_Answer)
+
+
+def tells_count(body: bytes) -> bool:
+    """Whether a whole answer tells a number of tokens."""
+    try:
+        return _ANSWER.decode(body).input_tokens is not None
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return False
+
+
+def error_within(body: bytes, target: Target | Provider | None) -> UpstreamError | None:
+    """The error that a JSON object under a good status is, in place of a message; None for a message."""
+    try:
+        answer = _ANSWER.decode(body)
+    except (msgspec.MsgspecError, RecursionError):
+        answer = _Answer()
+    if answer.type == "message" or answer.content is not msgspec.UNSET:
+        return None
+    said = without_keys(body, target)
+    if _is_envelope(said):
+        return told_error(said)
+    words = _foreign_words(said) or said.decode("utf-8", "replace")[:2000]
+    return UpstreamProtocolError(f"the upstream answered with something that is no message: {words}")
 
 
 class _Told(msgspec.Struct):
