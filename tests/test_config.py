@@ -125,6 +125,22 @@ def test_a_line_that_goes_nowhere_warns(place: Place) -> None:
     assert warning.startswith("requests for haiku are refused: no key for provider gemini: set GEMINI_API_KEY where")
 
 
+@pytest.mark.parametrize(
+    ("key", "base_url", "warned"),
+    [
+        ("sk-ant-x", "", ["OPENAI_API_KEY begins like a key of anthropic's, which openai will refuse."]),
+        ("AIzax,sk-proj-x", "", ["OPENAI_API_KEY begins like a key of gemini's, which openai will refuse."]),
+        ("sk-proj-x", "", []),
+        ("sk-x", "", []),
+        ("sk-ant-x", "https://gateway.example/v1", []),
+    ],
+)
+def test_key_of_another_vendor_warns(place: Place, key: str, base_url: str, warned: list[str]) -> None:
+    """A key that another vendor's begin like is told at start, but not where a gateway may take any."""
+    settings = place.load({"OPENAI_API_KEY": key, "OPENAI_BASE_URL": base_url})
+    assert list(settings.warnings) == warned
+
+
 def test_all_problems_come_at_once(place: Place) -> None:
     """One report holds every mistake of every source, each with its place and the allowed values."""
     place.dotenv("OPENAI_API=respones\nnonsense here\n").toml(

@@ -90,6 +90,8 @@ def test_file_that_was_asked_for_tells_why_it_cannot_be_read(place: Place) -> No
         ({"OPENAI_APIKEY": "x"}, "OPENAI_APIKEY is not read; did you mean"),
         ({"PREFERED_PROVIDER": "x"}, "did you mean PREFERRED_PROVIDER?"),
         ({"OPENAI_API_BASE": "x"}, "did you mean OPENAI_BASE_URL?"),
+        ({"OPENAI_KEY": "x"}, "OPENAI_KEY is not read; did you mean OPENAI_API_KEY?"),
+        ({"openai_api_key": "x"}, "openai_api_key is not read; did you mean OPENAI_API_KEY?"),
     ],
     ids=lambda value: "" if isinstance(value, str) else next(iter(value)),
 )
@@ -103,6 +105,14 @@ def test_near_miss_in_dotenv_has_its_line(place: Place) -> None:
     """A name in .env that nearly is ours is shown with its line."""
     settings = place.dotenv("\n# comment\n\nBIG_MODELS=x\n").load()
     assert settings.warnings == (".env line 4: BIG_MODELS is not read; did you mean BIG_MODEL?",)
+
+
+@pytest.mark.parametrize("line", ['OPENAI_API_KEY="test-key', "OPENAI_API_KEY='test-key' more'"])
+def test_a_quotation_mark_alone_in_dotenv_is_told(place: Place, line: str) -> None:
+    """A line of .env whose quotation marks do not pair is told for what it is, without its value."""
+    assert place.dotenv(f"{line}\nBIG_MODEL=x\n").problems() == [
+        ".env line 1: has a quotation mark too few or too many."
+    ]
 
 
 @pytest.mark.parametrize("name", ["HTTPS_PROXY", "no_proxy", "SSL_CERT_FILE"])

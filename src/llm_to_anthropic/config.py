@@ -18,8 +18,19 @@ from llm_to_anthropic.config_schema import Schema, validate
 from llm_to_anthropic.config_sources import Report, Sources, host_of, read
 from llm_to_anthropic.config_tables import filled, overrides
 from llm_to_anthropic.errors import ApiError, ConfigError
+from llm_to_anthropic.providers.presets import PRESETS
 from llm_to_anthropic.routing import DEFAULT_MODELS, LINE_MODELS, Router, usable
 from llm_to_anthropic.settings import Limits, Retries, Settings, Timeouts
+
+_KEY_BEGINNINGS: Mapping[str, str] = {
+    "sk-ant-": "anthropic",
+    "sk-proj-": "openai",
+    "sk-or-": "openrouter",
+    "AIza": "gemini",
+    "gsk_": "groq",
+    "xai-": "xai",
+}
+"""How keys begin of which no other vendor's do, and whose they are."""
 
 
 def load(flags: Mapping[str, object], environ: Mapping[str, str], cwd: Path) -> Settings:
@@ -39,6 +50,7 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str], cwd: Path) -> 
     if report.problems:
         raise ConfigError(report.problems, tuple(report.files))
     _warn_of_keys(settings, report)
+    _warn_of_others_keys(settings, report)
     _warn_of_access(settings, report)
     return msgspec.structs.replace(
         settings,
@@ -94,6 +106,20 @@ def _warn_of_keys(settings: Settings, report: Report) -> None:
         )
     else:
         _warn_of_lines(Router(settings), report)
+
+
+def _warn_of_others_keys(settings: Settings, report: Report) -> None:
+    """Keys that begin like another vendor's, where the vendor itself is asked: it refuses them."""
+    for name, provider in settings.providers.items():
+        if name not in PRESETS or provider.base_url != PRESETS[name].base_url:
+            continue
+        begun = {vendor for key in provider.credential.keys for vendor in _vendors(key.reveal())} - {name}
+        for vendor in sorted(begun):
+            report.warn(f"{provider.credential.variable} begins like a key of {vendor}'s, which {name} will refuse.")
+
+
+def _vendors(key: str) -> list[str]:
+    return [vendor for beginning, vendor in _KEY_BEGINNINGS.items() if key.startswith(beginning)]
 
 
 def _warn_of_lines(router: Router, report: Report) -> None:

@@ -59,6 +59,9 @@ QUOTED = "has quotation marks around its value: take them away, docker's --env-f
 _FLAG_FIELDS = {"host": "server_host", "port": "server_port"}
 _MISNOMERS = {
     "OPENAI_API_BASE": "OPENAI_BASE_URL",
+    "OPENAI_KEY": "OPENAI_API_KEY",
+    "ANTHROPIC_KEY": "ANTHROPIC_API_KEY",
+    "GEMINI_KEY": "GEMINI_API_KEY",
     "GOOGLE_API_KEY": "GEMINI_API_KEY",
     "SMALL_FAST_MODEL": "SMALL_MODEL",
     "PROXY_API_KEY": "PROXY_API_KEYS",
@@ -197,7 +200,9 @@ def _read_dotenv(path: Path, report: Report) -> Iterator[tuple[str, Given]]:
         blank = len(binding.original.string) - len(binding.original.string.lstrip("\r\n"))
         line = binding.original.line + binding.original.string[:blank].count("\n")
         if binding.error:
-            report.problem(f".env line {line}:", "is not of the form NAME=value.")
+            is_open = "'" in binding.original.string or '"' in binding.original.string
+            wrong = "has a quotation mark too few or too many." if is_open else "is not of the form NAME=value."
+            report.problem(f".env line {line}:", wrong)
         elif binding.key and binding.value and binding.value.strip():
             yield binding.key, Given(binding.value, f".env line {line}: {binding.key}", ambient=True)
 
@@ -289,6 +294,7 @@ def _warn_near_misses(places: Mapping[str, str], report: Report) -> None:
 def _meant(name: str) -> str:
     if name in ENV_NAMES or name == FILE_VARIABLE:
         return ""
+    name = name.upper()  # as the TOML file has them in lower case
     if name in _MISNOMERS:
         return _MISNOMERS[name]
     long_names = [known for known in (*ENV_NAMES, FILE_VARIABLE) if len(known) >= _SHORTEST_GUESS]
