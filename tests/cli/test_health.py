@@ -69,6 +69,18 @@ async def test_answer_that_is_no_http_exits_1(tmp_path: Path) -> None:
     assert "Traceback" not in result.err
 
 
+@pytest.mark.parametrize("status", [200, 404])
+async def test_answer_of_another_program_exits_1(
+    tmp_path: Path, script: Script, upstream: ScriptedUpstream, status: int
+) -> None:
+    """A web page at the proxy's port, whatever its status, is no healthy proxy, and is not printed."""
+    script.push(whole(b"<html>\nwelcome</html>", status=status, headers=(("content-type", "text/html"),)))
+    result = await run_command("health", "--url", upstream.url, cwd=tmp_path)
+    assert result.code == 1
+    assert f"answers {status}: not as this proxy does" in result.err
+    assert "welcome" not in result.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "variable", "file"),
     [
