@@ -99,6 +99,18 @@ def test_strict_templates_get_later_system_messages_as_user_text() -> None:
     assert done["messages"][2]["content"] == "<system-reminder>\nn\n</system-reminder>"
 
 
+def test_models_without_instructions_get_them_from_the_user() -> None:
+    """Where no role of instructions is known, they stand before the first message, and the client is told."""
+    quirks = ChatQuirks(system_role="user", merge_system=True, merge_same_role=True)
+    done = encoded({"system": "s", "messages": [*HI, system_note("n"), assistant(text("a")), *HI]}, quirks)
+    assert [(each["role"], each["content"]) for each in msgspec.json.decode(done.body)["messages"]] == [
+        ("user", "s\n\nhi\n\n<system-reminder>\nn\n</system-reminder>"),
+        ("assistant", "a"),
+        ("user", "hi"),
+    ]
+    assert lost(done) == ["system"]
+
+
 def test_alternating_templates_get_merged_messages() -> None:
     """Where roles must alternate, neighbours of one role become one message."""
     quirks = ChatQuirks(merge_same_role=True)

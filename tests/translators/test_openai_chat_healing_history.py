@@ -90,6 +90,7 @@ def test_missed_signatures_of_calls_are_made_up(details: bool, field: str, reque
 
 
 ALTERNATING = {"merge_system": True, "merge_same_role": True, "user_first": True, "user_after_tool": False}
+WITHOUT_SYSTEM = {"system_role": "user", "merge_system": True, "merge_same_role": True}
 
 
 @pytest.mark.parametrize(
@@ -97,6 +98,11 @@ ALTERNATING = {"merge_system": True, "merge_same_role": True, "user_first": True
     [
         ("System message must be at the beginning.", 400, {"merge_system": True}),
         ("system message must be at the beginning", 500, {"merge_system": True}),
+        ("Developer instruction is not enabled for models/gemma-3n-e4b-it", 400, WITHOUT_SYSTEM),
+        ("System role not supported", 400, WITHOUT_SYSTEM),
+        ("Only user and assistant roles are supported!", 500, WITHOUT_SYSTEM),
+        ("Unsupported value: 'messages[0].role' does not support 'system' with this model.", 400, WITHOUT_SYSTEM),
+        ("This model doesn't support system messages. Try again without them.", 400, WITHOUT_SYSTEM),
         ("Reasoning is mandatory for this endpoint and cannot be disabled.", 400, {"reasons": True}),
         (
             "While executing CallExpression at line 189: raise_exception('After the optional system message, con... "
@@ -173,7 +179,8 @@ ALTERNATING = {"merge_system": True, "merge_same_role": True, "user_first": True
         ("未正常接收到prompt参数。", 400, {"empty_tool_result": "(no output)"}),
     ],
     ids=[
-        *("vLLM", "Ollama", "OpenRouter's reasoning", "llama.cpp", "Gemma's template", "Perplexity"),
+        *("vLLM", "Ollama", "Google's Gemma", "Gemma's roles", "Mistral's roles", "o1-mini", "Bedrock's roles"),
+        *("OpenRouter's reasoning", "llama.cpp", "Gemma's template", "Perplexity"),
         *(
             "Mistral's order",
             *("Bedrock", "Mistral's beginning", "Anthropic's beginning", "Qwen's template", "z.ai", "GLM"),

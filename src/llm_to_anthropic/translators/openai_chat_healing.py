@@ -58,6 +58,15 @@ _FORMS: tuple[tuple[re.Pattern[str], Mapping[str, object]], ...] = (
         {"merge_system": True, "merge_same_role": True, "user_first": True, "user_after_tool": False},
     ),
     (
+        re.compile(
+            r"\bdeveloper instruction is not enabled|\bsystem role (?:is )?not supported"
+            r"|\brole' does not support 'system'"
+            r"|\bonly user and assistant roles\b|does(?: not|n't) support system (?:messages|prompts|instructions)",
+            re.IGNORECASE,
+        ),
+        {"system_role": "user", "merge_system": True, "merge_same_role": True},
+    ),
+    (
         re.compile(r"system messages? (?:must|should|can only) be (?:at |in )?the (?:beginning|first|start)", re.I),
         {"merge_system": True},
     ),

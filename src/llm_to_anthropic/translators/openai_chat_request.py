@@ -113,8 +113,7 @@ class _Encoder:
     def encode(self) -> Encoded[ChatEncoding]:
         check_request(self._request, self._client, self._losses)
         history = read_history(self._request, self._losses, api_version=self._client.api_version)
-        prompt = self._prompt()
-        return self._encode(history, [*prompt, *self._messages(history, first=not prompt)])
+        return self._encode(history, [*self._messages(history)])
 
     def frame(self, used_tools: frozenset[str]) -> Frame[ChatEncoding]:
         """The encoding of a conversation that is rendered already."""
@@ -152,17 +151,21 @@ class _Encoder:
         content, body = self._content, msgspec.json.encode(chat)
         return encoded(body, encoding, media_bytes=content.documents.media_bytes, replayed=content.replayed)
 
-    def _prompt(self) -> list[ChatMessage | Raw]:
+    def _prompt(self) -> list[ChatMessage]:
         blocks = self._system_blocks()
         if not blocks:
             return []
-        return [ChatMessage(role=self._quirks.system_role, content=self._content.system_prompt(blocks))]
+        role = self._quirks.system_role
+        if role == "user":
+            self._losses.mention("system", "stands before the first message: this model takes no instructions apart")
+        return [ChatMessage(role=role, content=self._content.system_prompt(blocks))]
 
-    def _messages(self, history: History, *, first: bool) -> list[ChatMessage]:
-        messages: list[ChatMessage] = []
+    def _messages(self, history: History) -> list[ChatMessage]:
+        messages = self._prompt()
+        prompts = len(messages)
         for turn in history.turns:
-            messages.extend(self._content.messages(turn, first=first and not messages))
-        if not messages:
+            messages.extend(self._content.messages(turn, first=not messages))
+        if len(messages) == prompts:
             raise ClientError("messages: no message has any content for this model")
         if self._quirks.merge_same_role:
             messages = merge_roles(messages)
