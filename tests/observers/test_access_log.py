@@ -158,6 +158,30 @@ def test_a_terminal_shows_first_what_people_look_for() -> None:
     assert names[-3:] == ["error", "request_id", "session_id"]
 
 
+@pytest.mark.parametrize("control", ["\x1b]0;owned\x07", "\x9b2J", "\u202e", "\nfake", "\r"], ids=ascii)
+def test_a_terminal_obeys_nothing_that_a_client_sends(control: str) -> None:
+    """A path or a model may hold what moves the cursor, or makes another line: it is shown, and not done."""
+    out = _Terminal()
+    with logging_to(out):
+        AccessLog().record(
+            Exchange(
+                request_id="r",
+                method="GET",
+                path=f"/v1/{control}",
+                status=400,
+                outcome=f"x{control}",
+                duration_ms=1,
+                client_model=f"m{control}",
+                provider="p",
+                upstream_model=f"m{control}",
+                session_id=f"s{control}",
+                error=f"an error {control}",
+                losses=(Loss(f"x{control}", ""),),
+            )
+        )
+    assert click.unstyle(out.getvalue()).removesuffix("\n").isprintable()
+
+
 @pytest.mark.parametrize("terminal", [False, True], ids=["json", "terminal"])
 def test_a_long_request_has_no_long_line(terminal: bool) -> None:
     """Path, session, model and error are a client's or an upstream's to choose; a line shows the beginning of each."""

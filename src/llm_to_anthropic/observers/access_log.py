@@ -201,8 +201,27 @@ def _sink() -> LogSink | None:
 
 def _renderers(*, coloured: bool) -> list[Processor]:
     if coloured:
-        return [structlog.dev.ConsoleRenderer(sort_keys=False, exception_formatter=structlog.dev.plain_traceback)]
+        renderer = structlog.dev.ConsoleRenderer(sort_keys=False, exception_formatter=structlog.dev.plain_traceback)
+        return [_quote_controls, renderer]
     return [structlog.processors.format_exc_info, _render_json]
+
+
+class _Quoted:
+    """A text that is shown in quotation marks, with escapes for what is not to be seen."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return repr(self._text)
+
+
+def _quote_controls(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+    """Terminals obey what they are sent: paths, names and errors are a client's or an upstream's words."""
+    for name, value in event.items():
+        if isinstance(value, str) and not value.isprintable() and name != "event":
+            event[name] = _Quoted(value)
+    return event
 
 
 def _render_json(_logger: WrappedLogger, _name: str, event: EventDict) -> str:
