@@ -115,9 +115,12 @@ async def test_way_here_is_not_told(
     assert (answer.status, upstream.requests) == (401, [])
 
 
-async def test_upstreams_key_is_not_to_be_had_by_trace(proxy: Front, upstream: ScriptedUpstream) -> None:
-    """TRACE, whose answer repeats the headers of its request, ends here: they hold the upstream's key."""
-    answer = await proxy.request("TRACE", "/v1/files")
+@pytest.mark.parametrize("method", ["TRACE", "CONNECT"])
+async def test_what_asks_for_no_answer_of_the_api_ends_here(
+    method: str, proxy: Front, upstream: ScriptedUpstream
+) -> None:
+    """TRACE would repeat the request's headers, which hold the upstream's key, and CONNECT ask for a tunnel."""
+    answer = await proxy.request(method, "/v1/files")
     assert (answer.error, answer.header("allow")) == (
         (405, "invalid_request_error"),
         "GET, HEAD, POST, PUT, PATCH, DELETE",

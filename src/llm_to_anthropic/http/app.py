@@ -34,6 +34,8 @@ from llm_to_anthropic.settings import Settings
 READ_AHEAD_BYTES = 4 * 1024 * 1024
 """Larger bodies wait with their client, which is seen to have left when their turn comes."""
 
+NOT_FORWARDED = ("CONNECT", "TRACE")
+"""One asks for a tunnel; the other's answer repeats what was asked, the upstream's key included."""
 FORWARDED_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 """What is told to a client whose method goes nowhere."""
 
@@ -234,7 +236,7 @@ class App:
         cycle: Cycle = scope["cycle"]
         if not _is_api_path(scope["path"]):
             raise not_found(scope)
-        if scope["method"] == "TRACE":  # its answer repeats what was asked, the upstream's key included
+        if scope["method"] in NOT_FORWARDED:
             raise wrong_method(scope, FORWARDED_METHODS)
         await self._hand_over(cycle, self._passed(cycle), self.gateway.forward)
 
