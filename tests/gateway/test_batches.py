@@ -89,6 +89,20 @@ async def test_results_are_fetched_through_the_proxy_wherever_they_are(
     assert reply.json() == listed | {"data": [batch | here, batch | {"results_url": None}]}
 
 
+@pytest.mark.parametrize(
+    ("told", "scheme"), [("https, http", "https"), ("HTTPS", "https"), ("http,https", "http"), ('x","y":"', "http")]
+)
+async def test_results_have_the_scheme_by_which_their_client_came(
+    gateway: Gateway, script: Script, told: str, scheme: str
+) -> None:
+    """Behind several reverse proxies each may add its own to the header: the client's stands first."""
+    script.push(whole({"id": "b1", "results_url": "https://api.anthropic.com/v1/messages/batches/b1/results"}))
+    reply = MemoryReply()
+    headers = {"host": "proxy.test", "x-forwarded-proto": told}
+    await gateway.forward(call(b"", method="GET", path="/v1/messages/batches/b1", headers=headers), reply)
+    assert reply.json()["results_url"] == f"{scheme}://proxy.test/v1/messages/batches/b1/results"
+
+
 @pytest.mark.parametrize("backend", ["dev", "vertex"])
 async def test_a_batch_for_another_account_is_not_sent_to_anthropic(
     upstream: ScriptedUpstream, timeouts: Timeouts, backend: Backend

@@ -74,5 +74,7 @@ def local_results_url(body: bytes, call: Call) -> bytes:
     host = call.header(b"host")
     if not host:
         return body
-    here = f"{call.header(b'x-forwarded-proto') or 'http'}://{host}".encode()
+    # Each server on the way may have added its own; the first one is the client's.
+    scheme = call.header(b"x-forwarded-proto").partition(",")[0].strip().lower()
+    here = f"{'https' if scheme == 'https' else 'http'}://{host}".encode()
     return _RESULTS_URL.sub(lambda found: found[1] + here + found[2], body)
