@@ -322,6 +322,19 @@ async def test_an_error_in_another_form_has_one_request_id(gateway: Gateway, scr
     assert (reply.headers[b"retry-after"], reply.headers[b"x-should-retry"]) == (b"7", b"true")
 
 
+@pytest.mark.parametrize("streamed", [True, False], ids=["streamed", "whole"])
+@pytest.mark.parametrize(("told", "header"), [('"req_up"', b"req_up"), ("7", None), ('"a b"', None), ("null", None)])
+async def test_an_error_that_tells_its_id_in_the_body_alone_has_it_in_the_headers(
+    gateway: Gateway, script: Script, told: str, header: bytes | None, *, streamed: bool
+) -> None:
+    """SDKs read the header, people the body: both say the same, where a gateway of the upstream's drops the one."""
+    body = OVERLOADED.replace(b'"req_up"', told.encode())
+    script.push(whole(body, status=400))
+    reply = await reply_to(gateway, call(ask("claude-x", stream=streamed)))
+    assert (reply.status, reply.body) == (400, body)
+    assert reply.headers.get(b"request-id") == header
+
+
 async def test_an_error_that_ends_a_stream_has_the_request_id_of_its_headers(gateway: Gateway, script: Script) -> None:
     """A stream that told Anthropic's request id ends in an error that says the same one."""
     script.push(stream(START, TEXT, headers=(("request-id", "req_up"),)))

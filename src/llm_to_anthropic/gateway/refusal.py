@@ -16,6 +16,7 @@ from llm_to_anthropic.upstream import UpstreamCall
 
 _LASTING = (401, 402)
 """Not even the next minutes mend our key, yet Claude Code would ask on for as long, unless it is told."""
+_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _MARKUP = re.compile(rb"\s*<")
 _TYPE_STATUS = {type_: status for status, type_ in reversed(STATUS_TYPES.items())}
 
@@ -59,7 +60,11 @@ async def read_refusal(upstream: UpstreamCall, target: Target | Provider | None)
     # A client's own key may be another by the next try.
     if upstream.status in _LASTING and not (credential and credential.client):
         headers.setdefault("x-should-retry", "false")
-    if _is_envelope(body):
+    envelope = _envelope_of(body)
+    if envelope is not None:
+        told = envelope.request_id
+        if "request-id" not in headers and isinstance(told, str) and _ID.fullmatch(told):
+            headers["request-id"] = told  # both are to say the same, and the body stays as it came
         return PassedError(upstream.status, body, headers)
     text = "" if _MARKUP.match(body) else body.decode("utf-8", "replace").strip()[:2000]
     told = _foreign_words(body) or text or f"the upstream answered {upstream.status} without saying why"
@@ -91,13 +96,16 @@ def _foreign_words(body: bytes) -> str:
 class _Envelope(msgspec.Struct):
     type: str
     error: dict[str, object]
+    request_id: object = None
 
 
-def _is_envelope(body: bytes) -> bool:
+def _envelope_of(body: bytes) -> _Envelope | None:
+    """Anthropic's error envelope; None where a body is something else."""
     try:
-        return msgspec.json.decode(body, type=_Envelope).type == "error"
+        envelope = msgspec.json.decode(body, type=_Envelope)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        return False
+        return None
+    return envelope if envelope.type == "error" else None
 
 
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -139,7 +147,7 @@ def error_within(body: bytes, target: Target | Provider | None) -> UpstreamError
     if answer.type == "message" or answer.content is not msgspec.UNSET:
         return None
     said = without_keys(body, target)
-    if _is_envelope(said):
+    if _envelope_of(said) is not None:
         return told_error(said)
     words = _foreign_words(said) or said.decode("utf-8", "replace")[:2000]
     return UpstreamProtocolError(f"the upstream answered with something that is no message: {words}")
