@@ -90,8 +90,9 @@ def _beside_functions(
         if search:
             kept.append(each)
             continue
-        note = f"cannot be combined with other tools on model '{losses.model}'; left out, and the model is told"
-        losses.lose(each.path, note)
+        losses.lose(
+            each.path, f"cannot be combined with other tools on model '{losses.model}'; left out, and the model is told"
+        )
         done.search_missing = True
     return kept
 

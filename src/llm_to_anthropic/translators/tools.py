@@ -205,11 +205,13 @@ def _is_usable(offered: OfferedTool, losses: LossReport) -> bool:
         return True
     if offered.type.startswith(_SEARCH_FOR_TOOLS):
         return False
-    unsupported = f"{offered.type} is not supported for model '{losses.model}'"
     if is_web_search(tool):
-        losses.lose(offered.path, f"{unsupported}; left out, and the model is told")
+        losses.lose(
+            offered.path,
+            f"{offered.type} is not supported for model '{losses.model}'; left out, and the model is told",
+        )
         return False
-    raise ClientError(unsupported)
+    raise ClientError(f"{offered.type} is not supported for model '{losses.model}'")
 
 
 def _is_function(tool: Tool) -> bool:
