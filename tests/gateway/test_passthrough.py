@@ -298,6 +298,18 @@ async def test_a_key_is_known_however_json_writes_it(
     assert reply.body.endswith(error.replace(repeated.encode(), b"***") + (b"\n\n" if streamed else b""))
 
 
+async def test_a_short_key_does_not_riddle_an_error(script: Script, upstream: ScriptedUpstream) -> None:
+    """A word that stands in for a key, at a server that wants none, is no secret: its errors arrive word for word."""
+    script.push(whole(OVERLOADED, status=400))
+    credential = Credential(key=Secret("error"))
+    known = Provider(name="anthropic", protocol="anthropic", base_url=upstream.url, credential=credential)
+    settings = Settings(providers={"anthropic": known}, aliases={"claude-mine": ("anthropic/claude-real",)})
+    gateway = Gateway(settings, Upstream(settings.timeouts, environ={}), [])
+    reply = await reply_to(gateway, call(ask("claude-mine")))
+    await gateway.close()
+    assert (reply.status, reply.body) == (400, OVERLOADED)
+
+
 async def test_a_clients_own_refused_key_is_its_own_matter(script: Script, upstream: ScriptedUpstream) -> None:
     """A client whose own key is refused may have another one by its next try: nothing is added to the answer."""
     script.push(whole(OVERLOADED, status=401))

@@ -345,6 +345,12 @@ def test_keys_are_masked_everywhere() -> None:
     assert message == "upstream (acme): no project for ***, sent as Bearer *** here"
 
 
+def test_a_short_key_does_not_riddle_an_error() -> None:
+    """A word that stands in for a key, at a server that wants none, is no secret: its errors are told as they are."""
+    told = error(400, {"error": {"message": "exactly one"}}, credential=Credential(key=Secret("x")))
+    assert told.message == "upstream (acme): exactly one"
+
+
 @pytest.mark.parametrize(
     ("headers", "text", "expected"),
     [

@@ -36,8 +36,8 @@ class PassedError(UpstreamError):
 def without_keys(said: bytes, target: Target | Provider | None) -> bytes:
     """An upstream's words about an error; some gateways repeat the key in theirs, which is no client's business."""
     credential = _credential(target)
-    for key in credential.keys if credential is not None else ():
-        said = re.sub("".join(map(_spelled, key.reveal())).encode(), b"***", said)
+    for secret in credential.secrets if credential is not None else ():
+        said = re.sub("".join(map(_spelled, secret)).encode(), b"***", said)
     return said
 
 

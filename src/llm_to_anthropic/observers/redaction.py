@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from llm_to_anthropic.providers.provider import MIN_SECRET
+
 STARS = "***"
 
 _MARKS = (("-", "sk-"), ("I", "AIza"), ("y", "ya29."), (" ", "earer "), (" ", "asic "), ("=", "key="))
@@ -18,15 +20,13 @@ _SHAPES = re.compile(
     r"|(?<=[Bb]asic )[A-Za-z0-9+/=]{6,}"
     r"|(?<=[?&_\s\"']key=)[^&\s\"']+"
 )
-_MIN_SECRET = 6
-"""Shorter values are no secrets worth the name, and taking them out would riddle every text."""
 
 
 class Redactor:
     """Replaces known secrets, and whatever has the shape of a key, by `***`."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._secrets = tuple(sorted({s for s in secrets if len(s) >= _MIN_SECRET}, key=len, reverse=True))
+        self._secrets = tuple(sorted({s for s in secrets if len(s) >= MIN_SECRET}, key=len, reverse=True))
 
     def knowing(self, secrets: Iterable[str]) -> Redactor:
         """One that knows these as well."""

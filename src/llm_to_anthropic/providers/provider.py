@@ -14,6 +14,8 @@ Protocol = Literal["openai_chat", "openai_responses", "gemini", "anthropic"]
 ProviderProtocol = Literal["openai", "openai_chat", "openai_responses", "gemini", "anthropic"]
 """What an account speaks; "openai": both of OpenAI's APIs, and each model is reached by the one that serves it best."""
 Backend = Literal["dev", "vertex", "azure"]
+MIN_SECRET = 6
+"""Shorter keys stand in for none, at servers that want none; taking them out would riddle every text."""
 
 
 class Secret:
@@ -98,6 +100,11 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
     def keys(self) -> tuple[Secret, ...]:
         """All keys, the first of them first."""
         return (self.key, *self.more_keys) if self.key else ()
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What is to be taken out of texts: all keys that are worth the name, in clear."""
+        return tuple(text for key in self.keys if len(text := key.reveal()) >= MIN_SECRET)
 
 
 class Provider(msgspec.Struct, frozen=True, kw_only=True):

@@ -67,15 +67,15 @@ def key_refused(text: str, target: Target) -> str:
         told = f"upstream ({name}) refused the proxy's key (set {credential.variable} to a valid one)"
     else:
         told = f"upstream ({name}) refused the proxy's key (set a valid api_key for this provider)"
-    if any(key.reveal() in text for key in credential.keys):
+    if any(secret in text for secret in credential.secrets):
         return told
     return f"{told}: {text}" if len(text) < MAX_TEXT and _PLAIN_WORDS.fullmatch(text) else told
 
 
 def clean_text(text: str, target: Target) -> str:
     """What may be told of an upstream's words."""
-    for key in target.provider.credential.keys:
-        text = text.replace(key.reveal(), "***")
+    for secret in target.provider.credential.secrets:
+        text = text.replace(secret, "***")
     text = _ACCOUNT.sub("***", _KEY_LIKE.sub(_masked, text[:MAX_READ]))
     return "" if is_web_page(text) else text[:MAX_TEXT]
 
