@@ -45,14 +45,11 @@ def main() -> int:
 def tables() -> str:
     """One table per protocol, in the order of PROTOCOLS; protocols without losses are left out."""
     found: dict[str, dict[Row, None]] = {name: {} for name in PROTOCOLS}
-    for module in sorted(TRANSLATORS.glob("*.py")):
+    for module in sorted(TRANSLATORS.rglob("*.py")):
         if module.name != "losses.py":
-            found[protocol(module.stem)].update(dict.fromkeys(rows(module)))
+            package = module.parent.name
+            found[package if package in PROTOCOLS else ""].update(dict.fromkeys(rows(module)))
     return "\n".join(table(PROTOCOLS[name], list(listed)) for name, listed in found.items() if listed)
-
-
-def protocol(module: str) -> str:
-    return next((name for name in PROTOCOLS if name and module.startswith(name)), "")
 
 
 def table(title: str, listed: list[Row]) -> str:

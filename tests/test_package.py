@@ -156,6 +156,17 @@ def test_links_lead_somewhere(name: str) -> None:
     assert [str(target) for target in targets if not target.exists()] == []
 
 
+def test_map_of_the_house_has_every_room() -> None:
+    """CONTRIBUTING.md names each package, and the translators' own map each package and module of theirs."""
+    source = ROOT / "src" / "llm_to_anthropic"
+    rooms = {room.parent.name for room in source.glob("*/__init__.py")}
+    shown = set(re.findall(r"`(\w+)/`", (ROOT / "CONTRIBUTING.md").read_text()))
+    assert rooms <= shown
+    plan = set(re.findall(r"\w+", (source / "translators" / "__init__.py").read_text()))
+    modules = {file.stem for file in (source / "translators").glob("*.py")} - {"__init__"}
+    assert modules | {file.parent.name for file in (source / "translators").glob("*/__init__.py")} <= plan
+
+
 def test_documented_make_targets_exist() -> None:
     """Every `make` target that the documents name is in the Makefile."""
     rules = set(re.findall(r"^([a-z][a-z -]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))

@@ -24,7 +24,7 @@ from llm_to_anthropic.scripted import (
 )
 from llm_to_anthropic.scripted import anthropic as anthropic_wire
 from llm_to_anthropic.settings import Retries, Timeouts
-from llm_to_anthropic.translators.surroundings import MIN_BYTES
+from llm_to_anthropic.translators.memory.surroundings import MIN_BYTES
 from tests.gateway.answers import PROTOCOLS, bad, good
 from tests.gateway.conftest import Records
 from tests.gateway.memory_reply import MemoryReply, ask, call, reply_to

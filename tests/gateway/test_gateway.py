@@ -9,7 +9,7 @@ import pytest
 from llm_to_anthropic.gateway.gateway import Gateway
 from llm_to_anthropic.scripted import Cut, Reset, Script, ScriptedUpstream, Stall, never, stream, whole
 from llm_to_anthropic.settings import Retries, Settings, Timeouts
-from llm_to_anthropic.translators.surroundings import MIN_BYTES
+from llm_to_anthropic.translators.memory.surroundings import MIN_BYTES
 from llm_to_anthropic.upstream import Upstream
 from tests.gateway.chat_events import DONE, EVENTS, FINISH, ROLE, TEXT
 from tests.gateway.conftest import Records, providers

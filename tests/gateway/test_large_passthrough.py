@@ -8,7 +8,7 @@ import pytest
 from llm_to_anthropic.gateway.gateway import Gateway
 from llm_to_anthropic.scripted import Script, ScriptedUpstream, whole
 from llm_to_anthropic.translators.anthropic import replace_known_model, replace_model
-from llm_to_anthropic.translators.surroundings import MIN_BYTES, KnownSurroundings
+from llm_to_anthropic.translators.memory.surroundings import MIN_BYTES, KnownSurroundings
 from tests.gateway.memory_reply import MemoryReply, call, reply_to
 
 MESSAGE = (

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from llm_to_anthropic.providers.quirks import ChatQuirks
-from llm_to_anthropic.translators.openai_chat import OpenAIChatTranslator
+from llm_to_anthropic.translators.openai_chat.translator import OpenAIChatTranslator
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
 from tests.messages import Event
 from tests.translators.chat_requests import HI, target

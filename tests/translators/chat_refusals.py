@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from llm_to_anthropic.providers.quirks import ChatQuirks
-from llm_to_anthropic.translators.openai_chat import OpenAIChatTranslator
+from llm_to_anthropic.translators.openai_chat.translator import OpenAIChatTranslator
 
 OPENAI = ChatQuirks(efforts=("minimal", "low", "medium", "high"), strict=True, store=True, system_role="developer")
 

@@ -9,7 +9,7 @@ import msgspec
 from llm_to_anthropic.providers.provider import Credential, ModelLimits, Provider, Target
 from llm_to_anthropic.providers.quirks import ChatQuirks
 from llm_to_anthropic.translators.encoding import Encoded
-from llm_to_anthropic.translators.openai_chat_request import ChatEncoding, encode_chat
+from llm_to_anthropic.translators.openai_chat.request import ChatEncoding, encode_chat
 from llm_to_anthropic.translators.request import decode_request
 from llm_to_anthropic.translators.translator import ClientRequest
 

@@ -11,7 +11,7 @@ import msgspec
 from llm_to_anthropic.providers.provider import Credential, ModelLimits, Provider, Secret, Target
 from llm_to_anthropic.providers.quirks import ChatQuirks, GeminiQuirks
 from llm_to_anthropic.translators.carrier import decode_carrier
-from llm_to_anthropic.translators.gemini import GeminiTranslator
+from llm_to_anthropic.translators.gemini.translator import GeminiTranslator
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
 from tests.messages import Event, grammar_problems, parse_events, rebuild
 from tests.translators.reading import failed_answer, feed

@@ -10,7 +10,7 @@ import msgspec
 from llm_to_anthropic.providers.provider import Credential, ModelLimits, Provider, Secret, Target
 from llm_to_anthropic.providers.quirks import ChatQuirks, ResponsesQuirks
 from llm_to_anthropic.translators.carrier import decode_carrier
-from llm_to_anthropic.translators.openai_responses import OpenAIResponsesTranslator
+from llm_to_anthropic.translators.openai_responses.translator import OpenAIResponsesTranslator
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
 from tests.messages import Event
 from tests.translators.reading import failed_answer, streamed_message, whole_message

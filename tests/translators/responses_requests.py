@@ -13,9 +13,9 @@ from llm_to_anthropic.providers.quirks import ChatQuirks, ResponsesQuirks
 from llm_to_anthropic.providers.responses_families import responses_quirks_for
 from llm_to_anthropic.translators.carrier import encode_carrier
 from llm_to_anthropic.translators.encoding import Encoded
-from llm_to_anthropic.translators.openai_responses_carrier import empty_carrier, phases_item
-from llm_to_anthropic.translators.openai_responses_encoding import ResponsesEncoding
-from llm_to_anthropic.translators.openai_responses_request import encode_count, encode_responses
+from llm_to_anthropic.translators.openai_responses.carrier import empty_carrier, phases_item
+from llm_to_anthropic.translators.openai_responses.encoding import ResponsesEncoding
+from llm_to_anthropic.translators.openai_responses.request import encode_count, encode_responses
 from llm_to_anthropic.translators.request import decode_request
 from llm_to_anthropic.translators.translator import ClientRequest
 from tests.translators.chat_requests import HI

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from llm_to_anthropic.translators.anthropic import may_hold_carriers
-from llm_to_anthropic.translators.beginnings import KnownBeginnings
-from llm_to_anthropic.translators.conversation import KEPT_BACK, NAME_BYTES
-from llm_to_anthropic.translators.surroundings import PLACE, Surroundings
+from llm_to_anthropic.translators.memory.beginnings import KnownBeginnings
+from llm_to_anthropic.translators.memory.conversation import KEPT_BACK, NAME_BYTES
+from llm_to_anthropic.translators.memory.surroundings import PLACE, Surroundings
 from tests.translators.conversations import CARRIERS
 
 AROUND = Surroundings(b'{"model":"m","messages":', b',"max_tokens":9}', b"", b"", "m", None)

@@ -10,7 +10,7 @@ import pytest
 
 from llm_to_anthropic.providers.provider import Credential, GoogleAccount
 from llm_to_anthropic.providers.quirks import GeminiQuirks
-from llm_to_anthropic.translators.gemini_errors import embedded_error, http_error
+from llm_to_anthropic.translators.gemini.errors import embedded_error, http_error
 from llm_to_anthropic.translators.upstream_errors import ErrorContext
 from tests.translators.gemini_answers import NOW, target
 

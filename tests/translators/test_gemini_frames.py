@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from llm_to_anthropic.translators.gemini_frames import GeminiFrames
+from llm_to_anthropic.translators.gemini.frames import GeminiFrames
 from tests.messages import parse_events, rebuild
 from tests.translators.gemini_answers import answer, call, chunk, data, kinds, text, texts, translator, usage
 from tests.translators.reading import feed

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from llm_to_anthropic.providers.quirks import GeminiQuirks
-from llm_to_anthropic.translators.gemini_healing import lesson
+from llm_to_anthropic.translators.gemini.healing import lesson
 from llm_to_anthropic.translators.translator import Learned
 from tests.translators.gemini_answers import MODEL, TOOLS, translator
 from tests.translators.gemini_requests import carried

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from llm_to_anthropic.errors import ClientError
-from llm_to_anthropic.translators.gemini_schemas import GeminiSchema, answer_schema, tool_schema
-from llm_to_anthropic.translators.gemini_subset import restore_values
+from llm_to_anthropic.translators.gemini.schemas import GeminiSchema, answer_schema, tool_schema
+from llm_to_anthropic.translators.gemini.subset import restore_values
 
 Json = Any
 SUBSET_KEYS = {

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_to_anthropic.translators.json_objects import JsonObjects
+from llm_to_anthropic.translators.gemini.json_objects import JsonObjects
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),

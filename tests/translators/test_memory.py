@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.providers.quirks import ChatQuirks
-from llm_to_anthropic.translators.conversation import KEPT_BACK
 from llm_to_anthropic.translators.encoding import Encoded
-from llm_to_anthropic.translators.memory import Memory, cut_out
-from llm_to_anthropic.translators.openai_chat_request import ChatEncoding, encode_chat, encode_known
+from llm_to_anthropic.translators.memory.conversation import KEPT_BACK
+from llm_to_anthropic.translators.memory.memory import Memory, cut_out
+from llm_to_anthropic.translators.openai_chat.request import ChatEncoding, encode_chat, encode_known
 from llm_to_anthropic.translators.request import decode_request
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
 from tests.translators.chat_requests import target

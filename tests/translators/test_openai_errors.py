@@ -10,7 +10,7 @@ import pytest
 
 from llm_to_anthropic.errors import ApiError
 from llm_to_anthropic.providers.provider import Credential, ModelLimits, Secret
-from llm_to_anthropic.translators.openai_errors import embedded_error, http_error
+from llm_to_anthropic.translators.openai.errors import embedded_error, http_error
 from llm_to_anthropic.translators.upstream_errors import ErrorContext
 from tests.translators.chat_answers import NOW
 from tests.translators.chat_requests import target

@@ -9,7 +9,7 @@ from msgspec import Raw
 from llm_to_anthropic.providers.provider import Credential, ModelLimits, Provider, Secret, Target
 from llm_to_anthropic.providers.quirks import ChatQuirks
 from llm_to_anthropic.translators.carrier import encode_carrier
-from llm_to_anthropic.translators.openai_responses_carrier import empty_carrier, phases_item, read_replay, route_of
+from llm_to_anthropic.translators.openai_responses.carrier import empty_carrier, phases_item, read_replay, route_of
 
 ITEM = Raw(b'{"type":"reasoning", "id":"rs_1", "summary":[], "encrypted_content":"gAAA", "new":[1]}')
 

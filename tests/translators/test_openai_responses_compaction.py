@@ -10,7 +10,7 @@ import pytest
 from anthropic.types.beta import BetaMessage
 
 from llm_to_anthropic.errors import ClientError
-from llm_to_anthropic.translators.openai_responses import OpenAIResponsesTranslator
+from llm_to_anthropic.translators.openai_responses.translator import OpenAIResponsesTranslator
 from llm_to_anthropic.translators.translator import Learned
 from tests.messages import parse_events
 from tests.translators import chat_requests, gemini_requests

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from llm_to_anthropic.providers.provider import ModelLimits
-from llm_to_anthropic.translators.openai_responses import OpenAIResponsesTranslator
+from llm_to_anthropic.translators.openai_responses.translator import OpenAIResponsesTranslator
 from llm_to_anthropic.translators.translator import Learned
 from tests.messages import parse_events, rebuild
 from tests.translators.reading import feed

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_to_anthropic.translators.openai_responses_frames import TEXT_DELTA, DeltaFlow, DeltaFrames
+from llm_to_anthropic.translators.openai_responses.frames import TEXT_DELTA, DeltaFlow, DeltaFrames
 from tests.translators.responses_answers import call, message, response, streamed
 
 Json = Any

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from llm_to_anthropic.providers.quirks import ResponsesQuirks
-from llm_to_anthropic.translators.openai_responses import OpenAIResponsesTranslator
-from llm_to_anthropic.translators.openai_responses_healing import is_about_reasoning, lesson
+from llm_to_anthropic.translators.openai_responses.healing import is_about_reasoning, lesson
+from llm_to_anthropic.translators.openai_responses.translator import OpenAIResponsesTranslator
 from llm_to_anthropic.translators.translator import Learned
 from tests.translators.chat_requests import assistant, call, result, text, user
 from tests.translators.responses_requests import (

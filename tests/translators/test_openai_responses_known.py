@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.translators.encoding import Encoded
-from llm_to_anthropic.translators.openai_responses_encoding import ResponsesEncoding
-from llm_to_anthropic.translators.openai_responses_request import encode_known, encode_responses
+from llm_to_anthropic.translators.openai_responses.encoding import ResponsesEncoding
+from llm_to_anthropic.translators.openai_responses.request import encode_known, encode_responses
 from llm_to_anthropic.translators.request import decode_request
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
 from tests.translators.chat_requests import assistant, call, result, user

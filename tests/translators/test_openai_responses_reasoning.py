@@ -9,7 +9,7 @@ import pytest
 from msgspec import Raw
 
 from llm_to_anthropic.translators.carrier import MAX_SENT_BYTES, decode_carrier
-from llm_to_anthropic.translators.openai_responses_carrier import read_replay
+from llm_to_anthropic.translators.openai_responses.carrier import read_replay
 from tests.messages import Event
 from tests.translators.responses_answers import (
     OFF,

@@ -24,7 +24,7 @@ from openai.types.responses.response_create_params import (
 from pydantic import TypeAdapter
 
 from llm_to_anthropic.errors import ClientError
-from llm_to_anthropic.translators.openai_responses_request import encode_count, encode_known, encode_responses
+from llm_to_anthropic.translators.openai_responses.request import encode_count, encode_known, encode_responses
 from llm_to_anthropic.translators.request import decode_fields
 from llm_to_anthropic.translators.translator import Learned
 from tests.translators.responses_requests import LOCAL, OFFICIAL, Json, a_client, target

@@ -7,7 +7,7 @@ import pytest
 from msgspec import Raw
 
 from llm_to_anthropic.translators.carrier import encode_carrier
-from llm_to_anthropic.translators.openai_responses_carrier import empty_carrier
+from llm_to_anthropic.translators.openai_responses.carrier import empty_carrier
 from tests.translators.chat_requests import assistant, call, result, text, user
 from tests.translators.responses_requests import (
     LOCAL,

@@ -7,7 +7,7 @@ import hashlib
 import pytest
 
 from llm_to_anthropic.errors import ClientError
-from llm_to_anthropic.translators.openai_responses_request import SHORT_ANSWER_TOKENS
+from llm_to_anthropic.translators.openai_responses.request import SHORT_ANSWER_TOKENS
 from tests.translators.responses_requests import (
     LOCAL,
     MODEL,

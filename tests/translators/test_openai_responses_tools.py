@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from llm_to_anthropic.errors import ClientError
-from llm_to_anthropic.translators.openai_responses_encoding import HostedTool
-from llm_to_anthropic.translators.openai_responses_request import encode_responses
+from llm_to_anthropic.translators.openai_responses.encoding import HostedTool
+from llm_to_anthropic.translators.openai_responses.request import encode_responses
 from llm_to_anthropic.translators.request import decode_request
 from tests.translators.chat_requests import assistant, call, result, text, tool, user
 from tests.translators.responses_requests import LOCAL, Json, a_client, encoded, lost, target, upstream

@@ -13,7 +13,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from llm_to_anthropic.translators.schema_patterns import readable_patterns
+from llm_to_anthropic.translators.schemas.patterns import readable_patterns
 from tests.translators import chat_requests, responses_requests
 
 ARTIFACT = r"""^(?!__.*__$)[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}"\\./[\]]{1,200}$"""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from llm_to_anthropic.errors import ClientError
-from llm_to_anthropic.translators.schemas import close_schema, prepare_schema, remove_optional_nulls
+from llm_to_anthropic.translators.schemas.schemas import close_schema, prepare_schema, remove_optional_nulls
 
 Json = Any
 

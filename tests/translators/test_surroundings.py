@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.translators.encoding import Encoded
-from llm_to_anthropic.translators.memory import cut_out
-from llm_to_anthropic.translators.openai_chat_request import ChatEncoding, encode_chat, encode_known
+from llm_to_anthropic.translators.memory.memory import cut_out
+from llm_to_anthropic.translators.memory.surroundings import MAX_ALIKE, MIN_BYTES, KnownSurroundings
+from llm_to_anthropic.translators.openai_chat.request import ChatEncoding, encode_chat, encode_known
 from llm_to_anthropic.translators.request import decode_request
-from llm_to_anthropic.translators.surroundings import MAX_ALIKE, MIN_BYTES, KnownSurroundings
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
 from tests.translators.chat_requests import target
 from tests.translators.conversations import CONVERSATION, FIELDS, TOOLS

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_to_anthropic.translators.typed_schemas import typed_schema
+from llm_to_anthropic.translators.schemas.typed import typed_schema
 
 Json = Any
 

@@ -8,7 +8,7 @@ from typing import Protocol
 import msgspec
 
 from llm_to_anthropic.gateway.pressure import Pressure
-from llm_to_anthropic.translators.surroundings import Surroundings
+from llm_to_anthropic.translators.memory.surroundings import Surroundings
 from llm_to_anthropic.wire.anthropic import Envelope
 
 Headers = list[tuple[bytes, bytes]]

@@ -8,8 +8,8 @@ from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.gateway.call import Call
 from llm_to_anthropic.providers.provider import Route
 from llm_to_anthropic.routing import MAX_NAME, no_name
+from llm_to_anthropic.translators.memory.surroundings import MoreThanMessages, Surroundings
 from llm_to_anthropic.translators.request import decode_request
-from llm_to_anthropic.translators.surroundings import MoreThanMessages, Surroundings
 from llm_to_anthropic.translators.translator import ClientRequest
 from llm_to_anthropic.wire.anthropic import NO_RAW, Envelope
 

@@ -33,11 +33,16 @@ from llm_to_anthropic.providers.timeouts import Begins
 from llm_to_anthropic.routing import ModelEntry, Router
 from llm_to_anthropic.settings import Settings
 from llm_to_anthropic.translators.api_choice import fitting_target
-from llm_to_anthropic.translators.conversation import Conversation, conversation_memory
 from llm_to_anthropic.translators.media_urls import UrlNotTaken
-from llm_to_anthropic.translators.memory import Memory, Remembered
+from llm_to_anthropic.translators.memory.conversation import Conversation, conversation_memory
+from llm_to_anthropic.translators.memory.memory import Memory, Remembered
+from llm_to_anthropic.translators.memory.surroundings import (
+    MIN_BYTES,
+    KnownSurroundings,
+    MoreThanMessages,
+    Surroundings,
+)
 from llm_to_anthropic.translators.registry import make_translator
-from llm_to_anthropic.translators.surroundings import MIN_BYTES, KnownSurroundings, MoreThanMessages, Surroundings
 from llm_to_anthropic.translators.translator import ClientRequest, Learned, Translator, UpstreamRequest
 from llm_to_anthropic.upstream import Fetcher, OutgoingRequest, Upstream, UpstreamCall
 from llm_to_anthropic.wire.anthropic import Envelope

@@ -43,8 +43,8 @@ from llm_to_anthropic.translators.anthropic import (
     replace_known_model,
     replace_model,
 )
-from llm_to_anthropic.translators.beginnings import KnownBeginnings
-from llm_to_anthropic.translators.surroundings import MIN_BYTES, KnownSurroundings, Surroundings
+from llm_to_anthropic.translators.memory.beginnings import KnownBeginnings
+from llm_to_anthropic.translators.memory.surroundings import MIN_BYTES, KnownSurroundings, Surroundings
 from llm_to_anthropic.upstream import OutgoingRequest, UpstreamCall
 
 _NOT_FORWARDED = frozenset(

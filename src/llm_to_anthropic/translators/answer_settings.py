@@ -6,7 +6,7 @@ from msgspec import Raw
 
 from llm_to_anthropic.translators.checks import given
 from llm_to_anthropic.translators.losses import LossReport
-from llm_to_anthropic.translators.schema_limits import SchemaLimits
+from llm_to_anthropic.translators.schemas.limits import SchemaLimits
 from llm_to_anthropic.translators.thinking import is_off
 from llm_to_anthropic.wire.anthropic import MessagesRequest
 

@@ -17,9 +17,9 @@ from msgspec import Raw
 
 from llm_to_anthropic.exchange import Usage
 from llm_to_anthropic.translators.carrier import is_carrier
+from llm_to_anthropic.translators.memory.surroundings import PLACE, Surroundings
 from llm_to_anthropic.translators.own_searches import without_own_searches
 from llm_to_anthropic.translators.request import check_utf8
-from llm_to_anthropic.translators.surroundings import PLACE, Surroundings
 
 _MODEL = re.compile(rb'"model"\s*:\s*("(?:[^"\\]|\\.)*")')
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\Z)|[{}\[\]]')

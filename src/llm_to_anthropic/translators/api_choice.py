@@ -5,7 +5,7 @@ from __future__ import annotations
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.translators.checks import names_mcp_servers
-from llm_to_anthropic.translators.openai_responses_tools import run_upstream
+from llm_to_anthropic.translators.openai_responses.tools import run_upstream
 from llm_to_anthropic.translators.request import decode_request
 
 _HINTS = (b'"web_', b'"code_execution_', b'"mcp_')

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from llm_to_anthropic.providers.provider import Protocol, Target
-from llm_to_anthropic.translators.gemini import GeminiTranslator
-from llm_to_anthropic.translators.openai_chat import OpenAIChatTranslator
-from llm_to_anthropic.translators.openai_responses import OpenAIResponsesTranslator
+from llm_to_anthropic.translators.gemini.translator import GeminiTranslator
+from llm_to_anthropic.translators.openai_chat.translator import OpenAIChatTranslator
+from llm_to_anthropic.translators.openai_responses.translator import OpenAIResponsesTranslator
 from llm_to_anthropic.translators.translator import ClientRequest, Learned, Translator, TranslatorFactory
 
 TRANSLATORS: Mapping[Protocol, TranslatorFactory] = {

@@ -16,8 +16,8 @@ from llm_to_anthropic.translators.client_tools import client_tool
 from llm_to_anthropic.translators.history import History
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.request import dotted
-from llm_to_anthropic.translators.schema_limits import SchemaLimits
-from llm_to_anthropic.translators.schemas import EMPTY_OBJECT
+from llm_to_anthropic.translators.schemas.limits import SchemaLimits
+from llm_to_anthropic.translators.schemas.schemas import EMPTY_OBJECT
 from llm_to_anthropic.wire.anthropic import MessagesRequest, Tool, ToolUseBlock
 
 MAX_EXAMPLES = 3
@@ -205,13 +205,11 @@ def _is_usable(offered: OfferedTool, losses: LossReport) -> bool:
         return True
     if offered.type.startswith(_SEARCH_FOR_TOOLS):
         return False
+    kind, model = offered.type, losses.model
     if is_web_search(tool):
-        losses.lose(
-            offered.path,
-            f"{offered.type} is not supported for model '{losses.model}'; left out, and the model is told",
-        )
+        losses.lose(offered.path, f"{kind} is not supported for model '{model}'; left out, and the model is told")
         return False
-    raise ClientError(f"{offered.type} is not supported for model '{losses.model}'")
+    raise ClientError(f"{kind} is not supported for model '{model}'")
 
 
 def _is_function(tool: Tool) -> bool:

@@ -11,9 +11,9 @@ from msgspec import Raw
 from llm_to_anthropic.errors import ApiError
 from llm_to_anthropic.exchange import Loss, Usage
 from llm_to_anthropic.providers.provider import Target
-from llm_to_anthropic.translators.conversation import Conversation, conversation_memory
-from llm_to_anthropic.translators.memory import Memory, Remembered
-from llm_to_anthropic.translators.surroundings import KnownSurroundings, Surroundings
+from llm_to_anthropic.translators.memory.conversation import Conversation, conversation_memory
+from llm_to_anthropic.translators.memory.memory import Memory, Remembered
+from llm_to_anthropic.translators.memory.surroundings import KnownSurroundings, Surroundings
 from llm_to_anthropic.translators.text_frames import TextFlow
 from llm_to_anthropic.wire.anthropic import NO_RAW
 

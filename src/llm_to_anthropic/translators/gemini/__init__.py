@@ -1,0 +1,1 @@
+"""Gemini's generateContent, by API key or on Vertex AI, both ways."""

@@ -1,0 +1,86 @@
+"""The schemas of tools and of structured answers as Gemini takes them.
+
+Pure. A schema is written out in any case (references inlined to a bound, constants as choices, tuples as lists); the
+legacy fields take a subset of that.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import msgspec
+from msgspec import Raw
+
+from llm_to_anthropic.translators.gemini.subset import subset
+from llm_to_anthropic.translators.schemas.inlining import MAX_INLINED, MAX_REMEMBERED_BYTES, SPARINGLY, Inliner
+from llm_to_anthropic.translators.schemas.merging import UNIONS, as_one_object
+from llm_to_anthropic.translators.schemas.schemas import Schema, decoded_schema, is_schema, object_schema
+
+_CHOICES_AT_ROOT = (*UNIONS, "allOf", "enum", "not")
+_FREE = ("additionalProperties", "patternProperties", "unevaluatedProperties")
+
+
+class GeminiSchema(msgspec.Struct, frozen=True, kw_only=True):
+    """A schema for Gemini."""
+
+    schema: Raw | None
+    """None: an object without properties, which is not sent."""
+    weakened: bool = False
+    """A choice at its root had to be merged into one object."""
+    cut: bool = False
+    """It is deeper, or refers to itself more often, than is written out."""
+    inlined: int = 0
+    """So many schemas that others referred to were written out."""
+    original: Schema | None = None
+    """Where values come back as text (legacy subset only): what `restore_values` needs."""
+
+
+def tool_schema(raw: Raw, path: str, *, json_schema: bool, sparing: bool = False) -> GeminiSchema:
+    """The parameters of a tool: `parametersJsonSchema`, or `parameters` where `json_schema` is False.
+
+    `path` is for the error (`tools.0.input_schema`); `sparing`: other tools have taken the time for references.
+    Raises ClientError if it is no schema of objects.
+    """
+    data = bytes(raw)
+    if len(data) > MAX_REMEMBERED_BYTES:
+        return _tool_schema(data, path, json_schema, sparing)
+    return _remembered_tool_schema(data, path, json_schema, sparing)
+
+
+def answer_schema(raw: Raw, path: str, *, json_schema: bool) -> GeminiSchema:
+    """The schema of a structured answer: `responseJsonSchema`, or `responseSchema` where `json_schema` is False.
+
+    Raises ClientError if it is no schema.
+    """
+    inliner = Inliner(decoded_schema(raw, path))
+    plain = inliner.plain()
+    encoded = msgspec.json.encode(plain if json_schema else subset(plain))
+    return GeminiSchema(schema=Raw(encoded), cut=inliner.cut, original=None if json_schema else plain)
+
+
+def _tool_schema(data: bytes, path: str, json_schema: bool, sparing: bool) -> GeminiSchema:  # noqa: FBT001  cached
+    schema = object_schema(Raw(data), path)
+    inliner = Inliner(schema, most=SPARINGLY if sparing else MAX_INLINED)
+    plain = inliner.plain()
+    weakened = any(key in plain for key in _CHOICES_AT_ROOT)
+    if weakened:
+        plain = as_one_object(plain)
+    plain = {**plain, "type": "object"}
+    if not plain.get("properties") and not (json_schema and _takes_others(plain)):
+        return GeminiSchema(schema=None, weakened=weakened, cut=inliner.cut, inlined=inliner.inlined)
+    encoded = Raw(msgspec.json.encode(plain if json_schema else subset(plain)))
+    return GeminiSchema(
+        schema=encoded,
+        weakened=weakened,
+        cut=inliner.cut,
+        original=None if json_schema else plain,
+        inlined=inliner.inlined,
+    )
+
+
+_remembered_tool_schema = lru_cache(maxsize=512)(_tool_schema)
+
+
+def _takes_others(schema: Schema) -> bool:
+    """Whether it says something of properties that it does not name."""
+    return any(is_schema(schema.get(key)) and bool(schema[key]) for key in _FREE)

@@ -1,0 +1,1 @@
+"""What was rendered or read before: each turn of an agent repeats the whole conversation."""

@@ -1,0 +1,1 @@
+"""What the translators of OpenAI's two APIs share."""

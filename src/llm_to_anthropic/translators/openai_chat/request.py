@@ -1,0 +1,373 @@
+"""Anthropic request -> body of a Chat Completions request.
+
+Pure: the same request gives the same bytes. Deviations of servers are quirks of the target; what cannot be carried
+over is reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+from msgspec import UNSET, Raw
+
+from llm_to_anthropic.errors import ClientError
+from llm_to_anthropic.providers.provider import Target
+from llm_to_anthropic.translators.answer_settings import (
+    lose_sampling,
+    most_tokens,
+    most_visible,
+    schema_prompt,
+    wanted_schema,
+)
+from llm_to_anthropic.translators.checks import check_request
+from llm_to_anthropic.translators.encoding import Encoded, Encoding, encoded
+from llm_to_anthropic.translators.history import History, read_history
+from llm_to_anthropic.translators.losses import LossReport
+from llm_to_anthropic.translators.memory.known_messages import Frame, fill_frame, frame_of
+from llm_to_anthropic.translators.openai.account import cache_key, safety_identifier, service_tier
+from llm_to_anthropic.translators.openai.functions import function_schema, typed_function_schema
+from llm_to_anthropic.translators.openai_chat.content import ChatContent, begun_by_user, merge_roles, part_from_tools
+from llm_to_anthropic.translators.request import bounded_depth, decode_fields
+from llm_to_anthropic.translators.schemas.patterns import readable_patterns
+from llm_to_anthropic.translators.schemas.schemas import close_schema
+from llm_to_anthropic.translators.schemas.typed import MAX_INLINED_IN_ALL
+from llm_to_anthropic.translators.system_prompt import NO_SEARCH, system_blocks
+from llm_to_anthropic.translators.thinking import Level, is_off, is_on, nearest_effort, report_no_thinking, wanted_level
+from llm_to_anthropic.translators.tools import (
+    DeclaredTool,
+    client_names,
+    is_web_search,
+    request_tools,
+    upstream_name,
+)
+from llm_to_anthropic.translators.translator import ClientRequest, Learned
+from llm_to_anthropic.wire.anthropic import MessagesRequest, TextBlock
+from llm_to_anthropic.wire.openai_chat import (
+    ChatMessage,
+    ChatRequest,
+    Function,
+    FunctionTool,
+    JsonSchema,
+    StreamOptions,
+    TextPart,
+)
+
+_NO_ARGUMENT_CHOICES = {"auto": "auto", "any": "required", "none": "none"}
+_FORCING = frozenset({"any", "tool"})
+_PLACE = Raw(b'{"messages":"stand here"}')
+"""Stands for the messages in a frame. Before it come a model name and texts, which hold no such object."""
+
+
+class ChatEncoding(Encoding, frozen=True, kw_only=True):
+    """A Chat Completions request."""
+
+    strict_schemas: Mapping[str, object]
+    """Client's tool name -> its own schema, decoded, where a closed one was sent: nulls must come out of answers."""
+    reasoning_off: bool
+    """The client said that it wants no thinking."""
+    thinking_asked: bool
+    """The client asked for thinking."""
+    reasoning_effort: str | None
+    """What was asked of the upstream, where it has levels."""
+
+
+def encode_chat(request: MessagesRequest, client: ClientRequest, target: Target) -> Encoded[ChatEncoding]:
+    """The request for this target. Raises ClientError (400) for what it cannot carry."""
+    with bounded_depth():
+        return _Encoder(request, client, target).encode()
+
+
+def encode_known(client: ClientRequest, target: Target, learned: Learned) -> Encoded[ChatEncoding] | None:
+    """The same, put together out of what was rendered before.
+
+    None where the general way has to see the request. Raises ClientError (400) as `encode_chat`.
+    """
+    quirks = target.quirks
+    if quirks.merge_same_role or quirks.merge_system or quirks.user_first or not quirks.user_after_tool:
+        return None
+
+    def new_renderer(losses: LossReport) -> ChatContent:
+        return ChatContent(target, losses)
+
+    def new_frame(used_tools: frozenset[str]) -> Frame[ChatEncoding]:
+        return _Encoder(decode_fields(client.body), client, target).frame(used_tools)
+
+    return fill_frame(client, target, learned, new_renderer, new_frame)
+
+
+class _Encoder:
+    """The state of one encoding."""
+
+    def __init__(self, request: MessagesRequest, client: ClientRequest, target: Target) -> None:
+        self._request = request
+        self._client = client
+        self._quirks = target.quirks
+        self._target = target
+        self._losses = LossReport(strict=client.strict, model=client.model)
+        self._content = ChatContent(target, self._losses, unsigned=client.unsigned)
+        self._strict_schemas: dict[str, object] = {}
+        self._inlined = 0
+        """So many references of schemas were written out."""
+
+    def encode(self) -> Encoded[ChatEncoding]:
+        check_request(self._request, self._client, self._losses)
+        history = read_history(self._request, self._losses, api_version=self._client.api_version)
+        return self._encode(history, [*self._messages(history)])
+
+    def frame(self, used_tools: frozenset[str]) -> Frame[ChatEncoding]:
+        """The encoding of a conversation that is rendered already."""
+        check_request(self._request, self._client, self._losses)
+        whole = self._encode(History(used_tools=used_tools), [*self._prompt(), _PLACE])
+        return frame_of(whole, _PLACE, self._request.tools)
+
+    def _encode(self, history: History, messages: list[ChatMessage | Raw]) -> Encoded[ChatEncoding]:
+        request = self._request
+        tools, _ = request_tools(request, history, self._losses, max_tools=self._quirks.max_tools)
+        stops = tuple(request.stop_sequences or ())
+        chat = ChatRequest(model=self._target.model, messages=messages)
+        # Stop sequences end an answer early.
+        chat.stream = self._client.stream or bool(stops) or self._quirks.stream_always or None
+        self._set_tools(chat, tools)
+        self._set_reasoning(chat, history)
+        self._set_limits(chat, stops)
+        self._set_sampling(chat)
+        self._set_format(chat)
+        self._set_account(chat)
+        self._losses.check()
+        encoding = ChatEncoding(
+            losses=tuple(self._losses.losses),
+            tool_names=client_names((tool.name for tool in tools), lead=self._content.parts.lead),
+            strict_schemas=self._strict_schemas,
+            stop_sequences=stops,
+            most_visible=most_visible(request, chat.max_tokens or chat.max_completion_tokens),
+            prefill=_prefill(chat.messages),
+            single_call=bool(request.tool_choice and request.tool_choice.disable_parallel_tool_use),
+            reasoning_off=is_off(request.thinking),
+            thinking_asked=is_on(request.thinking),
+            reasoning_effort=chat.reasoning_effort,
+            wants_nothing=request.max_tokens == 0,
+        )
+        content, body = self._content, msgspec.json.encode(chat)
+        return encoded(body, encoding, media_bytes=content.documents.media_bytes, replayed=content.replayed)
+
+    def _prompt(self) -> list[ChatMessage]:
+        blocks = self._system_blocks()
+        if not blocks:
+            return []
+        role = self._quirks.system_role
+        if role == "user":
+            self._losses.mention("system", "stands before the first message: this model takes no instructions apart")
+        return [ChatMessage(role=role, content=self._content.system_prompt(blocks))]
+
+    def _messages(self, history: History) -> list[ChatMessage]:
+        messages = self._prompt()
+        prompts = len(messages)
+        for turn in history.turns:
+            messages.extend(self._content.messages(turn, first=not messages))
+        if len(messages) == prompts:
+            raise ClientError("messages: no message has any content for this model")
+        if self._quirks.merge_same_role:
+            messages = merge_roles(messages)
+        if self._quirks.user_first:
+            messages = begun_by_user(messages)
+        if self._quirks.prefix and messages[-1].role == "assistant":
+            messages[-1].prefix = True
+        return messages if self._quirks.user_after_tool else part_from_tools(messages)
+
+    def _system_blocks(self) -> list[TextBlock]:
+        kept = system_blocks(self._request.system)
+        if any(is_web_search(tool) for tool in self._request.tools or ()):
+            kept.append(TextBlock(NO_SEARCH))
+        return kept
+
+    def _set_tools(self, chat: ChatRequest, tools: list[DeclaredTool]) -> None:
+        if not tools:
+            return
+        choice, known = self._request.tool_choice, self._quirks.tool_choice
+        if choice and choice.type == "tool" and known == "required":
+            # Of one tool alone it is the same to ask for any.
+            tools = [tool for tool in tools if tool.name == choice.name] or tools
+        chat.tools = [self._function(tool) for tool in tools]
+        if choice is None or (choice.type == "tool" and not any(tool.name == choice.name for tool in tools)):
+            return
+        if choice.disable_parallel_tool_use and choice.type != "none" and self._quirks.parallel_tool_calls:
+            chat.parallel_tool_calls = False
+        if choice.type in _FORCING and known == "auto":
+            self._losses.lose("tool_choice", "this model cannot be made to call a tool; left to it")
+        elif choice.type == "tool" and known == "named":
+            named = {
+                "type": "function",
+                "function": {"name": upstream_name(choice.name or "", lead=self._content.parts.lead)},
+            }
+            chat.tool_choice = _encoded(named)
+        elif choice.type != "auto" or known != "auto":
+            chat.tool_choice = _encoded(_NO_ARGUMENT_CHOICES.get(choice.type, "required"))
+
+    def _function(self, tool: DeclaredTool) -> FunctionTool:
+        quirks = self._quirks
+        if quirks.typed_schema:
+            sparing = self._inlined > MAX_INLINED_IN_ALL
+            schema = typed_function_schema(tool, self._losses, sparing=sparing, patterns=quirks.patterns)
+            self._inlined += schema.inlined
+        else:
+            schema = function_schema(
+                tool, self._losses, strict=quirks.strict, clean=quirks.clean_schema, patterns=quirks.patterns
+            )
+        if schema.closed:
+            self._strict_schemas[tool.name] = msgspec.json.decode(tool.schema)
+        strict = schema.closed if quirks.strict else None
+        name = upstream_name(tool.name, lead=self._content.parts.lead)
+        return FunctionTool(Function(name, tool.description, schema.parameters, strict=strict))
+
+    def _set_limits(self, chat: ChatRequest, stops: tuple[str, ...]) -> None:
+        limits = self._target.limits.max_output, self._quirks.max_output
+        wanted = most_tokens(self._request, self._losses, *limits, reasons=self._reasons(chat))
+        if self._quirks.max_tokens_field == "max_tokens":
+            chat.max_tokens = wanted
+        else:
+            chat.max_completion_tokens = wanted
+        if 0 < len(stops) <= self._quirks.max_stop:
+            chat.stop = list(stops)
+        if chat.stream and self._quirks.stream_options:
+            chat.stream_options = StreamOptions(True, False if self._quirks.obfuscation else None)
+
+    def _set_reasoning(self, chat: ChatRequest, history: History) -> None:
+        asked = self._request.output_config.effort if self._request.output_config else None
+        effort = history.effort or asked
+        level = wanted_level(self._request, effort)
+        if chat.tools and self._quirks.tools_need_no_reasoning:
+            if level != "off" and (level or is_on(self._request.thinking)):
+                self._losses.lose("thinking", "this API takes function tools only without reasoning")
+            chat.reasoning_effort = "none"
+            return
+        match self._quirks.reasoning:
+            case "none":
+                report_no_thinking(self._request, effort, self._losses)
+            case "effort":
+                self._set_effort(chat, level, effort)
+            case "enable_thinking":
+                if (wanted := self._thinks(chat, level)) is not None:
+                    chat.chat_template_kwargs = _encoded({"enable_thinking": wanted})
+            case "enable_thinking_field":
+                chat.enable_thinking = self._thinks(chat, level)
+            case "thinking":
+                if (wanted := self._thinks(chat, level)) is not None:
+                    chat.thinking = _encoded({"type": "enabled" if wanted else "disabled"})
+            case "openrouter":
+                chat.reasoning = self._openrouter(level)
+
+    def _reasons(self, chat: ChatRequest) -> bool:
+        """Whether the model does so, whatever it was told."""
+        if chat.reasoning_effort == "none":
+            return False
+        match self._quirks.reasoning:
+            case "none":
+                return self._target.reasons
+            case "effort":
+                # Tags and the like are looked for at all local servers: more tokens may not fit into a small context.
+                return bool(self._quirks.efforts) or self._quirks.reasons
+            case _:
+                # Where the vendor's switch works, a client that wants no thoughts has turned it.
+                return self._quirks.reasons
+
+    def _set_effort(self, chat: ChatRequest, level: Level | None, effort: str | None) -> None:
+        if not self._quirks.efforts:
+            report_no_thinking(self._request, effort, self._losses)
+            return
+        if level is None:
+            return
+        chat.reasoning_effort = nearest_effort(level, self._quirks.efforts)
+        if chat.reasoning_effort is None:
+            self._losses.lose("thinking", "this model's reasoning cannot be turned off")
+
+    def _thinks(self, chat: ChatRequest, level: Level | None) -> bool | None:
+        """On, off, or as the model is wont to. These vendors, too, force no tool on a model that thinks."""
+        thinking, choice = self._request.thinking, self._request.tool_choice
+        if level == "off":
+            return False
+        if chat.tool_choice and choice and choice.type in _FORCING:
+            if thinking and thinking.type == "enabled":
+                self._losses.lose("thinking", "not together with a tool that must be called; off")
+            return False
+        return True if level or is_on(thinking) else None
+
+    def _openrouter(self, level: Level | None) -> Raw | None:
+        thinking, efforts = self._request.thinking, self._quirks.efforts or ("low", "medium", "high", "xhigh")
+        if level == "off" and self._quirks.reasons:
+            self._losses.mention("thinking", "cannot be switched off on this model; asked for little")
+            return _encoded({"effort": nearest_effort("low", efforts)})
+        if level == "off":
+            return _encoded({"enabled": False})
+        if thinking and thinking.type == "enabled" and thinking.budget_tokens:
+            return _encoded({"max_tokens": thinking.budget_tokens})
+        if level is None:
+            return _encoded({"enabled": True}) if is_on(thinking) else None
+        return _encoded({"effort": nearest_effort(level, efforts)})
+
+    def _set_sampling(self, chat: ChatRequest) -> None:
+        request = self._request
+        if self._quirks.sampling or chat.reasoning_effort == "none":
+            chat.temperature, chat.top_p = request.temperature, request.top_p
+        else:
+            lose_sampling(request, self._losses)
+        if request.top_k is not None:
+            if self._quirks.top_k:
+                chat.top_k = request.top_k
+            else:
+                self._losses.lose("top_k", "not known to this upstream; left out")
+
+    def _set_format(self, chat: ChatRequest) -> None:
+        found = wanted_schema(self._request, self._losses)
+        if found is None:
+            return
+        schema, _ = found
+        if chat.tools and not self._quirks.schema_with_tools:
+            _append_system(chat, schema_prompt(schema), self._quirks.system_role)
+        elif self._quirks.response_format == "json_object":
+            chat.response_format = _encoded({"type": "json_object"})
+            _append_system(chat, schema_prompt(schema), self._quirks.system_role)
+        else:
+            chat.response_format = _encoded({"type": "json_schema", "json_schema": self._json_schema(schema)})
+
+    def _json_schema(self, schema: Raw) -> JsonSchema:
+        # Answers travel as text, so a schema that would only close with nulls for what is absent stays open.
+        schema = readable_patterns(schema, keep=self._quirks.patterns)
+        closed = close_schema(schema, optional=False)
+        if closed is not None:
+            return JsonSchema(closed, "output", strict=True)
+        return JsonSchema(schema, "output", strict=False if self._quirks.strict else None)
+
+    def _set_account(self, chat: ChatRequest) -> None:
+        """Fields about the account rather than the answer."""
+        quirks = self._quirks
+        chat.service_tier = service_tier(self._request, self._losses, known=quirks.service_tier)
+        if quirks.store:
+            chat.store = False
+        if quirks.safety_identifier:
+            chat.safety_identifier = safety_identifier(self._request)
+        if quirks.prompt_cache_key:
+            texts = (block.text for block in self._system_blocks())
+            names = (tool.function.name for tool in chat.tools or ())
+            chat.prompt_cache_key = cache_key(self._client.session_id, texts, names)
+
+
+def _append_system(chat: ChatRequest, text: str, role: str) -> None:
+    first = chat.messages[0]
+    if not isinstance(first, ChatMessage) or first.role != role or first.content is UNSET or first.content is None:
+        chat.messages.insert(0, ChatMessage(role=role, content=text))
+    elif isinstance(first.content, str):
+        first.content = f"{first.content}\n\n{text}"
+    else:
+        first.content = [*first.content, TextPart(text)]
+
+
+def _prefill(messages: list[ChatMessage | Raw]) -> str:
+    last = messages[-1]
+    if not isinstance(last, ChatMessage):
+        return ""  # a conversation out of the memory ends with its client's words
+    return last.content if last.role == "assistant" and isinstance(last.content, str) and not last.tool_calls else ""
+
+
+def _encoded(value: object) -> Raw:
+    return Raw(msgspec.json.encode(value))
