@@ -47,6 +47,7 @@ class ToolCalls:
         self._writer = writer
         self._extras = extras
         self._names = encoding.tool_names
+        self._declared = encoding.declared
         self._strict_schemas = encoding.strict_schemas
         self._live = live
         self._single = encoding.single_call
@@ -123,8 +124,13 @@ class ToolCalls:
         name = function.name or ""
         slot = self._by_index.get(call.index) if call.index is not None else self._unnumbered(call, position)
         again = bool(name) and slot in named
+        id, arguments = call.id or "", function.arguments or ""
         known_as = self._names.get(name, name)
-        if slot is None or again or _is_another(slot, call.id or "", known_as, function.arguments or ""):
+        if (
+            slot is None
+            or again
+            or (_is_another(slot, id, known_as, arguments) and not self._continues(slot, id, name))
+        ):
             slot = self._new_slot()
         if name:
             named.add(slot)
@@ -158,7 +164,9 @@ class ToolCalls:
         if id and not slot.id:
             slot.id = id
             self._by_id.setdefault(id, slot)
-        slot.name = slot.name or self._names.get(name, name)
+        if name and (not slot.name or self._continues(slot, id, name)):
+            whole = slot.name + name
+            slot.name = self._names.get(whole, whole)
         slot.extra = slot.extra or extra
         if arguments:
             self.size += len(arguments)
@@ -168,10 +176,27 @@ class ToolCalls:
                 self._writer.tool_arguments(slot.key, passed)
         if not slot.opened and slot.name:
             # An id may come after the name, though not after arguments.
-            if slot.id or arguments:
+            if (slot.id or arguments) and not self._may_go_on(slot):
                 self._open(slot)
             else:
                 self.open = True
+
+    def _continues(self, slot: _Slot, id: str, name: str) -> bool:
+        """Whether a name is more of that of a call: Gemini behind a gateway has been seen to cut names like texts."""
+        if slot.opened or not slot.name or (id and slot.id and id != slot.id):
+            return False
+        if slot.name in self._declared and name in self._declared:
+            return False
+        whole = slot.name + name
+        return whole in self._declared or self._begins_another(whole)
+
+    def _may_go_on(self, slot: _Slot) -> bool:
+        """Whether the name of a call may be the beginning of one. With arguments a declared name is whole."""
+        whole = slot.name in self._declared
+        return not (whole and slot.arguments.text()) and self._begins_another(slot.name)
+
+    def _begins_another(self, text: str) -> bool:
+        return any(name.startswith(text) and name != text for name in self._declared)
 
     def _open(self, slot: _Slot) -> None:
         slot.opened = True

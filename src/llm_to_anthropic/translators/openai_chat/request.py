@@ -64,6 +64,8 @@ class ChatEncoding(Encoding, frozen=True, kw_only=True):
 
     strict_schemas: Mapping[str, object]
     """Client's tool name -> its own schema, decoded, where a closed one was sent: nulls must come out of answers."""
+    declared: frozenset[str]
+    """Upstream's names of the tools: a server may cut one into pieces."""
     reasoning_off: bool
     """The client said that it wants no thinking."""
     thinking_asked: bool
@@ -139,6 +141,7 @@ class _Encoder:
             losses=tuple(self._losses.losses),
             tool_names=client_names((tool.name for tool in tools), lead=self._content.parts.lead),
             strict_schemas=self._strict_schemas,
+            declared=frozenset(tool.function.name for tool in chat.tools or ()),
             stop_sequences=stops,
             most_visible=most_visible(request, chat.max_tokens or chat.max_completion_tokens),
             prefill=_prefill(chat.messages),
