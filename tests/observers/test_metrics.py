@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from llm_to_anthropic.errors import Refusal
 from llm_to_anthropic.exchange import Exchange, Usage
 from llm_to_anthropic.observers.board import Board
 from llm_to_anthropic.observers.metrics import Metrics
@@ -123,6 +124,12 @@ def test_refusals_are_counted_by_reason() -> None:
     """What the proxy had no room for is counted with what there was no room in."""
     found = told(exchange(status=529, outcome="overloaded_error", provider="", refusal="memory"))
     assert found["refusals_total", "memory"] == 1
+
+
+def test_refusals_are_told_before_there_are_any() -> None:
+    """The first refusal raises a number that was told before, as an alert on its rate needs it."""
+    none_yet = {name: value for name, value in told().items() if name[0] == "refusals_total"}
+    assert none_yet == {("refusals_total", reason): 0 for reason in get_args(Refusal) if reason}
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from operator import attrgetter
+from typing import get_args
 
 from llm_to_anthropic import __version__
-from llm_to_anthropic.errors import STATUS_TYPES
+from llm_to_anthropic.errors import STATUS_TYPES, Refusal
 from llm_to_anthropic.exchange import Exchange
 from llm_to_anthropic.observers.board import Board
 from llm_to_anthropic.observers.families import (
@@ -53,6 +54,9 @@ class Metrics:
         self._kinds: dict[tuple[str | int, ...], memoryview[float]] = {}
         """The numbers of each kind of request."""
         self._forget_providers()
+        for reason in filter(None, get_args(Refusal)):
+            # Told from the start: what appears with its first refusal has, to Prometheus, not risen.
+            self._slot.place(("refusals_total", reason))
         self.measure([("build_info", 1, (__version__,))])
 
     def adopt(self, settings: Settings) -> None:
