@@ -212,7 +212,7 @@ def test_search_told_by_a_part() -> None:
     search = {"toolCall": {"toolType": "GOOGLE_SEARCH_WEB", "id": "s1", "args": {"queries": ["q1"]}}}
     found = {"toolResponse": {"toolType": "GOOGLE_SEARCH_WEB", "id": "s1", "response": {}}}
     message = streamed(chunk(search, found, call(signature="c2ln"), finish="STOP"), request=SEARCH | ADAPTIVE)
-    assert kinds(message) == ["thinking", "server_tool_use", "web_search_tool_result", "thinking", "tool_use"]
+    assert kinds(message) == ["thinking", "server_tool_use", "web_search_tool_result", "tool_use"]
     assert message["content"][1]["input"] == {"query": "q1"}
     assert message["stop_reason"] == "tool_use"
 

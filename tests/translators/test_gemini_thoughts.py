@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from llm_to_anthropic.providers.quirks import GeminiQuirks
 from tests.translators.gemini_answers import (
     ADAPTIVE,
+    CODE,
     OFF,
+    SEARCH,
+    Json,
     call,
     carried,
     chunk,
@@ -68,6 +72,28 @@ def test_parallel_calls_share_one_carrier() -> None:
         {"k": "fc", "n": 0, "id": "a", "sig": "c2ln"},
         {"k": "fc", "n": 1, "id": "b"},
     ]
+
+
+@pytest.mark.parametrize(
+    ("request_", "own"),
+    [
+        (SEARCH, [{"toolCall": {"toolType": "GOOGLE_SEARCH_WEB", "id": "s1"}}, {"toolResponse": {"id": "s1"}}]),
+        (CODE, [{"executableCode": {"code": "1"}}, {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "1"}}]),
+    ],
+    ids=["search", "code"],
+)
+@pytest.mark.parametrize("thinking", [{}, ADAPTIVE], ids=["default", "adaptive"])
+def test_call_behind_a_tool_of_google_keeps_its_signature(request_: Json, own: list[Json], thinking: Json) -> None:
+    """One carrier before both holds the parts of Google's tool and what belongs to the call, also by default."""
+    calls = [call(id="a", signature="c2ln"), call(id="b")]
+    message = streamed(chunk(*own, *calls, finish="STOP"), request=request_ | thinking)
+    first, *_ = message["content"]
+    assert kinds(message).count("thinking") == 1
+    assert [(item["k"], item.get("id"), item.get("sig")) for item in carried(first) if item["k"] == "fc"] == [
+        ("fc", "a", "c2ln"),
+        ("fc", "b", None),
+    ]
+    assert [item["parts"] for item in carried(first) if item["k"] == "raw"] == [own]
 
 
 def test_signature_on_an_empty_text_opens_no_block() -> None:

@@ -250,8 +250,6 @@ class GeminiAnswer:
             self._last = "thinking"
 
     def _call(self, part: Part, signature: str) -> None:
-        if self._server_parts:
-            self._settle()
         if self._visible is not None:
             self._flush_text()
         if part.function_call is not None and not self.ended:
@@ -278,22 +276,22 @@ class GeminiAnswer:
         self._settle()
 
     def _settle(self) -> None:
-        """Writes the calls or the parts of server tools that were gathered."""
-        if self.ended:
+        """Writes what was gathered: parts of server tools, and calls behind them. One carrier before them signs all."""
+        parts, calls = self._server_parts, self._calls
+        if self.ended or not (parts or calls.waiting):
             return
-        if self._server_parts:
-            self._write_server_parts()
-        if self._calls.waiting:
-            self._write_blocks(self._server.pages())  # no call stands before what the model had read for it
-            self._calls.write(thinking=self._last == "thinking", spare_signature=self._thought_signature)
-            self._last, self._thought_signature = "other", ""
-
-    def _write_server_parts(self) -> None:
-        parts, self._server_parts = self._server_parts, []
-        self._signatures.raw(parts)
+        self._server_parts = []
+        if parts:
+            self._signatures.raw(parts)
+        if calls.waiting:
+            calls.sign(calls.waiting, self._thought_signature)
+            self._thought_signature = ""
         self._write_signature()
         for part in parts:
             self._write_blocks(self._server.blocks(part))
+        if calls.waiting:
+            self._write_blocks(self._server.pages())  # no call stands before what the model had read for it
+            calls.write()
         self._last = "other"
 
     def _write_blocks(self, blocks: list[WholeBlock]) -> None:
@@ -385,6 +383,10 @@ class GeminiAnswer:
             if part.tool_call or part.tool_response:
                 # Only they tell of searches that no metadata repeats.
                 self._server_part(part)
+        if self._server_parts:
+            # No later carrier reaches a client that did not ask for thinking.
+            signed = [(call, part.thought_signature or "") for part in parts if (call := part.function_call)]
+            self._calls.sign(signed, self._thought_signature)
         self._settle()
         self._write_blocks(self._grounding.blocks(self._ids) + self._server.pages())
         text = "".join(part.text or "" for part in parts if not part.thought)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from llm_to_anthropic.translators.gemini.partial_call import PartialCall
@@ -57,17 +59,17 @@ class FunctionCalls:
         if self._held > MAX_HELD:
             raise held_too_much()
 
-    def write(self, *, thinking: bool, spare_signature: str) -> None:
-        """The calls that wait. `thinking`: the open block is one, and takes the signatures along.
+    def sign(self, calls: Iterable[tuple[FunctionCall, str]], spare_signature: str = "") -> None:
+        """Hands over what has to come back of the next calls; what was handed over before is passed over.
 
         `spare_signature`: of the thoughts before, for a first call that has none.
         """
-        calls, self.waiting = self.waiting, []
         for number, (call, signature) in enumerate(calls, self._writer.calls):
-            own = signature or (spare_signature if number == 0 else "")
-            self._signatures.call(number, call.id, own)
-        if (thinking or self._signatures.due(begun=self._writer.begun)) and (carrier := self._signatures.take()):
-            self._writer.signature(carrier)
+            self._signatures.call(number, call.id, signature or (spare_signature if number == 0 else ""))
+
+    def write(self) -> None:
+        """The calls that wait, behind the carrier of their signatures."""
+        calls, self.waiting = self.waiting, []
         for call, _ in calls:
             self._write(call)
 

@@ -36,6 +36,8 @@ class Signatures:
         self._items: list[_Signed] = []
         self._due = False
         self._needed = False
+        self._calls = 0
+        """So many calls are noted."""
 
     def due(self, *, begun: bool) -> bool:
         """There is something that is worth a thinking block of its own. `begun`: the message has a block already.
@@ -54,7 +56,10 @@ class Signatures:
         self._add(_Signed(k="tx", n=number, sig=signature))
 
     def call(self, number: int, id: str | None, signature: str) -> None:
-        """The function call `number` of the message; only the first of parallel ones has a signature."""
+        """The function call `number` of the message, once; only the first of parallel ones has a signature."""
+        if number < self._calls:
+            return
+        self._calls = number + 1
         if self._kept and (id or signature):
             self._items.append(_Signed(k="fc", n=number, id=id or None, sig=signature or None))
             self._needed = self._needed or bool(signature)
