@@ -20,6 +20,7 @@ from llm_to_anthropic.translators.carrier import is_carrier
 from llm_to_anthropic.translators.memory.surroundings import PLACE, Surroundings
 from llm_to_anthropic.translators.own_searches import without_own_searches
 from llm_to_anthropic.translators.request import check_utf8
+from llm_to_anthropic.wire import UNREADABLE
 
 _MODEL = re.compile(rb'"model"\s*:\s*("(?:[^"\\]|\\.)*")')
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\Z)|[{}\[\]]')
@@ -298,7 +299,7 @@ class UsageReader:
         """A whole message or the data of one event. False for what it does not understand, and leaves alone."""
         try:
             told = _TOLD.decode(data)
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        except UNREADABLE:
             return False
         message = told.message or told
         if message.usage is not None:

@@ -7,11 +7,11 @@ import json
 import msgspec
 
 from llm_to_anthropic.translators.text_frames import TextFrames
+from llm_to_anthropic.wire import UNREADABLE
 from llm_to_anthropic.wire.gemini import Answer, AnswerContent, Candidate, Part, UsageMetadata
 
 _ANSWER = msgspec.json.Decoder(Answer)
 _USAGE = msgspec.json.Decoder(UsageMetadata)
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _COUNTS = b'"usageMetadata"'
 
 
@@ -41,7 +41,7 @@ class GeminiFrames(TextFrames):
             return
         try:
             self.usage = _USAGE.decode(event[at + len(middle) : len(event) - len(after)])
-        except _UNREADABLE:
+        except UNREADABLE:
             return
         self._suffix = event[at:]
 
@@ -64,7 +64,7 @@ def _text_of(event: bytes) -> str | None:
     """The text of a chunk that is nothing but text and counts."""
     try:
         chunk = _ANSWER.decode(event)
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
     candidate = chunk.candidates[0] if chunk.candidates else None
     content = candidate.content if candidate else None

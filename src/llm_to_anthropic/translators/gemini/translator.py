@@ -33,11 +33,11 @@ from llm_to_anthropic.translators.memory.known_messages import read_fields
 from llm_to_anthropic.translators.request import decode_fields
 from llm_to_anthropic.translators.text_frames import TextFlow
 from llm_to_anthropic.translators.translator import UpstreamRequest
+from llm_to_anthropic.wire import UNREADABLE
 from llm_to_anthropic.wire.gemini import Answer, CountAnswer
 from llm_to_anthropic.writer import DELTA_TAIL
 
 _ANSWER = msgspec.json.Decoder(Answer)
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class GeminiTranslator(AnsweringTranslator):
@@ -88,7 +88,7 @@ class GeminiTranslator(AnsweringTranslator):
         """The count in Google's answer. Raises UpstreamProtocolError."""
         try:
             count = msgspec.json.decode(body, type=CountAnswer).total_tokens
-        except _UNREADABLE:
+        except UNREADABLE:
             count = None
         if count is None:
             raise UpstreamProtocolError(f"upstream ({self._name}) counted tokens but did not tell how many")
@@ -165,7 +165,7 @@ class GeminiTranslator(AnsweringTranslator):
             self._flows = False
         try:
             chunk = _ANSWER.decode(data)
-        except _UNREADABLE:
+        except UNREADABLE:
             if data.strip() == b"[DONE]":
                 return
             chunk = self._odd_chunk(data)
@@ -207,7 +207,7 @@ class GeminiTranslator(AnsweringTranslator):
         answer = self._expected()
         try:
             whole = _ANSWER.decode(body)
-        except _UNREADABLE:
+        except UNREADABLE:
             self._odd_whole(body, answer)
         else:
             answer.receive(whole)

@@ -9,11 +9,11 @@ import msgspec
 from llm_to_anthropic.exchange import Usage
 from llm_to_anthropic.translators.gemini.usage import TokenCounts
 from llm_to_anthropic.translators.upstream_errors import is_error
+from llm_to_anthropic.wire import UNREADABLE
 from llm_to_anthropic.wire.gemini import TextAnswer
 from llm_to_anthropic.writer import block_text
 
 _ANSWER = msgspec.json.Decoder(TextAnswer)
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _PLAIN_ENDS: Mapping[str | None, str] = {"STOP": "end_turn", "MAX_TOKENS": "max_tokens"}
 """Stop reasons of the finish reasons that most answers have; the others are looked at more closely."""
@@ -27,7 +27,7 @@ def text_alone(body: bytes, *, signed: bool) -> tuple[bytes, str, Usage] | None:
     """
     try:
         answer = _ANSWER.decode(body)
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
     if len(answer.candidates) != 1 or is_error(answer.error):
         return None

@@ -9,6 +9,7 @@ from llm_to_anthropic.translators.anthropic import may_hold_carriers
 from llm_to_anthropic.translators.memory.conversation import KEPT_BACK, MAX_BYTES, NAME_BYTES, beginning, rest_of
 from llm_to_anthropic.translators.memory.memory import Memory
 from llm_to_anthropic.translators.memory.surroundings import Surroundings
+from llm_to_anthropic.wire import UNREADABLE
 
 _RAW_LIST = msgspec.json.Decoder(list[Raw])
 
@@ -31,7 +32,7 @@ class KnownBeginnings:
         unseen = body[start:end] if rest is None else rest
         try:
             messages = _RAW_LIST.decode(unseen)
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        except UNREADABLE:
             return None
         if rest is not None and not messages:
             return None  # a comma behind the last message

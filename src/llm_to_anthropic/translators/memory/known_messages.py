@@ -33,6 +33,7 @@ from llm_to_anthropic.translators.memory.surroundings import MIN_BYTES, MoreThan
 from llm_to_anthropic.translators.request import bounded_depth, check_text, decode_fields
 from llm_to_anthropic.translators.tools import deferred_tools
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
+from llm_to_anthropic.wire import UNREADABLE
 from llm_to_anthropic.wire.anthropic import Envelope, MessagesRequest, Tool
 
 _ENDS = b"}]}"
@@ -148,7 +149,7 @@ def read_fields(client: ClientRequest) -> MessagesRequest:
         request = decode_fields(client.body)
     except ClientError:
         # Whose it is to refuse has to be known first.
-        with suppress(msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        with suppress(*UNREADABLE):
             _check_asked(_ENVELOPE.decode(client.body), client)
         raise
     _check_asked(request, client)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from llm_to_anthropic.translators.memory.memory import GAP, MAX_ENTRY_BYTES, Memory, cut_out
+from llm_to_anthropic.wire import UNREADABLE
 from llm_to_anthropic.wire.anthropic import Envelope
 
 MIN_BYTES = 512
@@ -94,7 +95,7 @@ def _read(head: bytes, tail: bytes, outside: bytes) -> Surroundings | None:
     """The surroundings; None where the list between them is not what a reader takes for the messages."""
     try:
         envelope = _ENVELOPE.decode(head + PLACE + tail)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+    except UNREADABLE:
         return None
     if bytes(envelope.messages) != PLACE:
         return None

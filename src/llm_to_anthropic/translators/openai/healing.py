@@ -7,6 +7,7 @@ import re
 import msgspec
 
 from llm_to_anthropic.translators.openai.errors import read_refusal
+from llm_to_anthropic.wire import UNREADABLE
 
 EFFORT_OF_XAI = "reasoningEffort"
 """So xAI calls the level of effort that it refuses, at both of its APIs."""
@@ -77,7 +78,7 @@ def read_complaint(body: bytes) -> Complaint:
     text = body.decode("utf-8", "replace")
     try:
         param = msgspec.json.decode(body, type=_Envelope).error.param or ""
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         param = ""
     words = _REPEATED.split(read_refusal(body).text or text, maxsplit=1)[0]
     return Complaint(text, words, param, (*_NAMED.findall(param), *_NAMED.findall(words)))

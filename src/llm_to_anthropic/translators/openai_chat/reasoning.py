@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Raw
 
 from llm_to_anthropic.translators.carrier import Carrier, encode_carrier
+from llm_to_anthropic.wire import UNREADABLE
 from llm_to_anthropic.wire.openai_chat import Delta
 from llm_to_anthropic.writer import MAX_HELD, MessageWriter, held_too_much
 
@@ -123,6 +124,6 @@ def _details_text(details: list[Raw]) -> str:
 def _read(raw: Raw) -> dict[str, object]:
     try:
         value: object = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return {}
     return value if isinstance(value, dict) else {}

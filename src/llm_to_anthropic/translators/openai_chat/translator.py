@@ -25,6 +25,7 @@ from llm_to_anthropic.translators.rate_limits import rate_limit_headers
 from llm_to_anthropic.translators.request import decode_messages
 from llm_to_anthropic.translators.text_frames import TextFlow, TextFrames
 from llm_to_anthropic.translators.translator import UpstreamRequest
+from llm_to_anthropic.wire import UNREADABLE
 from llm_to_anthropic.wire.openai_chat import Choice, Completion, Delta, FunctionCall, ToolCall, WholeCompletion
 from llm_to_anthropic.writer import DELTA_TAIL
 
@@ -36,7 +37,6 @@ finds nobody who would."""
 
 _COMPLETION = msgspec.json.Decoder(Completion)
 _WHOLE = msgspec.json.Decoder(WholeCompletion)
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class OpenAIChatTranslator(AnsweringTranslator):
@@ -150,7 +150,7 @@ class OpenAIChatTranslator(AnsweringTranslator):
             if self._tell_text(whole):
                 return
             answer = as_completion(whole)
-        except _UNREADABLE:
+        except UNREADABLE:
             answer = self._odd_whole(body)
         if answer.choices or answer.error:
             self.expect()
@@ -181,7 +181,7 @@ class OpenAIChatTranslator(AnsweringTranslator):
             return
         try:
             chunk = _COMPLETION.decode(data)
-        except _UNREADABLE:
+        except UNREADABLE:
             self._odd_event(data)
         else:
             if not chunk.choices:
@@ -255,7 +255,7 @@ def _words_of(field: str, event: bytes) -> str | None:
     """The text in this field of a chunk that is nothing but this text."""
     try:
         chunk = _COMPLETION.decode(event)
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
     choice = chunk.choices[0] if chunk.choices else None
     text = getattr(choice.delta, field, None) if choice else None
@@ -271,7 +271,7 @@ def _arguments_of(event: bytes) -> Piece | None:
     """The piece of a call's arguments in a chunk that is nothing but one."""
     try:
         chunk = _COMPLETION.decode(event)
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
     choice = chunk.choices[0] if chunk.choices else None
     calls = choice.delta.tool_calls if choice and choice.delta else None

@@ -19,6 +19,7 @@ from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.translators.carrier import Carrier, decode_carrier
 from llm_to_anthropic.translators.request import check_text
+from llm_to_anthropic.wire import UNREADABLE
 
 PHASES = frozenset({"commentary", "final_answer"})
 
@@ -96,7 +97,7 @@ def _is_reasoning(raw: Raw) -> bool:
     try:
         item = msgspec.json.decode(raw, type=_ReasoningItem)
         check_text(bytes(raw))
-    except (msgspec.MsgspecError, ClientError, UnicodeDecodeError, RecursionError):
+    except (ClientError, *UNREADABLE):
         return False
     return bool(item.encrypted_content)
 
@@ -104,6 +105,6 @@ def _is_reasoning(raw: Raw) -> bool:
 def _phases(raw: Raw) -> list[str]:
     try:
         told = msgspec.json.decode(raw, type=_PhasesItem).ph
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return []
     return [phase if phase in PHASES else "" for phase in told]

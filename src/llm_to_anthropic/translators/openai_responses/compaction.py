@@ -16,6 +16,7 @@ from llm_to_anthropic.translators.checks import COMPACTS, given
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.openai_responses.carrier import own_items
 from llm_to_anthropic.translators.request import check_text
+from llm_to_anthropic.wire import UNREADABLE
 from llm_to_anthropic.wire.openai_responses import Compaction, CompactionItem
 
 _DEFAULT_TRIGGER = 150_000
@@ -65,7 +66,7 @@ def compaction_item(raw: Raw) -> Raw | None:
     try:
         item = msgspec.json.decode(raw, type=CompactionItem)
         check_text(bytes(raw))
-    except (msgspec.MsgspecError, ClientError, UnicodeDecodeError, RecursionError):
+    except (ClientError, *UNREADABLE):
         return None
     return Raw(msgspec.json.encode(item)) if item.encrypted_content else None
 

@@ -9,8 +9,8 @@ import re
 
 import msgspec
 
-from llm_to_anthropic.translators.openai_responses.loose import UNREADABLE
 from llm_to_anthropic.translators.text_frames import LINE_BREAK, MAX_VAIN, PLAIN_BLANK, TextFlow
+from llm_to_anthropic.wire import UNREADABLE
 from llm_to_anthropic.wire.openai_responses_answer import Delta
 from llm_to_anthropic.writer import DELTA_TAIL, sound
 

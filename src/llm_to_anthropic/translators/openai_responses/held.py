@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw
 
 from llm_to_anthropic.sse import SseDecoder
-from llm_to_anthropic.translators.openai_responses.loose import UNREADABLE
+from llm_to_anthropic.wire import UNREADABLE
 from llm_to_anthropic.wire.anthropic import NO_RAW
 from llm_to_anthropic.wire.openai_responses_answer import Response
 

@@ -19,6 +19,7 @@ from llm_to_anthropic.translators.openai_responses.loose import decode_loosely
 from llm_to_anthropic.translators.openai_responses.output import Output
 from llm_to_anthropic.translators.tool_arguments import raw_text
 from llm_to_anthropic.translators.tool_ids import UNNAMED
+from llm_to_anthropic.wire import UNREADABLE
 from llm_to_anthropic.wire.anthropic import NO_RAW, WholeBlock
 from llm_to_anthropic.wire.openai_responses_answer import (
     Annotation,
@@ -371,7 +372,7 @@ def _kept(raw: Raw) -> Raw | None:
     """What of a reasoning item goes back, byte for byte."""
     try:
         kept = msgspec.json.decode(raw, type=KeptReasoning)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return None
     if bytes(kept.content) == b"null":
         kept.content = NO_RAW

@@ -16,9 +16,8 @@ from msgspec import Raw
 
 from llm_to_anthropic.translators.tool_arguments import with_whole_surrogates
 from llm_to_anthropic.translators.upstream_errors import load_json
+from llm_to_anthropic.wire import UNREADABLE
 from llm_to_anthropic.wire.openai_responses_answer import Delta
-
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 Known = TypeVar("Known", bound=msgspec.Struct)
 

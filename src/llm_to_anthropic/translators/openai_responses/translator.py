@@ -20,7 +20,7 @@ from llm_to_anthropic.translators.openai_responses.encoding import ResponsesEnco
 from llm_to_anthropic.translators.openai_responses.frames import TEXT_DELTA, DeltaFlow, DeltaFrames
 from llm_to_anthropic.translators.openai_responses.healing import is_about_reasoning, lesson
 from llm_to_anthropic.translators.openai_responses.held import HeldEvents
-from llm_to_anthropic.translators.openai_responses.loose import UNREADABLE, decode_loosely, delta_loosely
+from llm_to_anthropic.translators.openai_responses.loose import decode_loosely, delta_loosely
 from llm_to_anthropic.translators.openai_responses.output import AnswerOptions
 from llm_to_anthropic.translators.openai_responses.request import encode_count, encode_known, encode_responses
 from llm_to_anthropic.translators.openai_responses.whole import text_alone
@@ -29,6 +29,7 @@ from llm_to_anthropic.translators.request import decode_fields
 from llm_to_anthropic.translators.text_frames import PLAIN_BLANK, TextFlow
 from llm_to_anthropic.translators.translator import UpstreamRequest
 from llm_to_anthropic.translators.upstream_errors import is_error
+from llm_to_anthropic.wire import UNREADABLE
 from llm_to_anthropic.wire.openai_responses_answer import Delta, InputTokens, Response
 
 PATH = "/responses"

@@ -7,8 +7,9 @@ from msgspec import Raw
 
 from llm_to_anthropic.exchange import Usage
 from llm_to_anthropic.translators.openai_chat.usage import message_usage, output_tokens
-from llm_to_anthropic.translators.openai_responses.loose import UNREADABLE, decode_loosely
+from llm_to_anthropic.translators.openai_responses.loose import decode_loosely
 from llm_to_anthropic.translators.upstream_errors import is_error
+from llm_to_anthropic.wire import UNREADABLE
 from llm_to_anthropic.wire.openai_chat import Usage as ReportedUsage
 from llm_to_anthropic.wire.openai_responses_answer import Response, TextItem
 from llm_to_anthropic.writer import block_text
