@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from llm_to_anthropic.errors import ClientError
-from llm_to_anthropic.translators.schemas.schemas import close_schema, prepare_schema, remove_optional_nulls
+from llm_to_anthropic.translators.schemas.closing import close_schema, remove_optional_nulls
+from llm_to_anthropic.translators.schemas.preparing import prepare_schema
 
 Json = Any
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import msgspec
 
-from llm_to_anthropic.translators.schemas.schemas import remove_optional_nulls
+from llm_to_anthropic.translators.schemas.closing import remove_optional_nulls
 from llm_to_anthropic.translators.tool_arguments import (
     ObjectCheck,
     holds_object,

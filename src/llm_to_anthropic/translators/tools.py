@@ -17,7 +17,7 @@ from llm_to_anthropic.translators.history import History
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.request import dotted
 from llm_to_anthropic.translators.schemas.limits import SchemaLimits
-from llm_to_anthropic.translators.schemas.schemas import EMPTY_OBJECT
+from llm_to_anthropic.translators.schemas.schema import EMPTY_OBJECT
 from llm_to_anthropic.wire.anthropic import MessagesRequest, Tool, ToolUseBlock
 
 MAX_EXAMPLES = 3

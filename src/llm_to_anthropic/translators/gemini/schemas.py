@@ -13,10 +13,9 @@ from msgspec import Raw
 
 from llm_to_anthropic.translators.gemini.subset import subset
 from llm_to_anthropic.translators.schemas.inlining import MAX_INLINED, MAX_REMEMBERED_BYTES, SPARINGLY, Inliner
-from llm_to_anthropic.translators.schemas.merging import UNIONS, as_one_object
-from llm_to_anthropic.translators.schemas.schemas import Schema, decoded_schema, is_schema, object_schema
+from llm_to_anthropic.translators.schemas.merging import as_one_object
+from llm_to_anthropic.translators.schemas.schema import NOT_AT_ROOT, Schema, decoded_schema, is_schema, object_schema
 
-_CHOICES_AT_ROOT = (*UNIONS, "allOf", "enum", "not")
 _FREE = ("additionalProperties", "patternProperties", "unevaluatedProperties")
 
 
@@ -62,7 +61,7 @@ def _tool_schema(data: bytes, path: str, json_schema: bool, sparing: bool) -> Ge
     schema = object_schema(Raw(data), path)
     inliner = Inliner(schema, most=SPARINGLY if sparing else MAX_INLINED)
     plain = inliner.plain()
-    weakened = any(key in plain for key in _CHOICES_AT_ROOT)
+    weakened = not NOT_AT_ROOT.isdisjoint(plain)
     if weakened:
         plain = as_one_object(plain)
     plain = {**plain, "type": "object"}

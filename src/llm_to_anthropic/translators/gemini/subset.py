@@ -12,8 +12,16 @@ from collections.abc import Mapping
 import msgspec
 
 from llm_to_anthropic.translators.schemas.inlining import MAX_LEVELS, NOTHING
-from llm_to_anthropic.translators.schemas.merging import UNIONS, any_of, as_one_object, both, branches_of, with_note
-from llm_to_anthropic.translators.schemas.schemas import Schema, has_type, is_schema, listed_in, names_in, type_of
+from llm_to_anthropic.translators.schemas.merging import any_of, as_one_object, both, branches_of, with_note
+from llm_to_anthropic.translators.schemas.schema import (
+    UNIONS,
+    Schema,
+    has_type,
+    is_schema,
+    listed_in,
+    names_in,
+    type_of,
+)
 
 ANY_VALUE = "Any JSON value; an object or a list is written as JSON text."
 ANY_OBJECT = "A JSON object, written as text."

@@ -7,8 +7,9 @@ from msgspec import Raw
 
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.request import dotted
+from llm_to_anthropic.translators.schemas.closing import close_schema
 from llm_to_anthropic.translators.schemas.patterns import readable_patterns
-from llm_to_anthropic.translators.schemas.schemas import close_schema, prepare_schema
+from llm_to_anthropic.translators.schemas.preparing import prepare_schema
 from llm_to_anthropic.translators.schemas.typed import typed_schema
 from llm_to_anthropic.translators.tools import DeclaredTool
 

@@ -29,8 +29,8 @@ from llm_to_anthropic.translators.openai.account import cache_key, safety_identi
 from llm_to_anthropic.translators.openai.functions import function_schema, typed_function_schema
 from llm_to_anthropic.translators.openai_chat.content import ChatContent, begun_by_user, merge_roles, part_from_tools
 from llm_to_anthropic.translators.request import bounded_depth, decode_fields
+from llm_to_anthropic.translators.schemas.closing import close_schema
 from llm_to_anthropic.translators.schemas.patterns import readable_patterns
-from llm_to_anthropic.translators.schemas.schemas import close_schema
 from llm_to_anthropic.translators.schemas.typed import MAX_INLINED_IN_ALL
 from llm_to_anthropic.translators.system_prompt import NO_SEARCH, system_blocks
 from llm_to_anthropic.translators.thinking import Level, is_off, is_on, nearest_effort, report_no_thinking, wanted_level

@@ -30,8 +30,8 @@ from llm_to_anthropic.translators.openai_responses.encoding import ResponsesEnco
 from llm_to_anthropic.translators.openai_responses.reasoning import reasoning, wanted_thinking
 from llm_to_anthropic.translators.openai_responses.tools import ResponsesTools, responses_tools
 from llm_to_anthropic.translators.request import bounded_depth, decode_fields
+from llm_to_anthropic.translators.schemas.closing import close_schema
 from llm_to_anthropic.translators.schemas.patterns import readable_patterns
-from llm_to_anthropic.translators.schemas.schemas import close_schema
 from llm_to_anthropic.translators.system_prompt import NO_SEARCH, system_blocks
 from llm_to_anthropic.translators.tools import client_names
 from llm_to_anthropic.translators.translator import ClientRequest, Learned

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import msgspec
 
 from llm_to_anthropic.translators.schemas.merging import both, distinct, with_note
-from llm_to_anthropic.translators.schemas.schemas import Schema, is_schema, names_in
+from llm_to_anthropic.translators.schemas.schema import COMBINED, Schema, is_schema, names_in
 
 MAX_REPEATS = 5
 """A definition is written out so often within itself."""
@@ -55,7 +55,7 @@ _LEFT_OUT = frozenset(
 _MAPS = frozenset({"properties", "patternProperties", "dependentSchemas"})
 _SINGLE = frozenset(("not", "if", "then", "else", "contains", "propertyNames", "contentSchema"))
 _BOOLEAN_TOO = frozenset({"additionalProperties", "unevaluatedProperties", "unevaluatedItems"})
-_LISTS = frozenset({"anyOf", "oneOf", "allOf"})
+_LISTS = frozenset(COMBINED)
 _SHOWN_BYTES = 300
 
 

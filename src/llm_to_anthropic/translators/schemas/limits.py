@@ -12,7 +12,7 @@ from msgspec import Raw
 
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.translators.request import dotted
-from llm_to_anthropic.translators.schemas.schemas import NAMED, is_schema
+from llm_to_anthropic.translators.schemas.schema import NAMED, is_schema
 
 MAX_DEPTH = 64
 """Schemas within schemas."""

@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
-from llm_to_anthropic.translators.schemas.schemas import Schema, is_schema, listed_in, names_in
+from llm_to_anthropic.translators.schemas.schema import NOT_AT_ROOT, UNIONS, Schema, is_schema, listed_in, names_in
 
-UNIONS = ("anyOf", "oneOf")
 MAX_GROUPS = 12
 """More groups of properties are not told in a description."""
 
@@ -63,7 +62,7 @@ def as_one_object(node: Schema) -> Schema:
 
     Required is what every branch of a choice requires; the description tells which properties belong together.
     """
-    merged = {key: value for key, value in node.items() if key not in (*UNIONS, "allOf", "enum", "not")}
+    merged = {key: value for key, value in node.items() if key not in NOT_AT_ROOT}
     required = names_in(merged.get("required"))
     found: dict[str, list[object]] = {}
     _collect(found, [merged])

@@ -8,12 +8,13 @@ Sources: recorded refusals ("... is not a 'regex'."), github.com/ggml-org/llama.
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import msgspec
 from msgspec import Raw
 
 from llm_to_anthropic.translators.schemas.merging import with_note
-from llm_to_anthropic.translators.schemas.schemas import Schema, is_schema, rewrite
+from llm_to_anthropic.translators.schemas.schema import Schema, is_schema, rewrite
 
 _KEYED = b'"patternProperties"'
 _PATTERN = re.compile(rb'"pattern"\s*+:\s*+("(?:[^"\\]++|\\.)*+")')
@@ -34,7 +35,7 @@ def readable_patterns(raw: Raw, *, keep: bool = True) -> Raw:
         return raw
     if not is_schema(schema):
         return raw
-    changed = rewrite(schema, _read if keep else _read_none)
+    changed = rewrite(schema, partial(_without, keep=keep))
     return raw if changed is schema else Raw(msgspec.json.encode(changed))
 
 
@@ -47,14 +48,6 @@ def _may_change(data: bytes, *, keep: bool) -> bool:
         return not all(keep and _PORTABLE.fullmatch(msgspec.json.decode(text)) for text in found)
     except msgspec.DecodeError:  # half a character, which nobody reads
         return False
-
-
-def _read(node: Schema) -> Schema:
-    return _without(node, keep=True)
-
-
-def _read_none(node: Schema) -> Schema:
-    return _without(node, keep=False)
 
 
 def _without(node: Schema, *, keep: bool) -> Schema:

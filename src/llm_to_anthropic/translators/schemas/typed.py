@@ -19,8 +19,17 @@ from llm_to_anthropic.translators.schemas.inlining import (
     SPARINGLY,
     Inliner,
 )
-from llm_to_anthropic.translators.schemas.merging import UNIONS, as_one_object, both, branches_of, with_note
-from llm_to_anthropic.translators.schemas.schemas import Schema, decoded_schema, is_schema, listed_in, names_in, type_of
+from llm_to_anthropic.translators.schemas.merging import as_one_object, both, branches_of, with_note
+from llm_to_anthropic.translators.schemas.schema import (
+    COMBINED,
+    UNIONS,
+    Schema,
+    decoded_schema,
+    is_schema,
+    listed_in,
+    names_in,
+    type_of,
+)
 
 MAX_INLINED_IN_ALL = 2000
 """So many references of all tools together are written out; after that those of each tool only sparingly."""
@@ -39,7 +48,7 @@ _OF_OTHERS: Mapping[str, frozenset[str]] = {
     kind: frozenset(key for keys in _OF_KIND.values() for key in keys) - own for kind, own in _OF_KIND.items()
 }
 _UNIONS = frozenset(UNIONS)
-_CHOICES = frozenset((*UNIONS, "allOf"))
+_CHOICES = frozenset(COMBINED)
 _STRUCTURAL = frozenset({"properties", "items", "additionalProperties"})
 _ANY = ("string", "number", "boolean", "object", "array", "null")
 _UNTOLD = frozenset(

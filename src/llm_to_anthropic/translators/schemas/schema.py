@@ -1,0 +1,124 @@
+"""A decoded JSON schema, and what all that change one ask of it. Pure; knows no upstream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeGuard
+
+import msgspec
+from msgspec import Raw
+
+from llm_to_anthropic.errors import ClientError
+
+Schema = dict[str, object]
+
+EMPTY_OBJECT = Raw(b'{"type":"object","properties":{}}')
+UNIONS = ("anyOf", "oneOf")
+COMBINED = (*UNIONS, "allOf")
+NOT_AT_ROOT = frozenset({*COMBINED, "enum", "not"})
+"""What hardly an upstream takes there of a tool."""
+NAMED = ("properties", "$defs", "definitions", "patternProperties")
+"""What names schemas, and is none."""
+_SINGLE = ("items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames")
+_LISTED = (*COMBINED, "prefixItems")
+
+
+def object_schema(raw: Raw, path: str) -> Schema:
+    """A schema, decoded. Raises ClientError if it is none, or none of objects."""
+    schema = decoded_schema(raw, path)
+    if schema.get("type") is not None and not has_type(schema, "object"):
+        raise ClientError(f"{path}.type: Input should be 'object'")
+    return schema
+
+
+def decoded_schema(raw: Raw, path: str) -> Schema:
+    """A schema, decoded. Raises ClientError if it is none, or holds a number beyond all floats."""
+    try:
+        schema = msgspec.json.decode(raw)
+    except msgspec.ValidationError as error:
+        raise ClientError(f"{path}: {str(error).split(' - at', maxsplit=1)[0]}") from error
+    if not is_schema(schema):
+        raise ClientError(f"{path}: Input should be a valid object")
+    return schema
+
+
+def is_schema(value: object) -> TypeGuard[Schema]:
+    """Whether a decoded JSON value is an object."""
+    return isinstance(value, dict)
+
+
+def has_type(node: Schema, kind: str) -> bool:
+    """Whether a schema names a type, alone or among others."""
+    named = node.get("type")
+    return named == kind or (isinstance(named, list) and kind in named)
+
+
+def type_of(value: object) -> str:
+    """The type that JSON schemas call a value's."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "boolean"
+        case int():
+            return "integer"
+        case float():
+            return "number"
+        case str():
+            return "string"
+        case list():
+            return "array"
+        case _:
+            return "object"
+
+
+def listed_in(node: Schema, key: str) -> list[object]:
+    """The list that a keyword holds; an empty one where it holds none."""
+    found = node.get(key)
+    return found if isinstance(found, list) else []
+
+
+def rewrite(schema: Schema, change: Callable[[Schema], Schema]) -> Schema:
+    """Applies `change` to a schema and all schemas within; what needs no change stays the same object."""
+    changes: Schema = {}
+    for key in NAMED:
+        if is_schema(named := schema.get(key)):
+            inner = {name: _rewrite_any(value, change) for name, value in named.items()}
+            if any(inner[name] is not value for name, value in named.items()):
+                changes[key] = inner
+    for key in _SINGLE:
+        if is_schema(single := schema.get(key)) and (rewritten := rewrite(single, change)) is not single:
+            changes[key] = rewritten
+    for key in _LISTED:
+        if isinstance(listed := schema.get(key), list):
+            items = [_rewrite_any(value, change) for value in listed]
+            if any(new is not old for new, old in zip(items, listed, strict=True)):
+                changes[key] = items
+    return change({**schema, **changes} if changes else schema)
+
+
+def _rewrite_any(value: object, change: Callable[[Schema], Schema]) -> object:
+    return rewrite(value, change) if is_schema(value) else value
+
+
+def names_in(value: object) -> list[str]:
+    """The names in a list such as `required`; whatever is no name is passed over."""
+    if not isinstance(value, list):
+        return []
+    if set(map(type, value)) == {str}:  # as always but for nonsense; a list may be long, and referred to often
+        return value.copy()
+    return [name for name in value if isinstance(name, str)]
+
+
+def resolve(node: object, root: Schema, hops: int = 16) -> Schema:
+    """Follows a local `$ref`; an unknown or endless one is an empty schema."""
+    if not is_schema(node):
+        return {}
+    reference = node.get("$ref")
+    if not isinstance(reference, str):
+        return node
+    found: object = root
+    for part in reference.removeprefix("#").strip("/").split("/") if reference.startswith("#") else ["?"]:
+        if part:
+            found = found.get(part.replace("~1", "/").replace("~0", "~")) if is_schema(found) else None
+    return resolve(found, root, hops - 1) if hops else {}
