@@ -8,6 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+from llm_to_anthropic.translators.upstream_errors import ErrorContext
+
+_NO_NUMBERS: Mapping[str, int] = {}
 _CODES = frozenset(
     {
         "context_length_exceeded",
@@ -58,28 +61,23 @@ _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}\b)")
 
 
 def overflow_message(
-    text: str,
-    codes: Iterable[str],
-    numbers: Mapping[str, int],
-    *,
-    prompt_tokens: int,
-    context_window: int | None,
+    text: str, context: ErrorContext, codes: Iterable[str] = (), numbers: Mapping[str, int] = _NO_NUMBERS
 ) -> str | None:
     """Anthropic's sentence where an error means that the context overflows, else None.
 
-    `numbers` are the error's own members; `prompt_tokens` (an estimate) and `context_window` stand in for
-    numbers that it does not tell.
+    `numbers` are the error's own members. For those that it does not tell stands what is known of the request: an
+    estimate of its tokens, and the model's window.
     """
     if _CODES.isdisjoint(codes) and not _SAYS_SO.search(text):
         return None
     text = _THOUSANDS.sub("", text)
-    limit = numbers.get("n_ctx") or _number(_LIMIT, text) or context_window
+    limit = numbers.get("n_ctx") or _number(_LIMIT, text) or context.target.limits.context_window
     if limit and (both := _prompt_and_answer(text)) and both[0] < limit:
         return (
             f"input length and `max_tokens` exceed context limit: {both[0]} + {both[1]} > {limit}, "
             "decrease input length or `max_tokens` and try again"
         )
-    prompt = numbers.get("n_prompt_tokens") or _number(_PROMPT, text) or prompt_tokens
+    prompt = numbers.get("n_prompt_tokens") or _number(_PROMPT, text) or context.prompt_tokens
     if limit is None:
         limit = prompt - 1
     return f"prompt is too long: {max(prompt, limit + 1)} tokens > {limit} maximum"

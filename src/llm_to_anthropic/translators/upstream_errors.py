@@ -48,6 +48,29 @@ def upstream_error(status: int, message: str, headers: dict[str, str]) -> Upstre
     return UpstreamError(status, message, headers=headers)
 
 
+def sentence(status: int, text: str, context: ErrorContext, *, wordless: str, advice: str = "") -> str:
+    """What people are told of an error under our status; clients act on how some of these sentences begin.
+
+    `text` is what the upstream said, `wordless` how one is described that said nothing.
+    """
+    target = context.target
+    if status == 401:
+        return key_refused(text, target)
+    name, said = target.provider.name, clean_text(text, target)
+    told = f"upstream ({name}): {said}" if said else f"upstream ({name}) answered with an error {wordless}"
+    if advice:
+        told = f"{told.rstrip('.')}. {advice}"
+    match status:
+        case 404:
+            return f"model: {context.client_model} - {told}"
+        case 413:
+            return f"Request exceeds the maximum size - {told}"
+        case 529:
+            return f"Overloaded - {told}"
+        case _:
+            return told
+
+
 def is_error(error: Raw) -> bool:
     """Whether an `error` member says anything; some servers send it empty with every answer."""
     return bytes(error) not in (b"", b"null", b"{}", b"[]", b'""', b"false")

@@ -18,10 +18,9 @@ from llm_to_anthropic.translators.rate_limits import retry_after_s
 from llm_to_anthropic.translators.upstream_errors import (
     MAX_READ,
     ErrorContext,
-    clean_text,
     is_web_page,
-    key_refused,
     read_json,
+    sentence,
     upstream_error,
 )
 
@@ -108,10 +107,11 @@ def _error(
     wait = retry_after_s(headers, refusal.everything, now)
     if wait is not None and status in (429, 500, 502, 504, 529):
         found["retry-after"] = str(wait)
-    too_long = _overflow(refusal, context) if status in (400, 413) else None
+    too_long = overflow_message(refusal.text, context) if status in (400, 413) else None
     if too_long is not None:
         return upstream_error(400, too_long, found)
-    return upstream_error(status, _message(status, refusal, context), found)
+    wordless, advice = f"({refusal.name or status})", _advice(status, refusal, context.target)
+    return upstream_error(status, sentence(status, refusal.text, context, wordless=wordless, advice=advice), found)
 
 
 def _our_status(status: int, refusal: Refusal) -> int:
@@ -131,38 +131,6 @@ def _our_status(status: int, refusal: Refusal) -> int:
     if 400 <= status < 500:
         return _BY_STATUS.get(status, 400)
     return _BY_STATUS_5XX.get(status, 502)
-
-
-def _overflow(refusal: Refusal, context: ErrorContext) -> str | None:
-    return overflow_message(
-        refusal.text,
-        (),
-        {},
-        prompt_tokens=context.prompt_tokens,
-        context_window=context.target.limits.context_window,
-    )
-
-
-def _message(status: int, refusal: Refusal, context: ErrorContext) -> str:
-    target = context.target
-    if status == 401:
-        return key_refused(refusal.text, target)
-    name = target.provider.name
-    text = clean_text(refusal.text, target)
-    told = (
-        f"upstream ({name}): {text}" if text else f"upstream ({name}) answered with an error ({refusal.name or status})"
-    )
-    if advice := _advice(status, refusal, target):
-        told = f"{told.rstrip('.')}. {advice}"
-    match status:
-        case 404:
-            return f"model: {context.client_model} - {told}"
-        case 413:
-            return f"Request exceeds the maximum size - {told}"
-        case 529:
-            return f"Overloaded - {told}"
-        case _:
-            return told
 
 
 def _advice(status: int, refusal: Refusal, target: Target) -> str:

@@ -17,10 +17,9 @@ from llm_to_anthropic.translators.rate_limits import rate_limit_headers, retry_a
 from llm_to_anthropic.translators.upstream_errors import (
     MAX_READ,
     ErrorContext,
-    clean_text,
     is_web_page,
-    key_refused,
     read_json,
+    sentence,
     upstream_error,
 )
 
@@ -178,33 +177,10 @@ def read_refusal(body: bytes) -> Refusal:
 def _judge(status: int, refusal: Refusal, context: ErrorContext) -> tuple[int, str]:
     """(our status, the sentence for people)."""
     status = _our_status(status, refusal)
-    name = context.target.provider.name
-    if status in (400, 413, 422) and (
-        told := overflow_message(
-            refusal.text,
-            (refusal.code, refusal.type),
-            refusal.numbers,
-            prompt_tokens=context.prompt_tokens,
-            context_window=context.target.limits.context_window,
-        )
-    ):
+    codes = (refusal.code, refusal.type)
+    if status in (400, 413, 422) and (told := overflow_message(refusal.text, context, codes, refusal.numbers)):
         return 400, told
-    if status == 401:
-        return status, key_refused(refusal.text, context.target)
-    text = clean_text(refusal.text, context.target)
-    told = (
-        f"upstream ({name}): {text}" if text else f"upstream ({name}) answered with an error and said nothing readable"
-    )
-    match status:
-        case 404:
-            told = f"model: {context.client_model} - {told}"
-        case 413:
-            told = f"Request exceeds the maximum size - {told}"
-        case 529:
-            told = f"Overloaded - {told}"
-        case _:
-            pass
-    return status, told
+    return status, sentence(status, refusal.text, context, wordless="and said nothing readable")
 
 
 def _our_status(status: int, refusal: Refusal) -> int:
