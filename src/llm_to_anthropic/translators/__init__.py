@@ -25,7 +25,7 @@ of a request's way:
     answering                           what all translators do with an answer
     text_frames, call_frames            events whose like is known, read without decoding them
     visible_text, stop_sequences        what of the text the client sees, and where it ends
-    call_arguments, tool_arguments, tool_ids    the calls that the client relies on to be JSON, and told apart
-    carrier, domains, estimate          sealed reasoning in a signature; sites of searches; tokens nobody counted
+    call_arguments, argument_json, tool_ids     the arguments of calls, as JSON that clients rely on; ids of calls
+    carrier, web_results, estimate      sealed reasoning in a signature; what searches found; tokens nobody counted
     upstream_errors, overflow, rate_limits      what is told of an upstream's errors
 """

@@ -28,7 +28,7 @@ class AssistantText:
         return text
 
 
-def block_text(block: Block) -> str:
+def text_for(block: Block) -> str:
     """The text that stands for a block of the assistant; empty where there is none."""
     match block:
         case TextBlock(text=text):

@@ -9,14 +9,14 @@ from itertools import pairwise
 
 import msgspec
 
-from llm_to_anthropic.translators.schemas.closing import remove_optional_nulls
-from llm_to_anthropic.translators.tool_arguments import (
+from llm_to_anthropic.translators.argument_json import (
     ObjectCheck,
     holds_object,
     is_object,
     object_text,
     with_whole_surrogates,
 )
+from llm_to_anthropic.translators.schemas.closing import remove_optional_nulls
 from llm_to_anthropic.writer import sound
 
 

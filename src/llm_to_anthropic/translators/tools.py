@@ -135,7 +135,7 @@ def upstream_name(name: str, *, lead: Lead = "") -> str:
     return f"{lead}{_ILLEGAL.sub('_', name)[: 55 - len(lead)]}_{_digest(name)[:8]}"
 
 
-def call_arguments(block: ToolUseBlock, path: str) -> str:
+def input_text(block: ToolUseBlock, path: str) -> str:
     """The arguments of a call in the history, as JSON text. Raises ClientError unless they are an object."""
     if not given(block.input):
         return "{}"

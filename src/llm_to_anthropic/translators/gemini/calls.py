@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 import msgspec
 
+from llm_to_anthropic.translators.argument_json import object_text
 from llm_to_anthropic.translators.gemini.partial_call import PartialCall
 from llm_to_anthropic.translators.gemini.request import GeminiEncoding
 from llm_to_anthropic.translators.gemini.signatures import Signatures
 from llm_to_anthropic.translators.gemini.subset import restore_values
-from llm_to_anthropic.translators.tool_arguments import object_text
 from llm_to_anthropic.translators.tool_ids import UNNAMED, ToolIds
 from llm_to_anthropic.wire.gemini import FunctionCall
 from llm_to_anthropic.writer import MAX_HELD, MessageWriter, held_too_much

@@ -17,7 +17,7 @@ from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.media_urls import UrlNotTaken, check_url, data_of_url, url_extension
 from llm_to_anthropic.translators.pairing import Placed, Result, Turn
 from llm_to_anthropic.translators.request import block_type, dotted
-from llm_to_anthropic.translators.tools import call_arguments, upstream_name
+from llm_to_anthropic.translators.tools import input_text, upstream_name
 from llm_to_anthropic.wire.anthropic import (
     Base64Source,
     ContentSource,
@@ -259,7 +259,7 @@ class GeminiContent:
         if call_id and self._quirks.call_ids:
             self.call_ids[block.id] = call_id
         name = upstream_name(block.name, lead="_")
-        call = FunctionCall(self.call_ids.get(block.id), name, Raw(call_arguments(block, path).encode()))
+        call = FunctionCall(self.call_ids.get(block.id), name, Raw(input_text(block, path).encode()))
         return Part(function_call=call, thought_signature=signature)
 
     def _sign(self, content: Content) -> None:

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Raw
 
-from llm_to_anthropic.translators.domains import host_of, is_within
 from llm_to_anthropic.translators.tool_ids import ToolIds
+from llm_to_anthropic.translators.web_results import MAX_CITED, Piece, host_of, is_within
 from llm_to_anthropic.wire.anthropic import (
     OutSearchResults,
     OutServerToolUse,
@@ -22,13 +22,10 @@ from llm_to_anthropic.wire.anthropic import (
 )
 from llm_to_anthropic.wire.gemini import GroundingChunk, GroundingMetadata, GroundingSupport, Segment, Web
 
-MAX_CITED = 150
-
 _DOMAIN = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+")
 
 Span = tuple[int, int, list[SearchCitation]]
 """From and to which character of the text, and what it rests on."""
-Piece = tuple[str, list[SearchCitation]]
 
 
 class Grounding:
@@ -96,9 +93,9 @@ class Grounding:
 
     def _wanted(self, web: Web) -> bool:
         host = _host(web)
-        if any(is_within(host, domain) for domain in self._blocked):
+        if is_within(host, self._blocked):
             return False
-        return not self._allowed or any(is_within(host, domain) for domain in self._allowed)
+        return not self._allowed or is_within(host, self._allowed)
 
     def _spans(self, text: str) -> list[Span]:
         """In order, none in another; of segments that overlap, the later one keeps what is left of it."""

@@ -8,12 +8,12 @@ from msgspec import UNSET, Raw, UnsetType
 from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.providers.quirks import ChatQuirks
 from llm_to_anthropic.translators.as_text import error_text
-from llm_to_anthropic.translators.assistant_text import AssistantText, block_text
+from llm_to_anthropic.translators.assistant_text import AssistantText, text_for
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.openai.content_parts import ContentParts, Takes
 from llm_to_anthropic.translators.openai_chat.replay import Replay, read_replay
 from llm_to_anthropic.translators.pairing import Result, Turn
-from llm_to_anthropic.translators.tools import call_arguments, upstream_id, upstream_name
+from llm_to_anthropic.translators.tools import input_text, upstream_id, upstream_name
 from llm_to_anthropic.wire.anthropic import (
     CacheControl,
     DocumentBlock,
@@ -187,11 +187,11 @@ class ChatContent:
             if isinstance(block, DocumentBlock):
                 text.add(block, self.parts.of_assistant(block, placed.path))
             else:
-                text.add(block, block_text(block))
+                text.add(block, text_for(block))
         return text.take()
 
     def _call(self, block: ToolUseBlock, path: str, replay: Replay) -> ToolCall:
-        function = FunctionCall(upstream_name(block.name, lead=self.parts.lead), call_arguments(block, path))
+        function = FunctionCall(upstream_name(block.name, lead=self.parts.lead), input_text(block, path))
         call = ToolCall(id=self._id(block.id), type="function", function=function)
         if not self._unsigned and (extra := replay.extras.get(block.id)):
             call.extra_content = extra

@@ -6,13 +6,10 @@ the link. One that marks no link is of the words that it marks.
 
 from __future__ import annotations
 
+from llm_to_anthropic.translators.web_results import MAX_CITED, Piece
 from llm_to_anthropic.wire.anthropic import SearchCitation
 from llm_to_anthropic.wire.openai_responses_answer import Annotation
 from llm_to_anthropic.writer import sound
-
-MAX_CITED = 150
-
-Piece = tuple[str, list[SearchCitation]]
 
 
 def citation(annotation: Annotation, text: str, begin: int, seal: str) -> SearchCitation | None:

@@ -7,13 +7,13 @@ from msgspec import Raw
 from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.providers.quirks import ResponsesQuirks
 from llm_to_anthropic.translators.as_text import error_text
-from llm_to_anthropic.translators.assistant_text import block_text
+from llm_to_anthropic.translators.assistant_text import text_for
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.openai.content_parts import ContentParts, Takes
 from llm_to_anthropic.translators.openai_responses.carrier import read_replay
 from llm_to_anthropic.translators.openai_responses.said import Said
 from llm_to_anthropic.translators.pairing import Result, Turn
-from llm_to_anthropic.translators.tools import call_arguments, upstream_id, upstream_name
+from llm_to_anthropic.translators.tools import input_text, upstream_id, upstream_name
 from llm_to_anthropic.wire.anthropic import (
     CacheControl,
     DocumentBlock,
@@ -128,7 +128,7 @@ class ResponsesContent:
                 case DocumentBlock() as document:
                     said.text(document, self._parts.of_assistant(document, placed.path))
                 case block:
-                    said.text(block, block_text(block))
+                    said.text(block, text_for(block))
         items = said.close()
         self.replayed = self.replayed or any(isinstance(item, Raw) for item in items)
         return items
@@ -145,7 +145,7 @@ class ResponsesContent:
         return CallItem(
             call_id=upstream_id(block.id, limit=MAX_CALL_ID),
             name=upstream_name(block.name),
-            arguments=call_arguments(block, path),
+            arguments=input_text(block, path),
         )
 
 

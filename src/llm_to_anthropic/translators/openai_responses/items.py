@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping
 import msgspec
 from msgspec import Raw
 
+from llm_to_anthropic.translators.argument_json import raw_text
 from llm_to_anthropic.translators.call_arguments import CallArguments
 from llm_to_anthropic.translators.openai_responses.citations import citation, cited_pieces
 from llm_to_anthropic.translators.openai_responses.compaction import compaction_item
 from llm_to_anthropic.translators.openai_responses.loose import decode_loosely
 from llm_to_anthropic.translators.openai_responses.output import Output
-from llm_to_anthropic.translators.tool_arguments import raw_text
 from llm_to_anthropic.translators.tool_ids import UNNAMED
 from llm_to_anthropic.wire import UNREADABLE
 from llm_to_anthropic.wire.anthropic import NO_RAW, WholeBlock

@@ -14,7 +14,7 @@ from typing import Any, TypeVar, get_args, get_origin
 import msgspec
 from msgspec import Raw
 
-from llm_to_anthropic.translators.tool_arguments import with_whole_surrogates
+from llm_to_anthropic.translators.argument_json import with_whole_surrogates
 from llm_to_anthropic.translators.upstream_errors import load_json
 from llm_to_anthropic.wire import UNREADABLE
 from llm_to_anthropic.wire.openai_responses_answer import Delta

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import msgspec
 from msgspec import Raw
 
-from llm_to_anthropic.translators.domains import host_of, is_within
-from llm_to_anthropic.translators.tool_arguments import object_text, raw_text
+from llm_to_anthropic.translators.argument_json import object_text, raw_text
 from llm_to_anthropic.translators.tool_ids import ToolIds
+from llm_to_anthropic.translators.web_results import host_of, is_within
 from llm_to_anthropic.wire.anthropic import (
     CodeResult,
     Container,
@@ -98,7 +98,7 @@ class ServerTools:
         return SearchResult(url=url, title=sound(title or "") or host_of(url), encrypted_content=self._seal)
 
     def _wanted(self, url: str | None) -> bool:
-        return bool(url) and not any(is_within(host_of(url or ""), domain) for domain in self._blocked)
+        return bool(url) and not is_within(host_of(url or ""), self._blocked)
 
     def _next_id(self, id: str | None, prefix: str) -> str:
         self._count += 1

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_to_anthropic.translators.tool_arguments import ObjectCheck, object_text
+from llm_to_anthropic.translators.argument_json import ObjectCheck, object_text
 
 JSON = st.recursive(
     st.none()
