@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from llm_to_anthropic.cli.check import model_to_try
+from llm_to_anthropic.cli.check import models_to_try
 from llm_to_anthropic.providers.provider import Credential, Provider
 from llm_to_anthropic.routing import Router
 from llm_to_anthropic.scripted import Answer, Line, Script, ScriptedUpstream, anthropic, openai_chat, whole
@@ -21,11 +22,26 @@ async def check(upstream: ScriptedUpstream, cwd: Path, **env: str) -> Finished:
 
 
 async def test_working_provider_is_ok(conversation: ScriptedUpstream, tmp_path: Path) -> None:
-    """A provider that answers is ok, with its model and the time it took, and the exit code is 0."""
+    """A provider that answers is ok, with its models and the time they took, and the exit code is 0."""
     result = await check(conversation, tmp_path)
     assert result.code == 0
-    assert "openai: ok, gpt-4.1-mini answered in " in result.out
-    assert [request.path for request in conversation.requests] == ["/v1/chat/completions"]
+    assert re.search(r"openai: ok, gpt-4\.1-mini answered in \d+ ms, gpt-4\.1 answered in \d+ ms$", result.out, re.M)
+    assert [request.path for request in conversation.requests] == ["/v1/chat/completions"] * 2
+
+
+async def test_every_model_that_clients_are_sent_to_is_tried(tmp_path: Path) -> None:
+    """A BIG_MODEL that does not exist is found, though SMALL_MODEL answers."""
+
+    def answer(request: Request) -> Answer:
+        if request.json()["model"] == "missing":
+            return whole(openai_chat.error("No such model", code="model_not_found"), status=404)
+        return whole(openai_chat.completion(Line(text="ok"), "m"))
+
+    async with ScriptedUpstream(Script(otherwise=answer)) as upstream:
+        result = await check(upstream, tmp_path, BIG_MODEL="missing")
+    assert result.code == 1
+    assert "openai: missing: " in result.out
+    assert "BIG_MODEL" in result.out
 
 
 async def test_request_is_tiny(conversation: ScriptedUpstream, tmp_path: Path) -> None:
@@ -117,11 +133,16 @@ async def test_nothing_configured_exits_1(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("models", "small_model", "tried"),
-    [(("big", "some-mini"), "", "some-mini"), (("only",), "", "only"), (("a", "b"), "vendor/b", "b"), ((), "", "")],
+    [
+        (("big", "some-mini"), "", ("some-mini",)),
+        (("only",), "", ("only",)),
+        (("a", "b"), "vendor/b", ("b",)),
+        ((), "", ()),
+    ],
     ids=["a-small-one", "the-only-one", "the-mapped-one", "none-known"],
 )
-def test_model_to_try(models: tuple[str, ...], small_model: str, tried: str) -> None:
-    """The model that clients are sent to is tried, else a small one of those listed, else none."""
+def test_models_to_try(models: tuple[str, ...], small_model: str, tried: tuple[str, ...]) -> None:
+    """The models that clients are sent to are tried, else a small one of those listed, else none."""
     provider = Provider(
         name="vendor", protocol="openai_chat", base_url="http://127.0.0.1:1", credential=Credential(), models=models
     )
@@ -132,7 +153,7 @@ def test_model_to_try(models: tuple[str, ...], small_model: str, tried: str) -> 
         credential=Credential(variable="OPENAI_API_KEY"),
     )
     settings = Settings(providers={"openai": preferred, "vendor": provider}, aliases={}, small_model=small_model)
-    assert model_to_try(Router(settings), provider) == tried
+    assert models_to_try(Router(settings), provider) == tried
 
 
 ANSWERED = {
@@ -148,7 +169,7 @@ async def test_responses_target_is_tried_by_its_api(tmp_path: Path) -> None:
     """A provider that speaks OpenAI Responses is asked there."""
     async with ScriptedUpstream(Script(otherwise=lambda _: whole(ANSWERED))) as upstream:
         result = await check(upstream, tmp_path, OPENAI_API="responses", SMALL_MODEL="gpt-5-mini")
-    assert (result.code, [request.path for request in upstream.requests]) == (0, ["/v1/responses"])
+    assert (result.code, {request.path for request in upstream.requests}) == (0, {"/v1/responses"})
     assert "openai: ok, gpt-5-mini answered in " in result.out
 
 

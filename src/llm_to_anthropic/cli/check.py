@@ -1,11 +1,12 @@
-"""`check`: one tiny request to every provider, and plain words for what is wrong."""
+"""`check`: a tiny request to every model that clients are sent to, and plain words for what is wrong."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -94,21 +95,34 @@ async def _check(gateway: Gateway, router: Router, provider: Provider) -> Findin
     reason = _not_tried(provider)
     if reason:
         return Finding(provider=provider.name, ok=None, text=reason)
-    model = model_to_try(router, provider)
-    if not model:
+    models = models_to_try(router, provider)
+    if not models:
         text = f"configured, but no model of it is known: list some as models in [providers.{provider.name}]"
         return Finding(provider=provider.name, ok=None, text=text)
     failure = await gateway.credentials.failure(provider)
     if failure is not None:
         return Finding(provider=provider.name, ok=False, text=failure.problem, remedy=failure.remedy)
+    answered = []
+    for model in models:
+        finding, elapsed_ms = await _try(gateway, router, provider, model)
+        if finding is not None:
+            return finding
+        answered.append(f"{model} answered in {elapsed_ms:.0f} ms")
+    return Finding(provider=provider.name, ok=True, text=f"ok, {', '.join(answered)}")
+
+
+async def _try(gateway: Gateway, router: Router, provider: Provider, model: str) -> tuple[Finding | None, float]:
+    """What is wrong with a model, or nothing; and how long its answer took."""
+    name = f"{provider.name}/{model}"
     reply = _CapturedReply()
     started = time.monotonic()
-    await gateway.messages(_tiny_call(f"{provider.name}/{model}", started), reply)
+    await gateway.messages(_tiny_call(name, started), reply)
+    elapsed_ms = (time.monotonic() - started) * 1000
     if reply.status == 200:
-        elapsed_ms = (time.monotonic() - started) * 1000
-        return Finding(provider=provider.name, ok=True, text=f"ok, {model} answered in {elapsed_ms:.0f} ms")
-    remedy = _remedy(router.resolve(f"{provider.name}/{model}").targets[0], reply)
-    return Finding(provider=provider.name, ok=False, text=f"{model}: {told_error(reply.body).message}", remedy=remedy)
+        return None, elapsed_ms
+    remedy = _remedy(router.resolve(name).targets[0], reply)
+    text = f"{model}: {told_error(reply.body).message}"
+    return Finding(provider=provider.name, ok=False, text=text, remedy=remedy), elapsed_ms
 
 
 def _not_tried(provider: Provider) -> str:
@@ -119,19 +133,22 @@ def _not_tried(provider: Provider) -> str:
     return ""
 
 
-def model_to_try(router: Router, provider: Provider) -> str:
-    """The model that clients are sent to, smallest first, else a small one of those that the provider offers."""
-    for name in (LINE_MODELS["haiku"], LINE_MODELS["sonnet"]):
-        try:
-            target = router.resolve(name).targets[0]
-        except ApiError:
-            continue
-        if target.provider.name == provider.name:
-            return target.model
+def models_to_try(router: Router, provider: Provider) -> tuple[str, ...]:
+    """The models that clients are sent to, else a small one of those that the provider offers; none where none is."""
+    if sent_to := tuple(dict.fromkeys(_sent_to(router, provider))):
+        return sent_to
     prefix = f"{provider.name}/"
     offered = [entry.id.removeprefix(prefix) for entry in router.models() if entry.id.startswith(prefix)]
-    small = (model for model in offered if any(word in model for word in _SMALL_WORDS))
-    return next(small, offered[0] if offered else "")
+    small = [model for model in offered if any(word in model for word in _SMALL_WORDS)]
+    return tuple((small or offered)[:1])
+
+
+def _sent_to(router: Router, provider: Provider) -> Iterator[str]:
+    for line in ("haiku", "sonnet"):
+        with suppress(ApiError):
+            target = router.resolve(LINE_MODELS[line]).targets[0]
+            if target.provider.name == provider.name:
+                yield target.model
 
 
 def _remedy(target: Target, reply: _CapturedReply) -> str:

@@ -56,6 +56,8 @@ CHECK_EXAMPLES = """\b
 Examples:
   llm-to-anthropic check
   llm-to-anthropic check --config team.toml
+
+Exit codes: 0 all that were tried are well, 1 one is not, 2 wrong configuration.
 """
 
 HEALTH_EXAMPLES = """\b
@@ -137,7 +139,7 @@ def demo(context: click.Context, *, once: bool, port: int | None) -> None:
 @_config_option
 @click.pass_context
 def check(context: click.Context, /, **flags: Any) -> None:
-    """Try every configured provider with one tiny request."""
+    """Try every configured provider, by each model that Claude's names become, with a tiny request."""
 
     def work() -> int:
         from llm_to_anthropic.cli.check import run_check
