@@ -406,6 +406,19 @@ async def test_http_1_0_client_gets_no_interim_answer() -> None:
         assert (await client.head())[0] == 200
 
 
+@pytest.mark.parametrize(
+    ("path", "status"), [(b"/nope", 404), (b"/v1/metrics", 200), (b"/health", 405), (b"/v1/models", 405)]
+)
+async def test_nothing_is_read_as_a_body_that_nobody_asked_for(path: bytes, status: int) -> None:
+    """Who expects a word and gets an answer instead may leave its body out: its next request is not taken for it."""
+    async with front() as server, server.connect() as client:
+        head = POST.replace(b"/v1/messages", path) + HOST + b"Expect: 100-continue\r\nContent-Length: 2000\r\n\r\n"
+        await client.send(head + server.encode("GET", "/health"))
+        answer = await client.response()
+        assert (answer.status, answer.header("connection")) == (status, "close")
+        assert await client.closed()
+
+
 async def test_who_expects_a_word_and_sends_a_broken_body_is_refused_alone() -> None:
     """A client that asks before it sends its body, and sends a broken one with it, is refused, and at fault."""
     async with front() as server, server.connect() as client:

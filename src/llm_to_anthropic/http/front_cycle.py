@@ -263,6 +263,8 @@ class FrontCycle(Cycle):
     def _encode(self, status: int, headers: Headers) -> bytes:
         """The head of the answer."""
         lines = [*map(b": ".join, headers), *map(b": ".join, self._connection.server_state.default_headers)]
+        if self._expects and self.more_body:
+            self.keep_alive = False  # who was not told to go on may leave its body out: what follows may be no body
         if CLOSE in lines:
             self.keep_alive = False
         elif not self.keep_alive:
