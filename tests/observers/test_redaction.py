@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from llm_to_anthropic.observers.redaction import Redactor
@@ -10,6 +11,14 @@ from llm_to_anthropic.observers.redaction import Redactor
 def test_known_secrets_are_stars() -> None:
     """A configured key is taken out wherever it stands."""
     assert Redactor(["test-key-one"]).clean("a test-key-one b") == "a *** b"
+
+
+@pytest.mark.parametrize("secret", ['test"key', "test\\key", "test'key", "té$t-key"])
+def test_a_secret_is_known_in_a_line_of_json_too(secret: str) -> None:
+    """Lines are JSON, in which a key with a quotation mark or a backslash is written in another way."""
+    redactor = Redactor(["another-key"]).knowing([secret])
+    assert redactor.clean(msgspec.json.encode({"error": f"a {secret} b"}).decode()) == '{"error":"a *** b"}'
+    assert redactor.clean(f"a {secret} b") == "a *** b"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+import msgspec
+
 from llm_to_anthropic.providers.provider import MIN_SECRET
 
 STARS = "***"
@@ -22,15 +24,21 @@ _SHAPES = re.compile(
 )
 
 
+def _in_json(secret: str) -> str:
+    """A secret as it stands in a line of JSON, where quotation marks and backslashes are escaped."""
+    return msgspec.json.encode(secret)[1:-1].decode()
+
+
 class Redactor:
     """Replaces known secrets, and whatever has the shape of a key, by `***`."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._secrets = tuple(sorted({s for s in secrets if len(s) >= MIN_SECRET}, key=len, reverse=True))
+        self._given = frozenset(secret for secret in secrets if len(secret) >= MIN_SECRET)
+        self._secrets = tuple(sorted(self._given.union(map(_in_json, self._given)), key=len, reverse=True))
 
     def knowing(self, secrets: Iterable[str]) -> Redactor:
         """One that knows these as well."""
-        return Redactor((*self._secrets, *secrets))
+        return Redactor((*self._given, *secrets))
 
     def clean(self, text: str) -> str:
         """The text without secrets."""
