@@ -127,6 +127,24 @@ async def test_a_stream_keeps_its_bytes(
     assert exchange.stop_reason == "end_turn"
 
 
+@pytest.mark.parametrize("kind", ["Text/Event-Stream", "TEXT/EVENT-STREAM;charset=UTF-8"])
+async def test_a_stream_is_one_however_its_type_is_spelled(gateway: Gateway, script: Script, kind: str) -> None:
+    """Types of media are the same in capitals."""
+    script.push(whole(STREAM, headers=(("content-type", kind),)))
+    reply = await reply_to(gateway, call(ask("claude-x", stream=True)))
+    assert (reply.status, reply.body) == (200, STREAM)
+
+
+@pytest.mark.parametrize("given", [None, "application/json; charset=utf-8"])
+async def test_a_request_goes_out_as_json_also_where_its_client_did_not_say_so(
+    gateway: Gateway, script: Script, upstream: ScriptedUpstream, given: str | None
+) -> None:
+    """We take a body without a type, and some servers would not; what a client says stays as it is."""
+    script.push(whole(MESSAGE))
+    await reply_to(gateway, call(ask("claude-x"), headers={} if given is None else {"content-type": given}))
+    assert upstream.requests[0].headers["content-type"] == (given or "application/json")
+
+
 async def test_a_whole_answer_in_place_of_a_stream_is_no_different(
     gateway: Gateway, script: Script, records: Records
 ) -> None:

@@ -173,7 +173,7 @@ class ByteRelay:
         if upstream.status >= 400:
             raise await read_refusal(upstream, self._progress.target)
         self._progress.answering = True
-        if upstream.header(b"content-type").startswith(_SSE):
+        if upstream.header(b"content-type").lower().startswith(_SSE):
             if not self.committed:
                 # Now, while the upstream thinks, and not once its first words wait to be passed on.
                 self._make_head()

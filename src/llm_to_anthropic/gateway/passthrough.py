@@ -79,6 +79,8 @@ _NOT_FORWARDED = frozenset(
 _NOT_FORWARDED_PREFIXES = (b"x-forwarded-", b"x-goog-", b"sec-", b"cf-", b"x-amzn-", b"x-auth-request-", b"x-envoy-")
 _CANNOT_COUNT = frozenset({405, 429})
 """The server has no such endpoint, or no time."""
+_JSON = (b"content-type", b"application/json")
+_JSON_PATHS = frozenset({"/v1/messages", "/v1/messages/count_tokens"})
 _VERTEX_COUNTING = "/models/count-tokens:rawPredict"
 
 
@@ -225,6 +227,8 @@ def _headers(call: Call, provider: Provider) -> Headers:
         # Headers that it names are meant for us alone (RFC 9110, section 7.6.1).
         named = {name.strip() for name in hops.split(b",")}
         headers = [header for header in headers if header[0] not in named]
+    if b"content-type" not in call.found and call.path in _JSON_PATHS:
+        headers.append(_JSON)  # we do not insist on it, but servers do that would take the body for a form
     if provider.backend == "vertex":
         return [header for header in headers if header[0] != b"anthropic-version"]  # the body names Vertex AI's own
     if b"anthropic-version" not in call.found:
