@@ -82,6 +82,14 @@ def test_tables_of_quirks_tell_each_default(provider: str) -> None:
     assert told.keys() == {field.name for field in msgspec.structs.fields(QUIRKS[provider])}
 
 
+@pytest.mark.parametrize("table", [Timeouts, Limits, Retries])
+def test_tables_tell_each_default(table: type[msgspec.Struct]) -> None:
+    """Each time limit, limit and retry stands in docs/configuration.md with its default."""
+    told = dict(re.findall(r"^\| `(\w+)` \| ([\d.]+)", (ROOT / "docs/configuration.md").read_text(), re.MULTILINE))
+    fields = msgspec.structs.fields(table)
+    assert {field.name: float(told[field.name]) for field in fields} == {field.name: field.default for field in fields}
+
+
 def test_example_environment_has_every_variable() -> None:
     """No variable is missing in .env.example."""
     text = (ROOT / ".env.example").read_text()
