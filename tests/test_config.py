@@ -125,6 +125,16 @@ def test_a_line_that_goes_nowhere_warns(place: Place) -> None:
     assert warning.startswith("requests for haiku are refused: no key for provider gemini: set GEMINI_API_KEY where")
 
 
+@pytest.mark.parametrize(("provider", "vendor"), [("openai", "gemini"), ("anthropic", "openai"), ("gemini", "openai")])
+def test_every_built_in_provider_knows_others_keys(place: Place, provider: str, vendor: str) -> None:
+    """A key of another vendor's is told whichever of the built-in providers has it."""
+    keys = {"openai": "sk-proj-x", "gemini": "AIzax", "anthropic": "sk-ant-x"}
+    right = {f"{name.upper()}_API_KEY": key for name, key in keys.items()}
+    assert place.load(right).warnings == ()
+    variable = f"{provider.upper()}_API_KEY"
+    assert [warning.split()[0] for warning in place.load(right | {variable: keys[vendor]}).warnings] == [variable]
+
+
 @pytest.mark.parametrize(
     ("key", "base_url", "warned"),
     [

@@ -111,7 +111,8 @@ def _warn_of_keys(settings: Settings, report: Report) -> None:
 def _warn_of_others_keys(settings: Settings, report: Report) -> None:
     """Keys that begin like another vendor's, where the vendor itself is asked: it refuses them."""
     for name, provider in settings.providers.items():
-        if name not in PRESETS or provider.base_url != PRESETS[name].base_url:
+        own = PRESETS[name].base_url if name in PRESETS else ""
+        if not own or not provider.base_url.startswith(own):
             continue
         begun = {vendor for key in provider.credential.keys for vendor in _vendors(key.reveal())} - {name}
         for vendor in sorted(begun):
