@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import time
@@ -15,7 +16,7 @@ import pytest
 from llm_to_anthropic.cli.proxy import paste_lines, startup_text
 from llm_to_anthropic.providers.provider import Credential, Provider, Secret
 from llm_to_anthropic.settings import ClientKey, Settings
-from tests.running import run_command, running_proxy
+from tests.running import COMMAND, clean_environment, run_command, running_proxy
 
 KEY = {"OPENAI_API_KEY": "test-key"}
 
@@ -93,6 +94,42 @@ async def test_starts_and_stops(tmp_path: Path, arguments: tuple[str, ...]) -> N
         assert b" 200 OK" in await fetch(proxy.url, "/health")
         proxy.process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(proxy.process.wait(), 10) == 0
+
+
+@pytest.mark.parametrize(
+    ("env", "coloured"),
+    [({"TERM": "xterm"}, True), ({"TERM": "xterm", "NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)],
+    ids=["terminal", "NO_COLOR", "dumb"],
+)
+async def test_colours_are_for_terminals_that_want_them(tmp_path: Path, env: dict[str, str], *, coloured: bool) -> None:
+    """On a terminal greeting and log are coloured, unless the environment says that colours are not wanted."""
+    terminal, side = os.openpty()
+    process = await asyncio.create_subprocess_exec(
+        *(*COMMAND, "--host", "127.0.0.1", "--port", "0"),
+        cwd=tmp_path,
+        env=clean_environment(tmp_path, KEY | env),
+        stderr=side,
+    )
+    os.close(side)
+    try:
+        greeting = await asyncio.wait_for(asyncio.to_thread(shown_until, terminal, b"ANTHROPIC_AUTH_TOKEN"), 20)
+        process.send_signal(signal.SIGHUP)
+        logged = await asyncio.wait_for(asyncio.to_thread(shown_until, terminal, b"reloaded"), 10)
+        process.send_signal(signal.SIGTERM)
+        await asyncio.wait_for(process.wait(), 10)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+        os.close(terminal)
+    assert (b"\x1b[" in greeting, b"\x1b[" in logged) == (coloured, coloured)
+
+
+def shown_until(terminal: int, end: bytes) -> bytes:
+    shown = b""
+    while end not in shown:
+        shown += os.read(terminal, 4096)
+    return shown
 
 
 async def test_several_workers_start_and_stop(tmp_path: Path) -> None:

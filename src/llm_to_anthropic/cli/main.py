@@ -107,6 +107,8 @@ def main(context: click.Context, /, **flags: Any) -> None:
     Point Claude Code, an SDK or any other Anthropic client at it. Without a command it starts the proxy.
     """
     _fill_standard_files()
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        context.color = False
     context.obj = _given(flags)
     if context.invoked_subcommand is None:
         _start(context, {})

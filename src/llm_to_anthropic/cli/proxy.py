@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import click
+from click.globals import resolve_color_default
 
 from llm_to_anthropic import __version__, config
 from llm_to_anthropic.errors import ApiError
@@ -29,7 +30,7 @@ def run_proxy(flags: Mapping[str, object]) -> int:
     for warning in settings.warnings:
         _tell(f"{click.style('warning:', fg='yellow')} {warning}")
 
-    configure_logging(settings)
+    configure_logging(settings, coloured=resolve_color_default() is not False)
 
     def announce(url: str) -> None:
         _tell(startup_text(settings, url))

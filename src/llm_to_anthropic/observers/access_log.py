@@ -161,8 +161,11 @@ def _cut(value: object) -> object:
             return value
 
 
-def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
-    """Sets up structlog for this process: level by `verbose`, form by what the stream is, secrets taken out last."""
+def configure_logging(settings: Settings, stream: TextIO | None = None, *, coloured: bool = True) -> None:
+    """Sets up structlog for this process: level by `verbose`, form by what the stream is, secrets taken out last.
+
+    `coloured`: on a terminal.
+    """
     out = stream or sys.stderr
     terminal = out.isatty()
     sink = LogSink(out, Redactor(known_secrets(settings)), json=not terminal)
@@ -172,7 +175,7 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="%H:%M:%S" if terminal else "iso", utc=not terminal),
-            *_renderers(coloured=terminal),
+            *_renderers(terminal=terminal, coloured=coloured),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=SinkLoggers(sink),
@@ -199,9 +202,10 @@ def _sink() -> LogSink | None:
     return factory.sink if isinstance(factory, SinkLoggers) else None
 
 
-def _renderers(*, coloured: bool) -> list[Processor]:
-    if coloured:
-        renderer = structlog.dev.ConsoleRenderer(sort_keys=False, exception_formatter=structlog.dev.plain_traceback)
+def _renderers(*, terminal: bool, coloured: bool) -> list[Processor]:
+    if terminal:
+        show = structlog.dev.plain_traceback
+        renderer = structlog.dev.ConsoleRenderer(colors=coloured, sort_keys=False, exception_formatter=show)
         return [_quote_controls, renderer]
     return [structlog.processors.format_exc_info, _render_json]
 
