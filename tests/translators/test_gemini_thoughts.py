@@ -96,6 +96,16 @@ def test_call_behind_a_tool_of_google_keeps_its_signature(request_: Json, own: l
     assert [item["parts"] for item in carried(first) if item["k"] == "raw"] == [own]
 
 
+def test_call_behind_very_much_output_of_code_keeps_its_signature() -> None:
+    """What Google ran may be too much for a carrier, which then holds what belongs to the call alone."""
+    ran = [
+        {"executableCode": {"code": "1"}},
+        {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "x" * (2 << 20)}},
+    ]
+    message = streamed(chunk(*ran, call(id="a", signature="c2ln"), finish="STOP"), request=CODE)
+    assert carried(message["content"][0]) == [{"k": "fc", "n": 0, "id": "a", "sig": "c2ln"}]
+
+
 def test_signature_on_an_empty_text_opens_no_block() -> None:
     """What comes after its text is let go: clients take the last block of a message for its answer."""
     message = streamed(chunk(text("done")), chunk(text("", thoughtSignature="c2ln"), finish="STOP"))

@@ -75,10 +75,17 @@ class Signatures:
         """The carrier of what has gathered; empty where nothing has: the writer's own signature will do."""
         if not self._items:
             return ""
-        items = [Raw(msgspec.json.encode(item)) for item in self._items]
-        self._items = []
+        items, self._items = self._items, []
         self._due = self._needed = False
-        return encode_carrier(msgspec.structs.replace(self._carrier, items=items))
+        sealed = self._seal(items)
+        if sealed == encode_carrier(self._carrier):
+            # Too much for a carrier: the calls are refused without theirs, Google's own parts become text.
+            return self._seal([item for item in items if item.parts is None])
+        return sealed
+
+    def _seal(self, items: list[_Signed]) -> str:
+        raw = [Raw(msgspec.json.encode(item)) for item in items]
+        return encode_carrier(msgspec.structs.replace(self._carrier, items=raw))
 
     def _add(self, item: _Signed) -> None:
         self._items.append(item)
