@@ -8,7 +8,7 @@ Source: the types of the openai Python SDK 3.54 (`types/chat`) and the recorded 
 from __future__ import annotations
 
 import msgspec
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import Raw
 
 from llm_to_anthropic.wire.anthropic import NO_RAW
 
@@ -174,10 +174,10 @@ Part = TextPart | ImagePart | FilePart | DocumentUrlPart
 
 
 class ChatMessage(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One message of a request; `content` is left out (UNSET), null, a string or parts."""
+    """One message of a request; `content` is null, a string or parts."""
 
     role: str
-    content: str | list[Part] | UnsetType | None = UNSET
+    content: str | list[Part] | None
     tool_calls: list[ToolCall] | None = None
     tool_call_id: str | None = None
     reasoning_content: str | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import Raw
 
 from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.providers.quirks import ChatQuirks
@@ -170,7 +170,7 @@ class ChatContent:
         text = self._assistant_text(turn, calls)
         if not calls and not text.strip():
             return []
-        content: str | UnsetType | None = text or (None if self._quirks.null_content else "")
+        content = text or (None if self._quirks.null_content else "")
         message = ChatMessage(role="assistant", content=content, tool_calls=calls or None)
         self._replay_reasoning(replay, message)
         if calls:
@@ -263,9 +263,7 @@ def begun_by_user(messages: list[ChatMessage]) -> list[ChatMessage]:
     return [*messages[:place], ChatMessage(role="user", content=_BEFORE), *messages[place:]]
 
 
-def _merge(one: Content | UnsetType | None, other: Content | UnsetType | None) -> Content | None:
-    first = None if one is UNSET else one
-    second = None if other is UNSET else other
+def _merge(first: Content | None, second: Content | None) -> Content | None:
     if not first or not second:
         return first or second
     if isinstance(first, str) and isinstance(second, str):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import msgspec
-from msgspec import UNSET, Raw
+from msgspec import Raw
 
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.providers.provider import Target
@@ -357,7 +357,7 @@ class _Encoder:
 
 def _append_system(chat: ChatRequest, text: str, role: str) -> None:
     first = chat.messages[0]
-    if not isinstance(first, ChatMessage) or first.role != role or first.content is UNSET or first.content is None:
+    if not isinstance(first, ChatMessage) or first.role != role or first.content is None:
         chat.messages.insert(0, ChatMessage(role=role, content=text))
     elif isinstance(first.content, str):
         first.content = f"{first.content}\n\n{text}"
