@@ -32,7 +32,7 @@ from benchmarks.in_memory import (
     stream_slices,
     whole_slices,
 )
-from llm_to_anthropic import config
+from llm_to_anthropic.config import loading
 from llm_to_anthropic.errors import ApiError
 from llm_to_anthropic.http.live import Live
 from llm_to_anthropic.http.server import build_gateway
@@ -258,7 +258,7 @@ def settings() -> Settings:
         "BENCH_KEY": "bench-upstream-key",
         "LLM_TO_ANTHROPIC_CONFIG": str(Path(__file__).with_name("gate.toml")),
     }
-    return config.load({}, environ, Path(__file__).parent)
+    return loading.load({}, environ, Path(__file__).parent)
 
 
 async def _served(client: MemoryClient, upstream: MemoryUpstream, asked: Sequence[Case]) -> list[Case]:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from llm_to_anthropic import config
-from llm_to_anthropic.config_sources import FILE_NAME
+from llm_to_anthropic.config import loading
+from llm_to_anthropic.config.sources import FILE_NAME
 from llm_to_anthropic.errors import ConfigError
 from llm_to_anthropic.settings import Settings
 
@@ -31,7 +31,7 @@ class Place:
         return self
 
     def load(self, environ: Mapping[str, str] | None = None, **flags: object) -> Settings:
-        return config.load(flags, KEY if environ is None else environ, self.cwd)
+        return loading.load(flags, KEY if environ is None else environ, self.cwd)
 
     def problems(self, environ: Mapping[str, str] | None = None, **flags: object) -> list[str]:
         with pytest.raises(ConfigError) as refused:

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from llm_to_anthropic.config_sources import ENV_NAMES, FILE_NAME
+from llm_to_anthropic.config.sources import ENV_NAMES, FILE_NAME
 from llm_to_anthropic.providers.presets import PRESETS
 from llm_to_anthropic.routing import Router, usable
 from llm_to_anthropic.settings import Limits, Retries, Timeouts

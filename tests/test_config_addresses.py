@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llm_to_anthropic.config_sources import FILE_NAME
+from llm_to_anthropic.config.sources import FILE_NAME
 from llm_to_anthropic.providers.presets import PRESETS
 from tests.configuring import KEY, SECRET, Place
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from llm_to_anthropic.config_sources import ENV_NAMES, FILE_NAME, FILE_VARIABLE
+from llm_to_anthropic.config.sources import ENV_NAMES, FILE_NAME, FILE_VARIABLE
 from llm_to_anthropic.providers.presets import PRESETS
 from llm_to_anthropic.providers.quirks import ChatQuirks, GeminiQuirks, ResponsesQuirks
 from llm_to_anthropic.settings import Limits, Retries, Timeouts

@@ -274,8 +274,9 @@ def test_nothing_of_google_is_imported(place: Place) -> None:
     import sys
 
     program = (
-        "import sys; from pathlib import Path; from llm_to_anthropic import config; import llm_to_anthropic.cli.main; "
-        f"config.load({{}}, {VERTEX!r}, Path({str(place.cwd)!r})); "
+        "import sys; from pathlib import Path; import llm_to_anthropic.cli.main; "
+        "from llm_to_anthropic.config import loading; "
+        f"loading.load({{}}, {VERTEX!r}, Path({str(place.cwd)!r})); "
         "from llm_to_anthropic.http import server; "
         "assert not [name for name in sys.modules if name.startswith('google')]"
     )

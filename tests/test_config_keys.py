@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_to_anthropic.config_sources import FILE_NAME
+from llm_to_anthropic.config.sources import FILE_NAME
 from llm_to_anthropic.errors import ConfigError
 from llm_to_anthropic.settings import Settings
 from tests.configuring import Place

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from llm_to_anthropic.cli.translate import without_credentials
-from llm_to_anthropic.config_sources import FILE_NAME
+from llm_to_anthropic.config.sources import FILE_NAME
 from llm_to_anthropic.credentials import auth_headers
 from llm_to_anthropic.providers.provider import EntraAccount, Provider, Secret, target_url
 from llm_to_anthropic.routing import Router, usable

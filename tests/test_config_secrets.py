@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from llm_to_anthropic.config_sources import ENV_NAMES, FILE_NAME
+from llm_to_anthropic.config.sources import ENV_NAMES, FILE_NAME
 from llm_to_anthropic.errors import ConfigError
 from tests.configuring import KEY, SECRET, Place, key_of
 

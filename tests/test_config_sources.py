@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from llm_to_anthropic import config
-from llm_to_anthropic.config_sources import FILE_NAME, FILE_VARIABLE
+from llm_to_anthropic.config import loading
+from llm_to_anthropic.config.sources import FILE_NAME, FILE_VARIABLE
 from tests.configuring import KEY, Place, key_of
 
 
@@ -60,7 +60,7 @@ def test_file_is_found(place: Place, where: str) -> None:
     environ = {**KEY, "HOME": str(place.cwd)}
     environ |= {FILE_VARIABLE: "two.toml"} if where == "variable" else {}
     environ |= {"XDG_CONFIG_HOME": str(place.cwd / "xdg")} if where == "xdg" else {}
-    settings = config.load({"config": "one.toml"} if where == "flag" else {}, environ, place.cwd)
+    settings = loading.load({"config": "one.toml"} if where == "flag" else {}, environ, place.cwd)
     assert settings.big_model == where
 
 
@@ -73,8 +73,8 @@ def test_folder_that_cannot_be_looked_into_has_no_configuration(tmp_path: Path) 
     """Where the usual folders may not be looked into, as with another user's home, the start is not a traceback."""
     # Whoever runs this may be allowed to look anywhere: a name that is too long closes a folder to everybody.
     closed = tmp_path / ("x" * 300)
-    settings = config.load({}, {**KEY, "HOME": str(closed)}, closed)
-    assert settings.big_model == config.load({}, KEY, tmp_path).big_model
+    settings = loading.load({}, {**KEY, "HOME": str(closed)}, closed)
+    assert settings.big_model == loading.load({}, KEY, tmp_path).big_model
 
 
 def test_file_that_was_asked_for_tells_why_it_cannot_be_read(place: Place) -> None:
@@ -154,7 +154,7 @@ def test_broken_toml_says_where(place: Place) -> None:
 
 def test_reader_of_dotenv_files_comes_with_one(place: Place) -> None:
     """The parser of .env files is loaded only where there is one, so that the proxy starts at once."""
-    load = "from llm_to_anthropic import config; config.load({}, {}, pathlib.Path())"
+    load = "from llm_to_anthropic.config import loading; loading.load({}, {}, pathlib.Path())"
     code = f"import pathlib, sys; {load}; print('dotenv' in sys.modules)"
     for loaded in ("False", "True"):
         done = subprocess.run(  # noqa: S603

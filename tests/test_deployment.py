@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 import llm_to_anthropic
-from llm_to_anthropic import config
-from llm_to_anthropic.config_sources import ENV_NAMES, FILE_NAME
+from llm_to_anthropic.config import loading
+from llm_to_anthropic.config.sources import ENV_NAMES, FILE_NAME
 from llm_to_anthropic.http.health import OPEN_PATHS
 from llm_to_anthropic.http.server import FAREWELL_S, LAST_WRITES_S
 from llm_to_anthropic.settings import Settings, Timeouts
@@ -233,7 +233,7 @@ def test_variables_are_settings(container: Container, compose: ComposeService) -
 
 def pod_timeouts() -> Timeouts:
     """What the ConfigMap's file sets, read as the server would."""
-    settings = config.load({"config": KUBERNETES / FILE_NAME}, {"OPENAI_API_KEY": "test-key"}, KUBERNETES)
+    settings = loading.load({"config": KUBERNETES / FILE_NAME}, {"OPENAI_API_KEY": "test-key"}, KUBERNETES)
     assert settings.warnings == ()
     return settings.timeouts
 

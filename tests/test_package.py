@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import llm_to_anthropic
-from llm_to_anthropic.config_schema import Schema
+from llm_to_anthropic.config.schema import Schema
 
 ROOT = Path(__file__).resolve().parents[1]
 MAX_DISTRIBUTIONS = 25
@@ -128,9 +128,9 @@ def test_start_loads_nothing_that_can_wait(tmp_path: Path) -> None:
     """A server is ready without the packages that only some requests need."""
     heavy = ["pydantic", "tiktoken", "regex", "requests", "google", "dotenv", "openai", "anthropic", "cryptography"]
     code = (
-        "import pathlib, sys; from llm_to_anthropic import config; from llm_to_anthropic.cli import proxy; "
+        "import pathlib, sys; from llm_to_anthropic.config import loading; from llm_to_anthropic.cli import proxy; "
         "from llm_to_anthropic.http import server; "
-        "server.build_gateway(config.load({}, {'OPENAI_API_KEY': 'test-key'}, pathlib.Path())); "
+        "server.build_gateway(loading.load({}, {'OPENAI_API_KEY': 'test-key'}, pathlib.Path())); "
         f"print([name for name in {heavy} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)  # noqa: S603

@@ -1,4 +1,4 @@
-"""The validated settings of one server, frozen. config.py makes them; everything else only reads them."""
+"""The validated settings of one server, frozen. config/ makes them; everything else only reads them."""
 
 from __future__ import annotations
 

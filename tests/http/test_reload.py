@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import structlog
 
-from llm_to_anthropic import config
+from llm_to_anthropic.config import loading
 from llm_to_anthropic.errors import ConfigError
 from llm_to_anthropic.gateway.call import Call, Reply
 from llm_to_anthropic.http.address import base_url
@@ -136,7 +136,7 @@ async def test_a_missing_file_changes_nothing(watched: Watched) -> None:
 async def test_a_file_that_comes_later_is_read(tmp_path: Path, name: str, log: Any) -> None:
     """A usual file that is not there at the start counts once it is, and once more after it was taken away."""
     adopted: asyncio.Queue[str | None] = asyncio.Queue()
-    load = partial(config.load, {}, {"OPENAI_API_KEY": "test-key"}, tmp_path)
+    load = partial(loading.load, {}, {"OPENAI_API_KEY": "test-key"}, tmp_path)
     reloader = Reloader(load, lambda changed: adopted.put_nowait(changed.big_model), load())
     reloader.start(POLL_S)
     for _ in range(2):
@@ -152,7 +152,7 @@ async def test_a_named_file_that_is_back_is_read(tmp_path: Path, log: Any) -> No
     (tmp_path / ".env").write_text("SMALL_MODEL=small")
     named, adopted = tmp_path / "named.toml", asyncio.Queue[str | None]()
     named.write_text('big_model = "one"')
-    load = partial(config.load, {"config": str(named)}, {"OPENAI_API_KEY": "test-key"}, tmp_path)
+    load = partial(loading.load, {"config": str(named)}, {"OPENAI_API_KEY": "test-key"}, tmp_path)
     reloader = Reloader(load, lambda changed: adopted.put_nowait(changed.big_model), load())
     named.unlink()
     reloader.reload()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_to_anthropic.config import load
+from llm_to_anthropic.config.loading import load
 from llm_to_anthropic.errors import ConfigError
 from llm_to_anthropic.scripted import Answer, Cut, Request, Reset, Script, ScriptedUpstream, stream, whole
 from tests.http.fake import FakeGateway, Front, Response

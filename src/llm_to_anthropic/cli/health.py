@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import click
 
-from llm_to_anthropic.config_sources import Report, host_of, read
+from llm_to_anthropic.config.sources import Report, host_of, read
 from llm_to_anthropic.errors import ConfigError
 from llm_to_anthropic.http.address import base_url
 

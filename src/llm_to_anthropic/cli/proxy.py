@@ -11,7 +11,8 @@ from pathlib import Path
 import click
 from click.globals import resolve_color_default
 
-from llm_to_anthropic import __version__, config
+from llm_to_anthropic import __version__
+from llm_to_anthropic.config import loading
 from llm_to_anthropic.errors import ApiError
 from llm_to_anthropic.http import server
 from llm_to_anthropic.observers.access_log import configure_logging
@@ -25,7 +26,7 @@ _CLAUDE_WINDOW = 1_000_000
 
 def run_proxy(flags: Mapping[str, object]) -> int:
     """Serves until told to stop; the exit code. Raises ConfigError."""
-    load = partial(config.load, flags, os.environ, Path.cwd())
+    load = partial(loading.load, flags, os.environ, Path.cwd())
     settings = load()
     for warning in settings.warnings:
         _tell(f"{click.style('warning:', fg='yellow')} {warning}")

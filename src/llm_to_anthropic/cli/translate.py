@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from llm_to_anthropic import config
+from llm_to_anthropic.config import loading
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.exchange import Loss
 from llm_to_anthropic.gateway.call import Call
@@ -25,7 +25,7 @@ from llm_to_anthropic.translators.translator import Learned, UpstreamRequest
 
 def run_translate(body: bytes, target: str, *, stream: bool | None, flags: Mapping[str, object]) -> int:
     """Prints the upstream request and every loss; the exit code. Raises ProxyError."""
-    settings = without_credentials(config.load(flags, os.environ, Path.cwd()))
+    settings = without_credentials(loading.load(flags, os.environ, Path.cwd()))
     if stream is not None:
         body = _with_stream(body, stream)
     route = Router(settings).resolve(target)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import msgspec
 
-from llm_to_anthropic.config_keys import KeyReader
-from llm_to_anthropic.config_schema import ProviderTable, Schema
-from llm_to_anthropic.config_sources import Report, Sources, expand, quoted
-from llm_to_anthropic.config_urls import checked_url
+from llm_to_anthropic.config.keys import KeyReader
+from llm_to_anthropic.config.schema import ProviderTable, Schema
+from llm_to_anthropic.config.sources import Report, Sources, expand
+from llm_to_anthropic.config.urls import checked_url
 from llm_to_anthropic.providers.presets import PRESETS
 from llm_to_anthropic.providers.provider import Backend, Credential, GoogleAccount, ProviderProtocol
 
@@ -103,13 +103,13 @@ class GoogleReader:
         """A provider's own `project` or `location`, else VERTEX_PROJECT or VERTEX_LOCATION."""
         own = (table.project if key == "project" else table.location) if table else ""
         if own.strip():
-            return Placed(own.strip(), f"{self._table(name)}.{key}")
+            return Placed(own.strip(), f"{self._sources.provider(name)}.{key}")
         shared = self._schema.vertex_project if key == "project" else self._schema.vertex_location
         return Placed(shared.strip(), self._sources.place(f"vertex_{key}"))
 
     def _key(self, name: str, table: ProviderTable | None, protocol: ProviderProtocol) -> _Key | None:
         if table and table.api_key:
-            place = f"{self._table(name)}.api_key"
+            place = f"{self._sources.provider(name)}.api_key"
             if protocol == "anthropic":
                 self._report.problem(place, "is not for Claude on Vertex AI, which takes Google's credentials alone.")
                 return None
@@ -154,7 +154,7 @@ class GoogleReader:
         """Host and version."""
         version = self._version("vertex") if protocol == "gemini" else _CLAUDE_VERSION
         if table and table.base_url:
-            return self._versioned(f"{self._table(name)}.base_url", table.base_url, version)
+            return self._versioned(f"{self._sources.provider(name)}.base_url", table.base_url, version)
         if self._schema.vertex_base_url:
             return self._versioned(self._sources.place("vertex_base_url"), self._schema.vertex_base_url, version)
         return f"https://{_host(location)}/{version}"
@@ -186,9 +186,6 @@ class GoogleReader:
         if path is not None and given is not None and given.from_file:
             path = self._sources.folder / path
         return Credential(login=GoogleAccount(file=str(path) if path else ""), variable=field.upper())
-
-    def _table(self, name: str) -> str:
-        return f"{self._sources.place('providers')}.{quoted(name)}"
 
 
 class _Key(msgspec.Struct, frozen=True):

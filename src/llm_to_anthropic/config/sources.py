@@ -121,6 +121,10 @@ class Sources(msgspec.Struct, frozen=True, kw_only=True):
             return given.place
         return f"environment: {field.upper()}" if field.upper() in ENV_NAMES else f"{self.file_name}: {field}"
 
+    def provider(self, name: str) -> str:
+        """Where a provider's table stands: `[providers.NAME]`."""
+        return f"{self.place('providers')}.{quoted(name)}"
+
 
 def quoted(key: str) -> str:
     """A key as it stands in a TOML file."""

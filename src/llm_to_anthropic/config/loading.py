@@ -1,9 +1,4 @@
-"""Flags, environment, .env and TOML file -> validated settings: the only reader of the environment and of files.
-
-The work is shared with config_sources.py (what was said where), config_schema.py (its shape),
-config_tables.py (tables that mirror a Struct), config_providers.py (accounts, aliases), config_google.py,
-config_openai.py, config_urls.py and config_keys.py.
-"""
+"""The settings, out of all that was said; every mistake in one report, and what is sound but odd in warnings."""
 
 from __future__ import annotations
 
@@ -12,11 +7,11 @@ from pathlib import Path
 
 import msgspec
 
-from llm_to_anthropic.config_keys import KeyReader
-from llm_to_anthropic.config_providers import ProviderBuilder
-from llm_to_anthropic.config_schema import Schema, validate
-from llm_to_anthropic.config_sources import Report, Sources, host_of, read
-from llm_to_anthropic.config_tables import filled, overrides
+from llm_to_anthropic.config.keys import KeyReader
+from llm_to_anthropic.config.providers import ProviderBuilder
+from llm_to_anthropic.config.schema import Schema, validate
+from llm_to_anthropic.config.sources import Report, Sources, host_of, read
+from llm_to_anthropic.config.tables import filled, overrides
 from llm_to_anthropic.errors import ApiError, ConfigError
 from llm_to_anthropic.providers.presets import PRESETS
 from llm_to_anthropic.routing import DEFAULT_MODELS, LINE_MODELS, Router, usable

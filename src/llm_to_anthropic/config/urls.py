@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import SplitResult, urlsplit
 
-from llm_to_anthropic.config_sources import Report
+from llm_to_anthropic.config.sources import Report
 from llm_to_anthropic.providers.provider import ProviderProtocol
 
 _OPENAI = ("/chat/completions", "/responses")
@@ -23,7 +23,7 @@ def base_url_of(place: str, text: str, protocol: ProviderProtocol, report: Repor
     """A base URL as translators want it, without a trailing slash; empty after a problem.
 
     OpenAI's protocols end in a version (`/v1` where no path is given); Anthropic's is cut off, since its
-    paths begin with it. Google's URLs are read in config_google.py.
+    paths begin with it. Google's URLs are read in google.py.
     """
     url = checked_url(place, text, report)
     if not url:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from llm_to_anthropic.config_google import GoogleReader, Placed
-from llm_to_anthropic.config_keys import KeyReader
-from llm_to_anthropic.config_openai import ENTRA, Address, OpenAIReader
-from llm_to_anthropic.config_schema import ProviderTable, Schema
-from llm_to_anthropic.config_sources import Report, Sources, did_you_mean, quoted
-from llm_to_anthropic.config_tables import overrides
-from llm_to_anthropic.config_urls import base_url_of, url_parts
+from llm_to_anthropic.config.google import GoogleReader, Placed
+from llm_to_anthropic.config.keys import KeyReader
+from llm_to_anthropic.config.openai import ENTRA, Address, OpenAIReader
+from llm_to_anthropic.config.schema import ProviderTable, Schema
+from llm_to_anthropic.config.sources import Report, Sources, did_you_mean, quoted
+from llm_to_anthropic.config.tables import overrides
+from llm_to_anthropic.config.urls import base_url_of, url_parts
 from llm_to_anthropic.providers.presets import PRESETS, Preset, find_preset
 from llm_to_anthropic.providers.provider import Backend, Credential, Provider, ProviderProtocol
 from llm_to_anthropic.providers.quirks import ChatQuirks, GeminiQuirks, ResponsesQuirks
@@ -110,19 +110,12 @@ class ProviderBuilder:
     def _on_vertex(self, name: str, table: ProviderTable | None, preset_name: str) -> Provider:
         protocol = PRESETS[preset_name].protocol
         if table and table.protocol not in {None, protocol}:
-            self._report.problem(f"{self._place(name)}.protocol", f"must be {protocol} on Vertex AI: take it away.")
+            self._report.problem(
+                f"{self._sources.provider(name)}.protocol", f"must be {protocol} on Vertex AI: take it away."
+            )
         account = self._google.account(name, table, protocol)
-        return Provider(
-            name=name,
-            protocol=protocol,
-            base_url=account.base_url,
-            credential=account.credential,
-            models=table.models if table else (),
-            quirks=self._quirks(name, table, protocol),
-            timeouts=self._timeouts(name, table),
-            preset=preset_name,
-            backend="vertex",
-        )
+        address = Address(base_url=account.base_url, protocol=protocol, backend="vertex")
+        return self._at(address, name, table, account.credential, preset_name)
 
     def _built_in_address(self, name: str, table: ProviderTable | None, preset_name: str) -> Address:
         field = f"{name}_base_url"
@@ -133,7 +126,7 @@ class ProviderBuilder:
             self._report.warn(f"{place} points at this proxy itself, as it should for clients; here it is not used.")
             text = ""
         if not text and table and table.base_url:
-            text, place = table.base_url, f"{self._place(name)}.base_url"
+            text, place = table.base_url, f"{self._sources.provider(name)}.base_url"
         where = Placed(text or PRESETS[name].base_url, place)
         return self._address(where, table, PRESETS[name].protocol, preset_name, named_openai=name == "openai")
 
@@ -168,7 +161,7 @@ class ProviderBuilder:
         return self._openai.login() if self._signs_in(credential, address) else credential
 
     def _reference(self, name: str, kept: str | Sequence[str], variable: str, address: Address) -> Credential:
-        place = f"{self._place(name)}.api_key"
+        place = f"{self._sources.provider(name)}.api_key"
         if not isinstance(kept, str) or kept.strip() != ENTRA:
             return self._keys.reference(place, kept, variable)
         if address.base_url and address.backend != "azure":
@@ -180,7 +173,7 @@ class ProviderBuilder:
         return not credential.key and address.backend == "azure" and self._openai.signs_in()
 
     def _configured(self, name: str, table: ProviderTable) -> Provider | None:
-        place = self._place(name)
+        place = self._sources.provider(name)
         if not _NAME.fullmatch(name):
             self._report.problem(place, "must be named in lower-case letters, digits, dashes, dots or underscores.")
             return None
@@ -207,14 +200,18 @@ class ProviderBuilder:
         for key, value in (("project", table.project), ("location", table.location)):
             if value:
                 allowed = " and ".join(preset for preset, row in PRESETS.items() if row.backend == "vertex")
-                self._report.problem(f"{self._place(name)}.{key}", f"belongs to the presets {allowed} alone.")
+                self._report.problem(
+                    f"{self._sources.provider(name)}.{key}", f"belongs to the presets {allowed} alone."
+                )
 
     def _preset_name(self, name: str, table: ProviderTable | None) -> str:
         """The preset that a table asks for, else the one that the provider is called after."""
         wanted = table.preset if table else ""
         if wanted and wanted not in PRESETS:
             near, known = did_you_mean(wanted, PRESETS), ", ".join(PRESETS)
-            self._report.problem(f"{self._place(name)}.preset", f"is not a known preset.{near} Known: {known}.")
+            self._report.problem(
+                f"{self._sources.provider(name)}.preset", f"is not a known preset.{near} Known: {known}."
+            )
             return wanted
         return wanted or (name if name in PRESETS else "")
 
@@ -228,9 +225,9 @@ class ProviderBuilder:
         if credential.key or not _vendor_wants_key(address.base_url):
             return credential if credential.key else Credential()
         if not variable:
-            self._report.warn(f"{self._place(name)} has no api_key, which this vendor asks for.")
+            self._report.warn(f"{self._sources.provider(name)} has no api_key, which this vendor asks for.")
         else:
-            self._report.warn(f"{self._place(name)} has no key: set {variable}.")
+            self._report.warn(f"{self._sources.provider(name)} has no key: set {variable}.")
         return credential
 
     def _quirks(
@@ -238,7 +235,7 @@ class ProviderBuilder:
     ) -> tuple[tuple[str, object], ...]:
         if table is None:
             return ()
-        place = f"{self._place(name)}.quirks"
+        place = f"{self._sources.provider(name)}.quirks"
         kinds = _QUIRKS[protocol]
         sound: dict[str, object] = {}
         for field, value in table.quirks.items():
@@ -248,10 +245,7 @@ class ProviderBuilder:
 
     def _timeouts(self, name: str, table: ProviderTable | None) -> tuple[tuple[str, object], ...]:
         given = table.timeouts if table else {}
-        return tuple(overrides(f"{self._place(name)}.timeouts", given, CallTimeouts, self._report).items())
-
-    def _place(self, name: str) -> str:
-        return f"{self._sources.place('providers')}.{quoted(name)}"
+        return tuple(overrides(f"{self._sources.provider(name)}.timeouts", given, CallTimeouts, self._report).items())
 
     def _is_ourselves(self, text: str) -> bool:
         parts = url_parts(text.strip())

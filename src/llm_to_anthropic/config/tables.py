@@ -8,7 +8,7 @@ from typing import Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from llm_to_anthropic.config_sources import Report, did_you_mean, quoted
+from llm_to_anthropic.config.sources import Report, did_you_mean, quoted
 
 Kind = TypeVar("Kind", bound=msgspec.Struct)
 

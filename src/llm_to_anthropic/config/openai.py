@@ -10,11 +10,11 @@ from collections.abc import Mapping
 
 import msgspec
 
-from llm_to_anthropic.config_google import Placed
-from llm_to_anthropic.config_keys import KeyReader
-from llm_to_anthropic.config_schema import Schema
-from llm_to_anthropic.config_sources import Report, Sources
-from llm_to_anthropic.config_urls import base_url_of, checked_url
+from llm_to_anthropic.config.google import Placed
+from llm_to_anthropic.config.keys import KeyReader
+from llm_to_anthropic.config.schema import Schema
+from llm_to_anthropic.config.sources import Report, Sources
+from llm_to_anthropic.config.urls import base_url_of, checked_url
 from llm_to_anthropic.providers.presets import find_preset
 from llm_to_anthropic.providers.provider import Backend, Credential, EntraAccount, ProviderProtocol, Secret
 

@@ -13,7 +13,7 @@ from typing import Annotated, Literal, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Meta
 
-from llm_to_anthropic.config_sources import Report, Sources, did_you_mean, quoted
+from llm_to_anthropic.config.sources import Report, Sources, did_you_mean, quoted
 from llm_to_anthropic.providers.provider import ProviderProtocol
 from llm_to_anthropic.settings import PreferredProvider
 

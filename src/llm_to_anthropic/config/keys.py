@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from llm_to_anthropic.config_sources import QUOTED, Report, Sources, expand, is_quoted
+from llm_to_anthropic.config.sources import QUOTED, Report, Sources, expand, is_quoted
 from llm_to_anthropic.providers.provider import Credential, Secret
 from llm_to_anthropic.settings import HASHED, ClientKey
 
