@@ -16,9 +16,9 @@ import msgspec
 import pytest
 
 from llm_to_anthropic.counting import TokenCounter
-from llm_to_anthropic.counting.families import family_of
 from llm_to_anthropic.counting.media import PDF_PAGE, UNKNOWN_IMAGE, image_size, pdf_pages, tile_tokens
 from llm_to_anthropic.counting.sampling import take_out_texts
+from llm_to_anthropic.counting.templates import template_of
 from llm_to_anthropic.counting.tools import typescript
 from llm_to_anthropic.counting.vocabulary import SHA256
 from llm_to_anthropic.errors import ClientError
@@ -293,9 +293,9 @@ def test_odd_schemas_are_counted(counter: TokenCounter, schema: str) -> None:
         pytest.param("", "", id="unknown"),
     ],
 )
-def test_model_names_find_their_family(model: str, pattern: str) -> None:
+def test_model_names_find_their_template(model: str, pattern: str) -> None:
     """A model's chat template is told from its name."""
-    assert family_of(model).models.startswith(pattern)
+    assert template_of(model).models.startswith(pattern)
 
 
 def test_same_tools_give_the_same_count_again(counter: TokenCounter) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from llm_to_anthropic.observers.families import FAMILIES, PREFIX
+from llm_to_anthropic.observers.prometheus import FAMILIES, PREFIX
 from llm_to_anthropic.providers.provider import Secret
 from llm_to_anthropic.scripted import Conversation, ScriptedUpstream
 from llm_to_anthropic.settings import ClientKey, Limits, Timeouts

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from llm_to_anthropic.counting.families import Family, family_of
 from llm_to_anthropic.counting.prompt import Prompt
 from llm_to_anthropic.counting.sampling import is_slow_to_read, sampled_texts, take_out_texts
+from llm_to_anthropic.counting.templates import Template, template_of
 from llm_to_anthropic.translators.request import check_text, decode_fields, decode_messages
 from llm_to_anthropic.wire.anthropic import MessagesRequest
 
@@ -91,25 +91,25 @@ class TokenCounter:
         encoding = self.load()
         if encoding is None:
             return self.estimate(request, model)
-        family = family_of(model)
+        template = template_of(model)
         rest, taken = take_out_texts(request.messages)
         messages = decode_messages(msgspec.structs.replace(request, messages=rest))
         tokeniser = _Tokeniser(encoding, self._clock, self._clock() + self._budget_s)
-        stable = self._count_stable(request, family, tokeniser)
-        prompt = Prompt(family)
+        stable = self._count_stable(request, template, tokeniser)
+        prompt = Prompt(template)
         prompt.add_messages(messages)
         prompt.texts += taken
         prompt.add_settings(request)
-        return max(1, family.priming + family.preamble + stable + prompt.fixed + tokeniser.count(prompt.texts))
+        return max(1, template.priming + template.preamble + stable + prompt.fixed + tokeniser.count(prompt.texts))
 
     def estimate(self, request: MessagesRequest, model: str = "") -> int:
         """As `count_now`, by the texts' bytes: for where the vocabulary cannot be had."""
-        family = family_of(model)
-        prompt = _stable_prompt(request, family)
+        template = template_of(model)
+        prompt = _stable_prompt(request, template)
         prompt.add_messages(decode_messages(request))
         prompt.add_settings(request)
         size = sum(len(text.encode("utf-8", "replace")) for text in prompt.texts)
-        return max(1, family.priming + family.preamble + prompt.fixed + ceil(size / BYTES_PER_TOKEN))
+        return max(1, template.priming + template.preamble + prompt.fixed + ceil(size / BYTES_PER_TOKEN))
 
     def close(self) -> None:
         """Ends the worker threads; a count under way is finished first."""
@@ -126,13 +126,13 @@ class TokenCounter:
                     self._broken = True
             return self._encoding
 
-    def _count_stable(self, request: MessagesRequest, family: Family, tokeniser: _Tokeniser) -> int:
+    def _count_stable(self, request: MessagesRequest, template: Template, tokeniser: _Tokeniser) -> int:
         # Agents send the same tools and system prompt with every turn.
-        key = _digest(request, family)
+        key = _digest(request, template)
         known = self._cache.get(key)
         if known is not None:
             return known
-        prompt = _stable_prompt(request, family)
+        prompt = _stable_prompt(request, template)
         count = prompt.fixed + tokeniser.count(prompt.texts)
         if not tokeniser.extrapolated:
             self._cache.put(key, count)
@@ -193,8 +193,8 @@ def _load_o200k() -> Encoding:
     return load_encoding()
 
 
-def _stable_prompt(request: MessagesRequest, family: Family) -> Prompt:
-    prompt = Prompt(family)
+def _stable_prompt(request: MessagesRequest, template: Template) -> Prompt:
+    prompt = Prompt(template)
     if request.system:
         prompt.add_system(request.system)
     if request.tools:
@@ -202,8 +202,8 @@ def _stable_prompt(request: MessagesRequest, family: Family) -> Prompt:
     return prompt
 
 
-def _digest(request: MessagesRequest, family: Family) -> bytes:
-    data = msgspec.json.encode((family.models, request.system, request.tools))
+def _digest(request: MessagesRequest, template: Template) -> bytes:
+    data = msgspec.json.encode((template.models, request.system, request.tools))
     return hashlib.blake2b(data, digest_size=16).digest()
 
 

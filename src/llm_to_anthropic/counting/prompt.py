@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw
 
 from llm_to_anthropic.counting import media
-from llm_to_anthropic.counting.families import Family
+from llm_to_anthropic.counting.templates import Template
 from llm_to_anthropic.counting.tools import json_text, typescript
 from llm_to_anthropic.translators.request import decode_blocks
 from llm_to_anthropic.wire.anthropic import (
@@ -51,7 +51,7 @@ _SLICE = 256 * 1024
 class Prompt(msgspec.Struct):
     """Grows while a request is read; `fixed` are tokens beside the texts'."""
 
-    family: Family
+    template: Template
     texts: list[str] = msgspec.field(default_factory=list)
     fixed: int = 0
 
@@ -62,26 +62,26 @@ class Prompt(msgspec.Struct):
                 continue  # it sets the effort alone, or its turn is over
             # Results become messages of their own; a turn that holds nothing else costs nothing beside them.
             if not blocks or not all(isinstance(block, ToolResultBlock) for block in blocks):
-                self.fixed += self.family.message
+                self.fixed += self.template.message
             self.add_blocks(blocks)
 
     def add_system(self, system: str | list[Raw]) -> None:
-        self.fixed += self.family.message
+        self.fixed += self.template.message
         self.add_blocks(decode_blocks(system, "system"))
 
     def add_tools(self, tools: list[Tool]) -> None:
-        self.fixed += self.family.tools + self.family.tool * len(tools)
-        write = typescript if self.family.tool_text == "typescript" else json_text
+        self.fixed += self.template.tools + self.template.tool * len(tools)
+        write = typescript if self.template.tool_text == "typescript" else json_text
         self.texts += [write(tool) for tool in tools]
 
     def add_settings(self, request: MessagesRequest) -> None:
         """What the rest of a request adds: forced tool, output schema, thinking."""
         choice = request.tool_choice
         if choice and choice.type == "tool" and choice.name:
-            self.fixed += self.family.forced_tool
+            self.fixed += self.template.forced_tool
             self.texts.append(choice.name)
         if request.thinking and request.thinking.type in ("enabled", "adaptive"):
-            self.fixed += self.family.thinking
+            self.fixed += self.template.thinking
         output = request.output_config.format if request.output_config else request.output_format
         if output:
             self._add_raw(output.schema)
@@ -95,11 +95,11 @@ class Prompt(msgspec.Struct):
             case TextBlock(text=text):
                 self.texts.append(text)
             case ToolUseBlock() | ServerToolUseBlock():
-                self.fixed += self.family.call
+                self.fixed += self.template.call
                 self.texts.append(block.name)
                 self._add_raw(block.input)
             case ToolResultBlock(content=content):
-                self.fixed += self.family.message
+                self.fixed += self.template.message
                 self._add_nested(content, depth)
             case ImageBlock(source=source):
                 self.fixed += media.image_tokens(source.data if isinstance(source, Base64Source) else "")
@@ -110,7 +110,7 @@ class Prompt(msgspec.Struct):
                 self.texts += [block.title, block.source]
                 self._add_nested(content, depth)
             case ThinkingBlock(thinking=text):
-                self.texts += [text] if self.family.recalls else []
+                self.texts += [text] if self.template.recalls else []
             case RedactedThinkingBlock():
                 pass  # nobody but its maker can read it
             case CompactionBlock(content=summary):

@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from llm_to_anthropic.http.interface import Gateway
 from llm_to_anthropic.http.standing import Standing
-from llm_to_anthropic.observers.families import CONTENT_TYPE
+from llm_to_anthropic.observers.prometheus import CONTENT_TYPE
 
 METRICS_PATH = "/metrics"
 

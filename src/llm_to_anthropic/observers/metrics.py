@@ -12,7 +12,7 @@ from llm_to_anthropic import __version__
 from llm_to_anthropic.errors import STATUS_TYPES, Refusal
 from llm_to_anthropic.exchange import Exchange
 from llm_to_anthropic.observers.board import Board
-from llm_to_anthropic.observers.families import (
+from llm_to_anthropic.observers.prometheus import (
     BOUNDS_MS,
     CACHE_CREATION,
     CACHE_READ,
