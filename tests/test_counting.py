@@ -30,6 +30,7 @@ UPSTREAM_TEMPLATE = 7
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + struct.pack(">II", 1024, 512)
 
 HELLO = b'{"model":"claude","messages":[{"role":"user","content":"hello world"}]}'
+FORMAT = {"type": "json_schema", "schema": {"type": "object"}}
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +129,9 @@ def test_every_block_counts(counter: TokenCounter, block: dict[str, object]) -> 
         pytest.param({"system": [{"type": "text", "text": "You are brief."}]}, id="system-blocks"),
         pytest.param({"tools": [{"name": "look", "input_schema": {"type": "object"}}]}, id="tools"),
         pytest.param({"tool_choice": {"type": "tool", "name": "look"}}, id="forced-tool"),
-        pytest.param({"output_config": {"format": {"type": "json_schema", "schema": {"type": "object"}}}}, id="schema"),
+        pytest.param({"output_config": {"format": FORMAT}}, id="schema"),
+        pytest.param({"output_format": FORMAT}, id="schema-by-its-older-name"),
+        pytest.param({"output_format": FORMAT, "output_config": {"effort": "low"}}, id="schema-beside-an-effort"),
     ],
 )
 def test_fields_beside_the_messages_count(counter: TokenCounter, fields: dict[str, object]) -> None:

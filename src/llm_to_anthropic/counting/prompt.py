@@ -82,7 +82,7 @@ class Prompt(msgspec.Struct):
             self.texts.append(choice.name)
         if request.thinking and request.thinking.type in ("enabled", "adaptive"):
             self.fixed += self.template.thinking
-        output = request.output_config.format if request.output_config else request.output_format
+        output = (request.output_config and request.output_config.format) or request.output_format
         if output:
             self._add_raw(output.schema)
 
