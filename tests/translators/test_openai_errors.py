@@ -208,6 +208,12 @@ def test_long_text_is_cut() -> None:
             id="TGI",
         ),
         pytest.param(
+            "Input validation error: `inputs` must have less than 100 tokens. Given: 120",
+            None,
+            (120, 100),
+            id="TGI, the prompt alone",
+        ),
+        pytest.param(
             "too many tokens: total number of tokens in the prompt cannot exceed 100 - received 120",
             None,
             (120, 100),
@@ -229,6 +235,13 @@ def test_long_text_is_cut() -> None:
             None,
             (120, 100),
             id="newer vLLM, the prompt alone",
+        ),
+        pytest.param(
+            "This model's maximum context length is 800 tokens. However, you requested 100 output tokens and your"
+            " prompt contains at least 701 input tokens, for a total of at least 801 tokens.",
+            None,
+            (801, 800),
+            id="newer vLLM, that counts no further",
         ),
         pytest.param(
             "The estimated number of input and maximum output tokens (120) exceeded this model context window limit"
@@ -288,10 +301,18 @@ def test_context_overflow_by_its_code(fields: dict[str, object]) -> None:
         " contains at least 1000 input tokens, for a total of at least 5000 tokens.",
         "Requested token count exceeds the model's maximum context length of 4096 tokens. You requested a total of 5000"
         " tokens: 1000 tokens from the input messages and 4000 tokens for the completion.",
+        "This model's maximum context length is 4096 tokens. However, you requested 4000 output tokens and your prompt"
+        " contains at least 97 input tokens, for a total of at least 4097 tokens.",
+        "max_tokens=4000 cannot be greater than max_model_len=max_total_tokens=4096. Please request fewer output"
+        " tokens. (parameter=max_tokens, value=4000)",
+        "max_completion_tokens=4000cannot be greater than max_model_len=max_total_tokens=4096.",
         "input length and `max_tokens` exceed context limit: 1000 + 4000 > 4096, decrease input length or `max_tokens`"
         " and try again",
     ],
-    ids=["OpenAI", "vLLM", "OpenRouter", "OpenRouter with tools", "newer vLLM", "SGLang", "Anthropic's own"],
+    ids=[
+        *("OpenAI", "vLLM", "OpenRouter", "OpenRouter with tools", "newer vLLM", "SGLang"),
+        *("vLLM that counts no further", "vLLM that does not count", "its other field", "Anthropic's own"),
+    ],
 )
 def test_too_many_tokens_asked_for(text: str) -> None:
     """Where the prompt alone fits, the client is told to ask for fewer tokens."""

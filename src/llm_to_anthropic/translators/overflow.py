@@ -25,7 +25,7 @@ _SAYS_SO = re.compile(
     r"|total length of all messages is too long|(?:prompt|input) (?:is )?too long|prompt exceeds max length"
     r"|range of input length|input length \d+ exceeds|max_new_tokens.? must be <=|max size: \d+ tokens"
     r"|reduce the length of the (?:messages|prompt|input)|prompt token count of \d+ exceeds"
-    r"|prompt_tokens \(\d+\) must be less than",
+    r"|prompt_tokens \(\d+\) must be less than|`inputs` must have less than|cannot be greater than max_model_len",
     re.IGNORECASE,
 )
 _PROMPT_AND_ANSWER = tuple(
@@ -34,7 +34,9 @@ _PROMPT_AND_ANSWER = tuple(
         r"(?P<prompt>\d{1,12}) (?:in the (?:messages|prompt)|of text input)"
         r".{0,80}?(?P<answer>\d{1,12}) in the (?:completion|output)",
         r"too large: (?P<answer>\d{1,12}).{0,120}?request has (?P<prompt>\d{1,12}) input tokens",
-        r"requested (?P<answer>\d{1,12}) output tokens and your prompt contains (?:at least )?(?P<prompt>\d{1,12})",
+        r"requested (?P<answer>\d{1,12}) output tokens and your prompt contains (?P<least>at least )?"
+        r"(?P<prompt>\d{1,12})",
+        r"tokens=(?P<answer>\d{1,12}) ?cannot be greater than max_model_len",
         r"passed (?P<prompt>\d{1,12}) input tokens and requested (?P<answer>\d{1,12}) output tokens",
         r"(?P<prompt>\d{1,12}) tokens from the input messages and (?P<answer>\d{1,12}) tokens for the completion",
         r"given: (?P<prompt>\d{1,12}) `inputs` tokens and (?P<answer>\d{1,12})",
@@ -53,7 +55,7 @@ _LIMIT = re.compile(
     r"(?:maximum (?:context|prompt|model) length|context (?:size|window|length)(?: limit)?|tokens allowed|supports)"
     r"(?: is| of| only| up to|:)*[ (]{1,2}(\d{1,12})"
     r"|(?:configured limit|token limit|maximum length|cannot exceed|must be <=|max size)(?: of|:)? (\d{1,12})"
-    r"|\b(?:limit (?:is |of )|max_seq_len \()(\d{1,12})"
+    r"|\b(?:limit (?:is |of )|have less than |max_seq_len \(|max_total_tokens=)(\d{1,12})"
     r"|(\d{1,12}) maximum context length|should be \[\d{1,12}, ?(\d{1,12})\]|> (\d{1,12})",
     re.IGNORECASE,
 )
@@ -72,7 +74,7 @@ def overflow_message(
         return None
     text = _THOUSANDS.sub("", text)
     limit = numbers.get("n_ctx") or _number(_LIMIT, text) or context.target.limits.context_window
-    if limit and (both := _prompt_and_answer(text)) and both[0] < limit:
+    if limit and (both := _prompt_and_answer(text, context.prompt_tokens)) and both[0] < limit:
         return (
             f"input length and `max_tokens` exceed context limit: {both[0]} + {both[1]} > {limit}, "
             "decrease input length or `max_tokens` and try again"
@@ -83,10 +85,18 @@ def overflow_message(
     return f"prompt is too long: {max(prompt, limit + 1)} tokens > {limit} maximum"
 
 
-def _prompt_and_answer(text: str) -> tuple[int, int] | None:
+def _prompt_and_answer(text: str, estimate: int) -> tuple[int, int] | None:
+    """The tokens of the prompt and of the answer that was asked for; None: the text does not part them.
+
+    vLLM counts a prompt until one token is too many, or not at all. A client that believed it would ask for a little
+    less each time: the estimate stands where it is higher.
+    """
     for pattern in _PROMPT_AND_ANSWER:
         if found := pattern.search(text):
-            prompt, answer = int(found["prompt"]), int(found["answer"])
+            told = found.groupdict()
+            prompt, answer = int(told.get("prompt") or estimate), int(found["answer"])
+            if told.get("least"):
+                prompt = max(prompt, estimate)
             # OpenRouter counts the tools apart from the text.
             total = _number(_TOTAL, text) or 0
             return max(prompt, total - answer), answer
