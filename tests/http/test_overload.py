@@ -328,6 +328,17 @@ async def test_what_a_client_does_not_read_stays_small() -> None:
         assert 16 * 1024 <= unread.written <= 256 * 1024
 
 
+async def test_why_it_is_not_ready_is_no_strangers_business() -> None:
+    """What is wrong with a provider may name accounts or files: told on this machine, and to those with a key."""
+    keys = (ClientKey(secret=Secret("client-key")),)
+    far = {"x-forwarded-for": "192.0.2.1"}
+    async with front(client_keys=keys) as server:
+        asked: tuple[dict[str, str], ...] = ({}, far, far | {"x-api-key": "client-key"})
+        told = [await server.request("GET", "/health/ready", headers) for headers in asked]
+    assert ["providers" in each.json() for each in told] == [True, False, True]
+    assert [(each.status, each.json()["status"]) for each in told] == [(200, "ready")] * 3
+
+
 async def test_how_busy_it_is_is_nobody_elses_business() -> None:
     """Anybody may ask whether the server is ready; the load is told to those who have a key."""
     keys = (ClientKey(secret=Secret("client-key")),)

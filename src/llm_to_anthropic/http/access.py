@@ -126,7 +126,7 @@ class Access:
         Either of `x-api-key` and `Authorization: Bearer` is enough. The time does not tell which key came close.
         """
         if not self._keys:
-            if self._open or (_from_loopback(scope) and FORWARDING.isdisjoint(found)):
+            if self._open or is_near(scope, found):
                 return (), ""
             raise _unauthenticated(_LOOPBACK_ONLY)
         presented = _presented(found)
@@ -204,9 +204,10 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _from_loopback(scope: Scope) -> bool:
+def is_near(scope: Scope, found: Mapping[bytes, bytes]) -> bool:
+    """Whether a request comes straight from a program on this machine."""
     client = scope["client"]
-    return client is not None and is_loopback(client[0])
+    return client is not None and is_loopback(client[0]) and FORWARDING.isdisjoint(found)
 
 
 @lru_cache(maxsize=256)

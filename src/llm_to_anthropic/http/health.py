@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Scope
 
 from llm_to_anthropic import __version__
 from llm_to_anthropic.errors import ClientError
-from llm_to_anthropic.http.access import Access
+from llm_to_anthropic.http.access import Access, is_near
 from llm_to_anthropic.http.interface import Gateway
 from llm_to_anthropic.http.standing import Standing
 
@@ -32,8 +35,11 @@ def health_routes(gateway: Gateway, standing: Standing, access: Access) -> list[
         if standing.draining:
             return _json(503, {"status": "draining"})
         able, details = gateway.ready()
-        told = {"status": "ready" if able else "not ready", **details}
-        if _may_know(access, request):
+        told: dict[str, object] = {"status": "ready" if able else "not ready"}
+        found = dict(request.scope["headers"])
+        if (may_know := _may_know(access, request.scope, found)) or is_near(request.scope, found):
+            told |= details  # they may name accounts and files
+        if may_know:
             told |= standing.told()
         return _json(200 if able else 503, told)
 
@@ -49,10 +55,10 @@ def health_routes(gateway: Gateway, standing: Standing, access: Access) -> list[
     ]
 
 
-def _may_know(access: Access, request: Request) -> bool:
+def _may_know(access: Access, scope: Scope, found: Mapping[bytes, bytes]) -> bool:
     """Anybody may ask whether the server is ready; how busy it is, is for those who may use it."""
     try:
-        access.authenticate(request.scope, dict(request.scope["headers"]))
+        access.authenticate(scope, found)
     except ClientError:
         return False
     return True
