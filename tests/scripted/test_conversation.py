@@ -43,6 +43,14 @@ async def test_chat_stream_gives_the_whole_answer(chat: openai.AsyncOpenAI) -> N
     assert chunks[-1].usage == whole.usage
 
 
+@pytest.mark.parametrize("content", ["{reminder}\n\nHello", "Hello\n{reminder}", "{reminder}{reminder}Hello"])
+async def test_chat_hears_the_person_and_no_reminder(chat: openai.AsyncOpenAI, content: str) -> None:
+    """Reminders that a client puts into the text of a person, before or behind it, are not what was said."""
+    said = content.replace("{reminder}", "<system-reminder>\nBe brief.\n</system-reminder>")
+    answer = await chat.chat.completions.create(model="m", messages=[{"role": "user", "content": said}])
+    assert (answer.choices[0].message.content or "").startswith('You said: "Hello".')
+
+
 async def test_chat_usage_chunk_only_when_asked(chat: openai.AsyncOpenAI) -> None:
     """Without `include_usage` a stream carries no usage, as on the real service."""
     stream = await chat.chat.completions.create(model="m", messages=[{"role": "user", "content": "Hello"}], stream=True)

@@ -228,11 +228,16 @@ def _blocks(content: object) -> Sequence[dict[str, object]]:
 
 
 def _text(content: object) -> str:
-    """The last text that a person wrote; clients put reminders of their own before it."""
+    """The last text that a person wrote; clients put reminders of their own beside it."""
     if isinstance(content, str):
-        return content
+        return _without_reminders(content)
     texts = [str(block["text"]) for block in _blocks(content) if block.get("type") in _TEXTS]
-    return next((text for text in reversed(texts) if not text.startswith("<system-reminder>")), "")
+    return next((told for text in reversed(texts) if (told := _without_reminders(text))), "")
+
+
+def _without_reminders(text: str) -> str:
+    before, *reminded = text.split("<system-reminder>")
+    return "".join((before, *(piece.partition("</system-reminder>")[2] for piece in reminded))).strip()
 
 
 def _tokens(said: object, tools: object) -> int:
