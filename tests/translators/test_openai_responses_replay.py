@@ -22,6 +22,7 @@ from tests.translators.responses_requests import (
 )
 
 QUESTION = user(text("?"))
+SEARCH = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "q"}}
 
 
 def kinds(*turns: Json, **rest: Json) -> list[str]:
@@ -132,7 +133,9 @@ def test_a_refused_history_is_sent_once_more_without_its_reasoning() -> None:
     ("phases", "blocks", "expected"),
     [
         (["commentary"], [text("a"), call("t1")], ["commentary"]),
-        (["final_answer"], [text("a"), text("b"), call("t1")], ["final_answer"]),
+        (["commentary"], [text("a"), text("b"), call("t1")], ["commentary", None]),
+        (["commentary"], [text("a") | {"citations": [1]}, text("b"), call("t1")], ["commentary"]),
+        (["commentary"], [text("a"), SEARCH, text("b"), call("t1")], ["commentary", None]),
         (["commentary", "final_answer"], [text("a"), text("b"), call("t1")], ["commentary", "final_answer"]),
         (["commentary", "final_answer"], [text("a"), call("t1"), text("b")], ["commentary", "final_answer"]),
         ([None, "final_answer"], [text("a"), text("b"), call("t1")], [None, "final_answer"]),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
+
 from msgspec import Raw
 
 from llm_to_anthropic.translators.assistant_text import AssistantText
@@ -38,8 +40,10 @@ class Said:
         if isinstance(block, TextBlock):
             self._texts.append(text)
             self._plain = self._plain and not given(block.citations)
-        else:
-            self._plain = self._plain and not text
+        elif text:
+            if self._phases:
+                self._end_text()  # what the upstream ran stands between two messages
+            self._plain = False
         self._joined.add(block, text)
 
     def item(self, item: CallItem) -> None:
@@ -61,9 +65,10 @@ class Said:
     def _messages(self) -> list[tuple[str, str]]:
         """The texts since the last other item, and their phases: a wrong phase is worse than none."""
         texts, phases, whole = self._texts, self._phases, self._joined.take()
-        if len(texts) > 1 and len(texts) == len(phases) and self._plain:
+        if len(texts) > 1 and self._plain and len(phases) in (1, len(texts)):
+            # A carrier goes out when the first message begins: of those after it there was nothing to say yet.
             self._phases = []
-            return list(zip(texts, phases, strict=True))
+            return list(zip_longest(texts, phases, fillvalue=""))
         if not whole:
             return []
         if len(texts) > 1 and len(phases) > 1:
