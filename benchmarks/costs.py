@@ -76,7 +76,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def cases() -> list[Case]:
-    """A small request, an agent's, and the events of each protocol: one at a time, and in bursts."""
+    """A small request, an agent's, and the events of each protocol: one at a time, in bursts, and all at once."""
     made: list[Case] = []
     known = answers()
     for protocol, provider in PROVIDERS.items():
@@ -103,7 +103,7 @@ def cases() -> list[Case]:
         for kind in ("text", "tools"):
             events = known[protocol, kind].events
             bursts = [b"".join(events[at : at + AT_ONCE]) for at in range(0, len(events), AT_ONCE)]
-            ways = [("event", events), ("event in a burst", bursts)]
+            ways = [("event", events), ("event in a burst", bursts), ("event of one read", [b"".join(events)])]
             # What passes through costs next to nothing in bursts: less than a clock can tell apart.
             for how, parts in ways if kind == "text" and protocol != "anthropic" else ways[:1]:
                 made.append(

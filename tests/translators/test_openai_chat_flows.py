@@ -49,6 +49,19 @@ def test_words_flow_from_the_third_event_on(field: str) -> None:
     assert b'_delta","' in made.flow.pass_on(delta(**{field: "d"}))
 
 
+@pytest.mark.parametrize("field", [*FIELDS])
+def test_burst_flows_amid_its_first_read(field: str) -> None:
+    """Of a burst that comes in one read only the first few events are decoded, and the last where they are no words."""
+    words = b"".join(delta(**{field: f"word {number} "}) for number in range(300))
+    made = translator()
+    out = made.receive_data(words)
+    assert out.count(b"word ") == 300
+    assert made.flow is not None
+    assert made.flow.size > 0.9 * sum(len(f"word {number} ") for number in range(300))
+    assert made.receive_data(words + FINISH).count(b"word ") == 300
+    assert made.ended
+
+
 @pytest.mark.parametrize("other", [{"reasoning_content": "b"}, {"content": "b"}, {"reasoning": "b", "content": "c"}])
 def test_other_words_end_a_flow(other: Json) -> None:
     """A read that holds another kind of words than the ones before is looked at, not passed on."""

@@ -94,6 +94,34 @@ def test_what_is_more_than_text_is_left_to_decoding(odd: Json, numbers: str) -> 
         assert (flow.texts, flow.rest) == (["a"], b"eve")
 
 
+@pytest.mark.parametrize("numbers", ["first", "last"])
+@pytest.mark.parametrize("named", [True, False], ids=["named", "unnamed"])
+def test_text_before_anything_else_is_passed_on(numbers: str, named: bool) -> None:
+    """Of a read that begins with texts those flow, and what follows them is left to decoding, to the byte."""
+    server = Server(numbers=numbers, named=named)
+    for odd in (
+        server.text("", index=0),
+        server.text("x", index=1),
+        server.event("response.completed"),
+        b": alive\n\n",
+    ):
+        flow = flow_of(server)
+        texts = b"".join(server.text(piece) for piece in ("a", "\n", "b"))
+        rest = odd + server.text("c")
+        out, left = flow.lead(texts + rest)
+        assert out.decode() == "".join(f"<{json.dumps(said)}{ENDS}" for said in ("a", "\n", "b"))
+        assert (flow.texts, flow.size, flow.rest, left) == (["a", "\n", "b"], 3, b"", rest)
+
+
+def test_beginning_of_an_event_waits_for_its_end() -> None:
+    """What had come of another event behind the texts of a read is kept, not decoded."""
+    server = Server(numbers="first")
+    flow, cut = flow_of(server), server.text("b")
+    out, left = flow.lead(server.text("a") + cut[:-9])
+    assert (out.decode(), left, flow.rest) == (f'<"a"{ENDS}', b"", cut[:-9])
+    assert flow.pass_on(cut[-9:]).decode() == f'<"b"{ENDS}'
+
+
 def test_question_mark_that_also_stands_elsewhere_is_no_frame() -> None:
     """Nor is one where a look with another text in its place would find the same."""
     event = Server(numbers="last").text("?", id="?").partition(b"data: ")[2].strip()

@@ -202,6 +202,35 @@ def test_reads_of_more_than_text_are_left_to_decoding(read: bytes) -> None:
     assert (flowing.rest, flowing.size) == (b"", 0)
 
 
+ODD = [
+    event("", finish="stop"),
+    event(""),
+    event("other", stamp=2),
+    event("more", finish="stop"),
+    event("x").replace(b'"x"', b"null"),
+    b"[DONE]",
+]
+
+
+@given(st.lists(st.sampled_from([*map(event, ["The ", "quick\n", '"brown"', "\u65e5\u672c"] * 5), *ODD])), st.data())
+def test_text_before_anything_else_is_passed_on(events: list[bytes], data: st.DataObject) -> None:
+    """Of a read those texts are passed on that stand first; what follows is to be decoded, or kept while it is none."""
+    stream = b"".join(map(framed, events))
+    stream = stream[: data.draw(st.integers(0, len(stream)))]
+    texts, at = [], 0
+    for one in events:
+        if one in ODD or at + len(framed(one)) > len(stream):
+            break
+        texts.append(json.loads(one)["delta"]["content"])
+        at += len(framed(one))
+    flowing = flow()
+    out, left = flowing.lead(stream)
+    assert out == b"".join(HEAD + msgspec.json.encode(text) + TAIL for text in texts)
+    assert flowing.rest + left == stream[at:]
+    assert bool(left) == (b"\n" in stream[at:] or (not texts and bool(stream)))
+    assert flowing.size == sum(len(text.encode()) for text in texts)
+
+
 def test_halves_of_a_character_in_two_events_are_no_text() -> None:
     """Bytes that make a character only together, across two events, are no UTF-8 in either."""
     first, second = (framed(event("x").replace(b'"x"', b'"%b"' % half)) for half in (b"\xc3", b"\xa9"))

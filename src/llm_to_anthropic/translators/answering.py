@@ -24,6 +24,8 @@ from llm_to_anthropic.writer import StreamWriter, WholeWriter, text_message
 
 MAX_WHOLE_BYTES = 64 * 1024 * 1024
 
+FIRST_BYTES = 2048
+"""Of what comes at once so much is looked at before text may flow."""
 _BOM = b"\xef\xbb\xbf"
 _SSE_FIELDS = (b"data", b"event", b":", b"id", b"retry")
 _SSE_BEGINNINGS = frozenset({b"event:", b"data: "})
@@ -159,20 +161,17 @@ class AnsweringTranslator(ABC):
         """Any slice of the upstream's answer -> zero or more bytes of Anthropic SSE."""
         if self.ended or self.failure is not None:
             return b""
-        if self.flow is not None:  # whoever has asked it before comes here with what it did not take
-            if out := self.flow.pass_on(data):
-                return out
-            data = self._left_of_flow(self.flow) + data
         try:
+            if self.flow is not None:
+                data = self._lead(self.flow, data)
             form = self._form
-            if form == "sse":
-                events = self._sse.feed(data)
-                if not events:
-                    return b""
-                for event in events:
+            if form == "sse" and len(data) <= FIRST_BYTES:
+                for event in self._sse.feed(data):
                     self._event(event)
                 if self._flows:
                     self._start_flow()
+            elif form == "sse":
+                self._read(data)
             elif form is not None or (data.startswith(b"{") and not self._beginning):
                 self._form = "json"
                 self._json(data)
@@ -331,8 +330,33 @@ class AnsweringTranslator(ABC):
             self._json(data)
             return
         self._begin_stream()
-        for event in self._sse.feed(data):
-            self._event(event)
+        self._read(data)
+
+    def _read(self, data: bytes) -> None:
+        """A slice of a stream. Of a long one only so much is decoded as it takes to know that text flows.
+
+        Twice as much each time: where something stands between texts again and again, a look ahead is no gain.
+        """
+        size = FIRST_BYTES
+        while data:
+            for event in self._sse.feed(data[:size]):
+                self._event(event)
+            data = data[size:]
+            size *= 2
+            if self._flows:
+                self._start_flow()
+                if data and self.flow is not None:
+                    data = self._lead(self.flow, data)
+
+    def _lead(self, flow: TextFlow, data: bytes) -> bytes:
+        """Passes on the text that stands first. Gives what is to be decoded: then the flow is over."""
+        out, left = flow.lead(data)
+        if out and type(self._writer) is StreamWriter:  # as ever: no other has what a flow is made with
+            self._writer.deltas(out)
+        if left:
+            self.flow = None
+            self._end_flow(flow)
+        return left
 
     def _begin_stream(self) -> None:
         """The answer turns out to be a stream."""

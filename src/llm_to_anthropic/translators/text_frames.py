@@ -15,6 +15,8 @@ from llm_to_anthropic.writer import sound
 
 MAX_VAIN = 4
 """Frames are not learned for ever in streams whose events have none: each costs as much as a decoding."""
+LONG = 4096
+"""A read of so many bytes is worth a look at its end before it is taken apart."""
 _PROBE = "?"
 LINE_BREAK = ord("\n")
 """Looked for by its number, which is several times faster than as bytes."""
@@ -123,26 +125,79 @@ class TextFlow:
         self.rest = b""
         return self._head + text + self._tail
 
+    def lead(self, data: bytes) -> tuple[bytes, bytes]:
+        """The client's events for the text that stands first, and what of `rest` and `data` is to be decoded.
+
+        Where all was text, what had come of another event is in `rest` as after `pass_on`.
+        """
+        data, self.rest = self.rest + data, b""
+        texts, left = self._split(data)
+        out = self._told(texts) if texts else b""
+        if not out:
+            return b"", data
+        if self._holds_event(left):
+            return out, left
+        self.rest = left
+        return out, b""
+
     def _pass_on_many(self, data: bytes) -> bytes:
+        if len(data) > LONG and not self._ends_with_text(data):
+            return b""
+        texts, left = self._split(data)
+        if not texts or (left and self._holds_event(left)) or not (out := self._told(texts)):
+            return b""
+        self.rest = left
+        return out
+
+    def _ends_with_text(self, data: bytes) -> bool:
+        """Whether the last event that is complete begins as one that flows."""
+        blank = self._suffix[-2:] if self._behind == 2 else self._suffix[-4:]
+        end = data.rfind(blank)
+        before = data.rfind(blank, 0, end)
+        return end >= 0 and data.startswith(self._prefix, before + len(blank) if before >= 0 else 0)
+
+    def _holds_event(self, data: bytes) -> bool:
+        """Whether there may be a whole event in what follows, which may be framed in any way."""
+        lines = self._prefix.count(b"\n") + 1
+        return len(data.split(b"\n", lines)) > lines
+
+    def _split(self, data: bytes) -> tuple[list[bytes], bytes]:
+        """What stands between quotation marks in each event, up to the first that is no text, and all that follows."""
         opens, closes = self._prefix + b'"', b'"' + self._suffix
         begins, behind = len(opens), self._behind
         ends = behind - len(closes)
-        insides: list[bytes] = []
+        texts: list[bytes] = []
         at = 0
         # Looked for by one byte, which is many times faster than by more.
         while (end := data.find(b"\n", at)) >= 0:
-            insides.append(data[at + begins : end + ends])
+            texts.append(data[at + begins : end + ends])
             at = end + behind
-        if b"" in insides or not insides:
-            return b""
-        # A blank, so that no character is made of the halves of two.
-        size = text_size(b'"%b"' % b" ".join(insides)) - len(insides) + 1
+        if b"" in texts:
+            del texts[texts.index(b"") :]
         # Cut by their lengths, they are texts only where all that stands around them is as it should be.
-        if size < len(insides) or b"%b%b%b%b" % (opens, (closes + opens).join(insides), closes, data[at:]) != data:
+        whole = b"%b%b%b" % (opens, (closes + opens).join(texts), closes)
+        if texts and data.startswith(whole):
+            return texts, data[len(whole) :]
+        return _framed(texts, data, opens, closes)
+
+    def _told(self, texts: list[bytes]) -> bytes:
+        # A blank, so that no character is made of the halves of two.
+        size = text_size(b'"%b"' % b" ".join(texts)) - len(texts) + 1
+        if size < len(texts):
             return b""
         self.size += size
-        self.rest = data[at:]
-        return b'%b"%b"%b' % (self._head, (b'"%b%b"' % (self._tail, self._head)).join(insides), self._tail)
+        return b'%b"%b"%b' % (self._head, (b'"%b%b"' % (self._tail, self._head)).join(texts), self._tail)
+
+
+def _framed(texts: list[bytes], data: bytes, opens: bytes, closes: bytes) -> tuple[list[bytes], bytes]:
+    """Those from the first on that stand in their frames, and what follows them."""
+    at = 0
+    for count, text in enumerate(texts):
+        end = at + len(opens) + len(text)
+        if not (data.startswith(opens, at) and data.startswith(closes, end)):
+            return texts[:count], data[at:]
+        at = end + len(closes)
+    return texts, data[at:]
 
 
 def text_size(text: bytes) -> int:

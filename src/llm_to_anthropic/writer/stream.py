@@ -90,6 +90,10 @@ class StreamWriter(MessageWriter):
         self._out.append(self._head + text + DELTA_TAIL)
         return True
 
+    def deltas(self, events: bytes) -> None:
+        """Events that were made with what `delta_head` gave."""
+        self._out.append(events)
+
     def _message_start(self) -> None:
         before, after = _around_id(self.model)
         self._out.append(before + _encode(self.message_id) + after)

@@ -173,11 +173,12 @@ class OpenAIChatTranslator(AnsweringTranslator):
         answer = self._answer
         if answer.ended:
             return
-        self._flows = self._receive_words(answer, data)
-        if self._flows:
-            return
         calls = self._call_frames
         if calls is not None and (piece := calls.piece(data)) is not None and answer.receive_arguments(*piece):
+            self._flows = False
+            return
+        self._flows = self._receive_words(answer, data)
+        if self._flows:
             return
         try:
             chunk = _COMPLETION.decode(data)

@@ -78,7 +78,7 @@ class DeltaFlow(TextFlow):
         """As of any flow."""
         if self.rest:
             data = self.rest + data
-        if not self.texts and not self._lead(data):
+        if not self.texts and not self._begins_with_lead(data):
             return b""
         number, text = self._parts(data[:-2])
         if LINE_BREAK in text or not number.isdigit() or self._whole(number, text) != data:
@@ -94,31 +94,53 @@ class DeltaFlow(TextFlow):
         self.rest = b""
         return self._head + text + self._tail
 
-    def _pass_on_many(self, data: bytes) -> bytes:
+    def _split(self, data: bytes) -> tuple[list[bytes], bytes]:
+        if not self.texts and not self._begins_with_lead(data):
+            return [], data
+        prefix, suffix = self._prefix, self._suffix
+        begins, ends = len(prefix), self._ends
         events = data.split(PLAIN_BLANK)
         rest = events.pop()
-        parts = [self._parts(event) for event in events]
-        numbers, texts = [number for number, _ in parts], [text for _, text in parts]
-        # Cut by their lengths, they are numbers and texts only where all that stands around them is as it should be.
-        if not all(numbers) or not b"".join(numbers).isdigit():
-            return b""
-        first, second = (numbers, texts) if self._number_first else (texts, numbers)
+        insides = [event[begins:ends] for event in events]
+        # Cut by their lengths, they are insides only where all that stands around them is as it should be.
+        if b"%b%b%b%b" % (prefix, (suffix + prefix).join(insides), suffix, rest) != data:
+            del insides[self._framed(events) :]
+        texts: list[bytes] = []
+        at = 0
+        for inside, (number, text) in zip(insides, self._parted(insides), strict=True):
+            if len(text) <= len('""') or not number.isdigit():
+                break
+            texts.append(text)
+            at += begins + len(inside) + len(suffix)
+        return texts, data[at:]
+
+    def _framed(self, events: list[bytes]) -> int:
+        """How many of the events, from the first on, have the frame."""
+        prefix, suffix = self._prefix, self._suffix.removesuffix(PLAIN_BLANK)
+        for count, event in enumerate(events):
+            if not (event.startswith(prefix) and event.endswith(suffix)):
+                return count
+        return len(events)
+
+    def _parted(self, insides: list[bytes]) -> list[tuple[bytes, ...]]:
+        """Number and text of each."""
         between = self._between
-        insides = [one + between + other for one, other in zip(first, second, strict=True)]
-        if b"%b%b%b%b" % (self._prefix, (self._suffix + self._prefix).join(insides), self._suffix, rest) != data:
-            return b""
+        if self._number_first:
+            return [inside.partition(between)[::2] for inside in insides]
+        return [inside.rpartition(between)[::-2] for inside in insides]
+
+    def _told(self, texts: list[bytes]) -> bytes:
         try:
             said = _STRINGS.decode(b"[%b]" % b",".join(texts))
         except UNREADABLE:
             return b""
-        if len(said) != len(texts) or not all(said):
+        if len(said) != len(texts):
             return b""
         self.texts += said
         self.size += len("".join(said).encode())
-        self.rest = rest
         return b"%b%b%b" % (self._head, (self._tail + self._head).join(texts), self._tail)
 
-    def _lead(self, data: bytes) -> bool:
+    def _begins_with_lead(self, data: bytes) -> bool:
         """Learns what stands before the data of the events; False where they do not begin as any does."""
         for lead in _LEADS:
             whole = lead + self._prefix
