@@ -9,7 +9,8 @@ import msgspec
 from llm_to_anthropic.providers.provider import Credential, ModelLimits, Provider, Target
 from llm_to_anthropic.providers.quirks import ChatQuirks
 from llm_to_anthropic.translators.encoding import Encoded
-from llm_to_anthropic.translators.openai_chat.request import ChatEncoding, encode_chat
+from llm_to_anthropic.translators.openai_chat.encoding import ChatEncoding
+from llm_to_anthropic.translators.openai_chat.request import encode_chat
 from llm_to_anthropic.translators.request import decode_request
 from llm_to_anthropic.translators.translator import ClientRequest
 

@@ -13,7 +13,8 @@ from llm_to_anthropic.providers.provider import Backend, Credential, Provider, T
 from llm_to_anthropic.providers.quirks import ChatQuirks
 from llm_to_anthropic.translators.carrier import Carrier, encode_carrier
 from llm_to_anthropic.translators.encoding import Encoded
-from llm_to_anthropic.translators.gemini.request import GeminiEncoding, encode_gemini, encode_gemini_count
+from llm_to_anthropic.translators.gemini.encoding import GeminiEncoding
+from llm_to_anthropic.translators.gemini.request import encode_gemini, encode_gemini_count
 from llm_to_anthropic.translators.request import decode_request
 from llm_to_anthropic.translators.translator import ClientRequest
 from tests.translators.chat_requests import HI

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.translators.encoding import Encoded
-from llm_to_anthropic.translators.gemini.request import GeminiEncoding, encode_gemini, encode_known
+from llm_to_anthropic.translators.gemini.encoding import GeminiEncoding
+from llm_to_anthropic.translators.gemini.request import encode_gemini, encode_known
 from llm_to_anthropic.translators.memory.conversation import KEPT_BACK, SHORT_BYTES
 from llm_to_anthropic.translators.memory.memory import Memory
 from llm_to_anthropic.translators.request import decode_request

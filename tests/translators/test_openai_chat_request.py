@@ -12,7 +12,7 @@ import pytest
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.providers.quirks import ChatQuirks
 from llm_to_anthropic.translators.encoding import Encoded
-from llm_to_anthropic.translators.openai_chat.request import ChatEncoding
+from llm_to_anthropic.translators.openai_chat.encoding import ChatEncoding
 from tests.translators.chat_answers import collected, delta, usage
 from tests.translators.chat_requests import (
     OPENAI,

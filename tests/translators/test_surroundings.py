@@ -13,7 +13,8 @@ from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.translators.encoding import Encoded
 from llm_to_anthropic.translators.memory.memory import cut_out
 from llm_to_anthropic.translators.memory.surroundings import MAX_ALIKE, MIN_BYTES, KnownSurroundings
-from llm_to_anthropic.translators.openai_chat.request import ChatEncoding, encode_chat, encode_known
+from llm_to_anthropic.translators.openai_chat.encoding import ChatEncoding
+from llm_to_anthropic.translators.openai_chat.request import encode_chat, encode_known
 from llm_to_anthropic.translators.request import decode_request
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
 from tests.translators.chat_requests import target

@@ -8,6 +8,8 @@ from typing import Generic, TypeVar
 import msgspec
 
 from llm_to_anthropic.exchange import Loss
+from llm_to_anthropic.translators.carrier import Carrier
+from llm_to_anthropic.translators.upstream_errors import ErrorContext
 
 
 class Encoding(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +36,19 @@ class Encoding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 AnyEncoding = TypeVar("AnyEncoding", bound=Encoding)
+
+
+class AnswerOptions(msgspec.Struct, Generic[AnyEncoding], frozen=True, kw_only=True):
+    """What of the request and the target decides how its answer is read."""
+
+    context: ErrorContext
+    carrier: Carrier
+    """Bound to the upstream, without items."""
+    seed: str
+    """Ids that must be made up derive from it."""
+    encoding: AnyEncoding
+    input_bytes: int
+    """Of the request's text."""
 
 
 class Encoded(msgspec.Struct, Generic[AnyEncoding], frozen=True):

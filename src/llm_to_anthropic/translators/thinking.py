@@ -27,6 +27,11 @@ def is_on(thinking: Thinking | None) -> bool:
     return thinking is not None and thinking.type not in _OFF
 
 
+def wanted_effort(request: MessagesRequest, later: str | None) -> str | None:
+    """The effort that a later system message set, else the request's."""
+    return later or (request.output_config.effort if request.output_config else None)
+
+
 def wanted_level(request: MessagesRequest, effort: str | None) -> Level | None:
     """The amount of thinking that the request asks for; None: the model's own default.
 

@@ -14,18 +14,19 @@ import msgspec
 
 from llm_to_anthropic.errors import NOT_RETRIED, UpstreamError, UpstreamProtocolError
 from llm_to_anthropic.exchange import Usage
-from llm_to_anthropic.translators.carrier import Carrier, encode_carrier
+from llm_to_anthropic.translators.carrier import encode_carrier
+from llm_to_anthropic.translators.encoding import AnswerOptions
 from llm_to_anthropic.translators.estimate import text_bytes
 from llm_to_anthropic.translators.gemini.calls import FunctionCalls
+from llm_to_anthropic.translators.gemini.encoding import GeminiEncoding
 from llm_to_anthropic.translators.gemini.errors import embedded_error
 from llm_to_anthropic.translators.gemini.grounding import Grounding
-from llm_to_anthropic.translators.gemini.request import GeminiEncoding
 from llm_to_anthropic.translators.gemini.server_tools import ServerTools
 from llm_to_anthropic.translators.gemini.signatures import Signatures
 from llm_to_anthropic.translators.gemini.usage import TokenCounts
 from llm_to_anthropic.translators.stop_sequences import told_end
 from llm_to_anthropic.translators.tool_ids import ToolIds
-from llm_to_anthropic.translators.upstream_errors import ErrorContext, is_error
+from llm_to_anthropic.translators.upstream_errors import is_error
 from llm_to_anthropic.translators.visible_text import VisibleText
 from llm_to_anthropic.wire.anthropic import OutText, StopDetails, WholeBlock
 from llm_to_anthropic.wire.gemini import Answer, Candidate, Part, PromptFeedback, UrlContextMetadata, UsageMetadata
@@ -60,23 +61,16 @@ _SLIPS: Mapping[str, Next] = {
 """Finish reasons of answers that the model got wrong: asking once more usually helps."""
 
 
-class AnswerOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What of the request and the target decides how its answer is read."""
+class GeminiOptions(AnswerOptions[GeminiEncoding], frozen=True, kw_only=True):
+    """How an answer of Gemini's is read."""
 
-    context: ErrorContext
-    carrier: Carrier
-    """Bound to the upstream, without items."""
-    seed: str
-    encoding: GeminiEncoding
-    input_bytes: int
-    """Of the request's text."""
     may_ask_again: bool = True
 
 
 class GeminiAnswer:
     """One answer, of all its rounds."""
 
-    def __init__(self, writer: MessageWriter, options: AnswerOptions) -> None:
+    def __init__(self, writer: MessageWriter, options: GeminiOptions) -> None:
         encoding = options.encoding
         self.ended = False
         self.usage: Usage | None = None
@@ -448,7 +442,7 @@ class GeminiAnswer:
         return told or None
 
 
-def _grounding(options: AnswerOptions) -> Grounding:
+def _grounding(options: GeminiOptions) -> Grounding:
     encoding = options.encoding
     return Grounding(
         seal=encode_carrier(options.carrier),

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import msgspec
 
 from llm_to_anthropic.translators.argument_json import object_text
+from llm_to_anthropic.translators.gemini.encoding import GeminiEncoding
 from llm_to_anthropic.translators.gemini.partial_call import PartialCall
-from llm_to_anthropic.translators.gemini.request import GeminiEncoding
 from llm_to_anthropic.translators.gemini.signatures import Signatures
 from llm_to_anthropic.translators.gemini.subset import restore_values
 from llm_to_anthropic.translators.tool_ids import UNNAMED, ToolIds

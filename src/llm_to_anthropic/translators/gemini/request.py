@@ -6,8 +6,6 @@ carried over is reported.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import msgspec
 from msgspec import Raw
 
@@ -21,8 +19,9 @@ from llm_to_anthropic.translators.answer_settings import (
     wanted_schema,
 )
 from llm_to_anthropic.translators.checks import check_request
-from llm_to_anthropic.translators.encoding import Encoded, Encoding, encoded
+from llm_to_anthropic.translators.encoding import Encoded, encoded
 from llm_to_anthropic.translators.gemini.content import GeminiContent, seam
+from llm_to_anthropic.translators.gemini.encoding import GeminiEncoding
 from llm_to_anthropic.translators.gemini.schemas import answer_schema
 from llm_to_anthropic.translators.gemini.thinking import thinking_config
 from llm_to_anthropic.translators.gemini.tools import WEB_FETCH, WEB_SEARCH, GeminiTools, gemini_tools
@@ -31,7 +30,7 @@ from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.memory.known_messages import Frame, fill_frame, frame_of
 from llm_to_anthropic.translators.request import bounded_depth, decode_fields, dotted
 from llm_to_anthropic.translators.system_prompt import NO_SEARCH, system_blocks
-from llm_to_anthropic.translators.thinking import is_off, is_on
+from llm_to_anthropic.translators.thinking import is_off, is_on, wanted_effort
 from llm_to_anthropic.translators.tools import client_names
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
 from llm_to_anthropic.wire.anthropic import MessagesRequest
@@ -56,30 +55,6 @@ _ONLY_DOMAINS = "Search the web on these domains only, each search limited by si
 _PLACE = Raw(b'{"contents":"stand here"}')
 """Stands for the contents in a frame, before all else."""
 _PREFIXES = ("models/", "gemini/", "google/")
-
-
-class GeminiEncoding(Encoding, frozen=True, kw_only=True):
-    """A generateContent request."""
-
-    written_as_text: Mapping[str, object]
-    """Client's tool name -> its schema, where values may come back as text (legacy `parameters` only):
-    `restore_values(schema, arguments)` of subset.py turns them back."""
-    reasoning_off: bool
-    """The client said that it wants no thinking."""
-    thinking_on: bool
-    """The client asked for thinking: it takes thinking blocks, also without a text to show."""
-    web_search: bool = False
-    """Google search was asked for: what the answer rests on is known only at its end."""
-    web_fetch: bool = False
-    """`urlContext` was asked for."""
-    cites: bool = True
-    """The text may be parted where it rests on search results; structured output may not."""
-    allowed_domains: tuple[str, ...] = ()
-    """Search results of other domains are left out of the answer; empty: all may stay."""
-    blocked_domains: tuple[str, ...] = ()
-    """Search results of these domains are left out of the answer."""
-    max_tokens: int | None = None
-    """The most tokens of the whole answer, thoughts included; None: the model's own limit."""
 
 
 def encode_gemini(request: MessagesRequest, client: ClientRequest, target: Target) -> Encoded[GeminiEncoding]:
@@ -194,7 +169,7 @@ class _Encoder:
         request, losses = self._request, self._losses
         tools = gemini_tools(request, history, losses, self._quirks)
         config = GenerationConfig()
-        effort = history.effort or (request.output_config.effort if request.output_config else None)
+        effort = wanted_effort(request, history.effort)
         config.thinking_config = thinking_config(request, effort, self._quirks, losses)
         self._set_limit(config)
         self._set_sampling(config)

@@ -15,19 +15,14 @@ from msgspec import Raw
 from llm_to_anthropic.errors import ApiError, UpstreamProtocolError
 from llm_to_anthropic.translators.answering import AnsweringTranslator
 from llm_to_anthropic.translators.carrier import Carrier
-from llm_to_anthropic.translators.gemini.answer import AnswerOptions, GeminiAnswer
+from llm_to_anthropic.translators.gemini.answer import GeminiAnswer, GeminiOptions
+from llm_to_anthropic.translators.gemini.encoding import GeminiEncoding
 from llm_to_anthropic.translators.gemini.errors import http_error
 from llm_to_anthropic.translators.gemini.frames import GeminiFrames
 from llm_to_anthropic.translators.gemini.healing import is_about_signatures, lesson
 from llm_to_anthropic.translators.gemini.json_objects import JsonObjects
 from llm_to_anthropic.translators.gemini.loose import read_loosely
-from llm_to_anthropic.translators.gemini.request import (
-    GeminiEncoding,
-    bare_model,
-    encode_gemini,
-    encode_gemini_count,
-    encode_known,
-)
+from llm_to_anthropic.translators.gemini.request import bare_model, encode_gemini, encode_gemini_count, encode_known
 from llm_to_anthropic.translators.gemini.whole import text_alone
 from llm_to_anthropic.translators.memory.known_messages import read_fields
 from llm_to_anthropic.translators.request import decode_fields
@@ -108,7 +103,7 @@ class GeminiTranslator(AnsweringTranslator):
         before = self._answer
         if before is None:
             self._make_writer()
-        options = AnswerOptions(
+        options = GeminiOptions(
             context=self._context(),
             carrier=self._carrier,
             seed=self._request.message_id,

@@ -13,15 +13,15 @@ import msgspec
 
 from llm_to_anthropic.errors import UpstreamError, UpstreamProtocolError
 from llm_to_anthropic.exchange import Usage
-from llm_to_anthropic.translators.carrier import Carrier
+from llm_to_anthropic.translators.encoding import AnswerOptions
 from llm_to_anthropic.translators.estimate import text_bytes
 from llm_to_anthropic.translators.openai.errors import embedded_error
 from llm_to_anthropic.translators.openai_chat.calls import ToolCalls
+from llm_to_anthropic.translators.openai_chat.encoding import ChatEncoding
 from llm_to_anthropic.translators.openai_chat.reasoning import CallExtras, ReasoningDetails, ReasoningText
-from llm_to_anthropic.translators.openai_chat.request import ChatEncoding
 from llm_to_anthropic.translators.openai_chat.usage import message_usage, reported_usage, says_anything
 from llm_to_anthropic.translators.stop_sequences import told_end
-from llm_to_anthropic.translators.upstream_errors import ErrorContext, is_error
+from llm_to_anthropic.translators.upstream_errors import is_error
 from llm_to_anthropic.translators.visible_text import ThinkTags, VisibleText
 from llm_to_anthropic.wire.anthropic import StopDetails
 from llm_to_anthropic.wire.openai_chat import Choice, Chosen, Completed, Completion, Delta
@@ -60,15 +60,9 @@ _FAILURES: Mapping[str, int] = {
 Words = Literal["text", "thinking"]
 
 
-class AnswerOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What of the request and the target decides how its answer is read."""
+class ChatOptions(AnswerOptions[ChatEncoding], frozen=True, kw_only=True):
+    """How an answer of Chat Completions is read."""
 
-    context: ErrorContext
-    carrier: Carrier
-    """Bound to the upstream, without items."""
-    seed: str
-    encoding: ChatEncoding
-    input_bytes: int
     live_arguments: bool
     think_tags: bool
     keep_details: bool
@@ -78,7 +72,7 @@ class AnswerOptions(msgspec.Struct, frozen=True, kw_only=True):
 class ChatAnswer:
     """One answer."""
 
-    def __init__(self, writer: MessageWriter, options: AnswerOptions) -> None:
+    def __init__(self, writer: MessageWriter, options: ChatOptions) -> None:
         encoding = options.encoding
         self.ended = False
         self.finished = False

@@ -10,8 +10,8 @@ from msgspec import Raw
 
 from llm_to_anthropic.translators.argument_json import is_object
 from llm_to_anthropic.translators.call_arguments import CallArguments
+from llm_to_anthropic.translators.openai_chat.encoding import ChatEncoding
 from llm_to_anthropic.translators.openai_chat.reasoning import CallExtras
-from llm_to_anthropic.translators.openai_chat.request import ChatEncoding
 from llm_to_anthropic.translators.tool_ids import UNNAMED, ToolIds
 from llm_to_anthropic.wire.anthropic import NO_RAW
 from llm_to_anthropic.wire.openai_chat import FunctionCall, ToolCall

@@ -6,8 +6,6 @@ over is reported.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import msgspec
 from msgspec import Raw
 
@@ -21,19 +19,28 @@ from llm_to_anthropic.translators.answer_settings import (
     wanted_schema,
 )
 from llm_to_anthropic.translators.checks import check_request
-from llm_to_anthropic.translators.encoding import Encoded, Encoding, encoded
+from llm_to_anthropic.translators.encoding import Encoded, encoded
 from llm_to_anthropic.translators.history import History, read_history
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.memory.known_messages import Frame, fill_frame, frame_of
 from llm_to_anthropic.translators.openai.account import cache_key, safety_identifier, service_tier
 from llm_to_anthropic.translators.openai.functions import function_schema, typed_function_schema
 from llm_to_anthropic.translators.openai_chat.content import ChatContent, begun_by_user, merge_roles, part_from_tools
+from llm_to_anthropic.translators.openai_chat.encoding import ChatEncoding
 from llm_to_anthropic.translators.request import bounded_depth, decode_fields
 from llm_to_anthropic.translators.schemas.closing import close_schema
 from llm_to_anthropic.translators.schemas.patterns import readable_patterns
 from llm_to_anthropic.translators.schemas.typed import MAX_INLINED_IN_ALL
 from llm_to_anthropic.translators.system_prompt import NO_SEARCH, system_blocks
-from llm_to_anthropic.translators.thinking import Level, is_off, is_on, nearest_effort, report_no_thinking, wanted_level
+from llm_to_anthropic.translators.thinking import (
+    Level,
+    is_off,
+    is_on,
+    nearest_effort,
+    report_no_thinking,
+    wanted_effort,
+    wanted_level,
+)
 from llm_to_anthropic.translators.tools import (
     DeclaredTool,
     client_names,
@@ -57,21 +64,6 @@ _NO_ARGUMENT_CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 _FORCING = frozenset({"any", "tool"})
 _PLACE = Raw(b'{"messages":"stand here"}')
 """Stands for the messages in a frame. Before it come a model name and texts, which hold no such object."""
-
-
-class ChatEncoding(Encoding, frozen=True, kw_only=True):
-    """A Chat Completions request."""
-
-    strict_schemas: Mapping[str, object]
-    """Client's tool name -> its own schema, decoded, where a closed one was sent: nulls must come out of answers."""
-    declared: frozenset[str]
-    """Upstream's names of the tools: a server may cut one into pieces."""
-    reasoning_off: bool
-    """The client said that it wants no thinking."""
-    thinking_asked: bool
-    """The client asked for thinking."""
-    reasoning_effort: str | None
-    """What was asked of the upstream, where it has levels."""
 
 
 def encode_chat(request: MessagesRequest, client: ClientRequest, target: Target) -> Encoded[ChatEncoding]:
@@ -236,8 +228,7 @@ class _Encoder:
             chat.stream_options = StreamOptions(True, False if self._quirks.obfuscation else None)
 
     def _set_reasoning(self, chat: ChatRequest, history: History) -> None:
-        asked = self._request.output_config.effort if self._request.output_config else None
-        effort = history.effort or asked
+        effort = wanted_effort(self._request, history.effort)
         level = wanted_level(self._request, effort)
         if chat.tools and self._quirks.tools_need_no_reasoning:
             if level != "off" and (level or is_on(self._request.thinking)):

@@ -16,10 +16,11 @@ from llm_to_anthropic.translators.call_frames import CallFrames, Piece
 from llm_to_anthropic.translators.carrier import Carrier
 from llm_to_anthropic.translators.memory.known_messages import read_fields
 from llm_to_anthropic.translators.openai.errors import embedded_error, http_error, tells_error
-from llm_to_anthropic.translators.openai_chat.answer import AnswerOptions, ChatAnswer
+from llm_to_anthropic.translators.openai_chat.answer import ChatAnswer, ChatOptions
+from llm_to_anthropic.translators.openai_chat.encoding import ChatEncoding
 from llm_to_anthropic.translators.openai_chat.healing import affordable, form_lessons, is_about_reasoning, lesson
 from llm_to_anthropic.translators.openai_chat.loose import read_loosely
-from llm_to_anthropic.translators.openai_chat.request import ChatEncoding, encode_chat, encode_known
+from llm_to_anthropic.translators.openai_chat.request import encode_chat, encode_known
 from llm_to_anthropic.translators.openai_chat.whole import as_completion, text_alone
 from llm_to_anthropic.translators.rate_limits import rate_limit_headers
 from llm_to_anthropic.translators.request import decode_messages
@@ -103,10 +104,10 @@ class OpenAIChatTranslator(AnsweringTranslator):
         self._answer = ChatAnswer(self._writer, self._options())
         return self._answer
 
-    def _options(self) -> AnswerOptions:
+    def _options(self) -> ChatOptions:
         encoding, quirks = self._encoding, self._asked.quirks
         hide = encoding.reasoning_off and quirks.reasoning_history == "none"
-        return AnswerOptions(
+        return ChatOptions(
             context=self._context(),
             carrier=self._carrier,
             seed=self._request.message_id,

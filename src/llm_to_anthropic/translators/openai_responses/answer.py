@@ -19,7 +19,7 @@ from llm_to_anthropic.translators.openai_chat.usage import message_usage
 from llm_to_anthropic.translators.openai_responses.errors import answer_error, policy_refusal
 from llm_to_anthropic.translators.openai_responses.items import ITEMS, Compaction, Item, Message, Step
 from llm_to_anthropic.translators.openai_responses.loose import decode_loosely
-from llm_to_anthropic.translators.openai_responses.output import AnswerOptions, Output
+from llm_to_anthropic.translators.openai_responses.output import Output, ResponsesOptions
 from llm_to_anthropic.translators.stop_sequences import told_end
 from llm_to_anthropic.translators.upstream_errors import is_error
 from llm_to_anthropic.wire.anthropic import StopDetails
@@ -58,7 +58,7 @@ Key = int | str
 class ResponsesAnswer:
     """One answer."""
 
-    def __init__(self, writer: MessageWriter, options: AnswerOptions) -> None:
+    def __init__(self, writer: MessageWriter, options: ResponsesOptions) -> None:
         self.ended = False
         self.usage: Usage | None = None
         self.finished = False

@@ -10,27 +10,21 @@ from __future__ import annotations
 import msgspec
 from msgspec import Raw
 
-from llm_to_anthropic.translators.carrier import Carrier, encode_carrier
+from llm_to_anthropic.translators.carrier import encode_carrier
+from llm_to_anthropic.translators.encoding import AnswerOptions
 from llm_to_anthropic.translators.estimate import text_bytes
 from llm_to_anthropic.translators.openai_responses.carrier import phases_item
 from llm_to_anthropic.translators.openai_responses.encoding import ResponsesEncoding
 from llm_to_anthropic.translators.openai_responses.server_tools import ServerTools
 from llm_to_anthropic.translators.tool_ids import ToolIds
-from llm_to_anthropic.translators.upstream_errors import ErrorContext
 from llm_to_anthropic.translators.visible_text import VisibleText
 from llm_to_anthropic.wire.anthropic import OutCompaction, SearchCitation, WholeBlock
 from llm_to_anthropic.writer import MessageWriter
 
 
-class AnswerOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What of the request and the target decides how its answer is read."""
+class ResponsesOptions(AnswerOptions[ResponsesEncoding], frozen=True, kw_only=True):
+    """How an answer of OpenAI Responses is read."""
 
-    context: ErrorContext
-    carrier: Carrier
-    """Bound to the upstream, without items."""
-    seed: str
-    encoding: ResponsesEncoding
-    input_bytes: int
     live_arguments: bool = False
     now: float = 0.0
     """Unix time."""
@@ -39,7 +33,7 @@ class AnswerOptions(msgspec.Struct, frozen=True, kw_only=True):
 class Output:
     """The client's side of one answer."""
 
-    def __init__(self, writer: MessageWriter, options: AnswerOptions) -> None:
+    def __init__(self, writer: MessageWriter, options: ResponsesOptions) -> None:
         encoding = options.encoding
         self.writer = writer
         self.options = options

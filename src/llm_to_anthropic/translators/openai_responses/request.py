@@ -33,6 +33,7 @@ from llm_to_anthropic.translators.request import bounded_depth, decode_fields
 from llm_to_anthropic.translators.schemas.closing import close_schema
 from llm_to_anthropic.translators.schemas.patterns import readable_patterns
 from llm_to_anthropic.translators.system_prompt import NO_SEARCH, system_blocks
+from llm_to_anthropic.translators.thinking import wanted_effort
 from llm_to_anthropic.translators.tools import client_names
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
 from llm_to_anthropic.wire.anthropic import MessagesRequest
@@ -187,8 +188,8 @@ class _Encoder:
         # What does not fit is the client's to sum up: it waits for the error.
         made.truncation = "disabled" if quirks.truncation else None
         made.parallel_tool_calls = False if tools.single_call else None
-        asked = request.output_config.effort if request.output_config else None
-        made.reasoning = reasoning(request, history.effort or asked, quirks, losses, hosted=bool(tools.hosted))
+        effort = wanted_effort(request, history.effort)
+        made.reasoning = reasoning(request, effort, quirks, losses, hosted=bool(tools.hosted))
         return made, tools
 
     def _set_format(self, made: ResponsesRequest, texts: list[str]) -> None:

@@ -21,7 +21,7 @@ from llm_to_anthropic.translators.openai_responses.frames import TEXT_DELTA, Del
 from llm_to_anthropic.translators.openai_responses.healing import is_about_reasoning, lesson
 from llm_to_anthropic.translators.openai_responses.held import HeldEvents
 from llm_to_anthropic.translators.openai_responses.loose import decode_loosely, delta_loosely
-from llm_to_anthropic.translators.openai_responses.output import AnswerOptions
+from llm_to_anthropic.translators.openai_responses.output import ResponsesOptions
 from llm_to_anthropic.translators.openai_responses.request import encode_count, encode_known, encode_responses
 from llm_to_anthropic.translators.openai_responses.whole import text_alone
 from llm_to_anthropic.translators.rate_limits import rate_limit_headers
@@ -106,9 +106,9 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
     def _expected(self) -> ResponsesAnswer:
         return self._answer or self._expect()
 
-    def _options(self) -> AnswerOptions:
+    def _options(self) -> ResponsesOptions:
         encoding, streams = self._encoding, self._request.stream
-        return AnswerOptions(
+        return ResponsesOptions(
             context=self._context(),
             carrier=self._carrier,
             seed=self._request.message_id,

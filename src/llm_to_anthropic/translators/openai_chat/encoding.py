@@ -1,0 +1,22 @@
+"""What the way back needs to know of a Chat Completions request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from llm_to_anthropic.translators.encoding import Encoding
+
+
+class ChatEncoding(Encoding, frozen=True, kw_only=True):
+    """A Chat Completions request."""
+
+    strict_schemas: Mapping[str, object]
+    """Client's tool name -> its own schema, decoded, where a closed one was sent: nulls must come out of answers."""
+    declared: frozenset[str]
+    """Upstream's names of the tools: a server may cut one into pieces."""
+    reasoning_off: bool
+    """The client said that it wants no thinking."""
+    thinking_asked: bool
+    """The client asked for thinking."""
+    reasoning_effort: str | None
+    """What was asked of the upstream, where it has levels."""
