@@ -229,10 +229,16 @@ PICTURE = {"messages": [user(image())]}
         ("The model is not a VLM (Vision Language Model). Please use text-only prompts.", 400),
         ('model "claude-opus-4.6" not supported for vision', 400),
         ("Model does not support images. Please use a model that does.", 400),
+        ("Invalid content type. image_url is only supported by certain models.", 400),
+        (
+            "'messages.1' : for 'role:user' the following must be satisfied[('messages.1.content' : value must be a "
+            "string)]",
+            400,
+        ),
     ],
     ids=[
         *("DeepSeek", "OpenRouter", "Ollama", "llama.cpp", "vLLM", "vLLM before", "FlashML", "SiliconFlow"),
-        *("GitHub Copilot", "LM Studio"),
+        *("GitHub Copilot", "LM Studio", "OpenAI", "Groq"),
     ],
 )
 def test_images_are_left_out_once_they_were_refused(message: str, status: int) -> None:

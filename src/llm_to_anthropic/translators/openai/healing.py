@@ -30,7 +30,7 @@ _NO_IMAGES = re.compile(
     r"\b(?:does|do)(?: not|n't) support (?:image inputs?|images|vision|multimodal)\b(?! (?:larger|over|of|with)\b)"
     r"|\bsupport image input|\bimage inputs? (?:is|are) not (?:supported|enabled)|unknown variant `?image_url"
     r"|\bnot a (?:multimodal model|vlm)\b|text-only (?:server|model)\b.{0,20}image_url|\bnot supported for vision\b"
-    r"|\bat most 0 images?\b",
+    r"|\bat most 0 images?\b|\bimage_url is only supported by\b|role:user\b.{0,80}\bvalue must be a string",
     re.IGNORECASE,
 )
 _NO_PATTERN = re.compile(
