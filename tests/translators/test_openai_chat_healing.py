@@ -270,15 +270,34 @@ def test_requests_that_are_refused_together_are_all_sent_again(message: str, exp
         "max_tokens (current value: 64000) must be between 0 and 8192 ",
         "Range of max_tokens should be [1, 8192]",
         "max_tokens: 64000 > 8192, which is the maximum allowed number of output tokens for this model",
+        "The maximum tokens you requested exceeds the model limit of 8192. Try again with a maximum tokens value that "
+        "is lower than 8192.",
     ],
-    ids=["OpenAI", "Groq", "DeepSeek", "Novita", "DashScope", "Anthropic behind a gateway"],
+    ids=["OpenAI", "Groq", "DeepSeek", "Novita", "DashScope", "Anthropic behind a gateway", "Bedrock"],
 )
 def test_too_many_tokens_asked_for_are_lowered(message: str) -> None:
     """Clients ask for Claude's 64000 tokens of any model: one whose limit is not known tells it in its refusal."""
+    check_lowered(refusal(message))
+
+
+@pytest.mark.parametrize(
+    ("message", "param"),
+    [
+        ("field MaxTokens invalid, should be in [1, 8192]", "max_tokens"),
+        ("Param Incorrect", "max_tokens is too large: 64000. This model supports at most 8192 completion tokens."),
+    ],
+    ids=["the field apart", "all of it apart"],
+)
+def test_too_many_tokens_are_lowered_also_where_the_field_stands_apart(message: str, param: str) -> None:
+    """The sentence names no field, or says nothing: what is wrong stands beside it."""
+    check_lowered(refusal(message, param))
+
+
+def check_lowered(body: object) -> None:
     learned = Learned()
     made = translator({"max_tokens": 64000}, learned=learned)
-    assert heal(made, refusal(message))
+    assert heal(made, body)
     again = translator({"max_tokens": 64000}, learned=learned)
     assert json.loads(again.encode().body)["max_tokens"] == 8192
     assert [loss.path for loss in again.losses] == ["max_tokens"]
-    assert not heal(again, refusal(message))
+    assert not heal(again, body)

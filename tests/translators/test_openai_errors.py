@@ -94,6 +94,12 @@ def test_status_and_type(status: int, body: object, expected: int, kind: str) ->
             "body.top_k: Boom",
             id="list of details within an error",
         ),
+        pytest.param(
+            {"error": {"message": "Param Incorrect", "param": "top_k is bad"}},
+            "Param Incorrect: top_k is bad",
+            id="a sentence in place of the parameter",
+        ),
+        pytest.param({"error": {"message": "Boom", "param": "messages[0].role"}}, "Boom", id="a parameter"),
         pytest.param({"message": "Boom"}, "Boom", id="message"),
         pytest.param({"object": "error", "message": "Boom", "code": 400}, "Boom", id="vLLM"),
         pytest.param([{"error": {"message": "Boom"}}], "Boom", id="in a list"),

@@ -223,6 +223,7 @@ def _read_value(value: object) -> Refusal:
 def _first_text(value: dict[str, object], inner: object) -> str:
     if isinstance(inner, dict):
         text = _details(inner.get("message")) or _details(inner.get("detail"))
+        text = _with_param(text, inner.get("param"))
         return _with_origin(text, inner.get("metadata")) or _any_text(inner, MAX_DEPTH)
     candidates = (inner, value.get("message"), value.get("detail"), value.get("title"))
     return next((text for text in map(_details, candidates) if text), "") or _any_text(value, MAX_DEPTH)
@@ -252,6 +253,13 @@ def _details(detail: object) -> str:
 def _problem(item: dict[str, object]) -> str:
     where, what = item.get("loc"), _string(item.get("msg"))
     return f"{'.'.join(map(str, where))}: {what}" if isinstance(where, list) else what
+
+
+def _with_param(text: str, param: object) -> str:
+    """Mostly a name stands there; some servers have the sentence in it, and next to nothing in the message."""
+    if not isinstance(param, str) or " " not in param:
+        return text
+    return f"{text}: {param}" if text else param
 
 
 def _with_origin(text: str, metadata: object) -> str:

@@ -16,6 +16,7 @@ from llm_to_anthropic.translators.openai.healing import (
 )
 
 _LENGTH_FIELDS = frozenset({"max_tokens", "max_completion_tokens"})
+_LENGTH_AT_BEDROCK = "maximum tokens you requested"
 _SWITCHES: Mapping[str, tuple[str, object]] = {
     "stream_options": ("stream_options", False),
     "include_obfuscation": ("obfuscation", False),
@@ -192,7 +193,9 @@ def _special_lesson(complaint: Complaint, quirks: ChatQuirks, sent_effort: str |
 
 def _length_lesson(complaint: Complaint, quirks: ChatQuirks) -> tuple[str, object] | None:
     """Clients ask every model for as many tokens as Claude gives; what a server gives at most, it says."""
-    if not complaint.most or _LENGTH_FIELDS.isdisjoint(complaint.names):
+    if _LENGTH_FIELDS.isdisjoint(complaint.names) and _LENGTH_AT_BEDROCK not in complaint.words:
+        return None
+    if not complaint.most:
         return None
     return ("max_output", complaint.most) if complaint.most != quirks.max_output else None
 
