@@ -59,6 +59,12 @@ def test_base_url_with_models_is_refused(place: Place, end: str) -> None:
     )
 
 
+def test_base_url_of_the_other_protocol_is_refused(place: Place) -> None:
+    """Google's address for OpenAI's protocol, which its manual gives too, is refused where Gemini's is spoken."""
+    (problem,) = place.problems({**KEY, "GEMINI_BASE_URL": "https://generativelanguage.googleapis.com/v1beta/openai/"})
+    assert problem == "environment: GEMINI_BASE_URL is Google's address for OpenAI's protocol: take /openai away."
+
+
 def test_api_version_can_be_chosen(place: Place) -> None:
     """GOOGLE_GENAI_API_VERSION is the version where the URL names none."""
     chosen = {**KEY, "GOOGLE_GENAI_API_VERSION": "v1"}

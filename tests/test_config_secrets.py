@@ -70,6 +70,17 @@ def test_quotation_marks_in_the_environment_are_told(place: Place, key: str) -> 
     assert SECRET not in str(problems)
 
 
+def test_comments_in_the_environment_are_told(place: Place) -> None:
+    """A comment that reaches the environment, as docker's --env-file leaves it, is named, not sent upstream."""
+    environ = {"OPENAI_API_KEY": f"{SECRET} # mine", "BIG_MODEL": "gpt-5 # best", "SMALL_MODEL": "fine-tuned#2"}
+    problems = place.problems(environ)
+    assert [problem.partition(" has a comment")[0] for problem in problems] == [
+        "environment: OPENAI_API_KEY",
+        "environment: BIG_MODEL",
+    ]
+    assert SECRET not in str(problems)
+
+
 @pytest.mark.parametrize("key", ["two words", "line\nbreak", "schlüssel"])
 def test_key_that_no_header_can_carry_is_refused(place: Place, key: str) -> None:
     """A key with a blank, a line break or a foreign letter is refused, unseen, with its place."""

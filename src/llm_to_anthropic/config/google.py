@@ -164,6 +164,9 @@ class GoogleReader:
         if url.endswith("/models") or "/models/" in url:
             self._report.problem(place, "must end before /models: the proxy adds that part and the model itself.")
             return ""
+        if url.endswith("/openai"):
+            self._report.problem(place, "is Google's address for OpenAI's protocol: take /openai away.")
+            return ""
         if "/projects/" in url or "/publishers/" in url:
             self._report.problem(place, "must end before /projects: project and location have settings of their own.")
             return ""

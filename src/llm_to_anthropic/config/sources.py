@@ -55,6 +55,7 @@ ENV_NAMES: tuple[str, ...] = (
 """Variables that are read. In lower case they are keys of the TOML file too."""
 
 QUOTED = "has quotation marks around its value: take them away, docker's --env-file and the like leave them there."
+_COMMENTED = "has a comment behind its value: take it away, docker's --env-file and the like leave it there."
 
 _FLAG_FIELDS = {"host": "server_host", "port": "server_port"}
 _MISNOMERS = {
@@ -180,6 +181,8 @@ def _from_environment(environ: Mapping[str, str], report: Report) -> dict[str, G
         given = Given(environ.get(name, ""), f"environment: {name}", ambient=True)
         if is_quoted(environ.get(name, "")):
             report.problem(given.place, QUOTED)
+        elif " #" in environ.get(name, ""):
+            report.problem(given.place, _COMMENTED)
         elif environ.get(name, "").strip():
             fields[name.lower()] = given
     return fields
