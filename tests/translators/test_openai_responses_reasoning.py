@@ -103,6 +103,12 @@ def test_each_reasoning_item_has_its_own_block() -> None:
     assert [carried(block)[0]["id"] for block in thinking(held)] == ["rs_1", "rs_2"]
 
 
+def test_reasoning_keeps_its_order_where_some_of_it_has_no_text() -> None:
+    """What a client that did not ask for thinking gets before a call alone does not come behind what it was shown."""
+    said = both(reasoning(), reasoning("Two.", id="rs_2"), reasoning(id="rs_3"), call())
+    assert [item["id"] for block in thinking(said) for item in carried(block)] == ["rs_1", "rs_2", "rs_3"]
+
+
 def test_reasoning_that_is_not_encrypted_is_not_kept() -> None:
     """A bare item is unknown to the upstream in the next turn: the text is shown with a carrier of nothing."""
     said = both(reasoning("Hm.", encrypted=None), call(), request=ON)

@@ -95,7 +95,9 @@ class Output:
             if thinking:
                 self.writer.signature(self.seal)
         elif thinking or wanted != "default":
-            self._sign([kept, phases_item([phase])] if phase else [kept])
+            # Reasoning without a text that waits for a call goes along: it came before.
+            items, self._unsent = [*self._unsent, kept], []
+            self._sign([*items, phases_item([phase])] if phase else items)
         else:
             self._unsent.append(kept)
 
