@@ -253,6 +253,20 @@ async def test_closing_ends_open_streams_with_an_error(gateway: Gateway, script:
     assert b"overloaded_error" in reply.body
 
 
+async def test_closing_says_when_to_come_again(
+    gateway: Gateway, script: Script, upstream: ScriptedUpstream, records: Records
+) -> None:
+    """Who has no answer yet when the server stops gets a 529 that can be waited for, and is counted as refused."""
+    script.push(whole({}, before_head=(Stall(),)))
+    reply = MemoryReply()
+    answering = asyncio.ensure_future(gateway.messages(call(ask()), reply))
+    await upstream.request(0)
+    await gateway.close()
+    await asyncio.wait([answering])
+    assert (reply.status, reply.headers[b"retry-after"]) == (529, b"2")
+    assert [(each.outcome, each.refusal) for each in records.exchanges] == [("overloaded_error", "draining")]
+
+
 async def test_strict_mode_names_the_loss_and_sends_nothing(gateway: Gateway, upstream: ScriptedUpstream) -> None:
     """With `x-proxy-strict` a reportable loss is a 400 that names it."""
     reply = await reply_to(gateway, call(ask(top_k=5), headers={"x-proxy-strict": "true"}))

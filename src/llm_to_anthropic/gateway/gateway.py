@@ -358,7 +358,7 @@ async def _cancelled(work: Work, task: asyncio.Task[None]) -> None:
         work.progress.status = work.progress.status or CLIENT_GONE
         work.progress.failed(work.left_as)
         return
-    error = ApiError(529, "the proxy is shutting down; try again", type="overloaded_error")
+    error = overloaded("shutting down", "draining")
     if work.relay is not None and work.relay.committed:
         await work.relay.fail(error)
         await work.reply.end()
