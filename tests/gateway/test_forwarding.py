@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from llm_to_anthropic.gateway.gateway import Gateway
-from llm_to_anthropic.scripted import Answer, Reset, Script, ScriptedUpstream, stream, whole
+from llm_to_anthropic.scripted import Answer, Reset, Script, ScriptedUpstream, Stall, never, stream, whole
+from llm_to_anthropic.settings import Timeouts
 from tests.gateway.conftest import Records
 from tests.gateway.memory_reply import MemoryReply, ask, call
 from tests.gateway.test_passthrough import OVERLOADED
@@ -57,6 +60,28 @@ async def test_counting_is_estimated_where_a_server_has_no_endpoint_for_it(
     await gateway.count_tokens(call(ask("claude-x"), path="/v1/messages/count_tokens"), reply)
     assert reply.status == 200
     assert reply.json()["input_tokens"]
+
+
+class TestImpatience:
+    """Counts that take long."""
+
+    @pytest.fixture
+    def timeouts(self) -> Timeouts:
+        """Little patience."""
+        return Timeouts(first_event_s=5.0, idle_s=5.0, total_s=20.0, commit_after_s=0.1)
+
+    @pytest.mark.parametrize("answer", [never(), stream(b"{", Stall())], ids=["no head", "no end"])
+    async def test_counting_is_estimated_where_anthropic_is_silent(
+        self, gateway: Gateway, script: Script, upstream: ScriptedUpstream, answer: Answer
+    ) -> None:
+        """A person waits for a count: not for long, and Anthropic need not go on with it."""
+        script.push(answer)
+        reply = MemoryReply()
+        async with asyncio.timeout(3):
+            await gateway.count_tokens(call(ask("claude-x"), path="/v1/messages/count_tokens"), reply)
+            await upstream.requests[0].closed.wait()
+        assert reply.status == 200
+        assert reply.json()["input_tokens"]
 
 
 @pytest.mark.parametrize(("status", "told"), [(404, "not_found_error"), (400, "invalid_request_error")])

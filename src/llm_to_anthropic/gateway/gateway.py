@@ -293,16 +293,16 @@ class Gateway:
         route = self._router.resolve(progress.client_model)
         lane = self._attempts.steady(route.targets)
         target = progress.target = lane.target
-        count = None
+        count, within_s = None, min(COUNT_WITHIN_S, self.settings.timeouts.commit_after_s)
         if target.protocol != "anthropic":
-            count = await self._upstream_count(work, client_request(call, route, stream=False), lane)
-        elif await self._passthrough.count_tokens(work, lane):
+            count = await self._upstream_count(work, client_request(call, route, stream=False), lane, within_s)
+        elif await self._passthrough.count_tokens(work, lane, within_s):
             return
         if count is None:
             count = await self._counter.count_body(call.body, target.model)
         await work.whole(200, JSON_HEADERS, b'{"input_tokens":%d}' % count)
 
-    async def _upstream_count(self, work: Work, request: ClientRequest, lane: Lane) -> int | None:
+    async def _upstream_count(self, work: Work, request: ClientRequest, lane: Lane, within_s: float) -> int | None:
         """What the upstream counts; None where it cannot, or not now: an estimate is better than an error."""
         target = fitting_target(lane.target, request.body)
         translator = make_translator(request, target, self._lessons(target))
@@ -315,7 +315,7 @@ class Gateway:
         if asked is None:
             return None
         try:
-            async with asyncio.timeout(min(COUNT_WITHIN_S, self.settings.timeouts.commit_after_s)):
+            async with asyncio.timeout(within_s):
                 upstream = await self._send(work, target, lane.key, "head", asked)
                 try:
                     await upstream.head()

@@ -124,18 +124,22 @@ class Passthrough:
         begins: Begins = "event" if stream else "whole"
         return self._send(work, target.provider, path, body, key=lane.key, timeouts=target.timeouts, begins=begins)
 
-    async def count_tokens(self, work: Work, lane: Lane) -> bool:
+    async def count_tokens(self, work: Work, lane: Lane, within_s: float) -> bool:
         """POST /v1/messages/count_tokens. False where the upstream cannot say now: then estimate."""
         target = lane.target
         path, body = _path(work.call), _outgoing_body(work.call.body, work.progress.client_model, target.model)
         if target.provider.backend == "vertex":
             path, body = _VERTEX_COUNTING, for_vertex_counting(body)
         try:
-            upstream = await self._send(work, target.provider, path, body, key=lane.key, timeouts=target.timeouts)
-            return await _counted(work, upstream)
-        except (UpstreamUnreachable, UpstreamTimeout, UpstreamProtocolError) as error:
+            async with asyncio.timeout(within_s):
+                upstream = await self._send(work, target.provider, path, body, key=lane.key, timeouts=target.timeouts)
+                count = await _count(work, upstream)
+        except (UpstreamUnreachable, UpstreamTimeout, UpstreamProtocolError, TimeoutError) as error:
             forget_way(error)
             return False
+        if count is not None:
+            await _whole(work, upstream, count)
+        return count is not None
 
     async def forward(self, work: Work, router: Router) -> None:
         """Any other path below /v1."""
@@ -264,24 +268,22 @@ async def _whole_message(work: Work, upstream: UpstreamCall, echo: str | None) -
     await _whole(work, upstream, replace_answered_model(body, echo) if echo else body)
 
 
-async def _counted(work: Work, upstream: UpstreamCall) -> bool:
+async def _count(work: Work, upstream: UpstreamCall) -> bytes | None:
+    """The answer that tells a count; None where the upstream has none to tell."""
     try:
         await upstream.head()
         work.progress.upstream_request_id = upstream.header(b"request-id")
         if upstream.status in _CANNOT_COUNT or upstream.status >= 500:
-            return False
+            return None
         if upstream.status >= 400:
             refusal = await read_refusal(upstream, work.progress.target)
             if upstream.status == 404 and not isinstance(refusal, PassedError):
-                return False  # it is the endpoint that is missing: Anthropic's own words would name the model
+                return None  # it is the endpoint that is missing: Anthropic's own words would name the model
             raise refusal
         body = await upstream.read_all(MAX_ERROR_BYTES)
     finally:
         upstream.close()
-    if not tells_count(body):
-        return False
-    await _whole(work, upstream, body)
-    return True
+    return body if tells_count(body) else None
 
 
 async def _whole(work: Work, upstream: UpstreamCall, body: bytes) -> None:
