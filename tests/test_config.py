@@ -205,7 +205,7 @@ def test_preset_is_one_line(place: Place) -> None:
     settings = place.toml("[providers.deepseek]\n").load({**KEY, "DEEPSEEK_API_KEY": "deep-key"})
     assert settings.providers["deepseek"].base_url == PRESETS["deepseek"].base_url
     assert key_of(settings, "deepseek") == "deep-key"
-    assert Router(settings).resolve("deepseek/deepseek-chat").targets[0].quirks.reasoning == "thinking"
+    assert Router(settings).resolve("deepseek/deepseek-chat").targets[0].chat.reasoning == "thinking"
 
 
 def test_preset_without_its_key_warns(place: Place) -> None:

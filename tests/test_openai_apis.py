@@ -215,7 +215,7 @@ def test_account_of_both_apis_takes_the_quirks_of_both(tmp_path: Path) -> None:
     """Overrides of either API are accepted where both are spoken, and each reaches the targets that know it."""
     quirks = "[providers.local.quirks]\ntools_need_no_reasoning = true\nsummaries = false\nmax_tools = 7\n"
     settings = load(tmp_path, LOCAL.format("openai") + quirks)
-    chat, responses = target_of(settings, "local", "gpt-4.1").quirks, target_of(settings, "local", "gpt-5").responses
+    chat, responses = target_of(settings, "local", "gpt-4.1").chat, target_of(settings, "local", "gpt-5").responses
     assert (chat.tools_need_no_reasoning, chat.max_tools, responses.summaries, responses.max_tools) == (
         True,
         7,

@@ -7,7 +7,7 @@ import pytest
 
 from llm_to_anthropic.providers.catalog import LIMITS, limits_for
 from llm_to_anthropic.providers.families import FAMILIES
-from llm_to_anthropic.providers.presets import PRESETS, auth_scheme, find_preset, quirks_for
+from llm_to_anthropic.providers.presets import PRESETS, auth_scheme, chat_quirks_for, find_preset
 from llm_to_anthropic.providers.provider import Credential, Provider
 from llm_to_anthropic.providers.quirks import ChatQuirks
 
@@ -28,12 +28,12 @@ def provider(base_url: str = LOCAL, preset: str = "", **quirks: object) -> Provi
 
 def test_unknown_server_follows_the_standard() -> None:
     """A server and a model that nobody knows get the plain standard."""
-    assert quirks_for(provider(), "some-model") == ChatQuirks()
+    assert chat_quirks_for(provider(), "some-model") == ChatQuirks()
 
 
 def test_openai_itself_gets_all_of_its_deviations() -> None:
     """At api.openai.com a plain model has OpenAI's own fields and limits."""
-    quirks = quirks_for(provider(OFFICIAL, "openai"), "gpt-4.1")
+    quirks = chat_quirks_for(provider(OFFICIAL, "openai"), "gpt-4.1")
     assert (quirks.max_tokens_field, quirks.system_role, quirks.tool_args) == (
         "max_completion_tokens",
         "system",
@@ -50,14 +50,14 @@ def test_openai_itself_gets_all_of_its_deviations() -> None:
 
 def test_openai_preset_at_another_host_is_another_server() -> None:
     """A base URL other than OpenAI's own gets the standard of a compatible server."""
-    assert quirks_for(provider(LOCAL, "openai"), "gpt-4o") == ChatQuirks()
+    assert chat_quirks_for(provider(LOCAL, "openai"), "gpt-4o") == ChatQuirks()
 
 
 @pytest.mark.parametrize("host", ["api.moonshot.ai", "api.moonshot.cn", "api.kimi.com"])
 def test_kimi_wants_types_from_its_makers_alone(host: str) -> None:
     """Moonshot checks schemas by a form of its own; other servers of its models do not."""
-    assert quirks_for(provider(f"https://{host}/v1"), "kimi-k2.5").typed_schema
-    assert not quirks_for(provider(LOCAL), "kimi-k2.5").typed_schema
+    assert chat_quirks_for(provider(f"https://{host}/v1"), "kimi-k2.5").typed_schema
+    assert not chat_quirks_for(provider(LOCAL), "kimi-k2.5").typed_schema
 
 
 @pytest.mark.parametrize(
@@ -77,12 +77,12 @@ def test_kimi_wants_types_from_its_makers_alone(host: str) -> None:
 )
 def test_gemini_wants_signatures_where_its_server_has_them(base_url: str, model: str, field: str) -> None:
     """Gemini 3 insists on signatures, which Google's compatible API and OpenRouter have in fields of their own."""
-    assert quirks_for(provider(base_url), model).call_signatures == field
+    assert chat_quirks_for(provider(base_url), model).call_signatures == field
 
 
 def test_reasoning_model_behind_a_gateway_stays_one() -> None:
     """OpenAI's reasoning models refuse the same fields behind any gateway, but know no `store` there."""
-    quirks = quirks_for(provider(LOCAL, "openai"), "openai/GPT-5-mini")
+    quirks = chat_quirks_for(provider(LOCAL, "openai"), "openai/GPT-5-mini")
     assert (quirks.max_tokens_field, quirks.sampling, quirks.max_stop) == ("max_completion_tokens", False, 0)
     assert quirks.system_role == "system"
     assert not quirks.store
@@ -113,19 +113,19 @@ def test_reasoning_model_behind_a_gateway_stays_one() -> None:
 )
 def test_efforts_by_family(model: str, efforts: tuple[str, ...]) -> None:
     """Each family takes its own values of reasoning_effort."""
-    assert quirks_for(provider(OFFICIAL, "openai"), model).efforts == efforts
+    assert chat_quirks_for(provider(OFFICIAL, "openai"), model).efforts == efforts
 
 
 @pytest.mark.parametrize("model", ["gpt-5.6", "gpt-5.6-sol", "gpt-6-sol", "gpt-6-luna"])
 def test_newest_models_take_tools_without_reasoning_only(model: str) -> None:
     """gpt-5.6 and gpt-6 take function tools on this API only with reasoning switched off."""
-    assert quirks_for(provider(OFFICIAL, "openai"), model).tools_need_no_reasoning
+    assert chat_quirks_for(provider(OFFICIAL, "openai"), model).tools_need_no_reasoning
 
 
 @pytest.mark.parametrize("model", ["o1", "o3-mini", "gpt-5", "gpt-5.1", "gpt-6-sol"])
 def test_reasoning_models_of_openai_take_the_developer_role(model: str) -> None:
     """At api.openai.com reasoning models have instructions in the developer role."""
-    assert quirks_for(provider(OFFICIAL, "openai"), model).system_role == "developer"
+    assert chat_quirks_for(provider(OFFICIAL, "openai"), model).system_role == "developer"
 
 
 @pytest.mark.parametrize(
@@ -133,19 +133,19 @@ def test_reasoning_models_of_openai_take_the_developer_role(model: str) -> None:
 )
 def test_unmistakable_names_carry_their_reasoning_back(model: str) -> None:
     """DeepSeek, Kimi and GLM want reasoning_content in the history wherever they are served."""
-    assert quirks_for(provider(), model).reasoning_history == "reasoning_content"
+    assert chat_quirks_for(provider(), model).reasoning_history == "reasoning_content"
 
 
 def test_a_server_spells_for_the_models_behind_it() -> None:
     """OpenRouter's way of asking for reasoning holds for every family behind it."""
-    quirks = quirks_for(provider(PRESETS["openrouter"].base_url, "openrouter"), "deepseek/deepseek-r1")
+    quirks = chat_quirks_for(provider(PRESETS["openrouter"].base_url, "openrouter"), "deepseek/deepseek-r1")
     assert (quirks.reasoning, quirks.reasoning_history, quirks.reasoning_details) == ("openrouter", "reasoning", True)
 
 
 def test_configured_quirks_win() -> None:
     """What the configuration says of a quirk stands above every table."""
     own = provider(OFFICIAL, "openai", max_tokens_field="max_tokens", efforts=("low",))
-    quirks = quirks_for(own, "gpt-5")
+    quirks = chat_quirks_for(own, "gpt-5")
     assert (quirks.max_tokens_field, quirks.efforts) == ("max_tokens", ("low",))
 
 
@@ -170,18 +170,18 @@ def test_a_vendor_is_known_by_its_host(base_url: str, name: str) -> None:
 )
 def test_mistral_lets_no_user_follow_a_tool(base_url: str, model: str) -> None:
     """Its API refuses that order, and so do the chat templates of its models elsewhere."""
-    assert not quirks_for(provider(base_url), model).user_after_tool
+    assert not chat_quirks_for(provider(base_url), model).user_after_tool
 
 
 def test_mistral_reads_documents() -> None:
     """Its API has a part of its own for PDFs; its models elsewhere have not."""
-    assert quirks_for(provider("https://api.mistral.ai/v1"), "mistral-medium-latest").document_urls
-    assert not quirks_for(provider(LOCAL), "mistral-medium-latest").document_urls
+    assert chat_quirks_for(provider("https://api.mistral.ai/v1"), "mistral-medium-latest").document_urls
+    assert not chat_quirks_for(provider(LOCAL), "mistral-medium-latest").document_urls
 
 
 def test_dashscope_has_a_field_for_thinking() -> None:
     """DashScope runs Qwen behind an API of its own: it reads no arguments of chat templates, and thinks in streams."""
-    quirks = quirks_for(provider(PRESETS["dashscope"].base_url), "qwen3-max")
+    quirks = chat_quirks_for(provider(PRESETS["dashscope"].base_url), "qwen3-max")
     assert (quirks.reasoning, quirks.stream_always) == ("enable_thinking_field", True)
 
 
@@ -262,4 +262,4 @@ def test_no_limit_is_hidden_behind_an_earlier_pattern() -> None:
 )
 def test_models_that_reason_whatever_they_are_told_are_known(preset: str, model: str, reasons: bool) -> None:
     """Some models cannot be kept from reasoning, others not at a server that has no switch for it."""
-    assert quirks_for(provider(PRESETS[preset].base_url, preset), model).reasons == reasons
+    assert chat_quirks_for(provider(PRESETS[preset].base_url, preset), model).reasons == reasons

@@ -235,7 +235,7 @@ def test_route_keeps_the_requested_name_and_strictness() -> None:
 def test_target_knows_its_quirks_and_limits() -> None:
     """A target comes with what is known of its provider and model."""
     target = router().resolve("openai/o3").targets[0]
-    assert (target.quirks.sampling, target.limits.max_output) == (False, 100_000)
+    assert (target.chat.sampling, target.limits.max_output) == (False, 100_000)
 
 
 def test_resolved_names_are_remembered_within_bounds() -> None:

@@ -17,9 +17,8 @@ from llm_to_anthropic.errors import NOT_RETRIED, ApiError, ClientError
 from llm_to_anthropic.providers.catalog import limits_for
 from llm_to_anthropic.providers.gemini_families import gemini_quirks_for
 from llm_to_anthropic.providers.openai_apis import served_by
-from llm_to_anthropic.providers.presets import preset_of, quirks_for
+from llm_to_anthropic.providers.presets import chat_quirks_for, preset_of
 from llm_to_anthropic.providers.provider import ModelLimits, Protocol, Provider, Route, Target
-from llm_to_anthropic.providers.quirks import ChatQuirks
 from llm_to_anthropic.providers.responses_families import responses_quirks_for
 from llm_to_anthropic.providers.timeouts import call_timeouts
 from llm_to_anthropic.settings import PreferredProvider, Settings
@@ -325,14 +324,14 @@ def _target(provider: Provider, model: str) -> Target:
 
 
 def _spoken_to(provider: Provider, model: str, protocol: Protocol) -> Target:
-    base = Target(provider=provider, model=model, protocol=protocol, quirks=ChatQuirks(), limits=limits_for(model))
+    base = Target(provider=provider, model=model, protocol=protocol, limits=limits_for(model))
     match protocol:
         case "gemini":
             return msgspec.structs.replace(base, gemini=gemini_quirks_for(provider, model))
         case "openai_responses":
             return msgspec.structs.replace(base, responses=responses_quirks_for(provider, model))
         case _:
-            return msgspec.structs.replace(base, quirks=quirks_for(provider, model))
+            return msgspec.structs.replace(base, chat=chat_quirks_for(provider, model))
 
 
 def _entry(name: str, target: Target) -> ModelEntry:

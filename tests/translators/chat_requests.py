@@ -40,7 +40,7 @@ def target(quirks: ChatQuirks | None = None, *, max_output: int | None = None) -
         provider=provider,
         model="acme-1",
         protocol="openai_chat",
-        quirks=quirks or ChatQuirks(),
+        chat=quirks or ChatQuirks(),
         limits=ModelLimits(max_output=max_output),
     )
 

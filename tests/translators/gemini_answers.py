@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from llm_to_anthropic.providers.provider import Credential, ModelLimits, Provider, Secret, Target
-from llm_to_anthropic.providers.quirks import ChatQuirks, GeminiQuirks
+from llm_to_anthropic.providers.quirks import GeminiQuirks
 from llm_to_anthropic.translators.carrier import decode_carrier
 from llm_to_anthropic.translators.gemini.translator import GeminiTranslator
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
@@ -39,7 +39,6 @@ def target(quirks: GeminiQuirks | None = None, model: str = MODEL) -> Target:
         provider=provider,
         model=model,
         protocol="gemini",
-        quirks=ChatQuirks(),
         limits=ModelLimits(context_window=1_000_000),
         gemini=quirks or GeminiQuirks(),
     )

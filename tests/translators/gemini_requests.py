@@ -10,7 +10,6 @@ from msgspec import Raw
 from llm_to_anthropic.providers.catalog import limits_for
 from llm_to_anthropic.providers.gemini_families import gemini_quirks_for
 from llm_to_anthropic.providers.provider import Backend, Credential, Provider, Target
-from llm_to_anthropic.providers.quirks import ChatQuirks
 from llm_to_anthropic.translators.carrier import Carrier, encode_carrier
 from llm_to_anthropic.translators.encoding import Encoded
 from llm_to_anthropic.translators.gemini.encoding import GeminiEncoding
@@ -38,7 +37,6 @@ def target(model: str = OLD, *, backend: Backend = "dev", **quirks: object) -> T
         provider=provider,
         model=model,
         protocol="gemini",
-        quirks=ChatQuirks(),
         limits=limits_for(model),
         gemini=gemini_quirks_for(provider, model),
     )

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from llm_to_anthropic.providers.provider import Credential, ModelLimits, Provider, Secret, Target
-from llm_to_anthropic.providers.quirks import ChatQuirks, ResponsesQuirks
+from llm_to_anthropic.providers.quirks import ResponsesQuirks
 from llm_to_anthropic.translators.carrier import decode_carrier
 from llm_to_anthropic.translators.openai_responses.translator import OpenAIResponsesTranslator
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
@@ -42,7 +42,6 @@ def target(quirks: ResponsesQuirks | None = None, model: str = MODEL) -> Target:
     return Target(
         provider=provider,
         model=model,
-        quirks=ChatQuirks(),
         limits=ModelLimits(context_window=400_000),
         protocol="openai_responses",
         responses=quirks or ResponsesQuirks(),

@@ -9,7 +9,7 @@ from msgspec import Raw
 
 from llm_to_anthropic.providers.catalog import limits_for
 from llm_to_anthropic.providers.provider import Credential, Provider, Target
-from llm_to_anthropic.providers.quirks import ChatQuirks, ResponsesQuirks
+from llm_to_anthropic.providers.quirks import ResponsesQuirks
 from llm_to_anthropic.providers.responses_families import responses_quirks_for
 from llm_to_anthropic.translators.carrier import encode_carrier
 from llm_to_anthropic.translators.encoding import Encoded
@@ -36,7 +36,6 @@ def target(model: str = MODEL, base_url: str = OFFICIAL, **quirks: object) -> Ta
         provider=provider,
         model=model,
         protocol="openai_responses",
-        quirks=ChatQuirks(),
         limits=limits_for(model),
         responses=msgspec.convert(msgspec.structs.asdict(known) | quirks, ResponsesQuirks),
     )

@@ -7,7 +7,6 @@ import pytest
 from msgspec import Raw
 
 from llm_to_anthropic.providers.provider import Credential, ModelLimits, Provider, Secret, Target
-from llm_to_anthropic.providers.quirks import ChatQuirks
 from llm_to_anthropic.translators.carrier import encode_carrier
 from llm_to_anthropic.translators.openai_responses.carrier import empty_carrier, phases_item, read_replay, route_of
 
@@ -17,9 +16,7 @@ ITEM = Raw(b'{"type":"reasoning", "id":"rs_1", "summary":[], "encrypted_content"
 def target(base_url: str = "http://acme.test/v1", name: str = "acme", model: str = "gpt-5", key: str = "k") -> Target:
     credential = Credential(key=Secret(key))
     provider = Provider(name=name, protocol="openai_responses", base_url=base_url, credential=credential)
-    return Target(
-        provider=provider, model=model, protocol="openai_responses", quirks=ChatQuirks(), limits=ModelLimits()
-    )
+    return Target(provider=provider, model=model, protocol="openai_responses", limits=ModelLimits())
 
 
 def carried(*items: Raw, to: Target | None = None) -> str:

@@ -356,7 +356,7 @@ def auth_scheme(provider: Provider) -> AuthScheme:
     return (preset.auth if preset else None) or DEFAULT_AUTH[provider.protocol]
 
 
-def quirks_for(provider: Provider, model: str) -> ChatQuirks:
+def chat_quirks_for(provider: Provider, model: str) -> ChatQuirks:
     """The deviations that hold for a model at a provider.
 
     The standard, then what the model's family demands, then what the server insists on (a gateway may

@@ -142,8 +142,9 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     protocol: Protocol
     """The one that is spoken; the provider's own, or one of its two."""
-    quirks: ChatQuirks
     limits: ModelLimits
+    chat: ChatQuirks = ChatQuirks()
+    """With the next two: by each protocol, whichever is spoken."""
     gemini: GeminiQuirks = GeminiQuirks()
     responses: ResponsesQuirks = ResponsesQuirks()
     for_server_tools: Target | None = None
@@ -161,7 +162,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
             case "openai_responses":
                 return bool(self.responses.efforts) or self.responses.reasons
             case _:
-                quirks = self.quirks
+                quirks = self.chat
                 shown = quirks.think_tags or quirks.reasoning_history != "none"
                 return bool(quirks.efforts) or quirks.reasons or shown
 

@@ -94,10 +94,10 @@ class ChatContent:
 
     def __init__(self, target: Target, losses: LossReport, *, unsigned: bool = False) -> None:
         """`unsigned`: no opaque reasoning of the history is sent, as the upstream refused it."""
-        self.parts = ChatParts(target.quirks, losses)
+        self.parts = ChatParts(target.chat, losses)
         self.documents = self.parts.documents
         self._maker = (target.provider.name, target.model)
-        self._quirks = target.quirks
+        self._quirks = target.chat
         self._unsigned = unsigned
         self.replayed = False
         """There is something in the messages that only who made it can read; mostly reasoning is plain text."""

@@ -77,7 +77,7 @@ def encode_known(client: ClientRequest, target: Target, learned: Learned) -> Enc
 
     None where the general way has to see the request. Raises ClientError (400) as `encode_chat`.
     """
-    quirks = target.quirks
+    quirks = target.chat
     if quirks.merge_same_role or quirks.merge_system or quirks.user_first or not quirks.user_after_tool:
         return None
 
@@ -96,7 +96,7 @@ class _Encoder:
     def __init__(self, request: MessagesRequest, client: ClientRequest, target: Target) -> None:
         self._request = request
         self._client = client
-        self._quirks = target.quirks
+        self._quirks = target.chat
         self._target = target
         self._losses = LossReport(strict=client.strict, model=client.model)
         self._content = ChatContent(target, self._losses, unsigned=client.unsigned)

@@ -44,7 +44,7 @@ class OpenAIChatTranslator(AnsweringTranslator):
     """One request to one target, and its answer."""
 
     __slots__ = ("_call_frames", "_frames", "_thoughts")
-    _QUIRKS = "quirks"
+    _QUIRKS = "chat"
     _SHRINKING = frozenset({"efforts", "tool_choice"})
     _answer: ChatAnswer
     _encoding: ChatEncoding
@@ -54,8 +54,8 @@ class OpenAIChatTranslator(AnsweringTranslator):
         self._asked = target = self._quirky_target()
         request = self._request
         if request.affordable:
-            fewer = msgspec.structs.replace(target.quirks, max_output=request.affordable)
-            target = msgspec.structs.replace(target, quirks=fewer)
+            fewer = msgspec.structs.replace(target.chat, max_output=request.affordable)
+            target = msgspec.structs.replace(target, chat=fewer)
         encoded = None if request.unsigned or request.affordable else encode_known(request, target, self._learned)
         if encoded is None:
             fields = read_fields(request)
@@ -88,16 +88,16 @@ class OpenAIChatTranslator(AnsweringTranslator):
             # Not for other requests: what is left changes with each, and is more once somebody has paid.
             self._request.affordable = most
             return True
-        if error.status in _RENDERING and (forms := form_lessons(body, self._asked.quirks)):
+        if error.status in _RENDERING and (forms := form_lessons(body, self._asked.chat)):
             self._learned.learn(forms)
             return True
         return super().heal(error, body)
 
     def _blames_history(self, body: bytes) -> bool:
-        return self._replayed and is_about_reasoning(body, self._asked.quirks)
+        return self._replayed and is_about_reasoning(body, self._asked.chat)
 
     def _lesson(self, body: bytes) -> tuple[str, object] | None:
-        return lesson(body, self._asked.quirks, self._encoding.reasoning_effort)
+        return lesson(body, self._asked.chat, self._encoding.reasoning_effort)
 
     def _expect(self) -> ChatAnswer:
         self._make_writer()
@@ -105,7 +105,7 @@ class OpenAIChatTranslator(AnsweringTranslator):
         return self._answer
 
     def _options(self) -> ChatOptions:
-        encoding, quirks = self._encoding, self._asked.quirks
+        encoding, quirks = self._encoding, self._asked.chat
         hide = encoding.reasoning_off and quirks.reasoning_history == "none"
         return ChatOptions(
             context=self._context(),
@@ -162,7 +162,7 @@ class OpenAIChatTranslator(AnsweringTranslator):
     def _tell_text(self, answer: WholeCompletion) -> bool:
         """Tells the client an answer that is nothing but text, as it came; False where it has to be looked into."""
         encoding, request = self._encoding, self._request
-        if request.stream or encoding.filters_text or self._asked.quirks.think_tags:
+        if request.stream or encoding.filters_text or self._asked.chat.think_tags:
             return False
         told = text_alone(answer)
         if told is None:
