@@ -1,1 +1,13 @@
-"""JSON schemas of tools and answers, as upstreams take them. Knows JSON Schema; of upstreams only what they refuse."""
+"""JSON schemas of tools and answers, as upstreams take them.
+
+They come from clients: whatever is done to one is bounded in time and size.
+
+    schema          reading one; all others rest on it
+    limits          how many, how large and how deep they may be
+    preparing       repaired at the root, for upstreams that take most of JSON Schema
+    closing         for strict decoding, and values back from there
+    patterns        without regular expressions that not every engine reads
+    inlining        written out: no references, constants or tuples
+    merging         two as one, or a choice as one
+    typed           with a type in each part, as Moonshot wants them (Gemini's subset: gemini/subset.py)
+"""
