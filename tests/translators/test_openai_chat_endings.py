@@ -122,13 +122,29 @@ def test_held_back_text_is_not_lost() -> None:
     assert [block.get("text") for block in message["content"]] == ["One EN", None, "Two E"]
 
 
-def test_reported_stop_sequence_is_believed() -> None:
-    """vLLM says which stop sequence it met; a number there is a token's."""
+@pytest.mark.parametrize("index", [0, "0"], ids=["strict", "odd types"])
+@pytest.mark.parametrize("field", ["stop_reason", "matched_stop"], ids=["vLLM", "SGLang"])
+def test_reported_stop_sequence_is_believed(field: str, index: object) -> None:
+    """Some servers say which stop sequence they met; a number there is a token's."""
     request = {"stop_sequences": ["END"]}
-    chunk = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop", "stop_reason": "END"}]}
-    assert streamed(delta(content="x"), data(chunk), request=request)["stop_sequence"] == "END"
-    chunk["choices"][0]["stop_reason"] = 128009
-    assert streamed(delta(content="x"), data(chunk), request=request)["stop_reason"] == "end_turn"
+    choice = {"index": index, "delta": {}, "finish_reason": "stop"}
+    for met, expected in (("END", "stop_sequence"), (128009, "end_turn"), ("OTHER", "end_turn"), (None, "end_turn")):
+        answer = (delta(content="x"), data({"choices": [choice | {field: met}]}))
+        for message in (streamed(*answer, request=request), collected(*answer, request=request)):
+            assert message["stop_reason"] == expected
+            assert message["stop_sequence"] == ("END" if expected == "stop_sequence" else None)
+
+
+@pytest.mark.parametrize("field", ["stop_reason", "matched_stop"], ids=["vLLM", "SGLang"])
+@pytest.mark.parametrize(
+    ("finish", "expected"), [("tool_calls", "tool_use"), ("length", "max_tokens")], ids=["call", "limit"]
+)
+def test_what_ended_an_answer_is_no_stop_sequence_beside_another_reason(finish: str, expected: str, field: str) -> None:
+    """A call is to be run, and a limit was met, whatever stop sequence a server names beside."""
+    end = {"choices": [{"index": 0, "delta": {}, "finish_reason": finish, field: "END"}]}
+    made = delta(tool_calls=[call(0, id="a", name="look", arguments="{}")])
+    message = streamed(made, data(end), request={"stop_sequences": ["END"]})
+    assert (message["stop_reason"], message["stop_sequence"]) == (expected, None)
 
 
 @pytest.mark.parametrize("live", [True, False], ids=["live", "buffered"])

@@ -67,6 +67,8 @@ class Chosen(msgspec.Struct):
     finish_reason: str | None = None
     stop_reason: str | int | None = None
     """vLLM: the stop sequence that matched (a string), or the id of a stop token (a number)."""
+    matched_stop: str | int | None = None
+    """The same of SGLang."""
     error: Raw = NO_RAW
     usage: Usage | None = None
     """Moonshot's own place of the usage in streams."""

@@ -182,7 +182,7 @@ class ChatAnswer:
         if choice.usage is not None and says_anything(choice.usage):
             self._reported_in_choice = choice.usage
         if choice.finish_reason and not self.ended:
-            self._take_finish(choice.finish_reason, choice.stop_reason)
+            self._take_finish(choice.finish_reason, choice.stop_reason or choice.matched_stop)
 
     def _take_delta(self, delta: Delta) -> None:
         if delta.reasoning_content or delta.reasoning or delta.reasoning_text or delta.reasoning_details:
@@ -201,7 +201,7 @@ class ChatAnswer:
             raise UpstreamError(status, f"upstream ({self._provider}) ended the answer with finish_reason '{reason}'")
         self._finish = reason
         self.finished = True
-        if isinstance(stop_reason, str) and stop_reason in self._options.encoding.stop_sequences:
+        if reason == "stop" and isinstance(stop_reason, str) and stop_reason in self._options.encoding.stop_sequences:
             self._stop_sequence = stop_reason
 
     def _reasoning(self, delta: Delta) -> None:

@@ -56,7 +56,7 @@ def read_loosely(data: bytes) -> Completion:
 
 def _choice(choice: Json) -> Choice:
     delta, message = choice.get("delta"), choice.get("message")
-    stop = choice.get("stop_reason")
+    stop = choice.get("stop_reason") or choice.get("matched_stop")
     return Choice(
         index=_integer(choice.get("index")),
         delta=_delta(delta) if isinstance(delta, dict) else None,
