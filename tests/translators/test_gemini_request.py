@@ -405,6 +405,12 @@ def test_what_cannot_be_translated_is_refused(field: str, value: Json) -> None:
         encoded({field: value})
 
 
+@pytest.mark.parametrize("model", [OLD, NEW, "gemini-2.0-flash"])
+def test_unknown_level_of_effort_is_told(model: str) -> None:
+    """A level that is newer than this version is left out, and that is told, once."""
+    assert lost(encoded({"output_config": {"effort": "ultra"}}, model)) == ["output_config.effort"]
+
+
 def test_ordinary_fields_of_clients_are_no_losses() -> None:
     """Marks for caches, user ids and tiers that mean the default change no answer: strict mode takes them."""
     mark = {"type": "ephemeral"}

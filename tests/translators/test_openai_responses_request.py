@@ -298,6 +298,8 @@ def test_service_tiers_have_other_names(asked: str | None, sent: str | None) -> 
         ({"context_management": {"edits": [{"type": "clear_tool_uses_20250919"}]}}, ["context_management"]),
         ({"container": "container_1"}, ["container"]),
         ({"output_config": {"task_budget": {"type": "tokens", "total": 9}}}, ["output_config.task_budget"]),
+        ({"output_config": {"effort": "ultra"}}, ["output_config.effort"]),
+        ({"output_config": {"effort": "max"}}, []),
         ({"inference_geo": "eu", "fallbacks": [{"model": "x"}], "diagnostics": {}}, []),
         ({"brand_new": 1}, ["brand_new"]),
         ({"cache_control": {"type": "ephemeral"}}, []),

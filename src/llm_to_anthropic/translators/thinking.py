@@ -47,6 +47,13 @@ def wanted_level(request: MessagesRequest, effort: str | None) -> Level | None:
     return next((level for limit, level in _BUDGETS if budget < limit), "xhigh")
 
 
+def report_unknown_effort(request: MessagesRequest, losses: LossReport) -> None:
+    """Reports a level of effort that is newer than this version, or another vendor's: the model decides then."""
+    effort = request.output_config.effort if request.output_config else None
+    if effort is not None and effort not in _LEVELS:
+        losses.lose("output_config.effort", f"the level '{effort[:64]}' is not known here; left out")
+
+
 def report_no_thinking(request: MessagesRequest, effort: str | None, losses: LossReport) -> None:
     """Reports what a request asks of a model that does not think.
 
@@ -54,7 +61,7 @@ def report_no_thinking(request: MessagesRequest, effort: str | None, losses: Los
     """
     if request.thinking is not None and request.thinking.type == "enabled":
         losses.lose("thinking", "this model does not think, or not on demand")
-    elif not is_off(request.thinking) and effort not in (None, "high"):
+    elif not is_off(request.thinking) and effort in _LEVELS and effort != "high":
         losses.lose("output_config.effort", "this model has no levels of effort")
 
 
