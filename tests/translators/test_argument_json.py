@@ -109,6 +109,26 @@ def test_check_is_right_about_any_text(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("inside", "halves"),
+    [
+        ("\\ud83d\\ude00", False),
+        ("\\ud83d\\n", True),
+        ("\\ud83d\\ud83d\\ude00", True),
+        ("\\n\\ude00", True),
+        ("\\ud83dx", True),
+        ("\\\\ud83d\\n\\u00e9", False),
+    ],
+)
+def test_half_of_a_pair_is_noticed_however_it_is_cut(inside: str, halves: bool) -> None:
+    """Escapes that do not make a character together are noticed, whatever escape follows, in one piece or in many."""
+    text = f'{{"a":"{inside}"}}'
+    for pieces in ([text], list(text), [text[:12], text[12:]]):
+        check = ObjectCheck()
+        assert all(map(check.feed, pieces))
+        assert check.halves == halves
+
+
+@pytest.mark.parametrize(
     ("text", "closing"),
     [
         ("", "{}"),

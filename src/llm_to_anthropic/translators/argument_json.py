@@ -8,19 +8,35 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 
 import msgspec
 from msgspec import Raw
 
 from llm_to_anthropic.writer import sound
 
-_PLAIN_RUN = re.compile(r'[^"\\\x00-\x1f]*')
+_PLAIN_RUN = re.compile(r'[^"\\\x00-\x1f]*+(?:\\["\\/bfnrt][^"\\\x00-\x1f]*+)*+')
+"""Of a string, with the escapes that are complete in themselves."""
 _ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})')
 _ESCAPE_START = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _NUMBER_START = re.compile(r"-?(?:(?:0|[1-9][0-9]*)(?:\.(?:[0-9]+(?:[eE][+-]?[0-9]*)?)?|[eE][+-]?[0-9]*)?)?")
 _LITERALS = ("true", "false", "null")
 _SCALAR_CHARS = frozenset("+-.0123456789abcdefghijklmnopqrstuvwxyzE")
+
+_SCALAR_STARTS = frozenset("-0123456789tfn")
+_CLOSES = {"{": "}", "[": "]"}
+_TOKENS: Mapping[str, Mapping[str, str]] = {
+    "object": {"{": "open"},
+    "first key": {'"': "string", "}": "close"},
+    "key": {'"': "string"},
+    "colon": {":": "colon"},
+    "first value": {'"': "string", "{": "open", "[": "open", "]": "close"},
+    "value": {'"': "string", "{": "open", "[": "open"},
+    "comma": {",": "comma", "}": "close", "]": "close"},
+    "nothing": {},
+}
+"""What a character is where this is expected; a scalar apart."""
 
 _STRING_OR_COMMA = re.compile(r'(?P<string>"(?:[^"\\]|\\.|\\\Z)*+(?:"|\Z))|,(?=\s*+[}\]])', re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x1f]")
@@ -49,10 +65,15 @@ class ObjectCheck:
 
     def feed(self, text: str) -> bool:
         """False where the text cannot go on to be an object; the check is of no more use then."""
-        place = 0
-        while place < len(text):
-            place = self._string(text, place) if self._in_string else self._mark(text, place)
-            if place < 0:
+        place, end = 0, len(text)
+        while place < end:
+            if self._in_string:
+                place = self._string(text, place)
+                if place < 0:
+                    return False
+            elif self._structure(text[place]):
+                place += 1
+            else:
                 return False
         return True
 
@@ -70,14 +91,11 @@ class ObjectCheck:
             return _closing_scalar(self._scalar)
         return {"key": '"":null', "colon": ":null", "value": "null"}.get(self._expected, "")
 
-    def _mark(self, text: str, place: int) -> int:
-        return place + 1 if self._structure(text[place]) else -1
-
     def _string(self, text: str, place: int) -> int:
         """Where the text goes on after a part of a string; -1: it cannot."""
         if self._escape:
             return self._escaped(text, place)
-        if self._first_half and text[place] != "\\":
+        if self._first_half and text[place : place + 2] not in ("\\", "\\u"):
             self._note_escape("")
         run = _PLAIN_RUN.match(text, place)
         place = run.end() if run else place
@@ -126,29 +144,24 @@ class ObjectCheck:
         return char in " \t\n\r" or self._token(char)
 
     def _token(self, char: str) -> bool:
-        match self._expected, char:
-            case ("object", "{") | ("first value" | "value", "{" | "["):
+        match _TOKENS[self._expected].get(char, "scalar" if char in _SCALAR_STARTS else None):
+            case "string":
+                self._in_string = True
+            case "colon":
+                self._expected = "value"
+            case "scalar" if self._expected in ("first value", "value"):
+                self._scalar = char
+            case "comma":
+                self._expected = "key" if self._stack[-1] == "{" else "value"
+            case "open":
                 self._stack.append(char)
                 self._expected = "first key" if char == "{" else "first value"
-            case ("first key", "}") | ("first value", "]"):
-                self._close()
-            case ("comma", "}" | "]") if self._stack[-1] == ("{" if char == "}" else "["):
-                self._close()
-            case ("first key" | "key" | "first value" | "value", '"'):
-                self._in_string = True
-            case ("colon", ":"):
-                self._expected = "value"
-            case ("comma", ","):
-                self._expected = "key" if self._stack[-1] == "{" else "value"
-            case ("first value" | "value", _) if char in "-0123456789tfn":
-                self._scalar = char
+            case "close" if char == _CLOSES[self._stack[-1]]:
+                self._stack.pop()
+                self._after_value()
             case _:
                 return False
         return True
-
-    def _close(self) -> None:
-        self._stack.pop()
-        self._after_value()
 
     def _after_string(self) -> None:
         if self._expected in ("first key", "key"):

@@ -38,12 +38,13 @@ class CallFrames:
 
     def piece(self, event: bytes) -> Piece | None:
         """The piece that the event brings; None: decode the event."""
-        for place, frame in enumerate(self._frames):
+        for frame in self._frames:
             prefix, suffix, number = frame
             if event.startswith(prefix) and event.endswith(suffix):
-                if place:
-                    self._frames.insert(0, self._frames.pop(place))
                 self._vain = 0
+                if frame is not self._frames[0]:
+                    self._frames.remove(frame)
+                    self._frames.insert(0, frame)
                 return _piece(number, event[len(prefix) : -len(suffix)])
         lesson, self._lesson = self._lesson, b""
         return self.piece(event) if lesson and self._learn(lesson) else None
