@@ -66,15 +66,12 @@ class ChatParts(ContentParts[Part]):
         return TextPart(text, Raw(msgspec.json.encode(mark)))
 
     def text_of(self, part: Part) -> str | None:
-        """The text of a part; None: it is an image or a file."""
         return part.text if isinstance(part, TextPart) else None
 
     def image(self, url: str) -> Part:
-        """An image."""
         return ImagePart(ImageUrl(url))
 
     def file(self, name: str, url: str) -> Part:
-        """A PDF, in a `data:` URL."""
         return DocumentUrlPart(url) if self._document_urls else FilePart(File(name, url))
 
     def file_at(self, url: str) -> Part:
@@ -82,7 +79,6 @@ class ChatParts(ContentParts[Part]):
         return DocumentUrlPart(url)
 
     def is_image(self, part: Part) -> bool:
-        """Whether a part that is no text is an image."""
         return isinstance(part, ImagePart)
 
 

@@ -45,27 +45,21 @@ class ResponsesParts(ContentParts[InputPart]):
         super().__init__(takes, losses)
 
     def text(self, text: str, cache: CacheControl | None = None) -> InputText:  # noqa: ARG002  it caches by itself
-        """A text."""
         return InputText(text)
 
     def text_of(self, part: InputPart) -> str | None:
-        """The text of a part; None: it is an image or a file."""
         return part.text if isinstance(part, InputText) else None
 
     def image(self, url: str) -> InputPart:
-        """An image."""
         return InputImage(url)
 
     def file(self, name: str, url: str) -> InputPart:
-        """A PDF, in a `data:` URL."""
         return InputFile(filename=name, file_data=url)
 
     def file_at(self, url: str) -> InputPart:
-        """A PDF at a public address."""
         return InputFile(file_url=url)
 
     def is_image(self, part: InputPart) -> bool:
-        """Whether a part that is no text is an image."""
         return isinstance(part, InputImage)
 
 
