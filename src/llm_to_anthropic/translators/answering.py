@@ -33,6 +33,9 @@ _SSE_BEGINNINGS = frozenset({b"event:", b"data: "})
 
 Form = Literal["sse", "json"]
 
+TextAlone = tuple[bytes, str, Usage]
+"""A text as the JSON string that it came as, the stop reason behind it, and the usage."""
+
 
 class AnswerState(Protocol):
     """What is read of one answer."""
@@ -400,11 +403,15 @@ class AnsweringTranslator(ABC):
             f"upstream ({self._name}) answered with {what}; is its base URL right?", lasting=True
         )
 
-    def _end_with_text(self, text: bytes, stop_reason: str, usage: Usage) -> None:
-        """The answer is this text, a JSON string already, and nothing else."""
+    def _end_with_text(self, told: TextAlone | None) -> bool:
+        """The answer is this text and nothing else; False: there is more to it."""
+        if told is None:
+            return False
         request = self._request
-        self._message = text_message(request.message_id, request.model, text, stop_reason, usage)
-        self.usage, self.stop_reason, self.ended = usage, stop_reason, True
+        text, self.stop_reason, self.usage = told
+        self._message = text_message(request.message_id, request.model, text, self.stop_reason, self.usage)
+        self.ended = True
+        return True
 
     def _json(self, data: bytes) -> None:
         """A slice of an answer that is JSON. Raises ApiError."""

@@ -214,11 +214,7 @@ class GeminiTranslator(AnsweringTranslator):
         if request.stream or encoding.filters_text or encoding.web_search or encoding.web_fetch:
             return False
         # Where thinking was asked for, a signature gets a block of its own.
-        told = text_alone(body, signed=not encoding.thinking_on)
-        if told is None:
-            return False
-        self._end_with_text(*told)
-        return True
+        return self._end_with_text(text_alone(body, signed=not encoding.thinking_on))
 
     def _odd_whole(self, body: bytes, answer: GeminiAnswer) -> None:
         """What is no sound JSON in one piece may be several objects, or cut off."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from llm_to_anthropic.exchange import Usage
+from llm_to_anthropic.translators.answering import TextAlone
 from llm_to_anthropic.translators.gemini.usage import TokenCounts
 from llm_to_anthropic.translators.upstream_errors import is_error
 from llm_to_anthropic.wire import UNREADABLE
@@ -19,8 +19,8 @@ _PLAIN_ENDS: Mapping[str | None, str] = {"STOP": "end_turn", "MAX_TOKENS": "max_
 """Stop reasons of the finish reasons that most answers have; the others are looked at more closely."""
 
 
-def text_alone(body: bytes, *, signed: bool) -> tuple[bytes, str, Usage] | None:
-    """The text of an answer that is nothing else, as the JSON string that it came as; its stop reason and usage.
+def text_alone(body: bytes, *, signed: bool) -> TextAlone | None:
+    """The text of an answer that is nothing else.
 
     None for all others, and where the usage would have to be estimated from the decoded text. `signed`: the text may
     have a signature, which is of no use.

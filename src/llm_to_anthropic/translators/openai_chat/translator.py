@@ -164,11 +164,7 @@ class OpenAIChatTranslator(AnsweringTranslator):
         encoding, request = self._encoding, self._request
         if request.stream or encoding.filters_text or self._asked.chat.think_tags:
             return False
-        told = text_alone(answer)
-        if told is None:
-            return False
-        self._end_with_text(*told)
-        return True
+        return self._end_with_text(text_alone(answer))
 
     def _event(self, data: bytes) -> None:
         answer = self._answer

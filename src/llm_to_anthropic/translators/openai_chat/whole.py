@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from llm_to_anthropic.exchange import Usage
+from llm_to_anthropic.translators.answering import TextAlone
 from llm_to_anthropic.translators.openai_chat.usage import output_tokens, reported_usage, tells_input, told_usage
 from llm_to_anthropic.translators.upstream_errors import is_error
 from llm_to_anthropic.wire.openai_chat import Choice, Completion, Delta, WholeChoice, WholeCompletion, WholeMessage
@@ -18,8 +18,8 @@ _PLAIN_ENDS: Mapping[str | None, str] = {"stop": "end_turn", "length": "max_toke
 """Stop reasons of the finish reasons that most answers have; the others are looked at more closely."""
 
 
-def text_alone(answer: WholeCompletion) -> tuple[bytes, str, Usage] | None:
-    """The text of an answer that is nothing else, as the JSON string that it came as; its stop reason and usage.
+def text_alone(answer: WholeCompletion) -> TextAlone | None:
+    """The text of an answer that is nothing else.
 
     None for all others, and where the usage would have to be estimated from the decoded text.
     """

@@ -171,12 +171,7 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
         encoding, request = self._encoding, self._request
         if request.stream or encoding.filters_text:
             return False
-        told = text_alone(whole)
-        if told is None:
-            return False
-        text, usage = told
-        self._end_with_text(text, "end_turn", usage)
-        return True
+        return self._end_with_text(text_alone(whole))
 
     def _odd_event(self, answer: ResponsesAnswer, data: bytes) -> None:
         if data.strip() == b"[DONE]":

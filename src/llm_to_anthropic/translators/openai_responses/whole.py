@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Raw
 
-from llm_to_anthropic.exchange import Usage
+from llm_to_anthropic.translators.answering import TextAlone
 from llm_to_anthropic.translators.openai_chat.usage import message_usage, output_tokens
 from llm_to_anthropic.translators.openai_responses.loose import decode_loosely
 from llm_to_anthropic.translators.upstream_errors import is_error
@@ -17,8 +17,8 @@ from llm_to_anthropic.writer import block_text
 _ITEM = msgspec.json.Decoder(TextItem)
 
 
-def text_alone(answer: Response) -> tuple[bytes, Usage] | None:
-    """The text of a complete answer that is nothing else, as the JSON string that it came as, and its usage.
+def text_alone(answer: Response) -> TextAlone | None:
+    """The text of a complete answer that is nothing else.
 
     None for all others, and where the usage would have to be estimated from the decoded text.
     """
@@ -33,7 +33,7 @@ def text_alone(answer: Response) -> tuple[bytes, Usage] | None:
     reported = decode_loosely(answer.usage, ReportedUsage)
     if reported.input_tokens is None or output_tokens(reported) is None:
         return None
-    return text, message_usage(reported, input_size=0, output_size=0, service_tier=answer.service_tier)
+    return text, "end_turn", message_usage(reported, input_size=0, output_size=0, service_tier=answer.service_tier)
 
 
 def _text(raw: Raw) -> bytes | None:
