@@ -149,6 +149,19 @@ async def test_interrupt_exits_0(tmp_path: Path) -> None:
     assert "Traceback" not in proxy.err
 
 
+async def test_interrupt_before_it_serves_ends_it_quietly(tmp_path: Path) -> None:
+    """Ctrl-C while the configuration is read ends the process there and then, as any program that has not begun."""
+    os.mkfifo(tmp_path / ".env")
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND, cwd=tmp_path, env=clean_environment(tmp_path, KEY), stderr=asyncio.subprocess.PIPE
+    )
+    writer = await asyncio.wait_for(asyncio.to_thread(os.open, tmp_path / ".env", os.O_WRONLY), 20)
+    process.send_signal(signal.SIGINT)  # it waits for what its .env says
+    _, told = await asyncio.wait_for(process.communicate(), 10)
+    os.close(writer)
+    assert (process.returncode, told) == (-signal.SIGINT, b"")
+
+
 async def test_ready_within_a_second(tmp_path: Path) -> None:
     """The server is ready within 1 s of its start (the best of three: the machine may be busy)."""
     times = []

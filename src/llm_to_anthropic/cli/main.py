@@ -6,6 +6,7 @@ Only click is imported here, so that `--help` answers at once.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -202,6 +203,8 @@ def _given(flags: Mapping[str, object]) -> dict[str, object]:
 
 def _start(context: click.Context, flags: Mapping[str, object]) -> NoReturn:
     def work() -> int:
+        # Until the server takes its signals: an exception could come amid a callback, which drops it, and be lost.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         from llm_to_anthropic.cli.proxy import run_proxy
 
         return run_proxy(context.obj | _given(flags))
