@@ -81,7 +81,8 @@ class Pairing:
         self.turns: list[Turn] = []
         self.used_tools: set[str] = set()
         self._losses = losses
-        self._ids: set[str] = set()
+        self._ids: dict[str, int] = {}
+        """With the number of the last call that had the same: in long conversations all may."""
         self._calls: list[_Call] = []
         self._unanswered: dict[str, list[_Call]] = {}
         self._answers: Turn | None = None
@@ -130,12 +131,15 @@ class Pairing:
 
     def _unique(self, block: ToolUseBlock) -> ToolUseBlock:
         # Some upstreams count their calls per turn (call_1, call_2); others refuse an id that comes twice.
-        name, number = block.id, 1
-        while name in self._ids:
+        name = block.id
+        number = self._ids.setdefault(name, 0) + 1
+        if number == 1:
+            self._ids[name] = 1
+            return block
+        while (name := f"{block.id}-{number}") in self._ids:
             number += 1
-            name = f"{block.id}-{number}"
-        self._ids.add(name)
-        return block if name == block.id else msgspec.structs.replace(block, id=name)
+        self._ids[block.id], self._ids[name] = number, 1
+        return msgspec.structs.replace(block, id=name)
 
     def _add_user(self, turn: Turn) -> None:
         others: list[Placed] = []

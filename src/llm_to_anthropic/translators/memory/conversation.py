@@ -60,19 +60,17 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
 
         Each call is answered by the next message, all results in the order of the calls, and no id comes twice.
         """
-        asked, ids = self.asked, self.ids
-        rendered, shown_role = list(self.rendered), self.shown_role
-        used_tools, media_bytes, replayed = self.used_tools, self.media_bytes, self.replayed
+        asked, rendered, shown_role = self.asked, list(self.rendered), self.shown_role
+        media_bytes, replayed = self.media_bytes, self.replayed
+        # Gathered, and joined once: to copy all of them for each message would take the square of their number.
+        new_ids: list[str] = []
+        used_tools: set[str] = set()
         for message in messages:
             if not message.plain or asked:
                 if not message.fit or message.results != asked or (asked and message.role != "user"):
                     return None
                 asked = message.calls
-                if asked:
-                    size = len(ids) + len(asked)
-                    ids = ids.union(asked)
-                    if len(ids) != size:
-                        return None
+                new_ids += asked
                 used_tools |= message.used_tools
                 media_bytes += message.media_bytes
                 replayed = replayed or message.replayed
@@ -81,6 +79,9 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
                 rendered.append(seam(shown_role, role))
                 rendered.append(message.rendered)
                 shown_role = role
+        ids = self.ids.union(new_ids) if new_ids else self.ids
+        if len(ids) != len(self.ids) + len(new_ids):
+            return None
         return Conversation(
             raw=self.raw,
             count=self.count + len(messages),
@@ -90,7 +91,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
             ids=ids,
             last_role=messages[-1].role if messages else self.last_role,
             shown_role=shown_role,
-            used_tools=used_tools,
+            used_tools=self.used_tools.union(used_tools) if used_tools else self.used_tools,
             media_bytes=media_bytes,
             replayed=replayed,
         )

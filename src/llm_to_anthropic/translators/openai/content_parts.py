@@ -113,7 +113,7 @@ class ContentParts(ABC, Generic[Part]):
     def _detached(self, part: Part, attached: list[Part], call_id: str) -> str:
         text = self.text_of(part)
         if text is None:
-            number = 1 + sum(self.text_of(each) is None for each in attached)
+            number = 1 + len(attached) // 2
             kind = "Image" if self.is_image(part) else "Document"
             text, lead = attachment_texts(kind, number, call_id)
             attached += [self.text(lead), part]
