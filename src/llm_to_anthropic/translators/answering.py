@@ -164,12 +164,16 @@ class AnsweringTranslator(ABC):
         """Any slice of the upstream's answer -> zero or more bytes of Anthropic SSE."""
         if self.ended or self.failure is not None:
             return b""
+        flow = self.flow
         try:
-            if self.flow is not None:
-                data = self._lead(self.flow, data)
+            if flow is not None:
+                data = self._lead(flow, data)
             form = self._form
             if form == "sse" and len(data) <= FIRST_BYTES:
-                for event in self._sse.feed(data):
+                events = self._sse.feed(data)
+                if not events and flow is None:
+                    return b""
+                for event in events:
                     self._event(event)
                 if self._flows:
                     self._start_flow()
