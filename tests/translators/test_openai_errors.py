@@ -260,6 +260,23 @@ def test_long_text_is_cut() -> None:
         pytest.param(
             "Request body too large for x model. Max size: 5000 tokens.", None, (5001, 5000), id="GitHub Models"
         ),
+        pytest.param(
+            "The number of tokens to keep from the initial prompt is greater than the context length (n_keep: 120>="
+            " n_ctx: 100). Try to load the model with a larger context length, or provide a shorter input.",
+            5000,
+            (120, 100),
+            id="LM Studio",
+        ),
+        pytest.param(
+            "Cannot truncate prompt with n_keep (120) >= n_ctx (100)", 5000, (120, 100), id="newer LM Studio"
+        ),
+        pytest.param(
+            "Trying to keep the first 120 tokens when context the overflows. However, the model is loaded with context"
+            " length of only 100 tokens, which is not enough.",
+            5000,
+            (120, 100),
+            id="older LM Studio",
+        ),
         pytest.param("context window exceeds limit (2013)", None, (1000, 999), id="MiniMax, a code in brackets"),
         pytest.param("Prompt exceeds max length", None, (1000, 999), id="Zhipu"),
         pytest.param("Please reduce the length of the messages or completion.", None, (1000, 999), id="Groq"),

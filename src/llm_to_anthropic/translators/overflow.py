@@ -25,7 +25,8 @@ _SAYS_SO = re.compile(
     r"|total length of all messages is too long|(?:prompt|input) (?:is )?too long|prompt exceeds max length"
     r"|range of input length|input length \d+ exceeds|max_new_tokens.? must be <=|max size: \d+ tokens"
     r"|reduce the length of the (?:messages|prompt|input)|prompt token count of \d+ exceeds"
-    r"|prompt_tokens \(\d+\) must be less than|`inputs` must have less than|cannot be greater than max_model_len",
+    r"|prompt_tokens \(\d+\) must be less than|`inputs` must have less than|cannot be greater than max_model_len"
+    r"|n_keep\b.{1,16}>= ?n_ctx",
     re.IGNORECASE,
 )
 _PROMPT_AND_ANSWER = tuple(
@@ -47,7 +48,7 @@ _TOTAL = re.compile(r"requested (?:about |a total of )?(\d{1,12}) tokens", re.IG
 _PROMPT = re.compile(
     r"(?:resulted in|passed|(?:request|prompt) has|contains(?: at least)?|requested(?: about| a total of)?:?|received"
     r"|(?:input|prompt) token count|total number of tokens|current length is|\(length|input length|too long:|exceeded:"
-    r"|given:|request|input|prompt_tokens|output tokens)"
+    r"|given:|request|input|prompt_tokens|output tokens|keep the first|n_keep:?)"
     r" ?(?:of |is |\()?(\d{1,12})(?!\d| output)|(\d{1,12}) tokens? >",
     re.IGNORECASE,
 )
@@ -55,7 +56,7 @@ _LIMIT = re.compile(
     r"(?:maximum (?:context|prompt|model) length|context (?:size|window|length)(?: limit)?|tokens allowed|supports)"
     r"(?: is| of| only| up to|:)*[ (]{1,2}(\d{1,12})"
     r"|(?:configured limit|token limit|maximum length|cannot exceed|must be <=|max size)(?: of|:)? (\d{1,12})"
-    r"|\b(?:limit (?:is |of )|have less than |max_seq_len \(|max_total_tokens=)(\d{1,12})"
+    r"|\b(?:limit (?:is |of )|have less than |max_seq_len \(|max_total_tokens=|n_ctx(?:: | \())(\d{1,12})"
     r"|(\d{1,12}) maximum context length|should be \[\d{1,12}, ?(\d{1,12})\]|> (\d{1,12})",
     re.IGNORECASE,
 )
