@@ -267,9 +267,7 @@ def test_long_text_is_cut() -> None:
             (120, 100),
             id="LM Studio",
         ),
-        pytest.param(
-            "Cannot truncate prompt with n_keep (120) >= n_ctx (100)", 5000, (120, 100), id="newer LM Studio"
-        ),
+        pytest.param("Cannot truncate prompt with n_keep (120) >= n_ctx (100)", 5000, (120, 100), id="newer LM Studio"),
         pytest.param(
             "Trying to keep the first 120 tokens when context the overflows. However, the model is loaded with context"
             " length of only 100 tokens, which is not enough.",
@@ -307,6 +305,42 @@ def test_context_overflow_by_its_code(fields: dict[str, object]) -> None:
     """The code tells, even without a word."""
     message = error(400, {"error": {"message": "Too big."} | fields}).message
     assert re.fullmatch(r"prompt is too long: \d+ tokens > \d+ maximum", message)
+
+
+OVERFLOWS = [
+    "The number of tokens to keep from the prompt is greater than the context length (n_keep: 120>= n_ctx: 100).",
+    "Cannot truncate prompt with n_keep (120) >= n_ctx (100)",
+    "Trying to keep the first 120 tokens when context the overflows. The context length is only 100 tokens.",
+    "Context size has been exceeded.",
+    "request (120 tokens) exceeds the available context size (100 tokens), try increasing it",
+    "This model's maximum context length is 100 tokens. However, your messages resulted in 120 tokens.",
+]
+
+
+@pytest.mark.parametrize("text", OVERFLOWS)
+@pytest.mark.parametrize("fields", [{}, {"type": "server_error", "code": 500}], ids=["bare", "a failure"])
+def test_context_overflow_inside_a_stream(text: str, fields: dict[str, object]) -> None:
+    """LM Studio and llama.cpp say it in an event, without a status or with a server's: clients compact all the same."""
+    found = embedded_error(json.dumps({"message": text} | fields).encode(), context(window=100))
+    assert re.fullmatch(r"prompt is too long: \d+ tokens > 100 maximum", found.message)
+    assert (found.status, found.type) == (400, "invalid_request_error")
+
+
+@pytest.mark.parametrize("text", OVERFLOWS)
+def test_context_overflow_as_a_failure_of_the_server(text: str) -> None:
+    """llama.cpp answers 500: asking again would not help."""
+    found = error(500, {"error": {"code": 500, "message": text, "type": "server_error"}}, window=100)
+    assert (found.status, found.message.partition(":")[0]) == (400, "prompt is too long")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Failed to load the model: no memory for a context length of 131072", "failed to allocate the context window"],
+)
+def test_a_failure_that_has_to_do_with_the_context_is_no_overflow(text: str) -> None:
+    """A server that lacks memory for its own context would not be helped by a shorter conversation."""
+    assert error(500, {"error": {"message": text}}).status == 500
+    assert embedded_error(json.dumps({"message": text}).encode(), context()).status == 502
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,14 @@ _SAYS_SO = re.compile(
     r"|n_keep\b.{1,16}>= ?n_ctx",
     re.IGNORECASE,
 )
+_SAYS_NOTHING_ELSE = re.compile(
+    r"(?:greater|longer|larger) than (?:the )?(?:model's )?context (?:window|length|size)|context the overflows"
+    r"|exceed(?:s|ed)? (?:the |your |its )?(?:model's |available |maximum )*context (?:window|length|size)"
+    r"|context (?:window|length|size) (?:has been |was |is )?exceeded|maximum context length is \d"
+    r"|n_keep\b.{1,16}>= ?n_ctx",
+    re.IGNORECASE,
+)
+"""What is no other failure: a model that does not get the memory for its context, say."""
 _PROMPT_AND_ANSWER = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
@@ -64,14 +72,20 @@ _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}\b)")
 
 
 def overflow_message(
-    text: str, context: ErrorContext, codes: Iterable[str] = (), numbers: Mapping[str, int] = _NO_NUMBERS
+    text: str,
+    context: ErrorContext,
+    codes: Iterable[str] = (),
+    numbers: Mapping[str, int] = _NO_NUMBERS,
+    *,
+    refused: bool = True,
 ) -> str | None:
     """Anthropic's sentence where an error means that the context overflows, else None.
 
     `numbers` are the error's own members. For those that it does not tell stands what is known of the request: an
-    estimate of its tokens, and the model's window.
+    estimate of its tokens, and the model's window. `refused`: the status says that something is wrong with the request.
     """
-    if _CODES.isdisjoint(codes) and not _SAYS_SO.search(text):
+    words = _SAYS_SO if refused else _SAYS_NOTHING_ELSE
+    if _CODES.isdisjoint(codes) and not words.search(text):
         return None
     text = _THOUSANDS.sub("", text)
     limit = numbers.get("n_ctx") or _number(_LIMIT, text) or context.target.limits.context_window

@@ -178,7 +178,11 @@ def _judge(status: int, refusal: Refusal, context: ErrorContext) -> tuple[int, s
     """(our status, the sentence for people)."""
     status = _our_status(status, refusal)
     codes = (refusal.code, refusal.type)
-    if status in (400, 413, 422) and (told := overflow_message(refusal.text, context, codes, refusal.numbers)):
+    refused = status in (400, 413, 422)
+    # llama.cpp calls it a failure of its own, and LM Studio says inside of a stream only what is wrong.
+    if (refused or status in (500, 502)) and (
+        told := overflow_message(refusal.text, context, codes, refusal.numbers, refused=refused)
+    ):
         return 400, told
     return status, sentence(status, refusal.text, context, wordless="and said nothing readable")
 
