@@ -157,6 +157,14 @@ async def test_large_body_with_small_head_is_not_a_large_head() -> None:
     assert answer.status == 200
 
 
+async def test_large_body_behind_a_wish_for_another_protocol_is_not_a_large_head() -> None:
+    """Java's client asks for HTTP/2 by an upgrade: the body that comes with that is as any other."""
+    wish = {"connection": "Upgrade, HTTP2-Settings", "upgrade": "h2c", "http2-settings": "AAEAAEAAAAIAAAABAAMAAABk"}
+    async with front(limits=Limits(max_header_bytes=1024)) as server:
+        answer = await server.post(wish, body=b" " * 20_000)
+    assert answer.status == 200
+
+
 async def test_head_that_begins_behind_a_large_body_is_not_a_large_head() -> None:
     """A client that sends its next request at once loses none of them, wherever the read ends."""
     async with front(limits=Limits(max_header_bytes=1024)) as server, server.connect() as client:
@@ -165,6 +173,32 @@ async def test_head_that_begins_behind_a_large_body_is_not_a_large_head() -> Non
         assert (await client.response()).status == 200
         await client.send(request[30:])
         assert (await client.response()).status == 200
+
+
+@pytest.mark.parametrize("last", [b"", POST + HOST + b"Content-Length: 2\r\n\r\n"], ids=["in_a_head", "before_a_body"])
+async def test_many_small_heads_are_not_a_large_head(last: bytes) -> None:
+    """Requests without bodies that come in a row are each as small as they are, wherever the read ends."""
+    get = b"GET /health HTTP/1.1\r\n" + HOST + b"\r\n"
+    beginning, end = (last, b"{}") if last else (get[:30], get[30:])
+    async with front(limits=Limits(max_header_bytes=1024)) as server, server.connect() as client:
+        for _ in range(2):
+            await client.send(get * 30 + beginning)
+            for _ in range(30):
+                assert (await client.response()).status == 200
+            await client.send(end)
+            assert (await client.response()).status == 200
+
+
+async def test_large_head_behind_small_ones_is_431() -> None:
+    """Whoever sends small requests before it wins no room for a head without end."""
+    get = b"GET /health HTTP/1.1\r\n" + HOST + b"\r\n"
+    async with front(limits=Limits(max_header_bytes=1024)) as server, server.connect() as client:
+        await client.send(get * 30 + get[:-2] + b"X: ")
+        for _ in range(30):
+            assert (await client.response()).status == 200
+        await client.send(b"y" * 2048)
+        assert (await client.response()).error == (431, "invalid_request_error")
+        assert await client.closed()
 
 
 async def test_tls_on_the_plain_port_is_told_as_such() -> None:

@@ -54,6 +54,12 @@ def make_body_parser(body: Body, found: Found) -> httptools.HttpRequestParser:
     return parser
 
 
+def bytes_of_head(so_far: int, data: bytes) -> int:
+    """At most so many bytes belong to the head that is being read: those up to the end of another do not."""
+    _, ended, behind = data.rpartition(b"\r\n\r\n")
+    return min(so_far, len(behind)) if ended else so_far
+
+
 def check_coding(scope: Scope) -> None:
     """Raises ClientError where a body in chunks is more than that, or older than chunks."""
     codings = [value.strip().lower() for name, value in scope["headers"] if name == b"transfer-encoding"]

@@ -20,6 +20,7 @@ from llm_to_anthropic.http.cycle import Passed
 from llm_to_anthropic.http.deadline import PRECISION_S, Deadline
 from llm_to_anthropic.http.flow import Flow, address_of, limit_unsent
 from llm_to_anthropic.http.framing import (
+    bytes_of_head,
     check_authority,
     check_coding,
     make_body_parser,
@@ -210,17 +211,17 @@ class FrontProtocol(asyncio.Protocol):
         if self._linger_timer is not None:
             return b""
         self._head_bytes = self._head_bytes + len(data) if self._in_head else len(data)
+        rest = b""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as wish:
-            # No other protocol is spoken here; HTTP/1.1 allows to ignore the wish.
-            self._stay()
+            self._stay()  # no other protocol is spoken here; HTTP/1.1 allows to ignore the wish
             rest = data[wish.args[0] :]
         except httptools.HttpParserError as error:
             self._refuse(reason(error, data))
             return b""
-        else:
-            rest = b""
+        if self._in_head:
+            self._head_bytes = bytes_of_head(self._head_bytes, data)
         self._limit_wait()
         return rest
 
@@ -238,7 +239,7 @@ class FrontProtocol(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = self._head_limited = False
-        self._barren = 0
+        self._fed = -1  # what came with the head trails no body
         self._check_head()
         scope = self._scope()
         keep_alive = self._parser.should_keep_alive() and scope["http_version"] != "1.0"
