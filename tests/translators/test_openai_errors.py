@@ -317,6 +317,13 @@ OVERFLOWS = [
 ]
 
 
+@pytest.mark.parametrize("code", ["cyber_policy", "content_policy_violation", "content_filter"])
+def test_flagged_request_inside_a_stream(code: str) -> None:
+    """What was flagged (OpenAI, Azure) would be flagged again: clients do not repeat a 400."""
+    found = embedded_error(json.dumps({"code": code, "message": "This was flagged.", "type": None}).encode(), context())
+    assert (found.status, found.type, found.headers["x-should-retry"]) == (400, "invalid_request_error", "false")
+
+
 @pytest.mark.parametrize("text", OVERFLOWS)
 @pytest.mark.parametrize("fields", [{}, {"type": "server_error", "code": 500}], ids=["bare", "a failure"])
 def test_context_overflow_inside_a_stream(text: str, fields: dict[str, object]) -> None:
