@@ -88,6 +88,25 @@ def test_stop_sequences_are_sent_as_far_as_allowed_and_matched_here(count: int, 
     assert (body["stream"], body.get("stop")) == (True, stops if sent else None)
 
 
+@pytest.mark.parametrize(
+    ("more", "quirks"),
+    [
+        ({}, ChatQuirks(reasons=True)),
+        ({}, ChatQuirks(efforts=("low", "high"))),
+        ({}, ChatQuirks(think_tags=True)),
+        ({}, ChatQuirks(reasoning="enable_thinking")),
+        ({}, ChatQuirks(reasoning_history="reasoning_content")),
+        ({"tools": [{"name": "a", "input_schema": {}}]}, ChatQuirks()),
+    ],
+    ids=["reasons", "efforts", "tags", "switch", "history", "tools"],
+)
+def test_stop_sequences_stay_here_where_the_model_writes_more_than_text(more: Json, quirks: ChatQuirks) -> None:
+    """Only visible text is matched: vLLM and SGLang would end the answer at one in its thoughts or in a call."""
+    done = encoded({"stop_sequences": ["\n\n"]} | more, quirks)
+    assert done.encoding.stop_sequences == ("\n\n",)
+    assert "stop" not in msgspec.json.decode(done.body)
+
+
 def test_zero_is_a_temperature() -> None:
     """A temperature of 0 is not the same as none."""
     assert upstream({"temperature": 0})["temperature"] == 0

@@ -222,7 +222,7 @@ class _Encoder:
             chat.max_tokens = wanted
         else:
             chat.max_completion_tokens = wanted
-        if 0 < len(stops) <= self._quirks.max_stop:
+        if 0 < len(stops) <= self._quirks.max_stop and not chat.tools and not self._may_think():
             chat.stop = list(stops)
         if chat.stream and self._quirks.stream_options:
             chat.stream_options = StreamOptions(True, False if self._quirks.obfuscation else None)
@@ -264,6 +264,12 @@ class _Encoder:
             case _:
                 # Where the vendor's switch works, a client that wants no thoughts has turned it.
                 return self._quirks.reasons
+
+    def _may_think(self) -> bool:
+        """Servers look for stop sequences in all that a model writes (vLLM, SGLang): in thoughts and in calls, too."""
+        quirks = self._quirks
+        known = bool(quirks.efforts) or quirks.reasons or self._target.reasons or quirks.think_tags
+        return known or quirks.reasoning_history != "none" or quirks.reasoning not in ("none", "effort")
 
     def _set_effort(self, chat: ChatRequest, level: Level | None, effort: str | None) -> None:
         if not self._quirks.efforts:
