@@ -101,6 +101,11 @@ WITHOUT_SYSTEM = {"system_role": "user", "merge_system": True, "merge_same_role"
         ("Developer instruction is not enabled for models/gemma-3n-e4b-it", 400, WITHOUT_SYSTEM),
         ("System role not supported", 400, WITHOUT_SYSTEM),
         ("Only user and assistant roles are supported!", 500, WITHOUT_SYSTEM),
+        (
+            "Only user and assistant roles are supported, with the exception of an initial optional system message!",
+            500,
+            {"merge_system": True},
+        ),
         ("Unsupported value: 'messages[0].role' does not support 'system' with this model.", 400, WITHOUT_SYSTEM),
         ("This model doesn't support system messages. Try again without them.", 400, WITHOUT_SYSTEM),
         ("Reasoning is mandatory for this endpoint and cannot be disabled.", 400, {"reasons": True}),
@@ -179,7 +184,16 @@ WITHOUT_SYSTEM = {"system_role": "user", "merge_system": True, "merge_same_role"
         ("未正常接收到prompt参数。", 400, {"empty_tool_result": "(no output)"}),
     ],
     ids=[
-        *("vLLM", "Ollama", "Google's Gemma", "Gemma's roles", "Mistral's roles", "o1-mini", "Bedrock's roles"),
+        *(
+            "vLLM",
+            "Ollama",
+            "Google's Gemma",
+            "Gemma's roles",
+            "Mistral's roles",
+            "Mixtral's",
+            "o1-mini",
+            "Bedrock's roles",
+        ),
         *("OpenRouter's reasoning", "llama.cpp", "Gemma's template", "Perplexity"),
         *(
             "Mistral's order",

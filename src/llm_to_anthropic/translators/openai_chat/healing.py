@@ -62,13 +62,18 @@ _FORMS: tuple[tuple[re.Pattern[str], Mapping[str, object]], ...] = (
         re.compile(
             r"\bdeveloper instruction is not enabled|\bsystem role (?:is )?not supported"
             r"|\brole' does not support 'system'"
-            r"|\bonly user and assistant roles\b|does(?: not|n't) support system (?:messages|prompts|instructions)",
+            r"|\bonly user and assistant roles\b(?!.{0,40}\bexception of an initial\b)"
+            r"|does(?: not|n't) support system (?:messages|prompts|instructions)",
             re.IGNORECASE,
         ),
         {"system_role": "user", "merge_system": True, "merge_same_role": True},
     ),
     (
-        re.compile(r"system messages? (?:must|should|can only) be (?:at |in )?the (?:beginning|first|start)", re.I),
+        re.compile(
+            r"system messages? (?:must|should|can only) be (?:at |in )?the (?:beginning|first|start)"
+            r"|exception of an initial optional system message",
+            re.IGNORECASE,
+        ),
         {"merge_system": True},
     ),
     (
