@@ -146,6 +146,23 @@ async def test_what_one_request_says_costs_the_others_neither_key_nor_model(stat
     assert matrix.alarms == []
 
 
+@pytest.mark.parametrize(
+    ("status", "told", "usable"),
+    [
+        pytest.param(403, "Your account was flagged for potential abuse. Contact us.", {"1 a", "1 b"}, id="flagged"),
+        pytest.param(
+            403, "This organization has been disabled for violating our usage policies.", {"1 a", "1 b"}, id="disabled"
+        ),
+        pytest.param(404, "The model `omni-moderation-latest` does not exist", {"0 b", "1 b"}, id="model"),
+    ],
+)
+async def test_words_of_content_about_key_or_model_are_about_these(status: int, told: str, usable: set[str]) -> None:
+    """An account that is closed, or a model that is missing, is left alone in whatever words it is told."""
+    matrix = Matrix(FakePace(), UpstreamError(status, told))
+    await matrix.ask("a")
+    assert await matrix.usable() == usable
+
+
 async def test_a_model_that_a_key_may_not_use_costs_that_key_nothing_else() -> None:
     """OpenAI's projects are allowed some models: a 403 for another is no refusal of the key, and nobody's alarm."""
     pace = FakePace()

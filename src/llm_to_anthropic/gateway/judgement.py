@@ -70,6 +70,11 @@ _CREDIT_TEXT = re.compile(r"credit balance is too low", re.IGNORECASE)
 _ACCESS_TEXT = re.compile(r"does not have access to (?:the )?model\b", re.IGNORECASE)
 _CONTENT_TEXT = re.compile(r"usage (?:guidelines|polic)|moderation|\bflagged\b|provider returned error", re.IGNORECASE)
 """What was said, and not who asks, is refused: by a moderation, or by somebody behind OpenRouter."""
+_ACCOUNT_TEXT = re.compile(
+    r"\b(?:account|organi[sz]ation|access)\b.{0,30}\b(?:flagged|terminated|suspended|disabled|deactivated|banned)\b",
+    re.IGNORECASE,
+)
+"""Who asks is refused, in words that are used of content, too (OpenAI's `Your account was flagged ..`)."""
 _PART_TEXT = re.compile(
     r"\b(?:file|container|skill)s?\b.{0,80}\b(?:not found|not exist|expired)|\bno such (?:file|container|skill)",
     re.IGNORECASE,
@@ -103,9 +108,17 @@ def _by_kind(error: UpstreamError) -> Judgement:
         return _NO_CREDIT  # Anthropic's status for it
     if error.status == 403 and _ACCESS_TEXT.search(error.message):
         return _NO_ACCESS  # OpenAI's, where a project may use other models
-    if error.status in (403, 404) and (_CONTENT_TEXT.search(error.message) or _PART_TEXT.search(error.message)):
+    if error.status in (403, 404) and _is_about_request(error):
         return _NOT_HERE
     return _BY_STATUS.get(error.status, REQUESTS_FAULT)
+
+
+def _is_about_request(error: UpstreamError) -> bool:
+    """Whether a 403 or 404 refuses what one request says or names, and neither key nor model."""
+    told = error.message
+    if error.status == 403 and _CONTENT_TEXT.search(told):
+        return _ACCOUNT_TEXT.search(told) is None
+    return _PART_TEXT.search(told) is not None
 
 
 def exceeded_window(error: ApiError) -> int | None:
