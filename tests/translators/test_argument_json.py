@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import jiter
 import pytest
@@ -178,3 +179,15 @@ def test_closing_is_the_shortest(text: str, closing: str) -> None:
 def test_what_cannot_become_an_object_is_refused(text: str) -> None:
     """The first wrong character is noticed."""
     assert not ObjectCheck().feed(text)
+
+
+@pytest.mark.parametrize("number", ["1", "-0.", "1e"])
+def test_number_that_finds_no_end_costs_its_length(number: str) -> None:
+    """Models lose themselves in digits until their limit: each costs the same, and the number stays one."""
+    check, began = ObjectCheck(), time.process_time()
+    assert check.feed('{"a":' + number)
+    assert all(check.feed("0000") for _ in range(15_000))
+    assert time.process_time() - began < 1
+    assert check.closing() == "}"
+    assert check.feed(',"b":2}')
+    assert check.complete

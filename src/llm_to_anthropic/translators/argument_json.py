@@ -21,6 +21,7 @@ _ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})')
 _ESCAPE_START = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _NUMBER_START = re.compile(r"-?(?:(?:0|[1-9][0-9]*)(?:\.(?:[0-9]+(?:[eE][+-]?[0-9]*)?)?|[eE][+-]?[0-9]*)?)?")
+_THREE_DIGITS = re.compile(r"[0-9]{3}")
 _LITERALS = ("true", "false", "null")
 _SCALAR_CHARS = frozenset("+-.0123456789abcdefghijklmnopqrstuvwxyzE")
 
@@ -62,6 +63,7 @@ class ObjectCheck:
         self._first_half = False
         """The last escape is the first half of a pair, and nothing has come after it."""
         self._scalar = ""
+        """Without the third digit in a row and those behind it: they change nothing, and some models find no end."""
 
     def feed(self, text: str) -> bool:
         """False where the text cannot go on to be an object; the check is of no more use then."""
@@ -135,8 +137,11 @@ class ObjectCheck:
     def _structure(self, char: str) -> bool:
         if self._scalar:
             if char in _SCALAR_CHARS:
-                self._scalar += char
-                return _may_be_scalar(self._scalar)
+                scalar = self._scalar + char
+                if _THREE_DIGITS.search(scalar):
+                    return True
+                self._scalar = scalar
+                return _may_be_scalar(scalar)
             if _closing_scalar(self._scalar):
                 return False
             self._scalar = ""
