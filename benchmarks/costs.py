@@ -99,23 +99,24 @@ def cases() -> list[Case]:
             end=b"0\r\n\r\n",
         )
         made.append(short)
-        few = len(known[protocol, "short"].events)
         for kind in ("text", "tools"):
-            events = known[protocol, kind].events
-            bursts = [b"".join(events[at : at + AT_ONCE]) for at in range(0, len(events), AT_ONCE)]
-            ways = [("event", events), ("event in a burst", bursts), ("event of one read", [b"".join(events)])]
-            # What passes through costs next to nothing in bursts: less than a clock can tell apart.
-            for how, parts in ways if kind == "text" and protocol != "anthropic" else ways[:1]:
-                made.append(
-                    msgspec.structs.replace(
-                        short,
-                        name=f"{protocol}: {kind}, {how}",
-                        slices=stream_slices(parts),
-                        units=len(events) - few,
-                        minus=short.name,
-                    )
-                )
+            made += _events(short, known[protocol, kind].events, known[protocol, "short"].events, f"{protocol}: {kind}")
     return made
+
+
+def _events(short: Case, events: Sequence[bytes], few: Sequence[bytes], name: str) -> Iterator[Case]:
+    """Those of a stream beyond the few events of a short one."""
+    bursts = [b"".join(events[at : at + AT_ONCE]) for at in range(0, len(events), AT_ONCE)]
+    ways = [("event", events), ("event in a burst", bursts), ("event of one read", [b"".join(events)])]
+    # What passes through costs next to nothing in bursts: less than a clock can tell apart.
+    for how, parts in ways if name.endswith("text") and not name.startswith("anthropic") else ways[:1]:
+        yield msgspec.structs.replace(
+            short,
+            name=f"{name}, {how}",
+            slices=stream_slices(parts),
+            units=len(events) - len(few),
+            minus=short.name,
+        )
 
 
 def bases() -> dict[str, str]:

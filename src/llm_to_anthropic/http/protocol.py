@@ -125,13 +125,11 @@ class FrontProtocol(asyncio.Protocol):
         self._loop = _loop or asyncio.get_running_loop()
         # A connection keeps the limits that it began with; each of its requests has the application of its time.
         settings = config.live.settings
-        self._live = config.live
-        self._limits = settings.limits
+        self._live, self._limits = config.live, settings.limits
         self._crowd = config.live.standing.crowd
         self.outbox = config.live.standing.outbox
-        self._header_s = settings.timeouts.header_s
-        self._body_s = settings.timeouts.body_s
-        self._write_s = settings.timeouts.write_s
+        timeouts = settings.timeouts
+        self._header_s, self._body_s, self._write_s = timeouts.header_s, timeouts.body_s, timeouts.write_s
         self._connections: set[FrontProtocol] = server_state.connections  # type: ignore[assignment]
         self._tasks = server_state.tasks
         self._parser = make_parser(self)
