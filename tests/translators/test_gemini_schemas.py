@@ -85,6 +85,36 @@ def test_values_are_no_schemas() -> None:
     assert prop({"default": value, "enum": [value]}) == {"default": value, "enum": [value]}
 
 
+def test_a_demand_for_what_is_no_property_is_told_in_words() -> None:
+    """Google refuses a schema that requires a property which does not stand beside it, and with it the request."""
+    schema = an_object(a={"type": "string"}) | {"required": ["a", "ref"]}
+    told = an_object(a={"type": "string"}) | {"required": ["a"], "description": "Required: ref."}
+    assert full(schema) == told
+    assert prop(schema) == told
+    assert prop({"type": "array", "items": schema}) == {"type": "array", "items": told}
+    assert prop({"type": "object", "required": ["x", "y"]}) == {"type": "object", "description": "Required: x, y."}
+    answer = answer_schema(Raw(msgspec.json.encode(schema)), "output_config.format.schema", json_schema=True)
+    assert answer.schema is not None
+    assert msgspec.json.decode(answer.schema) == told
+
+
+def test_a_choice_of_demands_is_told_in_words() -> None:
+    """The branches name properties that stand outside of them."""
+    pair = an_object(a={"type": "string"}, b={"type": "string"})
+    assert prop(pair | {"anyOf": [{"required": ["a"]}, {"required": ["b"]}]}) == pair | {
+        "anyOf": [{"description": "Required: a."}, {"description": "Required: b."}]
+    }
+    assert prop(pair | {"not": {"required": ["a", "b"]}}) == pair | {"description": "Not so: Required: a, b."}
+
+
+def test_demands_that_meet_their_properties_stay() -> None:
+    """What `allOf` and references bring together is seen as one."""
+    parts = [an_object(a={"type": "string"}), {"required": ["a"]}]
+    assert prop({"allOf": parts}) == an_object(a={"type": "string"}) | {"required": ["a"]}
+    named = an_object(required={"type": "array", "items": {"type": "string"}}) | {"required": ["required"]}
+    assert full(named) == named
+
+
 @pytest.mark.parametrize("place", ["$defs", "definitions"])
 def test_references_are_written_out(place: str) -> None:
     """A definition stands wherever it is referred to; what stands beside the reference counts more."""

@@ -7,15 +7,25 @@ legacy fields take a subset of that.
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import islice
 
 import msgspec
 from msgspec import Raw
 
 from llm_to_anthropic.translators.gemini.subset import subset
 from llm_to_anthropic.translators.schemas.inlining import MAX_INLINED, MAX_REMEMBERED_BYTES, SPARINGLY, Inliner
-from llm_to_anthropic.translators.schemas.merging import as_one_object
-from llm_to_anthropic.translators.schemas.schema import NOT_AT_ROOT, Schema, decoded_schema, is_schema, object_schema
+from llm_to_anthropic.translators.schemas.merging import as_one_object, with_note
+from llm_to_anthropic.translators.schemas.schema import (
+    NOT_AT_ROOT,
+    Schema,
+    decoded_schema,
+    is_schema,
+    object_schema,
+    rewrite,
+)
 
+_MOST_TOLD = 20
+"""So many names of a list stand in a description."""
 _FREE = ("additionalProperties", "patternProperties", "unevaluatedProperties")
 
 
@@ -53,7 +63,7 @@ def answer_schema(raw: Raw, path: str, *, json_schema: bool) -> GeminiSchema:
     """
     inliner = Inliner(decoded_schema(raw, path))
     plain = inliner.plain()
-    encoded = msgspec.json.encode(plain if json_schema else subset(plain))
+    encoded = msgspec.json.encode(_with_own_demands(plain, bytes(raw)) if json_schema else subset(plain))
     return GeminiSchema(schema=Raw(encoded), cut=inliner.cut, original=None if json_schema else plain)
 
 
@@ -67,7 +77,7 @@ def _tool_schema(data: bytes, path: str, json_schema: bool, sparing: bool) -> Ge
     plain = {**plain, "type": "object"}
     if not plain.get("properties") and not (json_schema and _takes_others(plain)):
         return GeminiSchema(schema=None, weakened=weakened, cut=inliner.cut, inlined=inliner.inlined)
-    encoded = Raw(msgspec.json.encode(plain if json_schema else subset(plain)))
+    encoded = Raw(msgspec.json.encode(_with_own_demands(plain, data) if json_schema else subset(plain)))
     return GeminiSchema(
         schema=encoded,
         weakened=weakened,
@@ -78,6 +88,29 @@ def _tool_schema(data: bytes, path: str, json_schema: bool, sparing: bool) -> Ge
 
 
 _remembered_tool_schema = lru_cache(maxsize=512)(_tool_schema)
+
+
+def _with_own_demands(plain: Schema, data: bytes) -> Schema:
+    return rewrite(plain, _declared) if b'"required"' in data else plain
+
+
+def _declared(node: Schema) -> Schema:
+    """Google refuses a schema that requires what is no property of it ("requires unspecified property")."""
+    refused = node.get("not")
+    if is_schema(refused) and refused.keys() == {"description"}:  # no demand is left in it
+        rest = {key: value for key, value in node.items() if key != "not"}
+        node = with_note(rest, f"Not so: {refused['description']}")
+    names = node.get("required")
+    if not isinstance(names, list):
+        return node
+    properties = node.get("properties")
+    known = properties if is_schema(properties) else {}
+    kept = [name for name in names if name in known]
+    if len(kept) == len(names):
+        return node
+    rest = {key: value for key, value in node.items() if key != "required"}
+    told = ", ".join(islice((name for name in names if name not in known), _MOST_TOLD))
+    return with_note(rest | {"required": kept} if kept else rest, f"Required: {told}.")
 
 
 def _takes_others(schema: Schema) -> bool:
