@@ -35,6 +35,17 @@ def unknown(name: str, place: str) -> str:
     [
         (unknown("parametersJsonSchema", "tools[0].function_declarations[0]"), {"json_schema": False}),
         (unknown("responseJsonSchema", "generation_config"), {"json_schema": False}),
+        ("schema at properties.rows.items must be a boolean or an object", {"json_schema": False}),
+        ("schema at top-level requires unspecified property 'ref'", {"json_schema": False}),
+        ("value for properties at top-level must be an object", {"json_schema": False}),
+        (
+            "`get` functionDeclaration `parameters.a` schema didn't specify the schema type field.",
+            {"json_schema": False},
+        ),
+        (
+            "* GenerateContentRequest.tools[0].function_declarations[3].parameters.properties[t].items: missing field",
+            {"json_schema": False},
+        ),
         (unknown("thinkingConfig", "generation_config"), {"thinking": "none"}),
         ("Thinking level MINIMAL is not supported for this model.", {"thinking": "none"}),
         ("Budget 0 is invalid. This model only works in thinking mode.", {"thinking": "none"}),

@@ -13,6 +13,15 @@ _MOST_OUTPUT = re.compile(r"max_?output_?tokens.{0,80}\bto (\d{1,9}) ?\(exclusiv
 _LESSONS: tuple[tuple[re.Pattern[str], str, object], ...] = (
     (re.compile(r"parameters_?json_?schema", re.IGNORECASE), "json_schema", False),
     (re.compile(r"response_?json_?schema", re.IGNORECASE), "json_schema", False),
+    (
+        re.compile(
+            r"\bschema at (?:top-level|properties\b)|at top-level must be an? |didn't specify the schema type field"
+            r"|function_?declarations\[\d+\]\.parameters\b.{0,200}?: (?:missing field|property is not defined)",
+            re.IGNORECASE,
+        ),
+        "json_schema",
+        False,
+    ),
     (re.compile(r"response mime ?type.{0,60}unsupported", re.IGNORECASE), "schema_with_tools", False),
     (re.compile(r"developer instruction is not enabled", re.IGNORECASE), "system_instruction", False),
     (re.compile(r"include_?server_?side_?tool_?invocations", re.IGNORECASE), "mixed_tools", False),
