@@ -442,6 +442,28 @@ class TestSilence:
         assert reply.body.count(pings) >= 3
         assert reply.body.replace(pings, b"") == begin + 12 * comment + STREAM[len(begin) :]
 
+    @pytest.mark.parametrize(
+        ("said", "kind"),
+        [
+            ({"error": {"code": 5, "message": "no upstream-key, no such thing"}}, "api_error"),
+            (
+                {"error": {"type": "rate_limit_error", "message": "no upstream-key"}, "type": "error"},
+                "rate_limit_error",
+            ),
+        ],
+        ids=["openai", "anthropic"],
+    )
+    async def test_a_late_error_under_a_good_status_is_told_without_the_key(
+        self, gateway: Gateway, script: Script, said: object, kind: str
+    ) -> None:
+        """What an upstream answers in place of a stream that has begun is told in its words, but for our key."""
+        script.push(whole(said, before_head=(Delay(0.2),)))
+        reply = await reply_to(gateway, call(ask("claude-x", stream=True)))
+        assert reply.events()[-1] == "error"
+        assert b"no ***" in reply.body
+        assert kind.encode() in reply.body
+        assert b"upstream-key" not in reply.body
+
 
 @pytest.mark.parametrize("streamed", [True, False], ids=["streamed", "whole"])
 @pytest.mark.parametrize(

@@ -179,11 +179,11 @@ class ByteRelay:
                 self._make_head()
                 self._reply.prepare(200, self._head)
             return True
-        body = await self._whole_body()
+        body, target = await self._whole_body(), self._progress.target
         if self.committed:
-            raise told_error(body)
+            raise error_within(body, target) or told_error(without_keys(body, target))
         self._reader.read(body)
-        if self._reader.usage is None and (error := error_within(body, self._progress.target)) is not None:
+        if self._reader.usage is None and (error := error_within(body, target)) is not None:
             raise error
         self._progress.status = upstream.status
         if self._served_as is not None:
