@@ -79,6 +79,8 @@ def test_text_in_full_flow_needs_no_decoding(numbers: str, named: bool, spaced: 
         pytest.param(lambda server: server.text("x").replace(b'"x"', b'"x","delta":"y"'), id="twice"),
         pytest.param(lambda server: server.text("x").replace(b'"x"', b'"\\ud83d"'), id="half a character"),
         pytest.param(lambda server: server.text("x").replace(b'"x"', b'"\xff"'), id="no UTF-8"),
+        pytest.param(lambda server: server.text("x").replace(b'"x"', b'"x"\n'), id="line break behind"),
+        pytest.param(lambda server: server.text("x").replace(b'"x"', b'\r"x"'), id="line break before"),
         pytest.param(lambda server: server.text("x").replace(b'_number":', b'_number":-'), id="odd number"),
         pytest.param(lambda server: server.event("response.output_text.done", output_index=0, text="x"), id="done"),
     ],

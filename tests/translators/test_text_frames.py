@@ -14,7 +14,7 @@ from llm_to_anthropic.translators.text_frames import MAX_VAIN, TextFlow, TextFra
 
 
 def event(text: str, *, stamp: int = 1, **fields: object) -> bytes:
-    return json.dumps({"id": "x", "stamp": stamp, "delta": {"content": text}, **fields}, ensure_ascii=False).encode()
+    return json.dumps({"id": "e", "stamp": stamp, "delta": {"content": text}, **fields}, ensure_ascii=False).encode()
 
 
 def read(data: bytes) -> str | None:
@@ -72,7 +72,9 @@ def test_text_in_escapes_stays_as_it_came(text: str) -> None:
         event("half").replace(b'"half"', b"null"),
         event("x").replace(b'"content": "x"', b'"content": "x\\"'),
         event("tab\t").replace(b"\\t", b"\t"),
-        event("x").replace(b'"x"}', b'"x","content":"y"}', 1).replace(b"stamp", b"stomp"),
+        event("x").replace(b'"x"', b'"x"\n'),
+        event("x").replace(b'"x"', b'\r"x"'),
+        event("x").replace(b'"x"}', b'"x","content":"y"}'),
         event("more", stamp=2),
         event("more", finish="stop"),
         event("caf\u00e9").replace("é".encode(), b"\xe9"),
@@ -86,6 +88,8 @@ def test_text_in_escapes_stays_as_it_came(text: str) -> None:
         "no text",
         "half an escape",
         "control",
+        "line break behind",
+        "line break before",
         "two texts",
         "other frame",
         "more fields",
@@ -101,16 +105,16 @@ def test_whatever_else_an_event_holds_is_left_to_decoding(data: bytes) -> None:
 def test_text_that_also_stands_elsewhere_is_no_frame() -> None:
     """Where an id happens to be the same string as the text, the id is not taken for the text's place."""
     frames = TextFrames(read)
-    frames.learn(event("x"))
-    assert frames.text(event("x")) is None
-    assert frames.text(event("y").replace(b'"id": "x"', b'"id": "z"')) is None
+    frames.learn(event("e"))
+    assert frames.text(event("e")) is None
+    assert frames.text(event("y").replace(b'"id": "e"', b'"id": "z"')) is None
 
 
 def test_question_mark_that_also_stands_elsewhere_is_no_frame() -> None:
     """Nor is one where a look with another text in its place would find the same."""
     frames = TextFrames(read)
-    frames.learn(event("?").replace(b'"x"', b'"?"'))
-    assert frames.text(event("?").replace(b'"x"', b'"an id"')) is None
+    frames.learn(event("?").replace(b'"e"', b'"?"'))
+    assert frames.text(event("?").replace(b'"e"', b'"an id"')) is None
 
 
 def test_text_beside_other_fields_teaches_nothing() -> None:
@@ -190,10 +194,24 @@ def test_many_events_in_one_read_are_passed_on() -> None:
         framed(event("a")) + framed(event("x").replace(b'"x"', b'"\xe9"')) + framed(event("b")),
         framed(event("a")).replace(b"\n", b"\r\n"),
         framed(event("a")) + b"data: [DONE]\r\n\r\n",
+        framed(event("a").replace(b'"a"', b'"a"\r')),
+        framed(event("a")) + framed(event("b").replace(b'"b"', b'"b"\n')),
         framed(event("a"))[:-1],
         b"",
     ],
-    ids=["finish", "done", "comment", "empty", "no UTF-8", "CRLF", "mixed line ends", "incomplete", "nothing"],
+    ids=[
+        "finish",
+        "done",
+        "comment",
+        "empty",
+        "no UTF-8",
+        "CRLF",
+        "mixed line ends",
+        "CR amid",
+        "LF amid",
+        "incomplete",
+        "nothing",
+    ],
 )
 def test_reads_of_more_than_text_are_left_to_decoding(read: bytes) -> None:
     """A read with anything but complete texts and the beginning of another event does not flow."""

@@ -37,7 +37,9 @@ class TextFrames:
         """Bytes of the text that was found last, as UTF-8."""
         self._read = read
         self._prefix = b""
+        """What stands before the text, up to its first quotation mark."""
         self._suffix = b""
+        """What stands behind it, from its last quotation mark on."""
         self._lesson = b""
         """An event to learn from."""
         self._vain = 0
@@ -49,10 +51,10 @@ class TextFrames:
     def text(self, event: bytes) -> bytes | None:
         """The text as the JSON string that came; None: decode the event."""
         prefix, suffix = self._prefix, self._suffix
-        text = event[len(prefix) : -len(suffix)]
-        if not prefix or prefix + text + suffix != event:
+        if not (prefix and event.startswith(prefix) and event.endswith(suffix)):
             lesson, self._lesson = self._lesson, b""
             return self.text(event) if lesson and self._learn(lesson) else None
+        text = event[len(prefix) - 1 : 1 - len(suffix)]
         self.size = text_size(text)
         if self.size < 1:
             return None
@@ -85,7 +87,7 @@ class TextFrames:
         prefix, found, suffix = event.partition(msgspec.json.encode(sound(text)))
         # The same text may stand elsewhere too: only a frame that lets another text be read in its place is one.
         if found and text != _PROBE and self._read(b'%b"%b"%b' % (prefix, _PROBE.encode(), suffix)) == _PROBE:
-            self._prefix, self._suffix = prefix, suffix
+            self._prefix, self._suffix = prefix + b'"', b'"' + suffix
             return True
         return False
 
@@ -102,7 +104,7 @@ class TextFlow:
         """Bytes of text so far, as UTF-8."""
         self._prefix = prefix
         self._suffix = suffix
-        self._begins, self._ends = len(prefix), -len(suffix)
+        self._begins, self._ends = len(prefix) - 1, 1 - len(suffix)
         self._behind = 3 if suffix.endswith(b"\r\n") else 2
         """From the first line break at its end an event goes on so far."""
         self._head = head
@@ -113,7 +115,7 @@ class TextFlow:
         if self.rest:
             data = self.rest + data
         text = data[self._begins : self._ends]
-        if LINE_BREAK in text or self._prefix + text + self._suffix != data:
+        if LINE_BREAK in text or not (data.startswith(self._prefix) and data.endswith(self._suffix)):
             return self._pass_on_many(data)
         try:
             said = _STRING.decode(text)  # as `text_size`, without a call for each event
@@ -163,7 +165,7 @@ class TextFlow:
 
     def _split(self, data: bytes) -> tuple[list[bytes], bytes]:
         """What stands between quotation marks in each event, up to the first that is no text, and all that follows."""
-        opens, closes = self._prefix + b'"', b'"' + self._suffix
+        opens, closes = self._prefix, self._suffix
         begins, behind = len(opens), self._behind
         ends = behind - len(closes)
         texts: list[bytes] = []

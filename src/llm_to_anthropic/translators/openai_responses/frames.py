@@ -51,7 +51,7 @@ class DeltaFrames:
 
 
 class _Frame(msgspec.Struct, frozen=True):
-    """What stands around the text and the number."""
+    """What stands around the text and the number, quotation marks included."""
 
     before: bytes
     between: bytes
@@ -84,7 +84,7 @@ class DeltaFlow(TextFlow):
         if LINE_BREAK in text or not number.isdigit() or self._whole(number, text) != data:
             return self._pass_on_many(data)
         try:
-            said = _STRING.decode(text)
+            said = _STRING.decode(b'"%b"' % text)
         except UNREADABLE:
             return b""
         if not said:
@@ -92,7 +92,7 @@ class DeltaFlow(TextFlow):
         self.texts.append(said)
         self.size += len(said) if said.isascii() else len(said.encode())
         self.rest = b""
-        return self._head + text + self._tail
+        return b'%b"%b"%b' % (self._head, text, self._tail)
 
     def _split(self, data: bytes) -> tuple[list[bytes], bytes]:
         if not self.texts and not self._begins_with_lead(data):
@@ -108,7 +108,7 @@ class DeltaFlow(TextFlow):
         texts: list[bytes] = []
         at = 0
         for inside, (number, text) in zip(insides, self._parted(insides), strict=True):
-            if len(text) <= len('""') or not number.isdigit():
+            if not (text and number.isdigit()):
                 break
             texts.append(text)
             at += begins + len(inside) + len(suffix)
@@ -131,14 +131,14 @@ class DeltaFlow(TextFlow):
 
     def _told(self, texts: list[bytes]) -> bytes:
         try:
-            said = _STRINGS.decode(b"[%b]" % b",".join(texts))
+            said = _STRINGS.decode(b'["%b"]' % b'","'.join(texts))
         except UNREADABLE:
             return b""
         if len(said) != len(texts):
             return b""
         self.texts += said
         self.size += len("".join(said).encode())
-        return b"%b%b%b" % (self._head, (self._tail + self._head).join(texts), self._tail)
+        return b'%b"%b"%b' % (self._head, (b'"%b%b"' % (self._tail, self._head)).join(texts), self._tail)
 
     def _begins_with_lead(self, data: bytes) -> bool:
         """Learns what stands before the data of the events; False where they do not begin as any does."""
@@ -177,6 +177,7 @@ def _frame(event: bytes) -> _Frame | None:
     before, text, behind = event.partition(msgspec.json.encode(sound(delta.delta or "")))
     if not text or not _is_around_text(before, behind, delta):
         return None
+    before, behind = before + b'"', b'"' + behind
     for number_first, part in ((True, before), (False, behind)):
         if (found := _NUMBER.search(part)) is not None:
             head, rest = part[: found.end(1)], part[found.end() :]
