@@ -154,6 +154,7 @@ async def test_what_one_request_says_costs_the_others_neither_key_nor_model(stat
             403, "This organization has been disabled for violating our usage policies.", {"1 a", "1 b"}, id="disabled"
         ),
         pytest.param(404, "The model `omni-moderation-latest` does not exist", {"0 b", "1 b"}, id="model"),
+        pytest.param(404, "model: a - upstream (one): model 'file' not found", {"0 b", "1 b"}, id="model_like_a_part"),
     ],
 )
 async def test_words_of_content_about_key_or_model_are_about_these(status: int, told: str, usable: set[str]) -> None:

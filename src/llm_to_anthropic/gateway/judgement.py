@@ -81,6 +81,7 @@ _PART_TEXT = re.compile(
 )
 """What the request names is missing, and not the model. Google says 403: `permission to access the File .. or it may
 not exist`."""
+_MODEL = re.compile(r"\bmodels?\b", re.IGNORECASE)
 _TOO_LONG = re.compile(r"^(?:prompt is too long|input length and `max_tokens` exceed context limit)")
 _LIMIT = re.compile(r"> (\d{1,12})")
 
@@ -118,7 +119,9 @@ def _is_about_request(error: UpstreamError) -> bool:
     told = error.message
     if error.status == 403 and _CONTENT_TEXT.search(told):
         return _ACCOUNT_TEXT.search(told) is None
-    return _PART_TEXT.search(told) is not None
+    part = _PART_TEXT.search(told)
+    # Behind our own beginning of a 404 (`model: .. - upstream (..)`): models may be called like such parts.
+    return part is not None and not _MODEL.search(told, max(told.find(" - upstream ("), 0), part.start())
 
 
 def exceeded_window(error: ApiError) -> int | None:
