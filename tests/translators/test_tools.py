@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.providers.quirks import ChatQuirks
-from llm_to_anthropic.translators.tools import client_names, upstream_id, upstream_name
-from tests.translators import gemini_requests, responses_requests
+from llm_to_anthropic.translators.tools import client_name, client_names, upstream_id, upstream_name
+from tests.translators import chat_answers, gemini_answers, gemini_requests, responses_answers, responses_requests
 from tests.translators.chat_requests import OPENAI, assistant, call, encoded, lost, result, text, tool, upstream, user
 
 Json = Any
@@ -36,6 +36,35 @@ def test_an_illegal_name_is_mapped_and_found_again(name: str) -> None:
     changed = upstream_name(name)
     assert re.fullmatch(r"[A-Za-z0-9_-]{1,64}", changed)
     assert client_names([name]) == {changed: name}
+
+
+DECORATED = ["functions.look", "functions/look", "default_api:look", "default_api.look", "look<|channel|>commentary"]
+
+
+@pytest.mark.parametrize("name", DECORATED)
+def test_what_a_model_writes_around_a_name_is_left_out(name: str) -> None:
+    """gpt-oss and Gemini call a tool with the namespace or the channel of their own format: clients know it not."""
+    request = {"tools": [tool("look")]}
+    chat_call = chat_answers.delta("tool_calls", tool_calls=[chat_answers.call(0, id="c", name=name, arguments="{}")])
+    responses_call = responses_answers.stream_of(responses_answers.call(name))
+    answers = (
+        chat_answers.streamed(chat_call, request=request),
+        responses_answers.streamed(*responses_call, request=request),
+        gemini_answers.streamed(gemini_answers.chunk(gemini_answers.call(name), finish="STOP"), request=request),
+    )
+    assert [answer["content"][-1]["name"] for answer in answers] == ["look"] * 3
+
+
+@pytest.mark.parametrize("name", ["functions.other", "other:look", "Look", "<|look", ""])
+def test_the_name_of_no_tool_stays(name: str) -> None:
+    """The client tells the model that there is no such tool."""
+    assert client_name(name, client_names(["look", "functions_look"])) == name
+
+
+def test_a_tool_with_such_a_name_is_called_by_it() -> None:
+    """What has that name is meant."""
+    names = client_names(["look", "functions.look"])
+    assert client_name(upstream_name("functions.look"), names) == "functions.look"
 
 
 @pytest.mark.parametrize("upstream_body", [upstream, gemini_requests.upstream, responses_requests.upstream])

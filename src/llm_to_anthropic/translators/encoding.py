@@ -17,7 +17,7 @@ class Encoding(msgspec.Struct, frozen=True, kw_only=True):
 
     losses: tuple[Loss, ...]
     tool_names: Mapping[str, str]
-    """Upstream name -> client's name, only where they differ."""
+    """Upstream name -> client's name, of all tools that are declared."""
     stop_sequences: tuple[str, ...]
     """To be matched in the answer, whether they were sent or not."""
     most_visible: int

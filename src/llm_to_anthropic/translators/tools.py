@@ -33,6 +33,7 @@ _NOT_FIRST: Mapping[Lead, re.Pattern[str]] = {
     "t_": re.compile(r"[^A-Za-z]"),
 }
 _ILLEGAL = re.compile(r"[^A-Za-z0-9_-]")
+_NAMESPACE = re.compile(r"^(?:functions|default_api)[.:/]")
 _LEGAL_ID = re.compile(r"[A-Za-z0-9_-]+")
 _LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _SEARCH_FOR_TOOLS = "tool_search_tool"
@@ -146,9 +147,21 @@ def input_text(block: ToolUseBlock, path: str) -> str:
 
 
 def client_names(names: Iterable[str], *, lead: Lead = "") -> Mapping[str, str]:
-    """Upstream name -> client's name, for those that differ."""
-    pairs = ((upstream_name(name, lead=lead), name) for name in names)
-    return {changed: name for changed, name in pairs if changed != name}
+    """Upstream name -> client's name."""
+    return {upstream_name(name, lead=lead): name for name in names}
+
+
+def client_name(called: str, names: Mapping[str, str]) -> str:
+    """The client's name of a tool that is called.
+
+    What a model writes around a name counts only where there is no tool without it: `functions.get` and
+    `get<|channel|>commentary` (gpt-oss at Ollama and vLLM), `default_api:get` (Gemini).
+    """
+    known = names.get(called)
+    if known is not None:
+        return known
+    bare = _NAMESPACE.sub("", called.partition("<|")[0])
+    return names.get(bare, called)
 
 
 def upstream_id(call_id: str, *, limit: int = 40, short: bool = False) -> str:

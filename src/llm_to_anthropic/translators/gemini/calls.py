@@ -12,6 +12,7 @@ from llm_to_anthropic.translators.gemini.partial_call import PartialCall
 from llm_to_anthropic.translators.gemini.signatures import Signatures
 from llm_to_anthropic.translators.gemini.subset import restore_values
 from llm_to_anthropic.translators.tool_ids import UNNAMED, ToolIds
+from llm_to_anthropic.translators.tools import client_name
 from llm_to_anthropic.wire.gemini import FunctionCall
 from llm_to_anthropic.writer import MAX_HELD, MessageWriter, held_too_much
 
@@ -75,7 +76,7 @@ class FunctionCalls:
 
     def _write(self, call: FunctionCall) -> None:
         writer, key = self._writer, self._writer.calls
-        name = self._names.get(call.name or "", call.name or UNNAMED)
+        name = client_name(call.name or UNNAMED, self._names)
         arguments = _arguments(bytes(call.args))
         if (schema := self._written_as_text.get(name)) is not None:
             value: object = msgspec.json.decode(arguments)

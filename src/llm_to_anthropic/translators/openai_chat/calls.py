@@ -13,6 +13,7 @@ from llm_to_anthropic.translators.call_arguments import CallArguments
 from llm_to_anthropic.translators.openai_chat.encoding import ChatEncoding
 from llm_to_anthropic.translators.openai_chat.reasoning import CallExtras
 from llm_to_anthropic.translators.tool_ids import UNNAMED, ToolIds
+from llm_to_anthropic.translators.tools import client_name
 from llm_to_anthropic.wire.anthropic import NO_RAW
 from llm_to_anthropic.wire.openai_chat import FunctionCall, ToolCall
 from llm_to_anthropic.writer import MAX_HELD, MessageWriter, held_too_much, sound
@@ -125,7 +126,7 @@ class ToolCalls:
         slot = self._by_index.get(call.index) if call.index is not None else self._unnumbered(call, position)
         again = bool(name) and slot in named
         id, arguments = call.id or "", function.arguments or ""
-        known_as = self._names.get(name, name)
+        known_as = client_name(name, self._names)
         if (
             slot is None
             or again
@@ -166,7 +167,7 @@ class ToolCalls:
             self._by_id.setdefault(id, slot)
         if name and (not slot.name or self._continues(slot, id, name)):
             whole = slot.name + name
-            slot.name = self._names.get(whole, whole)
+            slot.name = client_name(whole, self._names)
         slot.extra = slot.extra or extra
         if arguments:
             self.size += len(arguments)

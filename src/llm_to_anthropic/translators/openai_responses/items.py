@@ -19,6 +19,7 @@ from llm_to_anthropic.translators.openai_responses.compaction import compaction_
 from llm_to_anthropic.translators.openai_responses.loose import decode_loosely
 from llm_to_anthropic.translators.openai_responses.output import Output
 from llm_to_anthropic.translators.tool_ids import UNNAMED
+from llm_to_anthropic.translators.tools import client_name
 from llm_to_anthropic.wire import UNREADABLE
 from llm_to_anthropic.wire.anthropic import NO_RAW, WholeBlock
 from llm_to_anthropic.wire.openai_responses_answer import (
@@ -287,7 +288,7 @@ class FunctionCall(Item):
         if self._opened or self._unwanted or not self._name:
             return
         encoding = self.output.options.encoding
-        self._name = encoding.tool_names.get(self._name, self._name)
+        self._name = client_name(self._name, encoding.tool_names)
         if not self.output.open_call(self.key, self._call_id or self.id, self._name):
             self._unwanted = True
             return
