@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from llm_to_anthropic.http.address import base_url
+from llm_to_anthropic.http.listening import CannotListen
 from llm_to_anthropic.http.server import serve
 from llm_to_anthropic.http.workers import MAX_TOO_SOON
 from llm_to_anthropic.settings import Timeouts
@@ -229,20 +230,18 @@ async def test_a_stop_while_workers_start_is_no_failure() -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_taken_port_is_one_sentence(workers: int, capsys: pytest.CaptureFixture[str]) -> None:
-    """A port that somebody else has ends the start with 1 and a sentence that names it."""
+def test_taken_port_is_one_sentence(workers: int) -> None:
+    """A port that somebody else has ends the start with a sentence that names it."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert serve(settings(port=port, workers=workers), build=lambda _: FakeGateway()) == 1
-    error = capsys.readouterr().err
-    assert f"127.0.0.1:{port} is taken" in error
-    assert error.count("\n") == 1
+        with pytest.raises(CannotListen, match=f"^127.0.0.1:{port} is taken[^\n]*$"):
+            serve(settings(port=port, workers=workers), build=lambda _: FakeGateway())
 
 
-def test_foreign_address_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+def test_foreign_address_is_one_sentence() -> None:
     """An address that this machine does not have is the operator's to correct."""
-    assert serve(settings(host="192.0.2.1", port=8082), build=lambda _: FakeGateway()) == 1
-    assert "192.0.2.1:8082 is not an address of this machine" in capsys.readouterr().err
+    with pytest.raises(CannotListen, match=r"192\.0\.2\.1:8082 is not an address of this machine"):
+        serve(settings(host="192.0.2.1", port=8082), build=lambda _: FakeGateway())
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ _CLAUDE_WINDOW = 1_000_000
 
 
 def run_proxy(flags: Mapping[str, object]) -> int:
-    """Serves until told to stop; the exit code. Raises ConfigError."""
+    """Serves until told to stop; the exit code. Raises ConfigError, and CannotListen where the port cannot be had."""
     load = partial(loading.load, flags, os.environ, Path.cwd())
     settings = load()
     for warning in settings.warnings:

@@ -7,7 +7,6 @@ import contextlib
 import gc
 import os
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -22,7 +21,7 @@ from llm_to_anthropic.gateway import memory_gauge
 from llm_to_anthropic.gateway.gateway import Gateway as RealGateway
 from llm_to_anthropic.http.address import base_url
 from llm_to_anthropic.http.interface import Gateway
-from llm_to_anthropic.http.listening import CannotListen, listen, listen_per_worker, port_of
+from llm_to_anthropic.http.listening import listen, listen_per_worker, port_of
 from llm_to_anthropic.http.live import Live
 from llm_to_anthropic.http.protocol import ServerConfig
 from llm_to_anthropic.http.reloading import Load, Reloader, current, has_terminal, takes_hangups
@@ -194,16 +193,12 @@ def _sound(alarm: str) -> None:
 def serve(
     settings: Settings, *, ready: Ready | None = None, build: Build | None = None, load: Load | None = None
 ) -> int:
-    """Serves until SIGTERM or SIGINT; the exit code: 0 after a drain, 1 where the port cannot be had.
+    """Serves until SIGTERM or SIGINT; the exit code: 0 after a drain. Raises CannotListen.
 
     `build` makes the gateway, in each process that serves. `load` reads the configuration anew; with it the server
     does so when a file of it changes, and on SIGHUP.
     """
-    try:
-        sockets = listen_per_worker(settings.host, settings.port, settings.workers)
-    except CannotListen as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
+    sockets = listen_per_worker(settings.host, settings.port, settings.workers)
     url = base_url(settings.host, port_of(sockets[0]))
 
     def announce() -> None:
