@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from tests.translators.gemini_answers import Json, call, carried, chunk, data, kinds, streamed, text
+from tests.translators.gemini_answers import (
+    ADAPTIVE,
+    SEARCH,
+    Json,
+    call,
+    carried,
+    chunk,
+    data,
+    kinds,
+    streamed,
+    text,
+    thought,
+)
 
 
 def test_call_becomes_tool_use() -> None:
@@ -19,6 +31,27 @@ def test_call_after_the_finish_reason_is_delivered() -> None:
     message = streamed(chunk(text("a"), finish="STOP"), chunk(call()))
     assert kinds(message) == ["text", "tool_use"]
     assert message["stop_reason"] == "tool_use"
+
+
+@pytest.mark.parametrize("search", [{}, SEARCH], ids=["at once", "held for a search"])
+@pytest.mark.parametrize(
+    ("beside", "before"),
+    [(text(""), []), (text("a"), ["text"]), (thought(""), []), (thought("hm"), ["thinking"])],
+    ids=["empty", "text", "empty thought", "thought"],
+)
+def test_call_in_a_part_that_also_has_a_text_is_delivered(beside: Json, before: list[str], search: Json) -> None:
+    """Gateways put a text, mostly an empty one, into the part of a call: both reach the client, the text first."""
+    message = streamed(chunk(beside | call("look", {"at": "x"}), finish="STOP"), request=ADAPTIVE | search)
+    assert kinds(message) == [*before, "tool_use"]
+    assert message["content"][-1]["input"] == {"at": "x"}
+    assert message["stop_reason"] == "tool_use"
+
+
+def test_signature_of_a_part_with_text_and_call_is_the_calls() -> None:
+    """It goes back with the call, which Gemini refuses without it."""
+    signed = call(signature="c2ln")
+    beside, alone = (streamed(chunk(part, finish="STOP"), request=ADAPTIVE) for part in (text("") | signed, signed))
+    assert carried(beside["content"][0]) == carried(alone["content"][0])
 
 
 @pytest.mark.parametrize("args", [None, {}, "null"], ids=["missing", "empty", "null"])

@@ -71,7 +71,7 @@ class CodeExecutionResult(msgspec.Struct, omit_defaults=True):
 
 
 class Part(msgspec.Struct, omit_defaults=True, rename="camel"):
-    """One part of a content: exactly one kind of data, beside which a signature may stand."""
+    """One part of a content: one kind of data, and perhaps a signature; gateways also put a text beside a call."""
 
     text: str | None = None
     thought: bool | None = None

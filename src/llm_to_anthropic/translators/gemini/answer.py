@@ -198,13 +198,15 @@ class GeminiAnswer:
         if self.ended:
             return
         signature = part.thought_signature or ""
-        if part.text is not None:
+        if part.function_call is not None:
+            if part.text:
+                self._part(Part(text=part.text, thought=part.thought))
+            self._call(part, signature)
+        elif part.text is not None:
             if part.thought:
                 self._thought(part.text, signature)
             elif part.text or signature:
                 self._text(part.text, signature)
-        elif part.function_call is not None:
-            self._call(part, signature)
         elif part.executable_code or part.code_execution_result or part.tool_call or part.tool_response:
             self._server_part(part)
         elif blob := part.inline_data or part.file_data:
@@ -453,7 +455,7 @@ def _grounding(options: GeminiOptions) -> Grounding:
 
 
 def _is_text(part: Part) -> bool:
-    return part.text is not None and not part.thought
+    return part.text is not None and not part.thought and part.function_call is None
 
 
 def _signed_at_beginnings(parts: list[Part]) -> list[Part]:
