@@ -89,7 +89,7 @@ class ChatAnswer:
         """None: text is written as it comes."""
         self._finish: str | None = None
         self._stop_sequence: str | None = None
-        self._refusal = ""
+        self._refusal: list[str] = []
         self._reported: ChatUsage | None = None
         self._reported_in_choice: ChatUsage | None = None
         self._service_tier: str | None = None
@@ -257,7 +257,7 @@ class ChatAnswer:
         self._writer.text(text)
 
     def _content_refused(self, text: str) -> None:
-        self._refusal += text
+        self._refusal.append(text)
         self._flush_text()
         if not self.ended:
             self._write_text(text)
@@ -325,7 +325,7 @@ class ChatAnswer:
             stop_reason,
             self.usage,
             stop_sequence=self._stop_sequence,
-            stop_details=StopDetails(explanation=self._refusal or None) if stop_reason == "refusal" else None,
+            stop_details=StopDetails(explanation="".join(self._refusal) or None) if stop_reason == "refusal" else None,
         )
 
     @property

@@ -291,7 +291,7 @@ class ResponsesAnswer:
         self.ended = True
         output = self._output
         if stop_reason == "refusal" and details is None:
-            details = StopDetails(explanation=output.refusal or None)
+            details = StopDetails(explanation="".join(output.refusal) or None)
         self.usage = self._usage(answer or Response())
         if output.stopped is not None:
             stop_reason = output.stopped

@@ -53,7 +53,7 @@ def _place(annotation: Annotation, text: str) -> tuple[int, int]:
     start, end = annotation.start_index, annotation.end_index
     if start is None or end is None or not 0 <= start < end:
         return 0, len(text)
-    if (annotation.url or "") not in text[start:end]:
+    if not text.isascii() and (annotation.url or "") not in text[start:end]:
         # Some servers count in UTF-16, where a character outside the first plane is two.
         units = text.encode("utf-16-le", "surrogatepass")
         wide = tuple(len(units[: 2 * place].decode("utf-16-le", "replace")) for place in (start, end))

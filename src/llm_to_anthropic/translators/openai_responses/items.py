@@ -122,6 +122,7 @@ class Message(Item):
 
     def annotation(self, annotation: Annotation) -> None:
         text = "".join(self._pieces)
+        self._pieces = [text]  # so that the next one finds it joined: there may be many
         self._cited = True
         if found := citation(annotation, text, self._begin, self.output.seal):
             self.output.cite(found)

@@ -42,7 +42,7 @@ class Output:
         """Made once such a tool has run."""
         self.size = 0
         """Bytes of everything that the model wrote so far."""
-        self.refusal = ""
+        self.refusal: list[str] = []
         self.stopped: str | None = None
         """The reason why the message ended before the upstream did."""
         self.stop_sequence: str | None = None
@@ -121,8 +121,8 @@ class Output:
     def refuse(self, text: str) -> None:
         """A text by which the model refuses; no stop sequence counts in it."""
         self.flush_text()
-        if self.stopped is None:
-            self.refusal += text
+        if text and self.stopped is None:
+            self.refusal.append(text)
             self.size += text_bytes(text)
             self.writer.text(text)
 
