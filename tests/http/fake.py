@@ -21,6 +21,10 @@ from llm_to_anthropic.settings import Settings
 UNLISTED = ModelEntry(id="claude-unlisted", display_name="UNLISTED")
 """A model that is served without standing in the list."""
 
+POST = b"POST /v1/messages HTTP/1.1\r\n"
+HOST = b"Host: 127.0.0.1\r\n"
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
+
 Answer = Callable[[Call, Reply], Awaitable[None]]
 
 MODELS = tuple(

@@ -22,6 +22,9 @@ Json = Any
 
 OLD = "gemini-2.5-flash"
 NEW = "gemini-3-pro-preview"
+SEARCH = {"type": "web_search_20250305", "name": "web_search"}
+FETCH = {"type": "web_fetch_20250910", "name": "web_fetch"}
+CODE = {"type": "code_execution_20250825", "name": "code_execution"}
 
 
 def target(model: str = OLD, *, backend: Backend = "dev", **quirks: object) -> Target:
