@@ -36,7 +36,7 @@ def test_usage(reported: Json, expected: tuple[int, int, int, int]) -> None:
     ) == expected
 
 
-@pytest.mark.parametrize("reported", [None, {}, {"totalTokenCount": 90}, {"trafficType": "ON_DEMAND"}])
+@pytest.mark.parametrize("reported", [None, {}, {"totalTokenCount": 90}, {"trafficType": "ON_DEMAND"}, usage(0, 0)])
 def test_usage_that_misses_is_estimated(reported: Json) -> None:
     """Clients compact by the usage, so it is never zero."""
     last = answer(text("some words"), finish="STOP") | {"usageMetadata": reported}
@@ -45,9 +45,10 @@ def test_usage_that_misses_is_estimated(reported: Json) -> None:
     assert counts["output_tokens"] > 0
 
 
-def test_usage_without_the_prompt_is_estimated_for_the_prompt_alone() -> None:
+@pytest.mark.parametrize("prompt", [{}, {"promptTokenCount": 0, "totalTokenCount": 190}], ids=["missing", "zero"])
+def test_usage_without_the_prompt_is_estimated_for_the_prompt_alone(prompt: Json) -> None:
     """Google leaves out the prompt's count now and then: what it counts of the answer stands."""
-    reported = {"candidatesTokenCount": 23, "thoughtsTokenCount": 67}
+    reported = prompt | {"candidatesTokenCount": 23, "thoughtsTokenCount": 67}
     last = data(answer(text("some words"), finish="STOP") | {"usageMetadata": reported})
     whole = json.dumps(answer(text("some words"), finish="STOP") | {"usageMetadata": reported}).encode()
     for slices in ([last], [whole]):

@@ -94,6 +94,11 @@ from tests.translators.chat_answers import DONE, FINISH, collected, data, delta,
             (9, 4, 0, 7, 0),
             id="Anthropic's names",
         ),
+        pytest.param(
+            {"input_tokens": 0, "output_tokens": 7, "cache_read_input_tokens": 4},
+            (0, 4, 0, 7, 0),
+            id="all from a cache",
+        ),
         pytest.param({"prompt_tokens": 9.0, "completion_tokens": "7"}, (9, 0, 0, 7, 0), id="odd types"),
     ],
 )
@@ -156,7 +161,16 @@ def test_missing_usage_is_estimated(reported: tuple[bytes, ...]) -> None:
         assert message["usage"]["output_tokens"] == 3
 
 
-@pytest.mark.parametrize("reported", [{"completion_tokens": 7}, {"prompt_tokens": None, "completion_tokens": 7}])
+@pytest.mark.parametrize(
+    "reported",
+    [
+        {"completion_tokens": 7},
+        {"prompt_tokens": None, "completion_tokens": 7},
+        {"prompt_tokens": 0, "completion_tokens": 7, "total_tokens": 7},
+        {"prompt_tokens": 0, "completion_tokens": 7, "total_tokens": 1046},
+        {"input_tokens": 0, "output_tokens": 7},
+    ],
+)
 def test_usage_without_the_prompt_is_estimated_for_the_prompt_alone(reported: Event) -> None:
     """A server that counts its answer only is believed as far as it goes."""
     spoken = (delta(content="some text"), FINISH, data({"choices": [], "usage": reported}), DONE)

@@ -20,10 +20,10 @@ class TokenCounts:
         self._thinking = 0
 
     def see(self, usage: UsageMetadata) -> None:
-        """A snapshot: each replaces the one before, which still tells the prompt where this one leaves it out."""
-        if usage.prompt_token_count is not None:
+        """A snapshot: each replaces the one before, whose count of the prompt stands where this one has none."""
+        if usage.prompt_token_count:
             self._last = usage
-        elif usage.candidates_token_count is not None or usage.thoughts_token_count is not None:
+        elif usage.candidates_token_count or usage.thoughts_token_count:
             self._last = usage if self._last is None else _renewed(self._last, usage)
 
     def next_round(self) -> None:
@@ -48,7 +48,7 @@ class TokenCounts:
             )
         output, cached = self.output, max(0, reported.cached_content_token_count or 0)
         told = reported.prompt_token_count
-        prompt = estimate_tokens(input_size) if told is None else max(0, told - cached)
+        prompt = max(0, told - cached) if told else estimate_tokens(input_size)
         return Usage(
             input_tokens=prompt + max(0, reported.tool_use_prompt_token_count or 0),
             output_tokens=output,
@@ -74,7 +74,7 @@ def _renewed(last: UsageMetadata, usage: UsageMetadata) -> UsageMetadata:
 
 def _output(usage: UsageMetadata) -> int:
     counted = max(0, usage.candidates_token_count or 0) + max(0, usage.thoughts_token_count or 0)
-    if usage.prompt_token_count is None:
+    if not usage.prompt_token_count:
         return counted
     # Some answers leave a part of the output out of both, yet count it in the total.
     prompt = usage.prompt_token_count + (usage.tool_use_prompt_token_count or 0)

@@ -42,7 +42,7 @@ def text_alone(body: bytes, *, signed: bool) -> TextAlone | None:
     if not text:
         return None
     reported = answer.usage_metadata
-    if reported.prompt_token_count is None:
+    if not reported.prompt_token_count:
         return None
     counts = TokenCounts()
     counts.see(reported)

@@ -28,7 +28,7 @@ def reported_usage(completion: Completed) -> ChatUsage | None:
 
 def says_anything(usage: ChatUsage) -> bool:
     """Some servers send empty ones, or zeros."""
-    return bool(usage.prompt_tokens or usage.input_tokens or usage.completion_tokens)
+    return bool(usage.prompt_tokens or usage.input_tokens or usage.completion_tokens or usage.output_tokens)
 
 
 def message_usage(usage: ChatUsage | None, *, input_size: int, output_size: int, service_tier: str | None) -> Usage:
@@ -42,8 +42,9 @@ def message_usage(usage: ChatUsage | None, *, input_size: int, output_size: int,
 
 
 def tells_input(usage: ChatUsage) -> bool:
-    """Whether it counts the prompt."""
-    return usage.prompt_tokens is not None or usage.input_tokens is not None
+    """Whether it counts the prompt. Servers that do not count theirs say zero, which none has but one from a cache."""
+    cached = usage.cache_read_input_tokens or usage.cache_creation_input_tokens
+    return bool(usage.prompt_tokens or usage.input_tokens or cached)
 
 
 def told_usage(usage: ChatUsage, output: int, service_tier: str | None) -> Usage:
@@ -79,7 +80,7 @@ def output_tokens(usage: ChatUsage) -> int | None:
     if output is None:
         return None
     # xAI and gateways before Gemini leave the reasoning out of the completion, yet count it in the total.
-    if usage.prompt_tokens is not None and (total := (usage.total_tokens or 0) - usage.prompt_tokens) > output:
+    if usage.prompt_tokens and (total := (usage.total_tokens or 0) - usage.prompt_tokens) > output:
         output = total
     return output if output > 0 else 0
 
