@@ -123,12 +123,7 @@ def openai_chat(content: list[Piece]) -> Answer:
     }
     calls = _calls(content)
     finish = "tool_calls" if calls else "stop"
-    message: dict[str, object] = {"role": "assistant", "content": _joined(content, "text") or None, "refusal": None}
-    if thinking := _joined(content, "thinking"):
-        message["reasoning_content"] = thinking
-    if calls:
-        message["tool_calls"] = [_chat_call(index, arguments) for index, arguments in enumerate(calls)]
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish}
+    choice = {"index": 0, "message": _chat_message(content), "logprobs": None, "finish_reason": finish}
     whole = {**frame, "object": "chat.completion", "choices": [choice], "usage": usage}
 
     def chunk(delta: Json, finish: str | None = None) -> bytes:
@@ -147,6 +142,15 @@ def openai_chat(content: list[Piece]) -> Answer:
     events.append(_event({**frame, "object": "chat.completion.chunk", "choices": [], "usage": usage}))
     events[-1] += b"data: [DONE]\n\n"
     return Answer(msgspec.json.encode(whole), tuple(events))
+
+
+def _chat_message(content: list[Piece]) -> dict[str, object]:
+    message: dict[str, object] = {"role": "assistant", "content": _joined(content, "text") or None, "refusal": None}
+    if thinking := _joined(content, "thinking"):
+        message["reasoning_content"] = thinking
+    if calls := _calls(content):
+        message["tool_calls"] = [_chat_call(index, arguments) for index, arguments in enumerate(calls)]
+    return message
 
 
 def _chat_call(index: int, arguments: str) -> dict[str, object]:
