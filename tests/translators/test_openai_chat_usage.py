@@ -168,7 +168,6 @@ def test_missing_usage_is_estimated(reported: tuple[bytes, ...]) -> None:
         {"prompt_tokens": None, "completion_tokens": 7},
         {"prompt_tokens": 0, "completion_tokens": 7, "total_tokens": 7},
         {"prompt_tokens": 0, "completion_tokens": 7, "total_tokens": 1046},
-        {"input_tokens": 0, "output_tokens": 7},
     ],
 )
 def test_usage_without_the_prompt_is_estimated_for_the_prompt_alone(reported: Event) -> None:

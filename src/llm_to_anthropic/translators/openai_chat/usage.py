@@ -42,9 +42,8 @@ def message_usage(usage: ChatUsage | None, *, input_size: int, output_size: int,
 
 
 def tells_input(usage: ChatUsage) -> bool:
-    """Whether it counts the prompt. Servers that do not count theirs say zero, which none has but one from a cache."""
-    cached = usage.cache_read_input_tokens or usage.cache_creation_input_tokens
-    return bool(usage.prompt_tokens or usage.input_tokens or cached)
+    """Whether it counts the prompt. Servers that do not say zero; OpenAI's Responses API, of what it blocked, too."""
+    return bool(usage.prompt_tokens) or usage.input_tokens is not None
 
 
 def told_usage(usage: ChatUsage, output: int, service_tier: str | None) -> Usage:

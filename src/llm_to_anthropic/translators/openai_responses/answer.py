@@ -15,7 +15,7 @@ from msgspec import Raw
 
 from llm_to_anthropic.errors import UpstreamProtocolError
 from llm_to_anthropic.exchange import Usage
-from llm_to_anthropic.translators.openai_chat.usage import message_usage, says_anything
+from llm_to_anthropic.translators.openai_chat.usage import message_usage
 from llm_to_anthropic.translators.openai_responses.errors import answer_error, policy_refusal
 from llm_to_anthropic.translators.openai_responses.items import ITEMS, Compaction, Item, Message, Step
 from llm_to_anthropic.translators.openai_responses.loose import decode_loosely
@@ -308,7 +308,7 @@ class ResponsesAnswer:
     def _usage(self, answer: Response) -> Usage:
         reported = decode_loosely(answer.usage, ReportedUsage) if answer.usage else None
         usage = message_usage(
-            reported if reported is not None and says_anything(reported) else None,
+            reported,
             input_size=self._options.input_bytes,
             output_size=self._output.size,
             service_tier=answer.service_tier,

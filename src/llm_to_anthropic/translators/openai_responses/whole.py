@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Raw
 
 from llm_to_anthropic.translators.answering import TextAlone
-from llm_to_anthropic.translators.openai_chat.usage import message_usage, output_tokens, tells_input
+from llm_to_anthropic.translators.openai_chat.usage import message_usage, output_tokens
 from llm_to_anthropic.translators.openai_responses.loose import decode_loosely
 from llm_to_anthropic.translators.upstream_errors import is_error
 from llm_to_anthropic.wire import UNREADABLE
@@ -31,7 +31,7 @@ def text_alone(answer: Response) -> TextAlone | None:
     if text is None:
         return None
     reported = decode_loosely(answer.usage, ReportedUsage)
-    if not tells_input(reported) or output_tokens(reported) is None:
+    if reported.input_tokens is None or output_tokens(reported) is None:
         return None
     return text, "end_turn", message_usage(reported, input_size=0, output_size=0, service_tier=answer.service_tier)
 
