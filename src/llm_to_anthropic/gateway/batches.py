@@ -13,6 +13,7 @@ from llm_to_anthropic.gateway.call import Call
 from llm_to_anthropic.providers.provider import Provider
 from llm_to_anthropic.routing import Router
 from llm_to_anthropic.translators.anthropic import drop_carriers, replace_model
+from llm_to_anthropic.wire import UNREADABLE
 from llm_to_anthropic.wire.anthropic import Envelope
 
 _RESULTS_URL = re.compile(rb'("results_url"\s*:\s*")[^"]*?(\\?/v1\\?/messages\\?/batches\\?/)')
@@ -31,7 +32,7 @@ async def check_batch(body: bytes, router: Router, provider: Provider) -> bytes:
         batch = msgspec.json.decode(body, type=dict[str, Raw])
         requests = msgspec.json.decode(batch["requests"], type=list[dict[str, Raw]])
         edited = await _resolved_all(requests, router, provider)
-    except (KeyError, msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+    except (KeyError, *UNREADABLE):
         return body  # malformed: Anthropic says it best
     if not edited:
         return body

@@ -22,6 +22,7 @@ from llm_to_anthropic.translators.anthropic import UsageReader, replace_answered
 from llm_to_anthropic.translators.text_frames import LINE_BREAK, PLAIN_BLANK
 from llm_to_anthropic.upstream import UpstreamCall
 from llm_to_anthropic.upstream.call import Keep
+from llm_to_anthropic.wire import UNREADABLE
 from llm_to_anthropic.writer import PING, error_event
 
 MAX_EVENT_BYTES = 8 * 1024 * 1024
@@ -59,7 +60,7 @@ _EVENT = msgspec.json.Decoder(_Event)
 def _kind(data: bytes) -> str:
     try:
         return _EVENT.decode(data).type
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+    except UNREADABLE:
         return ""
 
 

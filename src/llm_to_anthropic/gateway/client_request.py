@@ -11,6 +11,7 @@ from llm_to_anthropic.routing import MAX_NAME, no_name
 from llm_to_anthropic.translators.memory.surroundings import MoreThanMessages, Surroundings
 from llm_to_anthropic.translators.request import decode_request
 from llm_to_anthropic.translators.translator import ClientRequest
+from llm_to_anthropic.wire import UNREADABLE
 from llm_to_anthropic.wire.anthropic import NO_RAW, Envelope
 
 API_VERSIONS = ("2023-06-01", "2026-10-21")
@@ -29,7 +30,7 @@ def decode_envelope(body: bytes) -> Envelope:
     """Model and stream of a request body. Raises ClientError that names what is wrong."""
     try:
         envelope = _ENVELOPE.decode(body)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+    except UNREADABLE:
         decode_request(body)  # finds the words for it
         raise ClientError("the body is not a Messages request") from None
     if not 0 < len(envelope.model) <= MAX_NAME:

@@ -13,6 +13,7 @@ from llm_to_anthropic.gateway.relay import MAX_ERROR_BYTES
 from llm_to_anthropic.providers.provider import Credential, Provider, Target
 from llm_to_anthropic.translators.rate_limits import retry_after_s
 from llm_to_anthropic.upstream import UpstreamCall
+from llm_to_anthropic.wire import UNREADABLE
 
 _LASTING = (401, 402)
 """Not even the next minutes mend our key, yet Claude Code would ask on for as long, unless it is told."""
@@ -86,7 +87,7 @@ def _foreign_words(body: bytes) -> str:
     """The message of an error in Google's form, which streams wrap into an array; empty for any other body."""
     try:
         told = msgspec.json.decode(body, type=_Foreign | list[_Foreign])
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+    except UNREADABLE:
         return ""
     if isinstance(told, list):
         return told[0].error.message if told else ""
@@ -103,7 +104,7 @@ def _envelope_of(body: bytes) -> _Envelope | None:
     """Anthropic's error envelope; None where a body is something else."""
     try:
         envelope = msgspec.json.decode(body, type=_Envelope)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+    except UNREADABLE:
         return None
     return envelope if envelope.type == "error" else None
 
@@ -116,7 +117,7 @@ def is_json_object(body: bytes) -> bool:
     try:
         body.decode()  # what msgspec passes over it does not look at
         _OBJECT.decode(body)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+    except UNREADABLE:
         return False
     return True
 
@@ -134,7 +135,7 @@ def tells_count(body: bytes) -> bool:
     """Whether a whole answer tells a number of tokens."""
     try:
         return _ANSWER.decode(body).input_tokens is not None
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+    except UNREADABLE:
         return False
 
 
@@ -142,7 +143,7 @@ def error_within(body: bytes, target: Target | Provider | None) -> UpstreamError
     """The error that a JSON object under a good status is, in place of a message; None for a message."""
     try:
         answer = _ANSWER.decode(body)
-    except (msgspec.MsgspecError, RecursionError):
+    except UNREADABLE:
         answer = _Answer()
     if answer.type == "message" or answer.content is not msgspec.UNSET:
         return None
@@ -166,6 +167,6 @@ def told_error(envelope: bytes) -> UpstreamError:
     """Anthropic's error envelope, from a body or an `error` event, as our error."""
     try:
         told = msgspec.json.decode(envelope, type=_ToldEnvelope).error
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+    except UNREADABLE:
         told = _Told()
     return UpstreamError(_TYPE_STATUS.get(told.type, 500), told.message, type=told.type)
