@@ -48,7 +48,6 @@ class ToolCalls:
         self._writer = writer
         self._extras = extras
         self._names = encoding.tool_names
-        self._declared = encoding.declared
         self._strict_schemas = encoding.strict_schemas
         self._live = live
         self._single = encoding.single_call
@@ -186,18 +185,18 @@ class ToolCalls:
         """Whether a name is more of that of a call: Gemini behind a gateway has been seen to cut names like texts."""
         if slot.opened or not slot.name or (id and slot.id and id != slot.id):
             return False
-        if slot.name in self._declared and name in self._declared:
+        if slot.name in self._names and name in self._names:
             return False
         whole = slot.name + name
-        return whole in self._declared or self._begins_another(whole)
+        return whole in self._names or self._begins_another(whole)
 
     def _may_go_on(self, slot: _Slot) -> bool:
         """Whether the name of a call may be the beginning of one. With arguments a declared name is whole."""
-        whole = slot.name in self._declared
+        whole = slot.name in self._names
         return not (whole and slot.arguments.text()) and self._begins_another(slot.name)
 
     def _begins_another(self, text: str) -> bool:
-        return any(name.startswith(text) and name != text for name in self._declared)
+        return any(name.startswith(text) and name != text for name in self._names)
 
     def _open(self, slot: _Slot) -> None:
         slot.opened = True

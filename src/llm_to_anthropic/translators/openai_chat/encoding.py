@@ -12,8 +12,6 @@ class ChatEncoding(Encoding, frozen=True, kw_only=True):
 
     strict_schemas: Mapping[str, object]
     """Client's tool name -> its own schema, decoded, where a closed one was sent: nulls must come out of answers."""
-    declared: frozenset[str]
-    """Upstream's names of the tools: a server may cut one into pieces."""
     reasoning_off: bool
     """The client said that it wants no thinking."""
     thinking_asked: bool

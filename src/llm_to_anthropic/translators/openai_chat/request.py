@@ -133,7 +133,6 @@ class _Encoder:
             losses=tuple(self._losses.losses),
             tool_names=client_names((tool.name for tool in tools), lead=self._content.parts.lead),
             strict_schemas=self._strict_schemas,
-            declared=frozenset(tool.function.name for tool in chat.tools or ()),
             stop_sequences=stops,
             most_visible=most_visible(request, chat.max_tokens or chat.max_completion_tokens),
             prefill=_prefill(chat.messages),
