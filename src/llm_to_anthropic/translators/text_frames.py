@@ -183,11 +183,16 @@ class TextFlow:
         return _framed(texts, data, opens, closes)
 
     def _told(self, texts: list[bytes]) -> bytes:
+        """Counts the texts and makes them the client's events; nothing where one is no text."""
         # A blank, so that no character is made of the halves of two.
         size = text_size(b'"%b"' % b" ".join(texts)) - len(texts) + 1
         if size < len(texts):
             return b""
         self.size += size
+        return self._events(texts)
+
+    def _events(self, texts: list[bytes]) -> bytes:
+        """One for the client with each text."""
         return b'%b"%b"%b' % (self._head, (b'"%b%b"' % (self._tail, self._head)).join(texts), self._tail)
 
 

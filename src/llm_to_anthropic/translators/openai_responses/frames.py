@@ -138,7 +138,7 @@ class DeltaFlow(TextFlow):
             return b""
         self.texts += said
         self.size += len("".join(said).encode())
-        return b'%b"%b"%b' % (self._head, (b'"%b%b"' % (self._tail, self._head)).join(texts), self._tail)
+        return self._events(texts)
 
     def _begins_with_lead(self, data: bytes) -> bool:
         """Learns what stands before the data of the events; False where they do not begin as any does."""
