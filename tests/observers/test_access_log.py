@@ -8,6 +8,7 @@ import json
 import logging
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import click
 import pytest
@@ -47,28 +48,29 @@ def log() -> Iterator[io.StringIO]:
         yield out
 
 
+def record(**told: Any) -> None:
+    """Logs a request that went well, but for what is told of it."""
+    known: dict[str, Any] = {"request_id": "r", "method": "POST", "path": "/", "status": 200, "outcome": "ok"}
+    AccessLog().record(Exchange(**(known | {"duration_ms": 1} | told)))
+
+
 def _lines(out: io.StringIO) -> list[dict[str, object]]:
     return [json.loads(line) for line in out.getvalue().splitlines()]
 
 
 def test_a_request_is_one_json_line(log: io.StringIO) -> None:
     """Off a terminal every request is one JSON object with the fields that a search needs."""
-    AccessLog().record(
-        Exchange(
-            request_id="req_1",
-            method="POST",
-            path="/v1/messages",
-            status=200,
-            outcome="ok",
-            duration_ms=12.5,
-            client_model="claude-sonnet-4-5",
-            provider="openai",
-            upstream_model="gpt-4.1",
-            attempts=1,
-            ttft_ms=3.5,
-            usage=Usage(input_tokens=3, output_tokens=4),
-            losses=(Loss("top_k", "left out"),),
-        )
+    record(
+        request_id="req_1",
+        path="/v1/messages",
+        duration_ms=12.5,
+        client_model="claude-sonnet-4-5",
+        provider="openai",
+        upstream_model="gpt-4.1",
+        attempts=1,
+        ttft_ms=3.5,
+        usage=Usage(input_tokens=3, output_tokens=4),
+        losses=(Loss("top_k", "left out"),),
     )
     (line,) = _lines(log)
     expected = {
@@ -88,19 +90,7 @@ def test_a_request_is_one_json_line(log: io.StringIO) -> None:
 
 def test_attempts_that_failed_are_told(log: io.StringIO) -> None:
     """The line of a request that was answered elsewhere says so, and what went wrong before."""
-    AccessLog().record(
-        Exchange(
-            request_id="r",
-            method="POST",
-            path="/",
-            status=200,
-            outcome="ok",
-            duration_ms=1,
-            attempts=2,
-            fallback=True,
-            failures=("one/m: 529 overloaded_error",),
-        )
-    )
+    record(attempts=2, fallback=True, failures=("one/m: 529 overloaded_error",))
     (line,) = _lines(log)
     assert (line["level"], line["attempts"], line["fallback"]) == ("info", 2, True)
     assert line["failures"] == ["one/m: 529 overloaded_error"]
@@ -108,28 +98,14 @@ def test_attempts_that_failed_are_told(log: io.StringIO) -> None:
 
 def test_a_provider_that_was_asked_without_a_model_is_told(log: io.StringIO) -> None:
     """A file or a batch has no model; the line says whom it came from nevertheless."""
-    AccessLog().record(
-        Exchange(
-            request_id="r",
-            method="GET",
-            path="/v1/files",
-            status=200,
-            outcome="ok",
-            duration_ms=1,
-            provider="anthropic",
-        )
-    )
+    record(method="GET", path="/v1/files", provider="anthropic")
     (line,) = _lines(log)
     assert line["target"] == "anthropic"
 
 
 def test_a_failed_request_stands_out(log: io.StringIO) -> None:
     """A request that failed is logged as a warning with its reason."""
-    AccessLog().record(
-        Exchange(
-            request_id="r", method="POST", path="/", status=502, outcome="api_error", duration_ms=1, error="no upstream"
-        )
-    )
+    record(status=502, outcome="api_error", error="no upstream")
     (line,) = _lines(log)
     assert (line["level"], line["error"]) == ("warning", "no upstream")
 
@@ -138,20 +114,17 @@ def test_a_terminal_shows_first_what_people_look_for() -> None:
     """On a terminal a line begins with what became of the request, and ids, which are for searching, stand last."""
     out = _Terminal()
     with logging_to(out):
-        AccessLog().record(
-            Exchange(
-                request_id="req_1",
-                method="POST",
-                path="/v1/messages",
-                status=502,
-                outcome="api_error",
-                duration_ms=12.5,
-                client_model="claude-sonnet-4-5",
-                provider="openai",
-                upstream_model="gpt-4.1",
-                session_id="a-session",
-                error="no answer",
-            )
+        record(
+            request_id="req_1",
+            path="/v1/messages",
+            status=502,
+            outcome="api_error",
+            duration_ms=12.5,
+            client_model="claude-sonnet-4-5",
+            provider="openai",
+            upstream_model="gpt-4.1",
+            session_id="a-session",
+            error="no answer",
         )
     names = re.findall(r"(\w+)=", click.unstyle(out.getvalue()))
     assert names[:5] == ["method", "path", "status", "outcome", "model"]
@@ -163,21 +136,17 @@ def test_a_terminal_obeys_nothing_that_a_client_sends(control: str) -> None:
     """A path or a model may hold what moves the cursor, or makes another line: it is shown, and not done."""
     out = _Terminal()
     with logging_to(out):
-        AccessLog().record(
-            Exchange(
-                request_id="r",
-                method="GET",
-                path=f"/v1/{control}",
-                status=400,
-                outcome=f"x{control}",
-                duration_ms=1,
-                client_model=f"m{control}",
-                provider="p",
-                upstream_model=f"m{control}",
-                session_id=f"s{control}",
-                error=f"an error {control}",
-                losses=(Loss(f"x{control}", ""),),
-            )
+        record(
+            method="GET",
+            path=f"/v1/{control}",
+            status=400,
+            outcome=f"x{control}",
+            client_model=f"m{control}",
+            provider="p",
+            upstream_model=f"m{control}",
+            session_id=f"s{control}",
+            error=f"an error {control}",
+            losses=(Loss(f"x{control}", ""),),
         )
     assert click.unstyle(out.getvalue()).removesuffix("\n").isprintable()
 
@@ -187,19 +156,14 @@ def test_a_long_request_has_no_long_line(terminal: bool) -> None:
     """Path, session, model and error are a client's or an upstream's to choose; a line shows the beginning of each."""
     out = _Terminal() if terminal else io.StringIO()
     with logging_to(out):
-        AccessLog().record(
-            Exchange(
-                request_id="r",
-                method="POST",
-                path="/v1/" + "p" * 64_000,
-                status=502,
-                outcome="api_error",
-                duration_ms=1,
-                client_model="m" * 1_000_000,
-                session_id="s" * 16_000,
-                error="e" * 1_000_000,
-                losses=tuple(Loss(f"messages[{at}]" * 100, "left out") for at in range(1000)),
-            )
+        record(
+            path="/v1/" + "p" * 64_000,
+            status=502,
+            outcome="api_error",
+            client_model="m" * 1_000_000,
+            session_id="s" * 16_000,
+            error="e" * 1_000_000,
+            losses=tuple(Loss(f"messages[{at}]" * 100, "left out") for at in range(1000)),
         )
     text = out.getvalue()
     assert 2 * 1024 < len(text) < 16 * 1024
@@ -211,7 +175,7 @@ def test_a_long_request_has_no_long_line(terminal: bool) -> None:
 def test_a_secret_at_the_cut_of_a_long_text_is_not_shown_in_part(log: io.StringIO) -> None:
     """A text is cut after secrets were taken out: half of one would not be found."""
     path = ("/" + "p" * (MAX_SHOWN - 10) + CANARY).ljust(10_000, "p")
-    AccessLog().record(Exchange(request_id="r", method="GET", path=path, status=404, outcome="x", duration_ms=1))
+    record(method="GET", path=path, status=404, outcome="x")
     (line,) = _lines(log)
     assert CANARY[:6] not in str(line["path"])
 
