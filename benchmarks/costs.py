@@ -22,7 +22,7 @@ from typing import Any
 import h11
 import msgspec
 
-from benchmarks.answers import answers
+from benchmarks.answers import PROTOCOLS, answers, pieces
 from benchmarks.bodies import encode
 from benchmarks.in_memory import (
     MemoryClient,
@@ -50,6 +50,10 @@ WAVER = 1.06
 """Turns of the reference are spread so far on a machine of one's own: their median over the fastest."""
 AT_ONCE = 8
 """Events in one read of a burst."""
+READS = 10
+"""Long reads of a stream whose events are so cheap that a short stream's opening and end would hide them."""
+READ = 200
+"""Events of a long read, about 60 KB."""
 PROVIDERS = {"openai_chat": "chat", "openai_responses": "responses", "gemini": "google", "anthropic": "claude"}
 
 
@@ -76,47 +80,53 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def cases() -> list[Case]:
-    """A small request, an agent's, and the events of each protocol: one at a time, in bursts, and all at once."""
+    """A small request, an agent's, and the events of each protocol: one at a time, in bursts, and in long reads."""
     made: list[Case] = []
-    known = answers()
     for protocol, provider in PROVIDERS.items():
-        model = f"{provider}/bench"
-        short_events = stream_slices(known[protocol, "short"].events)
-        whole = whole_slices(known[protocol, "text"].whole)
-        # Responses is asked for a stream where the answer may be long, even if the client wants none.
-        long = short_events if protocol == "openai_responses" else whole
-        small = http_request("/v1/messages", encode("small", model, stream=False))
-        agent = http_request("/v1/messages", encode("agent", model, stream=False))
-        turn = http_request("/v1/messages", encode("agent-new", model, stream=False))
-        streamed = http_request("/v1/messages", encode("small", model, stream=True))
-        made.append(Case(name=f"{protocol}: small request", request=small, slices=whole, end=b"}"))
-        made.append(Case(name=f"{protocol}: agent request", request=agent, slices=long, end=b"}"))
-        made.append(Case(name=f"{protocol}: agent request, new turn", request=turn, slices=long, end=b"}"))
-        short = Case(
-            name=f"{protocol}: short stream",
-            request=streamed,
-            slices=short_events,
-            end=b"0\r\n\r\n",
-        )
-        made.append(short)
-        for kind in ("text", "tools"):
-            made += _events(short, known[protocol, kind].events, known[protocol, "short"].events, f"{protocol}: {kind}")
+        made += _requests(protocol, f"{provider}/bench")
+        made += _streams(protocol, f"{provider}/bench")
     return made
 
 
-def _events(short: Case, events: Sequence[bytes], few: Sequence[bytes], name: str) -> Iterator[Case]:
-    """Those of a stream beyond the few events of a short one."""
-    bursts = [b"".join(events[at : at + AT_ONCE]) for at in range(0, len(events), AT_ONCE)]
-    ways = [("event", events), ("event in a burst", bursts), ("event of one read", [b"".join(events)])]
-    # What passes through costs next to nothing in bursts: less than a clock can tell apart.
-    for how, parts in ways if name.endswith("text") and not name.startswith("anthropic") else ways[:1]:
-        yield msgspec.structs.replace(
-            short,
-            name=f"{name}, {how}",
-            slices=stream_slices(parts),
-            units=len(events) - len(few),
-            minus=short.name,
-        )
+def _requests(protocol: str, model: str) -> Iterator[Case]:
+    """Those that are answered whole."""
+    known = answers()
+    whole = whole_slices(known[protocol, "text"].whole)
+    # Responses is asked for a stream where the answer may be long, even if the client wants none.
+    long = stream_slices(known[protocol, "short"].events) if protocol == "openai_responses" else whole
+    kinds = [("small", "small request"), ("agent", "agent request"), ("agent-new", "agent request, new turn")]
+    for kind, name in kinds:
+        request = http_request("/v1/messages", encode(kind, model, stream=False))
+        slices = whole if kind == "small" else long
+        yield Case(name=f"{protocol}: {name}", request=request, slices=slices, end=b"}")
+
+
+def _streams(protocol: str, model: str) -> Iterator[Case]:
+    """A short one, and the events of others."""
+    known = answers()
+    few = known[protocol, "short"].events
+    short = Case(
+        name=f"{protocol}: short stream",
+        request=http_request("/v1/messages", encode("small", model, stream=True)),
+        slices=stream_slices(few),
+        end=b"0\r\n\r\n",
+    )
+    yield short
+    text, tools = known[protocol, "text"].events, known[protocol, "tools"].events
+    yield _events(short, len(few), text, 1, f"{protocol}: text, event")
+    yield _events(short, len(few), text, AT_ONCE, f"{protocol}: text, event in a burst")
+    if protocol != "anthropic":  # what passes through takes one step for an event of a long read
+        many = PROTOCOLS[protocol](pieces("text") * READS).events
+        yield _events(short, len(few), many, READ, f"{protocol}: text, event of a long read")
+    yield _events(short, len(few), tools, 1, f"{protocol}: tools, event")
+
+
+def _events(short: Case, few: int, events: Sequence[bytes], at_once: int, name: str) -> Case:
+    """Those of a stream beyond the few events of a short one, so many in each read."""
+    reads = [b"".join(events[at : at + at_once]) for at in range(0, len(events), at_once)]
+    return msgspec.structs.replace(
+        short, name=name, slices=stream_slices(reads), units=len(events) - few, minus=short.name
+    )
 
 
 def bases() -> dict[str, str]:
@@ -195,7 +205,7 @@ class Costs:
         taken_off = {case.minus for case in self.cases.values()}
         return {
             name: Figure(
-                0.0 if name in taken_off else round(self._each(self.fastest_s, case) / self.unit_s, 4),
+                0.0 if name in taken_off else round(self._each(self.fastest_s, case) / self.unit_s, 5),
                 round(self._each(self.steps, case), 1),
             )
             for name, case in self.cases.items()
