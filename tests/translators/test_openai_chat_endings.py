@@ -45,6 +45,7 @@ def test_done_without_finish_reason_is_an_end() -> None:
         ("function_call", "end_turn"),
         ("content_filter", "refusal"),
         ("content_filter: PROHIBITED_CONTENT", "refusal"),
+        ("content-filter", "refusal"),
         ("sensitive", "refusal"),
         ("refusal", "refusal"),
         ("content_filtered", "refusal"),
@@ -70,6 +71,10 @@ def test_finish_reasons(finish: str, stop_reason: str) -> None:
         ("abort", "api_error"),
         ("network_error", "api_error"),
         ("function_call_filter: MALFORMED_FUNCTION_CALL", "api_error"),
+        ("MALFORMED_FUNCTION_CALL", "api_error"),
+        ("UNEXPECTED_TOOL_CALL", "api_error"),
+        ("malformed_model_output", "api_error"),
+        ("malformed_tool_use", "api_error"),
         ("insufficient_system_resource", "overloaded_error"),
     ],
 )

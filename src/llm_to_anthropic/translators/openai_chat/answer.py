@@ -53,8 +53,16 @@ _FAILURES: Mapping[str, int] = {
     "abort": 502,
     "network_error": 502,
     "function_call_filter": 502,
+    "malformed_function_call": 502,
+    "malformed_response": 502,
+    "unexpected_tool_call": 502,
+    "too_many_tool_calls": 502,
+    "missing_thought_signature": 502,
+    "malformed_model_output": 502,
+    "malformed_tool_use": 502,
     "insufficient_system_resource": 529,
 }
+"""Of reasons for which there is no answer; the malformed ones are Gemini's and Bedrock's own."""
 
 
 Words = Literal["text", "thinking"]
@@ -354,8 +362,11 @@ def _parts_of(choices: list[Choice]) -> list[Choice]:
 
 
 def _kind_of(finish_reason: str) -> str:
-    """Without the cause, which some servers add: `content_filter: PROHIBITED_CONTENT`."""
-    return finish_reason.lower().partition(":")[0]
+    """Without the cause, which some servers add (`content_filter: PROHIBITED_CONTENT`), and as OpenAI spells it.
+
+    Vercel's gateway has `content-filter`.
+    """
+    return finish_reason.lower().partition(":")[0].replace("-", "_")
 
 
 def _bare_error(completion: Completed) -> bytes:
