@@ -152,6 +152,21 @@ from tests.translators.openai_errors import context, error
         pytest.param("context window exceeds limit (2013)", None, (1000, 999), id="MiniMax, a code in brackets"),
         pytest.param("Prompt exceeds max length", None, (1000, 999), id="Zhipu"),
         pytest.param("Please reduce the length of the messages or completion.", None, (1000, 999), id="Groq"),
+        pytest.param(
+            "max_tokens must be at least 1, got -53. (parameter=max_tokens, value=-53)", None, (1000, 947), id="NIM"
+        ),
+        pytest.param("max_tokens must be at least 1, got -53.", 5000, (5053, 5000), id="NIM, a window that is known"),
+        pytest.param("max_tokens must be at least 1, got -5300.", None, (5301, 1), id="NIM, more than estimated"),
+        pytest.param(
+            "prompt too long; exceeded max context length by 53 tokens", 5000, (5053, 5000), id="Ollama's cloud"
+        ),
+        pytest.param("max tokens of 5000 exceeded", None, (5001, 5000), id="Snowflake"),
+        pytest.param("Total tokens of image and text exceed max message tokens.", None, (1000, 999), id="Ark"),
+        pytest.param("Prompt 超长", None, (1000, 999), id="Zhipu in China"),
+        pytest.param("tokens in request more than max tokens allowed", None, (1000, 999), id="gateways"),
+        pytest.param(
+            "Input length 120 exceeds the maximum allowed input length of 100 tokens.", None, (120, 100), id="Poolside"
+        ),
         pytest.param("Your input exceeds the context window of this model.", 5000, (5001, 5000), id="no numbers"),
         pytest.param("Your input exceeds the context window of this model.", None, (1000, 999), id="nothing known"),
         pytest.param(

@@ -26,7 +26,8 @@ _SAYS_SO = re.compile(
     r"|range of input length|input length \d+ exceeds|max_new_tokens.? must be <=|max size: \d+ tokens"
     r"|reduce the length of the (?:messages|prompt|input)|prompt token count of \d+ exceeds"
     r"|prompt_tokens \(\d+\) must be less than|`inputs` must have less than|cannot be greater than max_model_len"
-    r"|n_keep\b.{1,16}>= ?n_ctx",
+    r"|n_keep\b.{1,16}>= ?n_ctx|max_tokens must be at least 1, got -|exceed max message tokens|prompt 超长"
+    r"|max tokens of \d+ exceeded|tokens in request more than max tokens allowed",
     re.IGNORECASE,
 )
 _SAYS_NOTHING_ELSE = re.compile(
@@ -64,10 +65,13 @@ _LIMIT = re.compile(
     r"(?:maximum (?:context|prompt|model) length|context (?:size|window|length)(?: limit)?|tokens allowed|supports)"
     r"(?: is| of| only| up to|:)*[ (]{1,2}(\d{1,12})"
     r"|(?:configured limit|token limit|maximum length|cannot exceed|must be <=|max size)(?: of|:)? (\d{1,12})"
-    r"|\b(?:limit (?:is |of )|have less than |max_seq_len \(|max_total_tokens=|n_ctx(?:: | \())(\d{1,12})"
+    r"|\b(?:limit (?:is |of )|have less than |max_seq_len \(|max_total_tokens=|n_ctx(?:: | \()|max tokens of "
+    r"|allowed input length of )(\d{1,12})"
     r"|(\d{1,12}) maximum context length|should be \[\d{1,12}, ?(\d{1,12})\]|> (\d{1,12})",
     re.IGNORECASE,
 )
+_TOO_MANY = re.compile(r"must be at least 1, got -(\d{1,12})|exceeded max context length by (\d{1,12})", re.IGNORECASE)
+"""By how many tokens a prompt is too long: vLLM tells what is left for the answer, and Ollama just that."""
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}\b)")
 
 
@@ -95,9 +99,10 @@ def overflow_message(
             "decrease input length or `max_tokens` and try again"
         )
     prompt = numbers.get("n_prompt_tokens") or _number(_PROMPT, text) or context.prompt_tokens
+    too_many = _number(_TOO_MANY, text) or 1
     if limit is None:
-        limit = prompt - 1
-    return f"prompt is too long: {max(prompt, limit + 1)} tokens > {limit} maximum"
+        limit = max(1, prompt - too_many)
+    return f"prompt is too long: {max(prompt, limit + too_many)} tokens > {limit} maximum"
 
 
 def _prompt_and_answer(text: str, estimate: int) -> tuple[int, int] | None:
