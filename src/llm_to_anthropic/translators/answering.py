@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from typing import Any, ClassVar, Literal, Protocol
 
 from llm_to_anthropic.errors import ApiError, UpstreamProtocolError
@@ -56,6 +56,7 @@ class AnsweringTranslator(ABC):
         "_answer",
         "_asked",
         "_beginning",
+        "_call_ids",
         "_carrier",
         "_encoding",
         "_flows",
@@ -112,6 +113,8 @@ class AnsweringTranslator(ABC):
     """Of the request, made by `encode()`."""
     _input_bytes: int
     """Of that request's text."""
+    _call_ids: Set[str]
+    """Of the calls in that request."""
     _replayed: bool
     """It holds what only the upstream that made it can read, and may refuse."""
     _carrier: Carrier
@@ -286,6 +289,7 @@ class AnsweringTranslator(ABC):
         """The body of a request as it goes upstream. Of the rest what the way back needs is kept: answers can last."""
         encoding: Encoding = request.encoding
         self._encoding, self._input_bytes, self._replayed = encoding, request.input_bytes, request.replayed
+        self._call_ids = request.call_ids
         self.losses = list(encoding.losses)
         return request.body
 

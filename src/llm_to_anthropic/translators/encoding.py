@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Generic, TypeVar
 
 import msgspec
@@ -49,6 +49,8 @@ class AnswerOptions(msgspec.Struct, Generic[AnyEncoding], frozen=True, kw_only=T
     encoding: AnyEncoding
     input_bytes: int
     """Of the request's text."""
+    call_ids: Set[str]
+    """Of all calls in the conversation so far, as the client knows them."""
 
 
 class Encoded(msgspec.Struct, Generic[AnyEncoding], frozen=True):
@@ -60,8 +62,12 @@ class Encoded(msgspec.Struct, Generic[AnyEncoding], frozen=True):
     replayed: bool
     """It holds what only the upstream that made it can read, and may refuse."""
     encoding: AnyEncoding
+    call_ids: Set[str]
+    """Of all calls in it, as the client knows them."""
 
 
-def encoded(body: bytes, encoding: AnyEncoding, *, media_bytes: int, replayed: bool) -> Encoded[AnyEncoding]:
+def encoded(
+    body: bytes, encoding: AnyEncoding, *, media_bytes: int, replayed: bool, call_ids: Set[str]
+) -> Encoded[AnyEncoding]:
     """A request with this body, of which so much is base64 of images and files."""
-    return Encoded(body, max(len(body) - media_bytes, 0), replayed, encoding)
+    return Encoded(body, max(len(body) - media_bytes, 0), replayed, encoding, call_ids)

@@ -70,6 +70,8 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     tool_changes: list[ToolChange] = []
     used_tools: frozenset[str]
     """Tools that were called or announced: deferred ones among them must be declared."""
+    call_ids: frozenset[str] = frozenset()
+    """Of all calls, each of which has one of its own."""
     effort: str | None = None
     """The last effort that a system message sets."""
     compacted: Raw | None = None
@@ -113,6 +115,7 @@ def read_history(
         turns=pairing.turns,
         tool_changes=reader.changes,
         used_tools=frozenset(pairing.used_tools | reader.searched),
+        call_ids=pairing.call_ids,
         effort=reader.effort,
         compacted=compacted,
     )

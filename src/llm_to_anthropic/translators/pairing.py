@@ -89,6 +89,11 @@ class Pairing:
         self._held: list[Turn] = []
         self._content_seen = False
 
+    @property
+    def call_ids(self) -> frozenset[str]:
+        """Of all calls so far."""
+        return frozenset(self._ids)
+
     def add(self, turn: Turn) -> None:
         match turn.role:
             case "assistant":

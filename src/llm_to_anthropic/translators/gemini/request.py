@@ -143,7 +143,8 @@ class _Encoder:
             wants_nothing=request.max_tokens == 0,
         )
         content, body = self._content, msgspec.json.encode(generate)
-        return encoded(body, encoding, media_bytes=content.documents.media_bytes, replayed=content.replayed)
+        media_bytes = content.documents.media_bytes
+        return encoded(body, encoding, media_bytes=media_bytes, replayed=content.replayed, call_ids=history.call_ids)
 
     def encode_count(self) -> bytes:
         """The same prompt without what does not count: settings of the answer."""

@@ -109,6 +109,7 @@ class GeminiTranslator(AnsweringTranslator):
             seed=self._request.message_id,
             encoding=self._encoding,
             input_bytes=self._input_bytes,
+            call_ids=self._call_ids,
             may_ask_again=before is None or before.next is None,
         )
         self._answer = GeminiAnswer(self._writer, options)

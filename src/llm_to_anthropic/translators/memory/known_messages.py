@@ -120,7 +120,7 @@ def fill_frame(
         used = frame.deferred & known.used_tools
         learned.frames.put(frame_scope, name, _Framed(outside, used, frame), size)
     whole = b"".join((frame.head, *known.rendered, seam(known.shown_role, ""), frame.tail))
-    return encoded(whole, frame.encoding, media_bytes=known.media_bytes, replayed=known.replayed)
+    return encoded(whole, frame.encoding, media_bytes=known.media_bytes, replayed=known.replayed, call_ids=known.ids)
 
 
 def _parts(client: ClientRequest) -> tuple[bytes, tuple[int, int], bytes, bytes] | None:

@@ -21,6 +21,7 @@ from llm_to_anthropic.translators.openai_chat.encoding import ChatEncoding
 from llm_to_anthropic.translators.openai_chat.reasoning import CallExtras, ReasoningDetails, ReasoningText
 from llm_to_anthropic.translators.openai_chat.usage import message_usage, reported_usage, says_anything
 from llm_to_anthropic.translators.stop_sequences import told_end
+from llm_to_anthropic.translators.tool_ids import ToolIds
 from llm_to_anthropic.translators.upstream_errors import is_error
 from llm_to_anthropic.translators.visible_text import ThinkTags, VisibleText
 from llm_to_anthropic.wire.anthropic import StopDetails
@@ -293,7 +294,8 @@ class ChatAnswer:
             options = self._options
             encoding = options.encoding
             extras = CallExtras(self._writer, options.carrier, alone=encoding.thinking_asked)
-            self._calls = ToolCalls(self._writer, extras, encoding, seed=options.seed, live=options.live_arguments)
+            ids = ToolIds(options.seed, options.call_ids)
+            self._calls = ToolCalls(self._writer, extras, encoding, ids, live=options.live_arguments)
         return self._calls
 
     def _flush_text(self) -> None:

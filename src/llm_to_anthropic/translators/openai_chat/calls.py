@@ -42,9 +42,9 @@ class ToolCalls:
     """Takes the calls of deltas and writes tool_use blocks."""
 
     def __init__(
-        self, writer: MessageWriter, extras: CallExtras, encoding: ChatEncoding, *, seed: str, live: bool
+        self, writer: MessageWriter, extras: CallExtras, encoding: ChatEncoding, ids: ToolIds, *, live: bool
     ) -> None:
-        """`seed`: ids that must be made up derive from it. `live`: argument fragments pass as they come."""
+        """`live`: argument fragments pass as they come."""
         self._writer = writer
         self._extras = extras
         self._names = encoding.tool_names
@@ -58,7 +58,7 @@ class ToolCalls:
         """What `settle` has to look at: an answer may have thousands of calls."""
         self._unclosed = 0
         self._legacy: _Slot | None = None
-        self._ids = ToolIds(seed)
+        self._ids = ids
         self.open = False
         """A call may still get arguments."""
         self.size = 0

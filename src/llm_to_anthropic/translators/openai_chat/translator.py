@@ -113,6 +113,7 @@ class OpenAIChatTranslator(AnsweringTranslator):
             seed=self._request.message_id,
             encoding=encoding,
             input_bytes=self._input_bytes,
+            call_ids=self._call_ids,
             live_arguments=quirks.tool_args == "live" and self._request.stream,
             think_tags=quirks.think_tags,
             keep_details=quirks.reasoning_details and not hide,

@@ -37,7 +37,7 @@ class Output:
         encoding = options.encoding
         self.writer = writer
         self.options = options
-        self.ids = ToolIds(options.seed)
+        self.ids = ToolIds(options.seed, options.call_ids)
         self.server: ServerTools | None = None
         """Made once such a tool has run."""
         self.size = 0

@@ -171,7 +171,8 @@ class _Encoder:
         )
         content, body = self._content, msgspec.json.encode(made)
         replayed = content.replayed or history.compacted is not None
-        return encoded(body, encoding, media_bytes=content.documents.media_bytes, replayed=replayed)
+        media_bytes = content.documents.media_bytes
+        return encoded(body, encoding, media_bytes=media_bytes, replayed=replayed, call_ids=history.call_ids)
 
     def _prompt(self, history: History, items: list[InputItem]) -> tuple[ResponsesRequest, ResponsesTools]:
         """All that makes input tokens."""

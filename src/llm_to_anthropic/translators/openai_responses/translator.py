@@ -114,6 +114,7 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
             seed=self._request.message_id,
             encoding=encoding,
             input_bytes=self._input_bytes,
+            call_ids=self._call_ids,
             live_arguments=streams and self._asked.responses.tool_args == "live",
             now=self._now(),
         )
