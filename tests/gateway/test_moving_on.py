@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from llm_to_anthropic.gateway.gateway import Gateway
@@ -9,12 +11,14 @@ from llm_to_anthropic.scripted import (
     Answer,
     Line,
     Script,
+    ScriptedUpstream,
     ToolCall,
     openai_chat,
     openai_responses,
     stream,
     whole,
 )
+from llm_to_anthropic.scripted import anthropic as claude
 from tests.gateway.memory_reply import ask, call, reply_to
 from tests.messages import sdk_message
 from tests.translators.gemini_answers import chunk
@@ -73,3 +77,57 @@ async def test_an_id_that_no_other_call_has_stays(
     script.push(calling(model, "call_7", streamed=streamed))
     reply = await reply_to(gateway, call(ask(model, stream=streamed, tools=TOOLS, messages=turns("call_0"))))
     assert "call_7" in [one.get("id") for one in sdk_message(reply.body, stream=streamed)["content"]]
+
+
+NO_THINKING = (
+    "messages.1.content.0.type: Expected `thinking` or `redacted_thinking`, but found `tool_use`. When `thinking` is "
+    "enabled, a final `assistant` message must start with a thinking block (preceeding the lastmost set of `tool_use` "
+    "and `tool_result` blocks)."
+)
+MANUAL = {"type": "enabled", "budget_tokens": 1024}
+CLEARS_THINKING = {"type": "clear_thinking_20251015", "keep": "all"}
+CLEARS_RESULTS = {"type": "clear_tool_uses_20250919"}
+
+
+def refused(words: str) -> Answer:
+    return whole(claude.error(words), status=400)
+
+
+def said(words: str, *, streamed: bool) -> Answer:
+    line = Line(text=words)
+    return stream(*claude.events(line, "m")) if streamed else whole(claude.message(line, "m"))
+
+
+@STREAMED
+async def test_claude_goes_on_with_a_turn_that_another_model_began(
+    gateway: Gateway, script: Script, upstream: ScriptedUpstream, *, streamed: bool
+) -> None:
+    """Where Claude insists on its own thinking before calls that a fallback made, it is asked not to think."""
+    script.push(refused(NO_THINKING), said("done", streamed=streamed))
+    asked = ask("anthropic/claude-haiku-4-5", stream=streamed, tools=TOOLS, messages=turns("call_0"), thinking=MANUAL)
+    edits = {"context_management": {"edits": [CLEARS_THINKING, CLEARS_RESULTS], "more": 1}}
+    reply = await reply_to(gateway, call(asked | edits))
+    assert sdk_message(reply.body, stream=streamed)["content"][0]["text"] == "done"
+    first, second = (json.loads(request.body) for request in upstream.requests)
+    assert first["thinking"] == MANUAL
+    changed = {"thinking": {"type": "disabled"}, "context_management": {"edits": [CLEARS_RESULTS], "more": 1}}
+    assert second == first | changed
+    assert (reply.headers[b"x-proxy-losses"], reply.headers[b"x-upstream-attempts"]) == (b"thinking", b"2")
+
+
+@pytest.mark.parametrize(
+    ("thinking", "words", "headers"),
+    [
+        pytest.param({"type": "adaptive"}, NO_THINKING, {}, id="the model decides"),
+        pytest.param(MANUAL, "thinking.budget_tokens: too small", {}, id="another refusal"),
+        pytest.param(MANUAL, NO_THINKING, {"x-proxy-strict": "true"}, id="nothing may be lost"),
+    ],
+)
+async def test_other_refusals_of_claude_are_the_clients(
+    gateway: Gateway, script: Script, thinking: object, words: str, headers: dict[str, str]
+) -> None:
+    """What thinking is not the matter of, or may not be mended without a word, is told as Anthropic says it."""
+    script.push(refused(words), said("asked again", streamed=False))
+    asked = ask("anthropic/claude-haiku-4-5", tools=TOOLS, messages=turns("call_0"), thinking=thinking)
+    reply = await reply_to(gateway, call(asked, headers=headers))
+    assert (reply.status, json.loads(reply.body)["error"]["message"]) == (400, words)

@@ -55,7 +55,6 @@ def client_request(call: Call, route: Route, *, stream: bool) -> ClientRequest:
     version = _KNOWN_VERSIONS.get(found.get(b"anthropic-version", b""))
     if version is None:
         raise _unknown_version(call)
-    strict = found.get(b"x-proxy-strict")
     return ClientRequest(
         body=call.body,
         messages=read.messages if type(read) is Envelope else NO_RAW,
@@ -67,8 +66,14 @@ def client_request(call: Call, route: Route, *, stream: bool) -> ClientRequest:
         message_id="msg_" + call.request_id.removeprefix("req_"),
         api_version=version,
         session_id=session_id(call),
-        strict=route.strict or (strict is not None and strict.lower() in _YES),
+        strict=is_strict(call, route),
     )
+
+
+def is_strict(call: Call, route: Route) -> bool:
+    """Whether nothing may be lost of the request."""
+    strict = call.found.get(b"x-proxy-strict")
+    return route.strict or (strict is not None and strict.lower() in _YES)
 
 
 def _unknown_version(call: Call) -> ClientError:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from llm_to_anthropic.errors import (
     ApiError,
     ClientError,
+    UpstreamError,
     UpstreamProtocolError,
     UpstreamTimeout,
     UpstreamUnreachable,
@@ -23,7 +24,7 @@ from llm_to_anthropic.gateway.answer_headers import forwarded, provenance
 from llm_to_anthropic.gateway.batches import check_batch, local_results_url
 from llm_to_anthropic.gateway.byte_relay import ByteRelay
 from llm_to_anthropic.gateway.call import Call, Headers
-from llm_to_anthropic.gateway.client_request import API_VERSIONS, same_envelope, session_id
+from llm_to_anthropic.gateway.client_request import API_VERSIONS, is_strict, same_envelope, session_id
 from llm_to_anthropic.gateway.lanes import Lane
 from llm_to_anthropic.gateway.refusal import PassedError, error_within, is_json_object, read_refusal, tells_count
 from llm_to_anthropic.gateway.relay import MAX_ANSWER_BYTES, MAX_ERROR_BYTES
@@ -45,6 +46,7 @@ from llm_to_anthropic.translators.anthropic import (
 )
 from llm_to_anthropic.translators.memory.beginnings import KnownBeginnings
 from llm_to_anthropic.translators.memory.surroundings import MIN_BYTES, KnownSurroundings, Surroundings
+from llm_to_anthropic.translators.unbegun_thinking import LOSS, misses_thinking, without_thinking
 from llm_to_anthropic.upstream import OutgoingRequest, UpstreamCall
 
 _NOT_FORWARDED = frozenset(
@@ -94,31 +96,45 @@ class Passthrough:
         self._beginnings = KnownBeginnings()
 
     async def messages(self, work: Work, lane: Lane) -> None:
-        """POST /v1/messages, attempted by one lane."""
+        """POST /v1/messages, attempted by one lane; twice where Claude cannot think in a turn that it did not begin."""
         progress, target = work.progress, lane.target
         echo = progress.client_model if progress.client_model != target.model else None
-        upstream = await self._send_message(work, lane)
-        if progress.stream:
-            work.relay = relay = ByteRelay(
-                upstream,
-                reply=work.reply,
-                progress=progress,
-                timeouts=self._settings.timeouts,
-                silent_since=work.silent_since,
-                served_as=echo,
-                keep=work.keep,
-            )
-            await relay.run()
-            return
-        try:
-            await _whole_message(work, upstream, echo)
-        finally:
-            upstream.close()
+        thinks = True
+        while True:
+            upstream = await self._send_message(work, lane, thinks=thinks)
+            try:
+                if progress.stream:
+                    work.relay = relay = self._relay(work, upstream, echo)
+                    await relay.run()
+                else:
+                    await _whole_message(work, upstream, echo)
+            except UpstreamError as refused:
+                if not thinks or not _may_stop_thinking(work, refused):
+                    raise
+                forget_way(refused)
+            else:
+                return
+            finally:
+                upstream.close()
+            thinks, progress.losses = False, (LOSS,)
 
-    def _send_message(self, work: Work, lane: Lane) -> Awaitable[UpstreamCall]:
+    def _relay(self, work: Work, upstream: UpstreamCall, echo: str | None) -> ByteRelay:
+        return ByteRelay(
+            upstream,
+            reply=work.reply,
+            progress=work.progress,
+            timeouts=self._settings.timeouts,
+            silent_since=work.silent_since,
+            served_as=echo,
+            keep=work.keep,
+        )
+
+    def _send_message(self, work: Work, lane: Lane, *, thinks: bool) -> Awaitable[UpstreamCall]:
         """Apart from `messages`, which would hold the body for as long as the answer runs."""
         target, stream = lane.target, work.progress.stream
         path, body = _path(work.call), self._message_body(work.call, target.model)
+        if not thinks:
+            body = without_thinking(body) or body
         if target.provider.backend == "vertex":
             path, body = _vertex_path(target.model, stream=stream), for_vertex(body)
         begins: Begins = "event" if stream else "whole"
@@ -244,6 +260,12 @@ def _headers(call: Call, provider: Provider) -> Headers:
 def _travels(name: bytes) -> bool:
     """Whether a client's header goes to the upstream."""
     return name not in _NOT_FORWARDED and not name.startswith(_NOT_FORWARDED_PREFIXES)
+
+
+def _may_stop_thinking(work: Work, refused: UpstreamError) -> bool:
+    """Whether a refusal is mended by a request without thinking, which is a loss."""
+    mends = misses_thinking(refused) and not is_strict(work.call, work.route)
+    return mends and without_thinking(work.call.body) is not None
 
 
 async def _whole_message(work: Work, upstream: UpstreamCall, echo: str | None) -> None:
