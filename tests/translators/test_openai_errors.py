@@ -31,6 +31,12 @@ from tests.translators.openai_errors import context, error
         (413, {"error": {"message": "Boom"}}, 413, "request_too_large"),
         (429, {"error": {"message": "Boom"}}, 429, "rate_limit_error"),
         (429, {"error": {"message": "The engine is currently overloaded"}}, 529, "overloaded_error"),
+        (
+            400,
+            {"status": 400, "detail": "Function id 'x': DEGRADED function cannot be invoked"},
+            529,
+            "overloaded_error",
+        ),
         (400, {"error": {"message": "Boom", "code": "tool_use_failed"}}, 400, "invalid_request_error"),
         (400, {"error": {"message": "Boom", "code": "output_parse_failed"}}, 400, "invalid_request_error"),
         (500, {"error": {"message": "Boom"}}, 500, "api_error"),

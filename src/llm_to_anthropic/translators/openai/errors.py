@@ -26,7 +26,10 @@ from llm_to_anthropic.translators.upstream_errors import (
 _BILLING_TEXT = re.compile(
     r"insufficient (?:balance|funds|credits?)|credit balance is too low|used all available credits", re.IGNORECASE
 )
-_OVERLOAD_TEXT = re.compile(r"(?:engine|model|server) is (?:currently )?overloaded", re.IGNORECASE)
+_OVERLOAD_TEXT = re.compile(
+    r"(?:engine|model|server) is (?:currently )?overloaded|degraded function cannot be invoked", re.IGNORECASE
+)
+"""The latter is NVIDIA's, under a 400: what is degraded is its own deployment of the model."""
 _KEY_TEXT = re.compile(
     r"api[ _-]?key\b.{0,40}(?:invalid|expired|not valid|incorrect)|(?:invalid|incorrect|expired) api[ _-]?key", re.I
 )
