@@ -24,7 +24,8 @@ from llm_to_anthropic.translators.upstream_errors import (
 )
 
 _BILLING_TEXT = re.compile(
-    r"insufficient (?:balance|funds|credits?)|credit balance is too low|used all available credits", re.IGNORECASE
+    r"insufficient (?:balance|funds|credits?)|credit balance is too low|used all available credits|not enough balance",
+    re.IGNORECASE,
 )
 _OVERLOAD_TEXT = re.compile(
     r"(?:engine|model|server) is (?:currently )?overloaded|degraded function cannot be invoked", re.IGNORECASE
@@ -41,6 +42,8 @@ _CODES: Mapping[str, int] = {
     "billing_not_active": 402,
     "credit_balance_exhausted": 402,
     "exceeded_current_quota_error": 402,
+    "Arrearage": 402,
+    "AllocationQuota.FreeTierOnly": 402,
     "server_is_overloaded": 529,
     "slow_down": 529,
     "engine_overloaded_error": 529,
