@@ -8,7 +8,7 @@ import pytest
 
 from llm_to_anthropic.translators.translator import Learned
 from tests.translators.chat_answers import chat_request, translator, translator_of
-from tests.translators.chat_refusals import OPENAI, heal, refusal
+from tests.translators.chat_refusals import OPENAI, heal, of_provider, refusal
 
 
 @pytest.mark.parametrize(
@@ -291,6 +291,34 @@ def test_too_many_tokens_asked_for_are_lowered(message: str) -> None:
 def test_too_many_tokens_are_lowered_also_where_the_field_stands_apart(message: str, param: str) -> None:
     """The sentence names no field, or says nothing: what is wrong stands beside it."""
     check_lowered(refusal(message, param))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        of_provider(
+            '{"error": {"message": "Invalid \'max_output_tokens\': integer below minimum value. Expected a value '
+            '>= 16, but got 1 instead.", "param": "max_output_tokens", "code": "integer_below_min_value"}}'
+        ),
+        refusal("max_tokens must be at least 16 for sonar."),
+    ],
+    ids=["OpenAI behind OpenRouter", "Perplexity"],
+)
+def test_too_few_tokens_asked_for_are_raised(body: object) -> None:
+    """Claude Code asks for one token where it only wants to know whether a model is there: a refusal would say no."""
+    learned = Learned()
+    made = translator({"max_tokens": 1}, learned=learned)
+    assert heal(made, body)
+    again = translator({"max_tokens": 1}, learned=learned)
+    assert json.loads(again.encode().body)["max_tokens"] == 16
+    assert [loss.path for loss in again.losses] == ["max_tokens"]
+    assert not heal(again, body)
+    assert json.loads(translator({"max_tokens": 64000}, learned=learned).encode().body)["max_tokens"] == 64000
+
+
+def test_a_prompt_that_leaves_no_room_raises_nothing() -> None:
+    """vLLM says how many tokens are left for an answer, and none are."""
+    assert not heal(translator(), refusal("max_tokens must be at least 1, got -853."))
 
 
 def check_lowered(body: object) -> None:

@@ -34,6 +34,7 @@ _MAY_BE_ZERO = frozenset(
         "max_stop",
         "max_tools",
         "min_budget",
+        "min_output",
     }
 )
 

@@ -19,6 +19,8 @@ class ChatQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     max_output: int = 0
     """The server refuses to be asked for more tokens; 0: no limit beside the model's own."""
+    min_output: int = 0
+    """The server refuses to be asked for fewer tokens (OpenAI behind a gateway, Perplexity); 0: it takes any number."""
     system_role: Literal["system", "developer", "user"] = "system"
     """The role of instructions; `user` for models that take none apart (Gemma)."""
     merge_system: bool = False

@@ -27,6 +27,7 @@ _AT_MOST = re.compile(
     r"|maximum tokens you requested exceeds the model limit of (\d{1,9})|should be in \[\d{1,9}, ?(\d{1,9})\]",
     re.IGNORECASE,
 )
+_AT_LEAST = re.compile(r"value >= ?(\d{1,4})\b|must be at least (\d{1,4})\b", re.IGNORECASE)
 _NO_IMAGES = re.compile(
     r"\b(?:does|do)(?: not|n't) support (?:image inputs?|images|vision|multimodal)\b(?! (?:larger|over|of|with)\b)"
     r"|\bsupport image input|\bimage inputs? (?:is|are) not (?:supported|enabled)|unknown variant `?image_url"
@@ -62,8 +63,17 @@ class Complaint(msgspec.Struct, frozen=True):
     @property
     def most(self) -> int:
         """The highest number that would have been taken; 0: none is told."""
-        limit = _AT_MOST.search(self.words)
-        return next((int(number) for number in limit.groups() if number), 0) if limit else 0
+        return _number(_AT_MOST, self.words)
+
+    @property
+    def least(self) -> int:
+        """The lowest number that would have been taken; 0: none is told."""
+        return _number(_AT_LEAST, self.words)
+
+
+def _number(pattern: re.Pattern[str], words: str) -> int:
+    found = pattern.search(words)
+    return next((int(number) for number in found.groups() if number), 0) if found else 0
 
 
 class _Param(msgspec.Struct):

@@ -15,7 +15,8 @@ from llm_to_anthropic.translators.openai.healing import (
     unread_content,
 )
 
-_LENGTH_FIELDS = frozenset({"max_tokens", "max_completion_tokens"})
+_LENGTH_FIELDS = frozenset({"max_tokens", "max_completion_tokens", "max_output_tokens"})
+"""Those of Chat Completions, and of OpenAI's other API behind a gateway."""
 _LENGTH_AT_BEDROCK = "maximum tokens you requested"
 _SWITCHES: Mapping[str, tuple[str, object]] = {
     "stream_options": ("stream_options", False),
@@ -197,9 +198,14 @@ def _special_lesson(complaint: Complaint, quirks: ChatQuirks, sent_effort: str |
 
 
 def _length_lesson(complaint: Complaint, quirks: ChatQuirks) -> tuple[str, object] | None:
-    """Clients ask every model for as many tokens as Claude gives; what a server gives at most, it says."""
+    """Clients ask every model for as many tokens as Claude gives; what a server gives at most, it says.
+
+    And for a single one, where they only want to know whether a model is there.
+    """
     if _LENGTH_FIELDS.isdisjoint(complaint.names) and _LENGTH_AT_BEDROCK not in complaint.words:
         return None
+    if complaint.least > max(1, quirks.min_output):
+        return "min_output", complaint.least
     if not complaint.most:
         return None
     return ("max_output", complaint.most) if complaint.most != quirks.max_output else None

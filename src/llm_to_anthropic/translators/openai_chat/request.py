@@ -218,6 +218,9 @@ class _Encoder:
     def _set_limits(self, chat: ChatRequest, stops: tuple[str, ...]) -> None:
         limits = self._target.limits.max_output, self._quirks.max_output
         wanted = most_tokens(self._request, self._losses, *limits, reasons=self._reasons(chat))
+        if wanted and wanted < (least := self._quirks.min_output):
+            self._losses.mention("max_tokens", f"raised to {least}, the least that this upstream takes")
+            wanted = least
         if self._quirks.max_tokens_field == "max_tokens":
             chat.max_tokens = wanted
         else:
