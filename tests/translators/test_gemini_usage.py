@@ -20,7 +20,7 @@ from tests.translators.gemini_answers import Json, answer, chunk, data, streamed
         (usage(100, 5, cachedContentTokenCount=90, toolUsePromptTokenCount=20, totalTokenCount=125), (30, 90, 5, 0)),
         ({"promptTokenCount": 100, "totalTokenCount": 109}, (100, 0, 9, 0)),
         ({"promptTokenCount": 100, "thoughtsTokenCount": 3, "totalTokenCount": 103}, (100, 0, 3, 3)),
-        ({"promptTokenCount": 10, "cachedContentTokenCount": 12}, (0, 12, 0, 0)),
+        (usage(10, 5, cachedContentTokenCount=12), (0, 12, 5, 0)),
     ],
     ids=["plain", "cached", "thoughts", "tools", "cached and tools", "total alone", "thoughts alone", "odd"],
 )
@@ -55,6 +55,24 @@ def test_usage_without_the_prompt_is_estimated_for_the_prompt_alone(prompt: Json
         counts = streamed(*slices)["usage"]
         assert counts["input_tokens"] > 0
         assert (counts["output_tokens"], counts["output_tokens_details"]["thinking_tokens"]) == (90, 67)
+
+
+@pytest.mark.parametrize("counts", [{"totalTokenCount": 100}, {"candidatesTokenCount": 0}], ids=["missing", "zero"])
+def test_usage_without_the_answer_is_estimated_for_the_answer_alone(counts: Json) -> None:
+    """A stream begins with the prompt's count alone: an answer that a stop sequence ends there has tokens, too."""
+    begun = answer(text("some words END and more")) | {"usageMetadata": {"promptTokenCount": 100} | counts}
+    told = streamed(data(begun), request={"stop_sequences": ["END"]})["usage"]
+    assert told["input_tokens"] == 100
+    assert told["output_tokens"] > 0
+
+
+def test_whole_text_without_a_count_of_it_is_estimated() -> None:
+    """A whole answer that is one text is counted, too, where only its prompt was."""
+    made = translator(stream=False)
+    whole = answer(text("some words"), finish="STOP") | {"usageMetadata": {"promptTokenCount": 100}}
+    made.receive_data(json.dumps(whole).encode())
+    made.receive_eof()
+    assert json.loads(made.message())["usage"]["output_tokens"] > 0
 
 
 def test_counts_of_the_answer_alone_leave_the_prompts_count() -> None:

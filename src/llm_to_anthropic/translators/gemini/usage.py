@@ -39,14 +39,16 @@ class TokenCounts:
     def message_usage(self, *, input_size: int, output_size: int, searches: int, fetches: int) -> Usage:
         """The usage of the message; what was not reported is estimated from the sizes, in bytes."""
         reported = self._first or self._last
+        # Google counts an answer a few chunks into it: one that ends before that has the prompt's count alone.
+        output = self.output or (estimate_tokens(output_size) if output_size else 0)
         if reported is None:
             return Usage(
                 input_tokens=estimate_tokens(input_size),
-                output_tokens=estimate_tokens(output_size) if output_size else 0,
+                output_tokens=output,
                 web_search_requests=searches,
                 web_fetch_requests=fetches,
             )
-        output, cached = self.output, max(0, reported.cached_content_token_count or 0)
+        cached = max(0, reported.cached_content_token_count or 0)
         told = reported.prompt_token_count
         prompt = max(0, told - cached) if told else estimate_tokens(input_size)
         return Usage(

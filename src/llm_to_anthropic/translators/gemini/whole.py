@@ -46,4 +46,6 @@ def text_alone(body: bytes, *, signed: bool) -> TextAlone | None:
         return None
     counts = TokenCounts()
     counts.see(reported)
+    if not counts.output:
+        return None
     return text, stop_reason, counts.message_usage(input_size=0, output_size=0, searches=0, fetches=0)
