@@ -163,6 +163,13 @@ def test_the_last_effort_of_system_messages_counts() -> None:
     assert (history.effort, len(history.turns)) == ("max", 2)
 
 
+def test_an_unknown_effort_of_a_system_message_is_told_and_the_one_before_counts() -> None:
+    """A level newer than this version takes no known one away, and does not vanish without a word."""
+    quiet, newer = ({"role": "system", "output_config": {"effort": level}} for level in ("low", "ultra"))
+    history, losses = read(HELLO, quiet, HELLO, newer)
+    assert (history.effort, losses) == ("low", ["messages[3].output_config.effort"])
+
+
 def test_a_system_message_for_one_turn_is_gone_after_it() -> None:
     """Agents append such a reminder to each tool result and leave the old ones: the model sees the last alone."""
     reminder = system(text("note"), clear_at="next_user_message")

@@ -18,6 +18,7 @@ from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.pairing import Pairing, Placed, Role, Turn
 from llm_to_anthropic.translators.request import block_type, decode_blocks, decode_messages, describe, dotted
 from llm_to_anthropic.translators.system_prompt import without_attribution
+from llm_to_anthropic.translators.thinking import known_effort
 from llm_to_anthropic.wire.anthropic import (
     Block,
     CompactionBlock,
@@ -189,8 +190,7 @@ class TurnReader:
         return False
 
     def _read_system(self, path: str, message: InputMessage, placed: list[Placed]) -> Turn:
-        if message.output_config and message.output_config.effort:
-            self.effort = message.output_config.effort
+        self.effort = known_effort(message.output_config, f"{path}.output_config", self._losses) or self.effort
         kept: list[Placed] = []
         for each in placed:
             match each.block:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from llm_to_anthropic.translators.losses import LossReport
-from llm_to_anthropic.wire.anthropic import MessagesRequest, Thinking
+from llm_to_anthropic.wire.anthropic import MessagesRequest, OutputConfig, Thinking
 
 Level = Literal["off", "low", "medium", "high", "xhigh", "max"]
 
@@ -47,11 +47,13 @@ def wanted_level(request: MessagesRequest, effort: str | None) -> Level | None:
     return next((level for limit, level in _BUDGETS if budget < limit), "xhigh")
 
 
-def report_unknown_effort(request: MessagesRequest, losses: LossReport) -> None:
-    """Reports a level of effort that is newer than this version, or another vendor's: the model decides then."""
-    effort = request.output_config.effort if request.output_config else None
-    if effort is not None and effort not in _LEVELS:
-        losses.lose("output_config.effort", f"the level '{effort[:64]}' is not known here; left out")
+def known_effort(config: OutputConfig | None, path: str, losses: LossReport) -> str | None:
+    """The effort that the configuration at `path` sets. A level that is newer, or another vendor's, is lost."""
+    effort = config.effort if config else None
+    if effort is None or effort in _LEVELS:
+        return effort
+    losses.lose(f"{path}.effort", f"the level '{effort[:64]}' is not known here; left out")
+    return None
 
 
 def report_no_thinking(request: MessagesRequest, effort: str | None, losses: LossReport) -> None:
