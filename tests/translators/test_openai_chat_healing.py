@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 
 from llm_to_anthropic.translators.translator import Learned
@@ -61,6 +62,7 @@ from tests.translators.chat_refusals import OPENAI, heal, of_provider, refusal
             {"system_role": "system"},
         ),
         ("response_format 'json_schema' is not supported", None, {"response_format": "json_object"}),
+        ("chat_template is not supported for Mistral tokenizers.", None, {"reasoning": "none"}),
     ],
     ids=[
         "max_tokens",
@@ -82,6 +84,7 @@ from tests.translators.chat_refusals import OPENAI, heal, of_provider, refusal
         "stop",
         "developer",
         "json_schema",
+        "vLLM's Mistral",
     ],
 )
 def test_refused_field_becomes_a_quirk(message: str, param: str | None, expected: dict[str, object]) -> None:
@@ -272,8 +275,10 @@ def test_requests_that_are_refused_together_are_all_sent_again(message: str, exp
         "max_tokens: 64000 > 8192, which is the maximum allowed number of output tokens for this model",
         "The maximum tokens you requested exceeds the model limit of 8192. Try again with a maximum tokens value that "
         "is lower than 8192.",
+        "Unable to submit request because it has a maxOutputTokens value of 64000 but the supported range is from 1 "
+        "(inclusive) to 8193 (exclusive). Update the value and try again.",
     ],
-    ids=["OpenAI", "Groq", "DeepSeek", "Novita", "DashScope", "Anthropic behind a gateway", "Bedrock"],
+    ids=["OpenAI", "Groq", "DeepSeek", "Novita", "DashScope", "Anthropic behind a gateway", "Bedrock", "Vertex AI"],
 )
 def test_too_many_tokens_asked_for_are_lowered(message: str) -> None:
     """Clients ask for Claude's 64000 tokens of any model: one whose limit is not known tells it in its refusal."""
@@ -329,3 +334,15 @@ def check_lowered(body: object) -> None:
     assert json.loads(again.encode().body)["max_tokens"] == 8192
     assert [loss.path for loss in again.losses] == ["max_tokens"]
     assert not heal(again, body)
+
+
+def test_cache_breakpoints_are_left_out_where_nobody_takes_them() -> None:
+    """OpenRouter finds no provider of the model that would: the conversation goes on without."""
+    learned = Learned()
+    quirks = msgspec.structs.replace(OPENAI, cache_control=True)
+    request = {"system": [{"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral"}}]}
+    made = translator(request, quirks, learned=learned)
+    body = {"error": {"message": "No endpoints found that support cache control", "code": 404}}
+    assert b"cache_control" in made.encode().body
+    assert heal(made, body, 404)
+    assert b"cache_control" not in made.encode().body

@@ -168,6 +168,8 @@ WITHOUT_SYSTEM = {"system_role": "user", "merge_system": True, "merge_same_role"
         ("No endpoints found that support the provided 'tool_choice' value.", 404, {"tool_choice": "auto"}),
         ("This response_format type is unavailable now", 400, {"response_format": "json_object"}),
         ("json mode cannot be combined with tool/function calling", 400, {"schema_with_tools": False}),
+        ('"tools" is incompatible with "response_format"', 400, {"schema_with_tools": False}),
+        ("Unsupported JSON schema fields: {'minItems', 'items'}", 400, {"response_format": "json_object"}),
         (
             "Invalid 'content': 'content' field must be a string or an array of objects..",
             400,
@@ -209,6 +211,8 @@ WITHOUT_SYSTEM = {"system_role": "user", "merge_system": True, "merge_same_role"
             "OpenRouter's choice",
             "DeepSeek's format",
             "Groq's format beside tools",
+            "Cerebras's format beside tools",
+            "Cerebras's schemas",
             "LM Studio's null",
             "Command Code's null",
             "MiniMax's empty result",

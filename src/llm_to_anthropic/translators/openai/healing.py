@@ -27,6 +27,7 @@ _AT_MOST = re.compile(
     r"|maximum tokens you requested exceeds the model limit of (\d{1,9})|should be in \[\d{1,9}, ?(\d{1,9})\]",
     re.IGNORECASE,
 )
+_BELOW = re.compile(r"\bto (\d{1,9}) ?\(exclusive\)", re.IGNORECASE)
 _AT_LEAST = re.compile(r"value >= ?(\d{1,4})\b|must be at least (\d{1,4})\b", re.IGNORECASE)
 _NO_IMAGES = re.compile(
     r"\b(?:does|do)(?: not|n't) support (?:image inputs?|images|vision|multimodal)\b(?! (?:larger|over|of|with)\b)"
@@ -63,7 +64,7 @@ class Complaint(msgspec.Struct, frozen=True):
     @property
     def most(self) -> int:
         """The highest number that would have been taken; 0: none is told."""
-        return _number(_AT_MOST, self.words)
+        return _number(_AT_MOST, self.words) or max(0, _number(_BELOW, self.words) - 1)
 
     @property
     def least(self) -> int:

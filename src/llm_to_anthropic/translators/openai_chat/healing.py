@@ -15,8 +15,8 @@ from llm_to_anthropic.translators.openai.healing import (
     unread_content,
 )
 
-_LENGTH_FIELDS = frozenset({"max_tokens", "max_completion_tokens", "max_output_tokens"})
-"""Those of Chat Completions, and of OpenAI's other API behind a gateway."""
+_LENGTH_FIELDS = frozenset({"max_tokens", "max_completion_tokens", "max_output_tokens", "maxOutputTokens"})
+"""Those of Chat Completions, and of OpenAI's other API and of Google's behind a gateway."""
 _LENGTH_AT_BEDROCK = "maximum tokens you requested"
 _SWITCHES: Mapping[str, tuple[str, object]] = {
     "stream_options": ("stream_options", False),
@@ -35,6 +35,7 @@ _SWITCHES: Mapping[str, tuple[str, object]] = {
     "cache_control": ("cache_control", False),
     "reasoning_details": ("reasoning_details", False),
     "chat_template_kwargs": ("reasoning", "none"),
+    "chat_template": ("reasoning", "none"),
     "enable_thinking": ("reasoning", "none"),
     "thinking_budget": ("reasoning", "none"),
     "thinking": ("reasoning", "none"),
@@ -97,11 +98,19 @@ _FORMS: tuple[tuple[re.Pattern[str], Mapping[str, object]], ...] = (
         ),
         {"tool_choice": "auto"},
     ),
-    (re.compile(r"\bresponse_format type .{0,20}is unavailable", re.IGNORECASE), {"response_format": "json_object"}),
     (
-        re.compile(r"\bjson mode cannot be combined with (?:tool|function)\b", re.IGNORECASE),
+        re.compile(r"\bresponse_format type .{0,20}is unavailable|\bunsupported json schema fields", re.IGNORECASE),
+        {"response_format": "json_object"},
+    ),
+    (
+        re.compile(
+            r"\bjson mode cannot be combined with (?:tool|function)\b"
+            r"|\btools\b.{0,3} is incompatible with .{0,3}response_format",
+            re.IGNORECASE,
+        ),
         {"schema_with_tools": False},
     ),
+    (re.compile(r"\bthat support cache control\b", re.IGNORECASE), {"cache_control": False}),
     (re.compile(r"\bonly type=enabled is allowed", re.IGNORECASE), {"reasoning": "none"}),
     (re.compile(r"\breasoning is mandatory\b", re.IGNORECASE), {"reasons": True}),
     (re.compile(r"'content' field must be a string|received null\b.{0,40}\.content\b"), {"null_content": False}),
