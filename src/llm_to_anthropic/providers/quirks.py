@@ -54,6 +54,8 @@ class ChatQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Refuses annotations in schemas: `$schema`, `$id`, `$comment`, `examples`, `format` are left out."""
     typed_schema: bool = False
     """Wants a type in each part of a schema, nothing beside choices, and no references but its own (Moonshot)."""
+    google_schema: bool = False
+    """Knows of JSON Schema what Google's own, older form of it does (gateways that pass on schemas to Gemini)."""
     tool_choice: Literal["named", "required", "auto"] = "named"
     """How far a model can be made to call a tool: one by its name, any (LM Studio), or none."""
     parallel_tool_calls: bool = True

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import msgspec
-
 from llm_to_anthropic.translators.argument_json import object_text
 from llm_to_anthropic.translators.gemini.encoding import GeminiEncoding
 from llm_to_anthropic.translators.gemini.partial_call import PartialCall
 from llm_to_anthropic.translators.gemini.signatures import Signatures
-from llm_to_anthropic.translators.gemini.subset import restore_values
+from llm_to_anthropic.translators.gemini.subset import restore_text
 from llm_to_anthropic.translators.tool_ids import UNNAMED, ToolIds
 from llm_to_anthropic.translators.tools import client_name
 from llm_to_anthropic.wire.gemini import FunctionCall
@@ -79,8 +77,7 @@ class FunctionCalls:
         name = client_name(call.name or UNNAMED, self._names)
         arguments = _arguments(bytes(call.args))
         if (schema := self._written_as_text.get(name)) is not None:
-            value: object = msgspec.json.decode(arguments)
-            arguments = msgspec.json.encode(restore_values(schema, value)).decode()
+            arguments = restore_text(schema, arguments)
         self.size += len(arguments)
         writer.whole_tool(key, self._ids.take(call.id or "", key), name, arguments)
 

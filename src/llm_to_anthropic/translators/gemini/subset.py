@@ -22,6 +22,7 @@ from llm_to_anthropic.translators.schemas.schema import (
     names_in,
     type_of,
 )
+from llm_to_anthropic.wire import UNREADABLE
 
 ANY_VALUE = "Any JSON value; an object or a list is written as JSON text."
 ANY_OBJECT = "A JSON object, written as text."
@@ -62,6 +63,15 @@ def subset(node: Schema) -> Schema:
 def restore_values(schema: object, value: object) -> object:
     """A value that was asked for by `subset(schema)`, as the schema itself means it."""
     return _restored(schema, value, 0)
+
+
+def restore_text(schema: object, text: str) -> str:
+    """The same of a JSON text."""
+    try:
+        value: object = msgspec.json.decode(text)
+    except UNREADABLE:
+        return text
+    return msgspec.json.encode(restore_values(schema, value)).decode()
 
 
 def _subset(node: Schema, level: int) -> Schema:

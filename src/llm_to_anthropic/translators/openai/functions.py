@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Raw
 
+from llm_to_anthropic.translators.gemini.schemas import tool_schema
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.request import dotted
 from llm_to_anthropic.translators.schemas.closing import close_schema
@@ -12,6 +13,8 @@ from llm_to_anthropic.translators.schemas.patterns import readable_patterns
 from llm_to_anthropic.translators.schemas.preparing import prepare_schema
 from llm_to_anthropic.translators.schemas.typed import typed_schema
 from llm_to_anthropic.translators.tools import DeclaredTool
+
+_NO_PROPERTIES = Raw(b'{"type":"object","properties":{}}')
 
 
 class FunctionSchema(msgspec.Struct, frozen=True):
@@ -21,6 +24,8 @@ class FunctionSchema(msgspec.Struct, frozen=True):
     closed: bool = False
     inlined: int = 0
     """So many schemas that others referred to were written out."""
+    original: object = None
+    """The client's, decoded, where some values come back as text."""
 
 
 def typed_function_schema(
@@ -36,6 +41,19 @@ def typed_function_schema(
     if made.cut:
         losses.mention(path, "refers to itself or is very deep; written out to a bound")
     return FunctionSchema(made.schema, inlined=made.inlined)
+
+
+def google_function_schema(tool: DeclaredTool, losses: LossReport, *, sparing: bool) -> FunctionSchema:
+    """The schema for a gateway that hands it on to Gemini as it is. Raises ClientError if it is no object schema."""
+    path = f"{tool.path}.input_schema"
+    made = tool_schema(tool.schema, dotted(path), json_schema=False, sparing=sparing)
+    if made.weakened:
+        losses.lose(path, "the choice at its root was merged into one object")
+    if made.cut:
+        losses.mention(path, "refers to itself or is very deep; written out to a bound")
+    if tool.strict:
+        losses.lose(f"{tool.path}.strict", "the upstream cannot enforce this schema")
+    return FunctionSchema(made.schema or _NO_PROPERTIES, inlined=made.inlined, original=made.original)
 
 
 def function_schema(

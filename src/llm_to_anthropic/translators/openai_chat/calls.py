@@ -10,6 +10,7 @@ from msgspec import Raw
 
 from llm_to_anthropic.translators.argument_json import is_object
 from llm_to_anthropic.translators.call_arguments import CallArguments
+from llm_to_anthropic.translators.gemini.subset import restore_text
 from llm_to_anthropic.translators.openai_chat.encoding import ChatEncoding
 from llm_to_anthropic.translators.openai_chat.reasoning import CallExtras
 from llm_to_anthropic.translators.tool_ids import UNNAMED, ToolIds
@@ -49,6 +50,7 @@ class ToolCalls:
         self._extras = extras
         self._names = encoding.tool_names
         self._strict_schemas = encoding.strict_schemas
+        self._written_as_text = encoding.written_as_text
         self._live = live
         self._single = encoding.single_call
         self._slots: list[_Slot] = []
@@ -204,7 +206,8 @@ class ToolCalls:
         if slot.extra:
             self._extras.keep(slot.extra)
         self._writer.open_tool(slot.key, self._ids.take(slot.id, slot.key), slot.name)
-        if self._live and not slot.custom and slot.name not in self._strict_schemas:
+        amended = slot.custom or slot.name in self._strict_schemas or slot.name in self._written_as_text
+        if self._live and not amended:
             self._writer.tool_arguments(slot.key, slot.arguments.pass_on())
 
     def _close(self, slot: _Slot, *, cut: bool) -> None:
@@ -223,7 +226,8 @@ class ToolCalls:
     def _rest(self, slot: _Slot) -> str:
         if slot.custom:
             return msgspec.json.encode({"input": sound(slot.arguments.text())}).decode()
-        return slot.arguments.rest(self._strict_schemas.get(slot.name))
+        rest = slot.arguments.rest(self._strict_schemas.get(slot.name))
+        return restore_text(schema, rest) if (schema := self._written_as_text.get(slot.name)) is not None else rest
 
 
 def _is_another(slot: _Slot, id: str, name: str, arguments: str) -> bool:

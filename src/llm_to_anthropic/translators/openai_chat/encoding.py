@@ -12,6 +12,8 @@ class ChatEncoding(Encoding, frozen=True, kw_only=True):
 
     strict_schemas: Mapping[str, object]
     """Client's tool name -> its own schema, decoded, where a closed one was sent: nulls must come out of answers."""
+    written_as_text: Mapping[str, object]
+    """Client's tool name -> its own schema, decoded, where some values come back as text."""
     reasoning_off: bool
     """The client said that it wants no thinking."""
     thinking_asked: bool

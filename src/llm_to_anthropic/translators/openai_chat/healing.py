@@ -89,6 +89,12 @@ _FORMS: tuple[tuple[re.Pattern[str], Mapping[str, object]], ...] = (
     (re.compile(r"assistant with prefix true", re.IGNORECASE), {"prefix": True}),
     (re.compile(r"tool call id\b.{0,80}\blength of 9\b", re.IGNORECASE), {"short_ids": True}),
     (re.compile(r"not a valid \w+ flavored json schema", re.IGNORECASE), {"typed_schema": True}),
+    (
+        re.compile(
+            r"unknown name\W{1,8}\w+\W{1,8}at\b[^:]{1,40}function_?declarations\b[^:]*parameters", re.IGNORECASE
+        ),
+        {"google_schema": True},
+    ),
     (re.compile(r"\bfunction name\b.{0,30}\bmust start with a letter", re.IGNORECASE), {"letter_names": True}),
     (
         re.compile(

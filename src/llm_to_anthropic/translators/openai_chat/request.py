@@ -24,7 +24,12 @@ from llm_to_anthropic.translators.history import History, read_history
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.memory.known_messages import Frame, fill_frame, frame_of
 from llm_to_anthropic.translators.openai.account import cache_key, safety_identifier, service_tier
-from llm_to_anthropic.translators.openai.functions import function_schema, typed_function_schema
+from llm_to_anthropic.translators.openai.functions import (
+    FunctionSchema,
+    function_schema,
+    google_function_schema,
+    typed_function_schema,
+)
 from llm_to_anthropic.translators.openai_chat.content import ChatContent, begun_by_user, merge_roles, part_from_tools
 from llm_to_anthropic.translators.openai_chat.encoding import ChatEncoding
 from llm_to_anthropic.translators.request import bounded_depth, decode_fields
@@ -101,6 +106,7 @@ class _Encoder:
         self._losses = LossReport(strict=client.strict, model=client.model)
         self._content = ChatContent(target, self._losses, unsigned=client.unsigned)
         self._strict_schemas: dict[str, object] = {}
+        self._written_as_text: dict[str, object] = {}
         self._inlined = 0
         """So many references of schemas were written out."""
 
@@ -133,6 +139,7 @@ class _Encoder:
             losses=tuple(self._losses.losses),
             tool_names=client_names((tool.name for tool in tools), lead=self._content.parts.lead),
             strict_schemas=self._strict_schemas,
+            written_as_text=self._written_as_text,
             stop_sequences=stops,
             most_visible=most_visible(request, chat.max_tokens or chat.max_completion_tokens),
             prefill=_prefill(chat.messages),
@@ -201,19 +208,23 @@ class _Encoder:
 
     def _function(self, tool: DeclaredTool) -> FunctionTool:
         quirks = self._quirks
-        if quirks.typed_schema:
-            sparing = self._inlined > MAX_INLINED_IN_ALL
-            schema = typed_function_schema(tool, self._losses, sparing=sparing, patterns=quirks.patterns)
-            self._inlined += schema.inlined
-        else:
-            schema = function_schema(
-                tool, self._losses, strict=quirks.strict, clean=quirks.clean_schema, patterns=quirks.patterns
-            )
+        schema = self._schema(tool)
+        self._inlined += schema.inlined
         if schema.closed:
             self._strict_schemas[tool.name] = msgspec.json.decode(tool.schema)
+        if schema.original is not None:
+            self._written_as_text[tool.name] = schema.original
         strict = schema.closed if quirks.strict else None
         name = upstream_name(tool.name, lead=self._content.parts.lead)
         return FunctionTool(Function(name, tool.description, schema.parameters, strict=strict))
+
+    def _schema(self, tool: DeclaredTool) -> FunctionSchema:
+        quirks, losses, sparing = self._quirks, self._losses, self._inlined > MAX_INLINED_IN_ALL
+        if quirks.google_schema:
+            return google_function_schema(tool, losses, sparing=sparing)
+        if quirks.typed_schema:
+            return typed_function_schema(tool, losses, sparing=sparing, patterns=quirks.patterns)
+        return function_schema(tool, losses, strict=quirks.strict, clean=quirks.clean_schema, patterns=quirks.patterns)
 
     def _set_limits(self, chat: ChatRequest, stops: tuple[str, ...]) -> None:
         limits = self._target.limits.max_output, self._quirks.max_output
