@@ -15,7 +15,14 @@ from llm_to_anthropic.errors import ApiError, UpstreamProtocolError, forget_way
 from llm_to_anthropic.gateway.answer_headers import STREAM_HEADERS, forwarded, provenance
 from llm_to_anthropic.gateway.call import Headers, Reply
 from llm_to_anthropic.gateway.progress import Progress
-from llm_to_anthropic.gateway.refusal import error_within, is_json_object, read_refusal, told_error, without_keys
+from llm_to_anthropic.gateway.refusal import (
+    error_within,
+    is_json_object,
+    read_refusal,
+    stray_error,
+    told_error,
+    without_keys,
+)
 from llm_to_anthropic.gateway.relay import MAX_ANSWER_BYTES
 from llm_to_anthropic.settings import Timeouts
 from llm_to_anthropic.translators.anthropic import UsageReader, replace_answered_model, replace_served_model
@@ -32,6 +39,10 @@ _END = re.compile(rb'(?:^|[\r\n])event: ?(?:message_stop|(?P<error>error))[ \r\n
 _ENDINGS = (b"message_stop", b"event: error", b"event:error")
 """Without any of them there is no end, and an end begins not far before the first."""
 _BEFORE_ENDING = 16
+_STRAY = re.compile(rb'^data: ?\{"error" ?:', re.MULTILINE)
+"""An error in a form of a gateway's own, without the name and type by which clients know one."""
+_STRAY_BYTES = 4096
+"""It is looked for in the last of what was read at once: with it such an answer ends."""
 _EVENT_ENDS = (b"\n\n", b"\r\n\r\n")
 _MOST_OF_AN_END = 3
 """So many bytes of what ends an event may come before the last of them."""
@@ -67,6 +78,11 @@ def _kind(data: bytes) -> str:
 def _end_in(out: bytes) -> re.Match[bytes] | None:
     found = [at for ending in _ENDINGS if (at := out.find(ending)) >= 0]
     return _END.search(out, max(min(found) - _BEFORE_ENDING, 0)) if found else None
+
+
+def _stray_in(out: bytes) -> re.Match[bytes] | None:
+    at = out.find(b'{"error"', -_STRAY_BYTES)
+    return None if at < 0 else _STRAY.search(out, max(at - _BEFORE_ENDING, 0))
 
 
 def _events_end(data: bytes) -> int:
@@ -159,11 +175,14 @@ class ByteRelay:
     async def fail(self, error: ApiError) -> None:
         """Ends a stream that has begun with an `error` event."""
         forget_way(error)
+        await self._reply.write(self._error_event(error))
+
+    def _error_event(self, error: ApiError) -> bytes:
         self.failure = error
         self._progress.failed_by(error)
         # The id that stands in the headers, which are out.
         upstreams_id = dict(self._passed).get(b"request-id", b"").decode("latin-1")
-        await self._reply.write(error_event(error, upstreams_id or self._progress.call.request_id))
+        return error_event(error, upstreams_id or self._progress.call.request_id)
 
     async def _wait_for_head(self) -> bool:
         """True once a stream follows; False where the answer was no stream and has been passed on whole."""
@@ -217,7 +236,7 @@ class ByteRelay:
             elif out := self._complete_events(data):
                 await self._write(out)
         rest = b"".join(self._held)
-        if rest and (self._ended or _end_in(rest)):
+        if rest and (self._ended or _end_in(rest) or _stray_in(rest)):
             await self._write(_closed(rest))
         if not self._ended:
             raise UpstreamProtocolError("the upstream's stream ended before the message was complete")
@@ -290,13 +309,18 @@ class ByteRelay:
         """Looks for something meaningful in the first events. Raises the error that they tell of, while it can."""
         for data in _DATA.finditer(out):
             kind = _kind(data[1])
-            if kind == "error" and not self.committed:
-                raise told_error(without_keys(data[1], self._progress.target))
+            if not self.committed and (error := self._error_of(kind, data[1])) is not None:
+                raise error
             if kind not in _IDLE:
                 self._upstream.begun()
             if kind not in _PRELUDE:
                 self._begun = True
                 return
+
+    def _error_of(self, kind: str, data: bytes) -> ApiError | None:
+        if kind == "error":
+            return told_error(without_keys(data, self._progress.target))
+        return None if kind else stray_error(data, self._progress.target)
 
     def _look(self, out: bytes) -> bytes:
         """Notes usage and end; puts the client's model name into message_start."""
@@ -313,7 +337,18 @@ class ByteRelay:
                 out = without_keys(out, self._progress.target)
                 self._progress.failed(told.type, told.message)
                 self.failure = told
+        elif stray := _stray_in(out):
+            out = self._end_astray(out, stray.start())
         return out
+
+    def _end_astray(self, out: bytes, at: int) -> bytes:
+        """Events with the error that stands there in the form that clients know."""
+        data = _DATA.match(out, at)
+        error = self._error_of(_kind(data[1]), data[1]) if data is not None else None
+        if error is None:
+            return out
+        self._ended = True
+        return out[:at] + self._error_event(error)
 
     def _read_usage(self, out: bytes) -> None:
         """Of the lines that tell it alone: a read may hold a hundred events."""

@@ -18,6 +18,7 @@ from llm_to_anthropic.wire import UNREADABLE
 _LASTING = (401, 402)
 """Not even the next minutes mend our key, yet Claude Code would ask on for as long, unless it is told."""
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_STATUS = re.compile(r"[45]\d\d", re.ASCII)
 _MARKUP = re.compile(rb"\s*<")
 _TYPE_STATUS = {type_: status for status, type_ in reversed(STATUS_TYPES.items())}
 
@@ -152,6 +153,33 @@ def error_within(body: bytes, target: Target | Provider | None) -> UpstreamError
         return told_error(said)
     words = _foreign_words(said) or said.decode("utf-8", "replace")[:2000]
     return UpstreamProtocolError(f"the upstream answered with something that is no message: {words}")
+
+
+class _StrayError(msgspec.Struct):
+    message: str = ""
+    code: object = None
+
+
+class _Stray(msgspec.Struct):
+    error: _StrayError | str | None
+    status: object = None
+
+
+def stray_error(data: bytes, target: Target | Provider | None) -> UpstreamError | None:
+    """The error that an event without a type tells of, in a form of the gateway's own; None where it tells of none."""
+    try:
+        stray = msgspec.json.decode(without_keys(data, target), type=_Stray)
+    except UNREADABLE:
+        return None
+    error = _StrayError(stray.error) if isinstance(stray.error, str) else stray.error or _StrayError()
+    status = next((code for code in map(_status, (error.code, stray.status)) if code), 502)
+    return UpstreamError(status, error.message or "the upstream ended its answer with an error")
+
+
+def _status(code: object) -> int:
+    """An HTTP status that is an error's; 0 for anything else."""
+    number = int(code) if isinstance(code, int) or (isinstance(code, str) and _STATUS.fullmatch(code)) else 0
+    return number if 400 <= number < 600 else 0
 
 
 class _Told(msgspec.Struct):

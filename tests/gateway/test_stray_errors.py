@@ -1,0 +1,76 @@
+"""Errors that gateways put into Anthropic's streams in a form of their own: LiteLLM's is OpenAI's, others differ."""
+
+from __future__ import annotations
+
+import pytest
+
+from llm_to_anthropic.gateway.gateway import Gateway
+from llm_to_anthropic.scripted import Script, stream
+from tests.gateway.conftest import Records
+from tests.gateway.memory_reply import ask, call, reply_to
+from tests.messages import parse_events
+
+START = b'event: message_start\ndata: {"type":"message_start","message":{"model":"claude-x"}}\n\n'
+TEXT = b'event: content_block_delta\ndata: {"type":"content_block_delta","delta":{"text":"hello"}}\n\n'
+ERRORS = [
+    pytest.param(
+        b'data: {"error": {"message": "no place", "type": "None", "param": "None", "code": "429"}}\n\n',
+        (429, "rate_limit_error", "no place"),
+        id="with a code",
+    ),
+    pytest.param(b'data: {"error":{"message":"no place"}}\n\n', (502, "api_error", "no place"), id="without one"),
+    pytest.param(b'data: {"error":"no place","status":503}\n\n', (503, "api_error", "no place"), id="as a text"),
+    pytest.param(b'data: {"error":null}\n\n', (502, "api_error", "an error"), id="without words"),
+]
+
+
+async def streamed(gateway: Gateway, script: Script, *events: bytes) -> tuple[int, bytes]:
+    script.push(stream(*events))
+    reply = await reply_to(gateway, call(ask("claude-x", stream=True)))
+    return reply.status, reply.body
+
+
+@pytest.mark.parametrize(("event", "told"), ERRORS)
+@pytest.mark.parametrize("before", [b"", START, b"event: error\n"], ids=["alone", "after the start", "named"])
+async def test_an_error_before_the_first_word_keeps_its_status(
+    gateway: Gateway, script: Script, before: bytes, event: bytes, told: tuple[int, str, str]
+) -> None:
+    """What fails before it says anything is an HTTP error, so that it is tried again, or elsewhere."""
+    status, body = await streamed(gateway, script, before + event)
+    assert status == told[0]
+    assert f'"type":"{told[1]}"'.encode() in body
+    assert told[2].encode() in body
+
+
+@pytest.mark.parametrize(("event", "told"), ERRORS)
+@pytest.mark.parametrize("end", [b"\n\n", b""], ids=["whole", "without its blank line"])
+async def test_an_error_amid_an_answer_ends_it(
+    gateway: Gateway, script: Script, event: bytes, told: tuple[int, str, str], end: bytes
+) -> None:
+    """The official SDKs go by the names of events: the words of one without a name would be lost."""
+    last = event.removesuffix(b"\n\n") + end
+    for events in ((START + TEXT, last), (START + TEXT + last,)):
+        _, body = await streamed(gateway, script, *events)
+        assert body.startswith(START + TEXT + b"event: error\ndata: ")
+        (error,) = parse_events(body)[2:]
+        assert (error["error"]["type"], told[2] in error["error"]["message"]) == (told[1], True)
+
+
+async def test_an_error_amid_an_answer_is_on_record(gateway: Gateway, script: Script, records: Records) -> None:
+    """An answer that ended so does not look well."""
+    await streamed(gateway, script, START + TEXT, b'data: {"error":{"message":"no place","code":"429"}}\n\n')
+    assert (records.exchanges[0].outcome, records.exchanges[0].error) == ("rate_limit_error", "no place")
+
+
+async def test_a_stray_error_does_not_give_the_key_away(gateway: Gateway, script: Script) -> None:
+    """Gateways repeat the key in their words, in whatever form they tell them."""
+    _, body = await streamed(gateway, script, START + TEXT, b'data: {"error":{"message":"upstream-key is bad"}}\n\n')
+    assert b"*** is bad" in body
+    assert b"upstream-key" not in body
+
+
+async def test_words_about_errors_are_only_text(gateway: Gateway, script: Script) -> None:
+    """What a model says of such events is passed on as it came."""
+    said = TEXT.replace(b"hello", rb"\ndata: {\"error\":{\"message\":\"x\"}}")
+    stop = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+    assert await streamed(gateway, script, START + said + stop) == (200, START + said + stop)
