@@ -106,6 +106,10 @@ def test_calls_in_many_pieces_take_turns(quirks: ChatQuirks) -> None:
             [[call("0", id=1, name="one", arguments='{"x":1}')], [call("1", id=2, name="two", arguments='{"y":2}')]],  # type: ignore[arg-type]
             id="numbers as strings and strings as numbers",
         ),
+        pytest.param(
+            [call(0, id="a", name="one", arguments='{"x":1}'), call(1, id="b", name="two", arguments='{"y":2}')],
+            id="a call in place of a list",
+        ),
     ],
 )
 def test_two_calls_are_two_calls(chunks: list[list[Event]], quirks: ChatQuirks) -> None:

@@ -1,7 +1,8 @@
 """Answers of Chat-compatible servers that deviate in their types, made the Structs of the protocol.
 
-Seen: content as parts or as an object, ids and indexes as strings or numbers, arguments as objects, halves of
-surrogate pairs, bytes that are no UTF-8. What cannot be read is left out; what is no JSON object raises ValueError.
+Seen: content as parts or as an object, ids and indexes as strings or numbers, arguments as objects, a call in place of
+a list of calls, halves of surrogate pairs, bytes that are no UTF-8. What cannot be read is left out; what is no JSON
+object raises ValueError.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ def _delta(delta: Json) -> Delta:
         reasoning_text=_text_or_none(delta.get("reasoning_text")),
         reasoning_details=[_raw(detail) for detail in _list(delta.get("reasoning_details"))] or None,
         refusal=_text_or_none(delta.get("refusal")),
-        tool_calls=[_call(_object(item)) for item in _list(delta.get("tool_calls"))] or None,
+        tool_calls=[_call(_object(item)) for item in _calls(delta.get("tool_calls"))] or None,
         function_call=_function(call) if isinstance(call, dict) else None,
     )
 
@@ -100,6 +101,10 @@ def _flat(value: object) -> str:
     if isinstance(value, str):
         return value
     return "".join(_flat(_object(part).get("text")) for part in _list(value))
+
+
+def _calls(calls: object) -> list[object]:
+    return [calls] if isinstance(calls, dict) else _list(calls)
 
 
 def _call(call: Json) -> ToolCall:
