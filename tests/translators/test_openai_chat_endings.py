@@ -34,6 +34,12 @@ def test_done_without_finish_reason_is_an_end() -> None:
     assert streamed(delta(content="x"), DONE)["stop_reason"] == "end_turn"
 
 
+def test_a_stream_that_is_not_finished_in_words_may_be_cut_off() -> None:
+    """A finish reason that says in a word that there is none yet (DashScope, iFlytek) ends nothing."""
+    assert failure(delta("null", content="x"))[1] == "api_error"
+    assert streamed(delta("null", content="x"), delta("length", content="y"))["stop_reason"] == "max_tokens"
+
+
 @pytest.mark.parametrize(
     ("finish", "stop_reason"),
     [
@@ -69,6 +75,7 @@ def test_finish_reasons(finish: str, stop_reason: str) -> None:
     [
         ("error", "api_error"),
         ("abort", "api_error"),
+        ("aborted", "api_error"),
         ("network_error", "api_error"),
         ("function_call_filter: MALFORMED_FUNCTION_CALL", "api_error"),
         ("MALFORMED_FUNCTION_CALL", "api_error"),

@@ -52,6 +52,7 @@ All others end the turn, which the writer turns into `tool_use` where there are 
 _FAILURES: Mapping[str, int] = {
     "error": 502,
     "abort": 502,
+    "aborted": 502,
     "network_error": 502,
     "function_call_filter": 502,
     "malformed_function_call": 502,
@@ -65,6 +66,9 @@ _FAILURES: Mapping[str, int] = {
 }
 """Of reasons for which there is no answer; the malformed ones are Gemini's and Bedrock's own."""
 
+
+_NOT_YET = "null"
+"""A finish reason of DashScope's own API, and of iFlytek's agents, in all pieces but the last."""
 
 Words = Literal["text", "thinking"]
 
@@ -190,7 +194,7 @@ class ChatAnswer:
             raise embedded_error(bytes(choice.error), self._options.context)
         if choice.usage is not None and says_anything(choice.usage):
             self._reported_in_choice = choice.usage
-        if choice.finish_reason and not self.ended:
+        if choice.finish_reason and choice.finish_reason != _NOT_YET and not self.ended:
             self._take_finish(choice.finish_reason, choice.stop_reason or choice.matched_stop)
 
     def _take_delta(self, delta: Delta) -> None:
