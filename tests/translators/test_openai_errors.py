@@ -26,6 +26,7 @@ from tests.translators.openai_errors import context, error
         (429, {"error": "Your team has either used all available credits or reached its limit"}, 402, "billing_error"),
         (400, {"error": {"message": "Boom", "type": "Arrearage", "code": "Arrearage"}}, 402, "billing_error"),
         (403, {"error": {"message": "Boom", "code": "AllocationQuota.FreeTierOnly"}}, 402, "billing_error"),
+        (429, {"error": {"message": "Boom", "code": "PrepaidBillOverdue"}}, 402, "billing_error"),
         (403, {"code": 403, "reason": "NOT_ENOUGH_BALANCE", "message": "not enough balance"}, 402, "billing_error"),
         (403, {"error": {"message": "Boom"}}, 403, "permission_error"),
         (404, {"error": {"message": "Boom"}}, 404, "not_found_error"),

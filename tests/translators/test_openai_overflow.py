@@ -162,6 +162,7 @@ from tests.translators.openai_errors import context, error
         ),
         pytest.param("max tokens of 5000 exceeded", None, (5001, 5000), id="Snowflake"),
         pytest.param("Total tokens of image and text exceed max message tokens.", None, (1000, 999), id="Ark"),
+        pytest.param("Total message token length exceed model limit (5000 tokens).", None, (5001, 5000), id="Qwen"),
         pytest.param("Prompt 超长", None, (1000, 999), id="Zhipu in China"),
         pytest.param("tokens in request more than max tokens allowed", None, (1000, 999), id="gateways"),
         pytest.param(

@@ -27,6 +27,7 @@ _SAYS_SO = re.compile(
     r"|reduce the length of the (?:messages|prompt|input)|prompt token count of \d+ exceeds"
     r"|prompt_tokens \(\d+\) must be less than|`inputs` must have less than|cannot be greater than max_model_len"
     r"|n_keep\b.{1,16}>= ?n_ctx|max_tokens must be at least 1, got -|exceed max message tokens|prompt 超长"
+    r"|message token length exceed"
     r"|max tokens of \d+ exceeded|tokens in request more than max tokens allowed",
     re.IGNORECASE,
 )
@@ -66,7 +67,7 @@ _LIMIT = re.compile(
     r"(?: is| of| only| up to|:)*[ (]{1,2}(\d{1,12})"
     r"|(?:configured limit|token limit|maximum length|cannot exceed|must be <=|max size)(?: of|:)? (\d{1,12})"
     r"|\b(?:limit (?:is |of )|have less than |max_seq_len \(|max_total_tokens=|n_ctx(?:: | \()|max tokens of "
-    r"|allowed input length of )(\d{1,12})"
+    r"|allowed input length of |model limit \()(\d{1,12})"
     r"|(\d{1,12}) maximum context length|should be \[\d{1,12}, ?(\d{1,12})\]|> (\d{1,12})",
     re.IGNORECASE,
 )

@@ -99,7 +99,7 @@ _FORMS: tuple[tuple[re.Pattern[str], Mapping[str, object]], ...] = (
     (
         re.compile(
             r"\btool[_ ]choice (?:must be|only supports?) .?auto(?!.{0,20}\brequired)"
-            r"|support the provided .?tool_choice",
+            r"|support the provided .?tool_choice|tool_choice is one of .{0,30}should be \[.none., ?.auto.\]",
             re.IGNORECASE,
         ),
         {"tool_choice": "auto"},
