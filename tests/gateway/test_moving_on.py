@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 
 from llm_to_anthropic.gateway.gateway import Gateway
@@ -115,11 +116,46 @@ async def test_claude_goes_on_with_a_turn_that_another_model_began(
     assert (reply.headers[b"x-proxy-losses"], reply.headers[b"x-upstream-attempts"]) == (b"thinking", b"2")
 
 
+UNREADABLE = "messages.1.content.0: Invalid `signature` in `thinking` block"
+
+
+def thought(signature: str) -> dict[str, object]:
+    return {"type": "thinking", "thinking": "hm", "signature": signature}
+
+
+@STREAMED
+async def test_claude_goes_on_with_a_conversation_that_others_of_its_protocol_thought_in(
+    gateway: Gateway, script: Script, upstream: ScriptedUpstream, *, streamed: bool
+) -> None:
+    """Thoughts that another server signed (a relay, another vendor or cloud) are left out once they are refused."""
+    script.push(refused(UNREADABLE), refused(NO_THINKING), said("done", streamed=streamed))
+    said_first = {"type": "text", "text": "so"}
+    hidden = {"type": "redacted_thinking", "data": "x"}
+    question, calling, *rest = turns("call_0")
+    (made,) = msgspec.convert(calling["content"], list[object])
+    history = [
+        question,
+        {"role": "assistant", "content": [thought("a"), said_first, hidden]},
+        question,
+        {"role": "assistant", "content": [thought("b"), made]},
+        *rest,
+    ]
+    asked = ask("anthropic/claude-haiku-4-5", stream=streamed, messages=history, thinking=MANUAL)
+    reply = await reply_to(gateway, call(asked))
+    assert sdk_message(reply.body, stream=streamed)["content"][0]["text"] == "done"
+    first, second, third = (json.loads(request.body) for request in upstream.requests)
+    bare = [question, {"role": "assistant", "content": [said_first]}, question, calling, *rest]
+    assert (first["messages"], second["messages"], third["messages"]) == (history, bare, bare)
+    assert (second["thinking"], third["thinking"]) == (MANUAL, {"type": "disabled"})
+    assert reply.headers[b"x-proxy-losses"] == b"messages, thinking"
+
+
 @pytest.mark.parametrize(
     ("thinking", "words", "headers"),
     [
         pytest.param({"type": "adaptive"}, NO_THINKING, {}, id="the model decides"),
         pytest.param(MANUAL, "thinking.budget_tokens: too small", {}, id="another refusal"),
+        pytest.param(MANUAL, UNREADABLE, {}, id="no thoughts"),
         pytest.param(MANUAL, NO_THINKING, {"x-proxy-strict": "true"}, id="nothing may be lost"),
     ],
 )

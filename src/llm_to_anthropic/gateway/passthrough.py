@@ -44,9 +44,9 @@ from llm_to_anthropic.translators.anthropic import (
     replace_known_model,
     replace_model,
 )
+from llm_to_anthropic.translators.foreign_thinking import Mend, mend_for
 from llm_to_anthropic.translators.memory.beginnings import KnownBeginnings
 from llm_to_anthropic.translators.memory.surroundings import MIN_BYTES, KnownSurroundings, Surroundings
-from llm_to_anthropic.translators.unbegun_thinking import LOSS, misses_thinking, without_thinking
 from llm_to_anthropic.upstream import OutgoingRequest, UpstreamCall
 
 _NOT_FORWARDED = frozenset(
@@ -96,12 +96,12 @@ class Passthrough:
         self._beginnings = KnownBeginnings()
 
     async def messages(self, work: Work, lane: Lane) -> None:
-        """POST /v1/messages, attempted by one lane; twice where Claude cannot think in a turn that it did not begin."""
+        """POST /v1/messages, attempted by one lane; again where Claude cannot go on with what others thought."""
         progress, target = work.progress, lane.target
         echo = progress.client_model if progress.client_model != target.model else None
-        thinks = True
+        mends: tuple[Mend, ...] = ()
         while True:
-            upstream = await self._send_message(work, lane, thinks=thinks)
+            upstream = await self._send_message(work, lane, mends)
             try:
                 if progress.stream:
                     work.relay = relay = self._relay(work, upstream, echo)
@@ -109,14 +109,16 @@ class Passthrough:
                 else:
                     await _whole_message(work, upstream, echo)
             except UpstreamError as refused:
-                if not thinks or not _may_stop_thinking(work, refused):
+                mend = _mend_for(work, refused)
+                if mend is None or mend in mends:
                     raise
                 forget_way(refused)
             else:
                 return
             finally:
                 upstream.close()
-            thinks, progress.losses = False, (LOSS,)
+            mends += (mend,)
+            progress.losses = [mend.loss for mend in mends]
 
     def _relay(self, work: Work, upstream: UpstreamCall, echo: str | None) -> ByteRelay:
         return ByteRelay(
@@ -129,12 +131,12 @@ class Passthrough:
             keep=work.keep,
         )
 
-    def _send_message(self, work: Work, lane: Lane, *, thinks: bool) -> Awaitable[UpstreamCall]:
+    def _send_message(self, work: Work, lane: Lane, mends: tuple[Mend, ...]) -> Awaitable[UpstreamCall]:
         """Apart from `messages`, which would hold the body for as long as the answer runs."""
         target, stream = lane.target, work.progress.stream
         path, body = _path(work.call), self._message_body(work.call, target.model)
-        if not thinks:
-            body = without_thinking(body) or body
+        for mend in mends:
+            body = mend.edit(body) or body
         if target.provider.backend == "vertex":
             path, body = _vertex_path(target.model, stream=stream), for_vertex(body)
         begins: Begins = "event" if stream else "whole"
@@ -262,10 +264,12 @@ def _travels(name: bytes) -> bool:
     return name not in _NOT_FORWARDED and not name.startswith(_NOT_FORWARDED_PREFIXES)
 
 
-def _may_stop_thinking(work: Work, refused: UpstreamError) -> bool:
-    """Whether a refusal is mended by a request without thinking, which is a loss."""
-    mends = misses_thinking(refused) and not is_strict(work.call, work.route)
-    return mends and without_thinking(work.call.body) is not None
+def _mend_for(work: Work, refused: UpstreamError) -> Mend | None:
+    """What mends a refusal; None where nothing does, or nothing may be lost."""
+    mend = mend_for(refused)
+    if mend is None or is_strict(work.call, work.route) or mend.edit(work.call.body) is None:
+        return None
+    return mend
 
 
 async def _whole_message(work: Work, upstream: UpstreamCall, echo: str | None) -> None:

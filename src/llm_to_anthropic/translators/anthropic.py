@@ -9,7 +9,7 @@ escapes inside signed blocks must survive.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from operator import is_
 
 import msgspec
@@ -168,26 +168,33 @@ def drop_carriers(body: bytes) -> bytes:
     An assistant message left empty goes too, and its neighbours of the same role become one message.
     Members that are not touched keep their bytes. Raises ClientError.
     """
-    if not may_hold_carriers(body):
-        return body
+    return _with_clean_messages(body, _clean_message) if may_hold_carriers(body) else body
+
+
+def drop_thinking(body: bytes) -> bytes:
+    """The same request without any thinking of the assistant's, whoever signed it. Raises ClientError."""
+    return _with_clean_messages(body, _thoughtless)
+
+
+def _with_clean_messages(body: bytes, clean: Callable[[Raw], Raw | None]) -> bytes:
     check_utf8(body)
     request = msgspec.json.decode(body, type=dict[str, Raw])
     try:
         messages = msgspec.json.decode(request["messages"], type=list[Raw])
     except (KeyError, msgspec.MsgspecError):
         return body
-    kept = list(_without_carriers(messages))
+    kept = list(_cleaned(messages, clean))
     if len(kept) == len(messages) and all(raw is old for (raw, _), old in zip(kept, messages, strict=True)):
         return body
     request["messages"] = Raw(msgspec.json.encode(_merge(kept)))
     return msgspec.json.encode(request)
 
 
-def _without_carriers(messages: list[Raw]) -> Iterator[tuple[Raw, bool]]:
+def _cleaned(messages: list[Raw], clean: Callable[[Raw], Raw | None]) -> Iterator[tuple[Raw, bool]]:
     """Each message that stays, and whether a message just before it was dropped."""
     dropped = False
     for raw in messages:
-        edited = _clean_message(raw)
+        edited = clean(raw)
         if edited is None:
             dropped = True
             continue
@@ -210,6 +217,26 @@ def _clean_message(raw: Raw) -> Raw | None:
     if len(kept) == len(message.content) and all(map(is_, kept, message.content)):
         return raw
     return _with_content(raw, kept) if kept else None
+
+
+def _thoughtless(raw: Raw) -> Raw | None:
+    try:
+        message = msgspec.json.decode(raw, type=_Message)
+    except msgspec.ValidationError:
+        return raw
+    if isinstance(message.content, str):
+        return raw
+    kept = [block for block in message.content if not _is_thinking(block)]
+    if len(kept) == len(message.content):
+        return raw
+    return _with_content(raw, kept) if kept else None
+
+
+def _is_thinking(block: Raw) -> bool:
+    try:
+        return msgspec.json.decode(block, type=_Sealed).type in ("thinking", "redacted_thinking")
+    except msgspec.ValidationError:
+        return False
 
 
 def _made_here(block: Raw) -> bool:

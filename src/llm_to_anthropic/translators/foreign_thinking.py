@@ -1,0 +1,89 @@
+"""What Anthropic refuses of a conversation in which others took turns, and what mends it for this one request.
+
+It reads no thought that another server of its protocol signed. And with manual thinking (`enabled`) it refuses calls
+and results at the end of a conversation unless a thinking block that it signed stands before them: what a fallback
+called without one could never be gone on with. It says itself what helps: not to think until the turn is over.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import msgspec
+from msgspec import Raw
+
+from llm_to_anthropic.errors import ApiError
+from llm_to_anthropic.exchange import Loss
+from llm_to_anthropic.translators.anthropic import drop_thinking
+from llm_to_anthropic.wire import UNREADABLE
+
+_DISABLED = Raw(b'{"type":"disabled"}')
+_CLEARING = "clear_thinking_20251015"
+
+
+class Mend(msgspec.Struct, frozen=True):
+    """One way to ask again."""
+
+    words: re.Pattern[str]
+    """Of the refusal."""
+    edit: Callable[[bytes], bytes | None]
+    """The request as it may be accepted; None where it is not what was refused."""
+    loss: Loss
+
+
+class _Typed(msgspec.Struct):
+    type: str = ""
+
+
+def mend_for(error: ApiError) -> Mend | None:
+    """What mends a request that is refused in these words."""
+    if error.status != 400:
+        return None
+    return next((mend for mend in _MENDS if mend.words.search(error.message)), None)
+
+
+def _without_thoughts(body: bytes) -> bytes | None:
+    edited = drop_thinking(body)
+    return None if edited is body else edited
+
+
+def _without_thinking(body: bytes) -> bytes | None:
+    """Without manual thinking; members that stay keep their bytes."""
+    try:
+        members = msgspec.json.decode(body, type=dict[str, Raw])
+        if _type_of(members["thinking"]) != "enabled":
+            return None
+        if "context_management" in members:
+            members["context_management"] = _without_clearing(members["context_management"])
+    except (KeyError, *UNREADABLE):
+        return None
+    return msgspec.json.encode(members | {"thinking": _DISABLED})
+
+
+def _without_clearing(management: Raw) -> Raw:
+    """Without the edit that is refused where nothing is thought."""
+    members = msgspec.json.decode(management, type=dict[str, Raw] | None)
+    if not members or "edits" not in members:
+        return management
+    edits = msgspec.json.decode(members["edits"], type=list[Raw])
+    members["edits"] = Raw(msgspec.json.encode([edit for edit in edits if _type_of(edit) != _CLEARING]))
+    return Raw(msgspec.json.encode(members))
+
+
+def _type_of(raw: Raw) -> str:
+    return msgspec.json.decode(raw, type=_Typed).type
+
+
+_MENDS = (
+    Mend(
+        re.compile(r"[Ii]nvalid .?(?:signature|data).? in .?(?:redacted_)?thinking.? block"),
+        _without_thoughts,
+        Loss("messages", "thoughts among them that the upstream cannot read; all were left out"),
+    ),
+    Mend(
+        re.compile(r"must start with a thinking block"),
+        _without_thinking,
+        Loss("thinking", "this turn was begun by another model, without a thought that Claude could go on with; off"),
+    ),
+)
