@@ -21,7 +21,7 @@ of a request's way:
     thinking, answer_settings           what is asked of the answer
     tools, client_tools, schemas        which tools, under which names, of which form
     memory                              what was rendered before: agents send it again with each turn
-    encoding                            the request as it goes up, and what of it the way back needs
+    encoder, encoding                   the request as it goes up, and what of it the way back needs
     answering                           what all translators do with an answer
     text_frames, call_frames            events whose like is known, read without decoding them
     visible_text, stop_sequences        what of the text the client sees, and where it ends

@@ -18,17 +18,16 @@ from llm_to_anthropic.translators.answer_settings import (
     schema_prompt,
     wanted_schema,
 )
-from llm_to_anthropic.translators.checks import check_request
+from llm_to_anthropic.translators.encoder import RequestEncoder
 from llm_to_anthropic.translators.encoding import Encoded, encoded
 from llm_to_anthropic.translators.gemini.content import GeminiContent, seam
 from llm_to_anthropic.translators.gemini.encoding import GeminiEncoding
 from llm_to_anthropic.translators.gemini.schemas import answer_schema
 from llm_to_anthropic.translators.gemini.thinking import thinking_config
 from llm_to_anthropic.translators.gemini.tools import WEB_FETCH, WEB_SEARCH, GeminiTools, gemini_tools
-from llm_to_anthropic.translators.history import History, read_history
-from llm_to_anthropic.translators.losses import LossReport
-from llm_to_anthropic.translators.memory.known_messages import Frame, fill_frame, frame_of
-from llm_to_anthropic.translators.request import bounded_depth, decode_fields, dotted
+from llm_to_anthropic.translators.history import History
+from llm_to_anthropic.translators.memory.known_messages import fill_frame
+from llm_to_anthropic.translators.request import bounded_depth, dotted
 from llm_to_anthropic.translators.system_prompt import NO_SEARCH, system_blocks
 from llm_to_anthropic.translators.thinking import is_off, is_on, wanted_effort
 from llm_to_anthropic.translators.tools import client_names
@@ -52,15 +51,12 @@ SAFETY_CATEGORIES = (
 
 _GO_ON = "Continue exactly where your last message stops; output only the continuation."
 _ONLY_DOMAINS = "Search the web on these domains only, each search limited by site: to one of them: {}."
-_PLACE = Raw(b'{"contents":"stand here"}')
-"""Stands for the contents in a frame, before all else."""
 _PREFIXES = ("models/", "gemini/", "google/")
 
 
 def encode_gemini(request: MessagesRequest, client: ClientRequest, target: Target) -> Encoded[GeminiEncoding]:
     """The request for this target. Raises ClientError (400) for what it cannot carry."""
-    with bounded_depth():
-        return _Encoder(request, client, target).encode()
+    return _Encoder(request, client, target).encode()
 
 
 def encode_known(client: ClientRequest, target: Target, learned: Learned) -> Encoded[GeminiEncoding] | None:
@@ -70,14 +66,7 @@ def encode_known(client: ClientRequest, target: Target, learned: Learned) -> Enc
     """
     if not target.gemini.system_instruction:
         return None
-
-    def new_renderer(losses: LossReport) -> GeminiContent:
-        return GeminiContent(target, losses)
-
-    def new_frame(used_tools: frozenset[str]) -> Frame[GeminiEncoding]:
-        return _Encoder(decode_fields(client.body), client, target).frame(used_tools)
-
-    return fill_frame(client, target, learned, new_renderer, new_frame, seam=seam)
+    return fill_frame(client, target, learned, GeminiContent, _Encoder, seam=seam)
 
 
 def encode_gemini_count(request: MessagesRequest, client: ClientRequest, target: Target) -> bytes:
@@ -93,31 +82,16 @@ def bare_model(model: str) -> str:
     return model
 
 
-class _Encoder:
-    """The state of one encoding."""
-
+class _Encoder(RequestEncoder[GeminiEncoding]):
     def __init__(self, request: MessagesRequest, client: ClientRequest, target: Target) -> None:
-        self._request = request
-        self._client = client
-        self._target = target
+        super().__init__(request, client, target)
         self._quirks = target.gemini
-        self._losses = LossReport(strict=client.strict, model=client.model)
         self._content = GeminiContent(target, self._losses, unsigned=client.unsigned)
         self._added_to_system: list[str] = []
         self._prefill = ""
         self._cites = True
 
-    def encode(self) -> Encoded[GeminiEncoding]:
-        check_request(self._request, self._client, self._losses)
-        return self._encode(self._history())
-
-    def frame(self, used_tools: frozenset[str]) -> Frame[GeminiEncoding]:
-        """The encoding of a conversation that is rendered already."""
-        check_request(self._request, self._client, self._losses)
-        whole = self._encode(History(used_tools=used_tools), [_PLACE])
-        return frame_of(whole, _PLACE, self._request.tools)
-
-    def _encode(self, history: History, rendered: list[Content | Raw] | None = None) -> Encoded[GeminiEncoding]:
+    def _encode(self, history: History, rendered: Raw | None = None) -> Encoded[GeminiEncoding]:
         request, tools, generate = self._request, *self._generate(history, rendered)
         generate.safety_settings = [
             SafetySetting(category, self._quirks.safety_threshold) for category in SAFETY_CATEGORIES
@@ -148,7 +122,7 @@ class _Encoder:
 
     def encode_count(self) -> bytes:
         """The same prompt without what does not count: settings of the answer."""
-        check_request(self._request, self._client, self._losses)
+        self._check()
         _, generate = self._generate(self._history())
         contents = [content for content in generate.contents if isinstance(content, Content)]
         if not any(isinstance(part, Part) and part.text for content in contents for part in content.parts):
@@ -160,13 +134,7 @@ class _Encoder:
         generate.model = f"models/{bare_model(self._target.model)}"
         return msgspec.json.encode(CountRequest(generate))
 
-    def _history(self) -> History:
-        return read_history(self._request, self._losses, api_version=self._client.api_version)
-
-    def _generate(
-        self, history: History, rendered: list[Content | Raw] | None = None
-    ) -> tuple[GeminiTools, GenerateRequest]:
-        """The request with the contents that were rendered already, or else with those of the history."""
+    def _generate(self, history: History, rendered: Raw | None = None) -> tuple[GeminiTools, GenerateRequest]:
         request, losses = self._request, self._losses
         tools = gemini_tools(request, history, losses, self._quirks)
         config = GenerationConfig()
@@ -180,7 +148,7 @@ class _Encoder:
         if tools.allowed_domains:
             self._added_to_system.append(_ONLY_DOMAINS.format(", ".join(tools.allowed_domains)))
         return tools, GenerateRequest(
-            contents=rendered or [*self._contents(history)],
+            contents=[*self._contents(history)] if rendered is None else [rendered],
             system_instruction=self._system() if self._quirks.system_instruction else None,
             tools=tools.tools or None,
             tool_config=tools.config,

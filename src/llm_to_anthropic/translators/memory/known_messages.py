@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Generic
+from functools import partial
+from typing import Any, Generic, Protocol
 
 import msgspec
 from msgspec import Raw
@@ -31,10 +32,9 @@ from llm_to_anthropic.translators.memory.conversation import (
 from llm_to_anthropic.translators.memory.memory import UNFIT, Called, Remembered, cut_out
 from llm_to_anthropic.translators.memory.surroundings import MIN_BYTES, MoreThanMessages, name_of
 from llm_to_anthropic.translators.request import bounded_depth, check_text, decode_fields
-from llm_to_anthropic.translators.tools import deferred_tools
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
 from llm_to_anthropic.wire import UNREADABLE
-from llm_to_anthropic.wire.anthropic import Envelope, MessagesRequest, Tool
+from llm_to_anthropic.wire.anthropic import Envelope, MessagesRequest
 
 _ENDS = b"}]}"
 """Of the last block, the content and the message."""
@@ -62,10 +62,12 @@ class Frame(msgspec.Struct, Generic[AnyEncoding], frozen=True):
     """Names of the tools that are declared once they are used: it depends on their use, and on no other tool's."""
 
 
-def frame_of(whole: Encoded[AnyEncoding], place: Raw, tools: list[Tool] | None) -> Frame[AnyEncoding]:
-    """The frame of a request in which `place` stands for the messages."""
-    head, _, tail = whole.body.partition(bytes(place))
-    return Frame(head, tail, whole.encoding, deferred_tools(tools))
+class FrameEncoder(Protocol[AnyEncoding]):
+    """Encodes a request without its conversation."""
+
+    def frame(self, used_tools: frozenset[str]) -> Frame[AnyEncoding]:
+        """The frame of a conversation that uses the tools of these names."""
+        ...
 
 
 class _Framed(msgspec.Struct, frozen=True):
@@ -85,15 +87,14 @@ def fill_frame(
     client: ClientRequest,
     target: Target,
     learned: Learned,
-    new_renderer: Callable[[LossReport], TurnRenderer],
-    new_frame: Callable[[frozenset[str]], Frame[AnyEncoding]],
+    new_renderer: Callable[[Target, LossReport], TurnRenderer],
+    new_encoder: Callable[[MessagesRequest, ClientRequest, Target], FrameEncoder[AnyEncoding]],
     *,
     seam: Seam = comma,
 ) -> Encoded[AnyEncoding] | None:
     """A client's request as encoded before, as far as it was; None: the general way has to see it.
 
-    `new_frame` makes the frame of a conversation that uses the tools of these names, `seam` what joins messages. Raises
-    ClientError (400) as it does.
+    `seam` is what joins messages. Raises ClientError (400) as the encoder does.
     """
     parts = _parts(client)
     if parts is None:
@@ -102,7 +103,7 @@ def fill_frame(
     # All by which messages are rendered differently.
     rendered_for = (client.api_version, target.protocol, target.provider.name, target.model, learned.scope)
     scope = learned.messages.scope(rendered_for)
-    known = _Reading(learned, scope, client, new_renderer, seam).read(data, start, end)
+    known = _Reading(learned, scope, client, partial(new_renderer, target), seam).read(data, start, end)
     if known is None:
         return None
     frame_scope = (scope, client.session_id, client.strict, client.stream)
@@ -115,7 +116,7 @@ def fill_frame(
     else:
         _check_part(outside, client)
         with bounded_depth():
-            frame = new_frame(known.used_tools)
+            frame = new_encoder(decode_fields(client.body), client, target).frame(known.used_tools)
         size = len(outside) + len(frame.head) + len(frame.tail)
         used = frame.deferred & known.used_tools
         learned.frames.put(frame_scope, name, _Framed(outside, used, frame), size)

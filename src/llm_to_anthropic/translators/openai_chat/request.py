@@ -18,11 +18,10 @@ from llm_to_anthropic.translators.answer_settings import (
     schema_prompt,
     wanted_schema,
 )
-from llm_to_anthropic.translators.checks import check_request
+from llm_to_anthropic.translators.encoder import RequestEncoder
 from llm_to_anthropic.translators.encoding import Encoded, encoded
-from llm_to_anthropic.translators.history import History, read_history
-from llm_to_anthropic.translators.losses import LossReport
-from llm_to_anthropic.translators.memory.known_messages import Frame, fill_frame, frame_of
+from llm_to_anthropic.translators.history import History
+from llm_to_anthropic.translators.memory.known_messages import fill_frame
 from llm_to_anthropic.translators.openai.account import cache_key, safety_identifier, service_tier
 from llm_to_anthropic.translators.openai.functions import (
     FunctionSchema,
@@ -32,7 +31,6 @@ from llm_to_anthropic.translators.openai.functions import (
 )
 from llm_to_anthropic.translators.openai_chat.content import ChatContent, begun_by_user, merge_roles, part_from_tools
 from llm_to_anthropic.translators.openai_chat.encoding import ChatEncoding
-from llm_to_anthropic.translators.request import bounded_depth, decode_fields
 from llm_to_anthropic.translators.schemas.closing import close_schema
 from llm_to_anthropic.translators.schemas.patterns import readable_patterns
 from llm_to_anthropic.translators.schemas.typed import MAX_INLINED_IN_ALL
@@ -67,14 +65,11 @@ from llm_to_anthropic.wire.openai_chat import (
 
 _NO_ARGUMENT_CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 _FORCING = frozenset({"any", "tool"})
-_PLACE = Raw(b'{"messages":"stand here"}')
-"""Stands for the messages in a frame. Before it come a model name and texts, which hold no such object."""
 
 
 def encode_chat(request: MessagesRequest, client: ClientRequest, target: Target) -> Encoded[ChatEncoding]:
     """The request for this target. Raises ClientError (400) for what it cannot carry."""
-    with bounded_depth():
-        return _Encoder(request, client, target).encode()
+    return _Encoder(request, client, target).encode()
 
 
 def encode_known(client: ClientRequest, target: Target, learned: Learned) -> Encoded[ChatEncoding] | None:
@@ -85,44 +80,23 @@ def encode_known(client: ClientRequest, target: Target, learned: Learned) -> Enc
     quirks = target.chat
     if quirks.merge_same_role or quirks.merge_system or quirks.user_first or not quirks.user_after_tool:
         return None
-
-    def new_renderer(losses: LossReport) -> ChatContent:
-        return ChatContent(target, losses)
-
-    def new_frame(used_tools: frozenset[str]) -> Frame[ChatEncoding]:
-        return _Encoder(decode_fields(client.body), client, target).frame(used_tools)
-
-    return fill_frame(client, target, learned, new_renderer, new_frame)
+    return fill_frame(client, target, learned, ChatContent, _Encoder)
 
 
-class _Encoder:
-    """The state of one encoding."""
-
+class _Encoder(RequestEncoder[ChatEncoding]):
     def __init__(self, request: MessagesRequest, client: ClientRequest, target: Target) -> None:
-        self._request = request
-        self._client = client
+        super().__init__(request, client, target)
         self._quirks = target.chat
-        self._target = target
-        self._losses = LossReport(strict=client.strict, model=client.model)
         self._content = ChatContent(target, self._losses, unsigned=client.unsigned)
         self._strict_schemas: dict[str, object] = {}
         self._written_as_text: dict[str, object] = {}
         self._inlined = 0
         """So many references of schemas were written out."""
 
-    def encode(self) -> Encoded[ChatEncoding]:
-        check_request(self._request, self._client, self._losses)
-        history = read_history(self._request, self._losses, api_version=self._client.api_version)
-        return self._encode(history, [*self._messages(history)])
-
-    def frame(self, used_tools: frozenset[str]) -> Frame[ChatEncoding]:
-        """The encoding of a conversation that is rendered already."""
-        check_request(self._request, self._client, self._losses)
-        whole = self._encode(History(used_tools=used_tools), [*self._prompt(), _PLACE])
-        return frame_of(whole, _PLACE, self._request.tools)
-
-    def _encode(self, history: History, messages: list[ChatMessage | Raw]) -> Encoded[ChatEncoding]:
+    def _encode(self, history: History, rendered: Raw | None = None) -> Encoded[ChatEncoding]:
         request = self._request
+        messages: list[ChatMessage | Raw]
+        messages = [*self._messages(history)] if rendered is None else [*self._prompt(), rendered]
         tools, _ = request_tools(request, history, self._losses, max_tools=self._quirks.max_tools)
         stops = tuple(request.stop_sequences or ())
         chat = ChatRequest(model=self._target.model, messages=messages)

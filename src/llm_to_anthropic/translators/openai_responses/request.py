@@ -19,17 +19,17 @@ from llm_to_anthropic.translators.answer_settings import (
     wanted_schema,
 )
 from llm_to_anthropic.translators.checks import check_request
+from llm_to_anthropic.translators.encoder import RequestEncoder
 from llm_to_anthropic.translators.encoding import Encoded, encoded
 from llm_to_anthropic.translators.history import History, read_history
-from llm_to_anthropic.translators.losses import LossReport
-from llm_to_anthropic.translators.memory.known_messages import Frame, fill_frame, frame_of
+from llm_to_anthropic.translators.memory.known_messages import fill_frame
 from llm_to_anthropic.translators.openai.account import cache_key, safety_identifier, service_tier
 from llm_to_anthropic.translators.openai_responses.compaction import read_compaction, wanted_compaction
 from llm_to_anthropic.translators.openai_responses.content import ResponsesContent
 from llm_to_anthropic.translators.openai_responses.encoding import ResponsesEncoding
 from llm_to_anthropic.translators.openai_responses.reasoning import reasoning, wanted_thinking
 from llm_to_anthropic.translators.openai_responses.tools import ResponsesTools, responses_tools
-from llm_to_anthropic.translators.request import bounded_depth, decode_fields
+from llm_to_anthropic.translators.request import bounded_depth
 from llm_to_anthropic.translators.schemas.closing import close_schema
 from llm_to_anthropic.translators.schemas.patterns import readable_patterns
 from llm_to_anthropic.translators.system_prompt import NO_SEARCH, system_blocks
@@ -55,14 +55,10 @@ MIN_TOKENS = 16
 SHORT_ANSWER_TOKENS = 4096
 """Generated in about a minute, reasoning and all: as long as most proxies bear with silence."""
 
-_PLACE = Raw(b'{"input":"stand here"}')
-"""Stands for the items in a frame. Before it come a model name and texts, which hold no such object."""
-
 
 def encode_responses(request: MessagesRequest, client: ClientRequest, target: Target) -> Encoded[ResponsesEncoding]:
     """The request for this target. Raises ClientError (400) for what it cannot carry."""
-    with bounded_depth():
-        return _Encoder(request, client, target).encode()
+    return _Encoder(request, client, target).encode()
 
 
 def encode_known(client: ClientRequest, target: Target, learned: Learned) -> Encoded[ResponsesEncoding] | None:
@@ -70,14 +66,7 @@ def encode_known(client: ClientRequest, target: Target, learned: Learned) -> Enc
 
     None where the general way has to see the request. Raises ClientError (400) as `encode_responses`.
     """
-
-    def new_renderer(losses: LossReport) -> ResponsesContent:
-        return ResponsesContent(target, losses)
-
-    def new_frame(used_tools: frozenset[str]) -> Frame[ResponsesEncoding]:
-        return _Encoder(decode_fields(client.body), client, target).frame(used_tools)
-
-    return fill_frame(client, target, learned, new_renderer, new_frame)
+    return fill_frame(client, target, learned, ResponsesContent, _Encoder)
 
 
 def encode_count(request: MessagesRequest, client: ClientRequest, target: Target) -> bytes:
@@ -86,30 +75,16 @@ def encode_count(request: MessagesRequest, client: ClientRequest, target: Target
         return _Encoder(request, client, target).encode_count()
 
 
-class _Encoder:
-    """The state of one encoding."""
-
+class _Encoder(RequestEncoder[ResponsesEncoding]):
     def __init__(self, request: MessagesRequest, client: ClientRequest, target: Target) -> None:
-        self._request = request
-        self._client = client
-        self._target = target
+        super().__init__(request, client, target)
         self._quirks = target.responses
-        self._losses = LossReport(strict=client.strict, model=client.model)
         self._content = ResponsesContent(target, self._losses, unsigned=client.unsigned)
         self._compaction: Compaction | None = None
 
-    def encode(self) -> Encoded[ResponsesEncoding]:
-        history = self._history()
-        return self._encode(history, self._items(history))
-
-    def frame(self, used_tools: frozenset[str]) -> Frame[ResponsesEncoding]:
-        """The encoding of a conversation that is rendered already."""
-        self._check()
-        whole = self._encode(History(used_tools=used_tools), [_PLACE])
-        return frame_of(whole, _PLACE, self._request.tools)
-
     def encode_count(self) -> bytes:
         """The same prompt without what does not count: settings of the answer and of the account."""
+        self._check()
         history = self._history()
         made, _ = self._prompt(history, self._items(history))
         return msgspec.json.encode(Prompt(**{name: getattr(made, name) for name in Prompt.__struct_fields__}))
@@ -130,7 +105,6 @@ class _Encoder:
         )
 
     def _history(self) -> History:
-        self._check()
         version = self._client.api_version
         return read_history(self._request, self._losses, api_version=version, restore=self._restore)
 
@@ -145,8 +119,9 @@ class _Encoder:
             raise ClientError("messages: no message has any content for this model")
         return items
 
-    def _encode(self, history: History, items: list[InputItem]) -> Encoded[ResponsesEncoding]:
+    def _encode(self, history: History, rendered: Raw | None = None) -> Encoded[ResponsesEncoding]:
         request = self._request
+        items: list[InputItem] = self._items(history) if rendered is None else [rendered]
         made, tools = self._prompt(history, items)
         self._set_limits(made, tools)
         self._set_sampling(made)
