@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 
 import msgspec
 from msgspec import Raw
 
 from llm_to_anthropic.errors import UpstreamError
 from llm_to_anthropic.providers.provider import Target
+from llm_to_anthropic.translators.rate_limits import retry_after_s
 
 MAX_TEXT = 2000
 MAX_READ = 64 * 1024
@@ -31,6 +33,12 @@ _ACCOUNT = re.compile(r"\b(?:org|proj)[-_][A-Za-z0-9]{8,}")
 _PLAIN_WORDS = re.compile(r"[A-Za-z']{1,20}(?:[ ,.;:!]+[A-Za-z']{1,20})*[ ,.;:!]*")
 
 
+_SAME = frozenset({401, 402, 403, 404, 408, 413, 429, 500, 504, 529})
+"""Statuses that mean to our clients what they mean upstream."""
+_PASSING = frozenset({429, 500, 502, 504, 529})
+"""Errors that are over after a while."""
+
+
 class ErrorContext(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of the request that failed."""
 
@@ -38,6 +46,26 @@ class ErrorContext(msgspec.Struct, frozen=True, kw_only=True):
     client_model: str
     prompt_tokens: int
     """An estimate."""
+
+
+def known_status(status: int) -> int:
+    """Our status for an upstream's, where nothing else in its answer says more."""
+    if status in _SAME:
+        return status
+    if status == 503:
+        return 529
+    return 400 if 400 <= status < 500 else 502
+
+
+def pause(status: int, headers: Mapping[str, str], words: str, now: float = 0.0) -> dict[str, str]:
+    """How long to wait, as the header that tells it, where waiting helps and the upstream says so.
+
+    `status` is ours, `words` are those of the upstream's answer, `now` is Unix time.
+    """
+    if status not in _PASSING:
+        return {}
+    wait_s = retry_after_s(headers, words, now)
+    return {} if wait_s is None else {"retry-after": str(wait_s)}
 
 
 def upstream_error(status: int, message: str, headers: dict[str, str]) -> UpstreamError:

@@ -14,11 +14,12 @@ import msgspec
 from llm_to_anthropic.errors import UpstreamError
 from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.translators.overflow import overflow_message
-from llm_to_anthropic.translators.rate_limits import retry_after_s
 from llm_to_anthropic.translators.upstream_errors import (
     MAX_READ,
     ErrorContext,
     is_web_page,
+    known_status,
+    pause,
     read_json,
     sentence,
     upstream_error,
@@ -40,8 +41,6 @@ _BY_NAME: Mapping[str, int] = {
     "UNAVAILABLE": 529,
     "DEADLINE_EXCEEDED": 504,
 }
-_BY_STATUS: Mapping[int, int] = {401: 401, 402: 402, 403: 403, 404: 404, 408: 408, 413: 413, 429: 429}
-_BY_STATUS_5XX: Mapping[int, int] = {500: 500, 501: 400, 503: 529, 504: 504, 529: 529}
 
 _KEY = re.compile(r"API_KEY_INVALID|API_KEY_EXPIRED|api key (?:not valid|expired|not found|is invalid)", re.IGNORECASE)
 _TOO_LARGE = re.compile(r"request payload size exceeds|request entity too large", re.IGNORECASE)
@@ -103,15 +102,12 @@ def _error(
     http_status: int, headers: Mapping[str, str], refusal: Refusal, context: ErrorContext, now: float
 ) -> UpstreamError:
     status = _our_status(http_status, refusal)
-    found: dict[str, str] = {}
-    wait = retry_after_s(headers, refusal.everything, now)
-    if wait is not None and status in (429, 500, 502, 504, 529):
-        found["retry-after"] = str(wait)
+    told = pause(status, headers, refusal.everything, now)
     too_long = overflow_message(refusal.text, context) if status in (400, 413) else None
     if too_long is not None:
-        return upstream_error(400, too_long, found)
+        return upstream_error(400, too_long, told)
     wordless, advice = f"({refusal.name or status})", _advice(status, refusal, context.target)
-    return upstream_error(status, sentence(status, refusal.text, context, wordless=wordless, advice=advice), found)
+    return upstream_error(status, sentence(status, refusal.text, context, wordless=wordless, advice=advice), told)
 
 
 def _our_status(status: int, refusal: Refusal) -> int:
@@ -128,9 +124,7 @@ def _our_status(status: int, refusal: Refusal) -> int:
         return 402
     if refusal.name in _BY_NAME:
         return _BY_NAME[refusal.name]
-    if 400 <= status < 500:
-        return _BY_STATUS.get(status, 400)
-    return _BY_STATUS_5XX.get(status, 502)
+    return 400 if status == 501 else known_status(status)
 
 
 def _advice(status: int, refusal: Refusal, target: Target) -> str:

@@ -13,11 +13,13 @@ import msgspec
 
 from llm_to_anthropic.errors import UpstreamError, UpstreamSpoiled
 from llm_to_anthropic.translators.overflow import overflow_message
-from llm_to_anthropic.translators.rate_limits import rate_limit_headers, retry_after_s
+from llm_to_anthropic.translators.rate_limits import rate_limit_headers
 from llm_to_anthropic.translators.upstream_errors import (
     MAX_READ,
     ErrorContext,
     is_web_page,
+    known_status,
+    pause,
     read_json,
     sentence,
     upstream_error,
@@ -81,10 +83,6 @@ _IMAGE = "image"
 _OVERRULING = frozenset({402, 529})
 _SPOILED = frozenset({"tool_use_failed", "json_validate_failed", "output_parse_failed"})
 """Codes of Groq's for what a model said, which was no call or JSON: the request is sound, and may be sent again."""
-_PASSING = frozenset({429, 500, 502, 504, 529})
-"""Errors that are over after a while."""
-_STATUSES: Mapping[int, int] = {401: 401, 402: 402, 403: 403, 404: 404, 408: 408, 413: 413, 429: 429, 500: 500}
-_STATUSES_5XX: Mapping[int, int] = {500: 500, 503: 529, 504: 504, 529: 529}
 
 
 _TELLING = (
@@ -129,7 +127,7 @@ def http_error(
     """The error of an HTTP answer. `headers` have lower-case names; `now` is Unix time."""
     refusal = read_refusal(body)
     status, message = _judge(status, refusal, context)
-    told = rate_limit_headers(headers, now) | _pause(status, headers, body, now)
+    told = rate_limit_headers(headers, now) | pause(status, headers, _words(body), now)
     return _made(status, message, told, refusal)
 
 
@@ -140,7 +138,7 @@ def embedded_error(error: bytes, context: ErrorContext) -> UpstreamError:
     if code_status is None and _IMAGE in refusal.code:
         code_status = 400
     status, message = _judge(refusal.status or code_status or 502, refusal, context)
-    return _made(status, message, _pause(status, {}, error), refusal)
+    return _made(status, message, pause(status, {}, _words(error)), refusal)
 
 
 def tells_error(event: bytes) -> bool:
@@ -168,22 +166,18 @@ def _made(status: int, message: str, headers: dict[str, str], refusal: Refusal) 
     return upstream_error(status, message, headers)
 
 
-def _pause(status: int, headers: Mapping[str, str], body: bytes, now: float = 0.0) -> dict[str, str]:
-    """How long to wait, as the header that tells it, where waiting helps and the upstream says so."""
-    if status not in _PASSING:
-        return {}
-    wait_s = retry_after_s(headers, body[:MAX_READ].decode("utf-8", "replace"), now)
-    return {} if wait_s is None else {"retry-after": str(wait_s)}
-
-
 def read_refusal(body: bytes) -> Refusal:
     """What an error body says: JSON in any vendor's form, or plain text. A web page says nothing."""
     value = read_json(body)
     if value is not None:
         refusal = _read_value(value)
         return msgspec.structs.replace(refusal, text=refusal.text[:MAX_READ])
-    text = body[:MAX_READ].decode("utf-8", "replace").strip()
+    text = _words(body).strip()
     return Refusal(text="" if is_web_page(text) else text)
+
+
+def _words(body: bytes) -> str:
+    return body[:MAX_READ].decode("utf-8", "replace")
 
 
 def _judge(status: int, refusal: Refusal, context: ErrorContext) -> tuple[int, str]:
@@ -211,9 +205,7 @@ def _our_status(status: int, refusal: Refusal) -> int:
         return 401
     if status in (400, 422) and (refusal.code == "model_not_found" or _MODEL_TEXT.search(refusal.text)):
         return 404
-    if 400 <= status < 500:
-        return _STATUSES.get(status, 400)
-    return _STATUSES_5XX.get(status, 502)
+    return known_status(status)
 
 
 def _read_value(value: object) -> Refusal:
