@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -94,6 +95,20 @@ def read_complaint(body: bytes) -> Complaint:
         param = ""
     words = _REPEATED.split(read_refusal(body).text or text, maxsplit=1)[0]
     return Complaint(text, words, param, (*_NAMED.findall(param), *_NAMED.findall(words)))
+
+
+def refused_field(
+    names: Iterable[str], switches: Mapping[str, tuple[str, object]], quirks: object
+) -> tuple[str, object] | None:
+    """(quirk field, value) that leaves out the first of the named fields that is still sent; None: there is none.
+
+    `switches` tells it of each field.
+    """
+    for name in names:
+        field, value = switches.get(name, ("", None))
+        if field and getattr(quirks, field) != value:
+            return field, value
+    return None
 
 
 def unread_content(complaint: Complaint, *, images: bool, patterns: bool) -> str | None:

@@ -12,6 +12,7 @@ from llm_to_anthropic.translators.openai.healing import (
     Complaint,
     fewer_efforts,
     read_complaint,
+    refused_field,
     unread_content,
 )
 
@@ -190,12 +191,7 @@ def lesson(body: bytes, quirks: ChatQuirks, sent_effort: str | None) -> tuple[st
         return None
     if (found := _special_lesson(complaint, quirks, sent_effort)) is not None:
         return found
-    for name in complaint.names:
-        if switch := _SWITCHES.get(name):
-            field, value = switch
-            if getattr(quirks, field) != value:
-                return switch
-    return None
+    return refused_field(complaint.names, _SWITCHES, quirks)
 
 
 def _special_lesson(complaint: Complaint, quirks: ChatQuirks, sent_effort: str | None) -> tuple[str, object] | None:

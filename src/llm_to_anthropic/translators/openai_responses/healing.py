@@ -11,6 +11,7 @@ from llm_to_anthropic.translators.openai.healing import (
     Complaint,
     fewer_efforts,
     read_complaint,
+    refused_field,
     unread_content,
 )
 
@@ -80,22 +81,13 @@ def lesson(body: bytes, quirks: ResponsesQuirks, sent_effort: str | None) -> tup
         return "system_role", "developer"
     if quirks.efforts and ("effort" in names or EFFORT_OF_XAI in names):
         return "efforts", fewer_efforts(complaint, quirks.efforts, sent_effort)
-    if (found := _switch(names, quirks)) is not None:
+    if (found := refused_field(map(str.lower, names), _SWITCHES, quirks)) is not None:
         return found
     if quirks.encrypted_content and _INCLUDE.search(complaint.text):
         return "encrypted_content", False
     if "reasoning" in names and quirks.efforts:
         return "efforts", ()
     return _tool_lesson(complaint, quirks)
-
-
-def _switch(names: tuple[str, ...], quirks: ResponsesQuirks) -> tuple[str, object] | None:
-    for name in names:
-        if switch := _SWITCHES.get(name.lower()):
-            field, value = switch
-            if getattr(quirks, field) != value:
-                return switch
-    return None
 
 
 def _tool_lesson(complaint: Complaint, quirks: ResponsesQuirks) -> tuple[str, object] | None:
