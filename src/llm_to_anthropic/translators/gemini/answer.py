@@ -81,7 +81,7 @@ class GeminiAnswer:
         self._options = options
         self._shown = not encoding.reasoning_off
         self._ids = ToolIds(options.seed, options.call_ids)
-        self._signatures = Signatures(options.carrier, kept=self._shown, alone=encoding.thinking_on)
+        self._signatures = Signatures(options.carrier, kept=self._shown, alone=encoding.thinking_asked)
         self._calls = FunctionCalls(writer, self._signatures, self._ids, encoding)
         self._grounding = _grounding(options)
         self._server = ServerTools(self._ids, self._grounding)

@@ -15,7 +15,7 @@ class GeminiEncoding(Encoding, frozen=True, kw_only=True):
     `restore_values(schema, arguments)` of subset.py turns them back."""
     reasoning_off: bool
     """The client said that it wants no thinking."""
-    thinking_on: bool
+    thinking_asked: bool
     """The client asked for thinking: it takes thinking blocks, also without a text to show."""
     web_search: bool = False
     """Google search was asked for: what the answer rests on is known only at its end."""

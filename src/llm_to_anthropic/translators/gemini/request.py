@@ -106,7 +106,7 @@ class _Encoder(RequestEncoder[GeminiEncoding]):
             most_visible=most_visible(request, config.max_output_tokens),
             single_call=bool(request.tool_choice and request.tool_choice.disable_parallel_tool_use),
             reasoning_off=is_off(request.thinking),
-            thinking_on=is_on(request.thinking),
+            thinking_asked=is_on(request.thinking),
             prefill=self._prefill,
             web_search=WEB_SEARCH in tools.kinds,
             web_fetch=WEB_FETCH in tools.kinds,

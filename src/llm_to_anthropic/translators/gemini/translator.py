@@ -215,7 +215,7 @@ class GeminiTranslator(AnsweringTranslator):
         if request.stream or encoding.filters_text or encoding.web_search or encoding.web_fetch:
             return False
         # Where thinking was asked for, a signature gets a block of its own.
-        return self._end_with_text(text_alone(body, signed=not encoding.thinking_on))
+        return self._end_with_text(text_alone(body, signed=not encoding.thinking_asked))
 
     def _odd_whole(self, body: bytes, answer: GeminiAnswer) -> None:
         """What is no sound JSON in one piece may be several objects, or cut off."""
