@@ -13,6 +13,7 @@ from llm_to_anthropic.gateway.call import Call
 from llm_to_anthropic.providers.provider import Provider
 from llm_to_anthropic.routing import Router
 from llm_to_anthropic.translators.anthropic import drop_carriers, replace_model
+from llm_to_anthropic.translators.raw import raw_json
 from llm_to_anthropic.wire import UNREADABLE
 from llm_to_anthropic.wire.anthropic import Envelope
 
@@ -36,7 +37,7 @@ async def check_batch(body: bytes, router: Router, provider: Provider) -> bytes:
         return body  # malformed: Anthropic says it best
     if not edited:
         return body
-    batch["requests"] = Raw(msgspec.json.encode(requests))
+    batch["requests"] = raw_json(requests)
     return msgspec.json.encode(batch)
 
 

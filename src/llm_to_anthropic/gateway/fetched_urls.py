@@ -10,6 +10,7 @@ from msgspec import Raw
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.translators.media_urls import UrlNotTaken
+from llm_to_anthropic.translators.raw import raw_json
 from llm_to_anthropic.translators.registry import make_translator
 from llm_to_anthropic.translators.request import dotted
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
@@ -58,10 +59,10 @@ async def _fetch(refusal: UrlNotTaken, fetcher: Fetcher) -> Fetched:
 def _put(body: bytes, url: str, file: Fetched) -> bytes:
     """The body with the file wherever the URL was a source; everything else keeps its bytes."""
     data = {"type": "base64", "media_type": file.media_type, "data": base64.b64encode(file.data).decode("ascii")}
-    source = Raw(msgspec.json.encode(data))
+    source = raw_json(data)
     fields = msgspec.json.decode(body, type=dict[str, Raw])
     messages = msgspec.json.decode(fields["messages"], type=list[Raw])
-    fields["messages"] = _encoded([_with_source(message, url, source) for message in messages])
+    fields["messages"] = raw_json([_with_source(message, url, source) for message in messages])
     return msgspec.json.encode(fields)
 
 
@@ -77,9 +78,5 @@ def _with_source(raw: Raw, url: str, source: Raw) -> Raw:
     content = fields.get("content", Raw(b"null"))
     if bytes(content).lstrip().startswith(b"["):
         blocks = msgspec.json.decode(content, type=list[Raw])
-        fields["content"] = _encoded([_with_source(block, url, source) for block in blocks])
-    return _encoded(fields)
-
-
-def _encoded(value: object) -> Raw:
-    return Raw(msgspec.json.encode(value))
+        fields["content"] = raw_json([_with_source(block, url, source) for block in blocks])
+    return raw_json(fields)

@@ -28,4 +28,5 @@ of a request's way:
     call_arguments, argument_json, tool_ids     the arguments of calls, as JSON that clients rely on; ids of calls
     carrier, web_results, estimate      sealed reasoning in a signature; what searches found; tokens nobody counted
     upstream_errors, overflow, rate_limits      what is told of an upstream's errors
+    raw, digest                         values as JSON that only travels; short names of texts
 """

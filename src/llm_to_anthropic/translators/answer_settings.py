@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec import Raw
 
-from llm_to_anthropic.translators.checks import given
 from llm_to_anthropic.translators.losses import LossReport
+from llm_to_anthropic.translators.raw import given
 from llm_to_anthropic.translators.schemas.limits import SchemaLimits
 from llm_to_anthropic.translators.thinking import is_off
 from llm_to_anthropic.wire.anthropic import MessagesRequest

@@ -19,6 +19,7 @@ from llm_to_anthropic.exchange import Usage
 from llm_to_anthropic.translators.carrier import is_carrier
 from llm_to_anthropic.translators.memory.surroundings import PLACE, Surroundings
 from llm_to_anthropic.translators.own_searches import without_own_searches
+from llm_to_anthropic.translators.raw import raw_json
 from llm_to_anthropic.translators.request import check_utf8
 from llm_to_anthropic.wire import UNREADABLE
 
@@ -119,7 +120,7 @@ def _with_version(body: bytes, *, drop_model: bool) -> bytes:
     members = msgspec.json.decode(body, type=dict[str, Raw])
     if drop_model:
         members.pop("model", None)
-    members.setdefault("anthropic_version", Raw(msgspec.json.encode(VERTEX_VERSION)))
+    members.setdefault("anthropic_version", raw_json(VERTEX_VERSION))
     return msgspec.json.encode(members)
 
 
@@ -186,7 +187,7 @@ def _with_clean_messages(body: bytes, clean: Callable[[Raw], Raw | None]) -> byt
     kept = list(_cleaned(messages, clean))
     if len(kept) == len(messages) and all(raw is old for (raw, _), old in zip(kept, messages, strict=True)):
         return body
-    request["messages"] = Raw(msgspec.json.encode(_merge(kept)))
+    request["messages"] = raw_json(_merge(kept))
     return msgspec.json.encode(request)
 
 
@@ -254,8 +255,8 @@ def _made_here(block: Raw) -> bool:
 
 def _with_content(raw: Raw, content: list[Raw]) -> Raw:
     members = msgspec.json.decode(raw, type=dict[str, Raw])
-    members["content"] = Raw(msgspec.json.encode(content))
-    return Raw(msgspec.json.encode(members))
+    members["content"] = raw_json(content)
+    return raw_json(members)
 
 
 def _merge(messages: list[tuple[Raw, bool]]) -> list[Raw]:
@@ -281,7 +282,7 @@ def _joined(first: Raw, second: Raw) -> Raw | None:
 def _as_blocks(content: str | list[Raw]) -> list[Raw]:
     if isinstance(content, list):
         return content
-    return [Raw(msgspec.json.encode({"type": "text", "text": content}))]
+    return [raw_json({"type": "text", "text": content})]
 
 
 class _OutputDetails(msgspec.Struct):

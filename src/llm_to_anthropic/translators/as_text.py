@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 from msgspec import Raw
 
-from llm_to_anthropic.translators.checks import given
+from llm_to_anthropic.translators.raw import given
 from llm_to_anthropic.wire.anthropic import OtherBlock, ServerToolUseBlock
 
 MAX_SEARCH_RESULTS = 20

@@ -11,6 +11,7 @@ from msgspec import Raw
 
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.translators.losses import LossReport
+from llm_to_anthropic.translators.raw import given, lists_any
 from llm_to_anthropic.translators.thinking import known_effort
 from llm_to_anthropic.translators.translator import ClientRequest
 from llm_to_anthropic.wire.anthropic import MessagesRequest
@@ -42,14 +43,9 @@ class _ContextManagement(msgspec.Struct):
     edits: list[_Edit] | None = None
 
 
-def given(raw: Raw) -> bool:
-    """Whether a raw field is there and not null."""
-    return bool(raw) and bytes(raw) != b"null"
-
-
 def names_mcp_servers(request: MessagesRequest) -> bool:
     """Whether the request brings MCP servers."""
-    return given(request.mcp_servers) and bool(bytes(request.mcp_servers).strip(b"[] \t\r\n"))
+    return lists_any(request.mcp_servers)
 
 
 def check_request(

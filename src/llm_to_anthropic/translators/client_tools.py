@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-import msgspec
 from msgspec import Raw
 
+from llm_to_anthropic.translators.raw import raw_json
 from llm_to_anthropic.wire.anthropic import Tool
 
 _KIND = re.compile(r"(?P<kind>bash|text_editor|memory|computer)_\d{8}")
@@ -98,7 +98,7 @@ _COMPUTER: Mapping[str, object] = {
 
 
 def _schema(properties: Mapping[str, object], required: list[str]) -> Raw:
-    return Raw(msgspec.json.encode({"type": "object", "properties": properties, "required": required}))
+    return raw_json({"type": "object", "properties": properties, "required": required})
 
 
 def _editor_description(tool: Tool) -> str:

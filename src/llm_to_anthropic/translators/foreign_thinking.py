@@ -16,6 +16,7 @@ from msgspec import Raw
 from llm_to_anthropic.errors import ApiError
 from llm_to_anthropic.exchange import Loss
 from llm_to_anthropic.translators.anthropic import drop_thinking
+from llm_to_anthropic.translators.raw import raw_json
 from llm_to_anthropic.wire import UNREADABLE
 
 _DISABLED = Raw(b'{"type":"disabled"}')
@@ -67,8 +68,8 @@ def _without_clearing(management: Raw) -> Raw:
     if not members or "edits" not in members:
         return management
     edits = msgspec.json.decode(members["edits"], type=list[Raw])
-    members["edits"] = Raw(msgspec.json.encode([edit for edit in edits if _type_of(edit) != _CLEARING]))
-    return Raw(msgspec.json.encode(members))
+    members["edits"] = raw_json([edit for edit in edits if _type_of(edit) != _CLEARING])
+    return raw_json(members)
 
 
 def _type_of(raw: Raw) -> str:

@@ -12,10 +12,11 @@ from msgspec import Raw
 
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.translators.as_text import is_carried_as_text, searched_tools
-from llm_to_anthropic.translators.checks import NEW_VERSION, given
+from llm_to_anthropic.translators.checks import NEW_VERSION
 from llm_to_anthropic.translators.compaction import Restore, cut_at_compaction
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.pairing import Pairing, Placed, Role, Turn
+from llm_to_anthropic.translators.raw import lists_any
 from llm_to_anthropic.translators.request import block_type, decode_blocks, decode_messages, describe, dotted
 from llm_to_anthropic.translators.system_prompt import without_attribution
 from llm_to_anthropic.translators.thinking import known_effort
@@ -158,7 +159,7 @@ class TurnReader:
     def _check_user(self, placed: Placed) -> None:
         block = placed.block
         if isinstance(block, TextBlock):
-            if self._new_version and _has_citations(block):
+            if self._new_version and lists_any(block.citations):
                 raise ClientError(f"{dotted(placed.path)}.citations: not permitted in user messages")
         elif isinstance(block, SearchResultBlock):
             if self._new_version:
@@ -171,7 +172,7 @@ class TurnReader:
 
     def _check_search_result(self, block: SearchResultBlock, path: str) -> None:
         for index, inner in enumerate(decode_blocks(block.content, f"{path}.content")):
-            if isinstance(inner, TextBlock) and _has_citations(inner):
+            if isinstance(inner, TextBlock) and lists_any(inner.citations):
                 raise ClientError(f"{dotted(path)}.content.{index}.citations: not permitted in user messages")
 
     def _keeps_of_assistant(self, placed: Placed) -> bool:
@@ -241,7 +242,3 @@ def _is_empty(block: Block, role: Role) -> bool:
         # White space between an assistant's texts is part of them: Anthropic splits text around citations.
         return not (block.text if role == "assistant" else block.text.strip())
     return type(block) is CompactionBlock
-
-
-def _has_citations(block: TextBlock) -> bool:
-    return given(block.citations) and bool(bytes(block.citations).strip(b"[] \t\r\n"))

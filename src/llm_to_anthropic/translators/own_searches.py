@@ -12,6 +12,7 @@ from msgspec import Raw
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.translators.as_text import other_text, server_call_text
 from llm_to_anthropic.translators.carrier import is_carrier
+from llm_to_anthropic.translators.raw import raw_json
 from llm_to_anthropic.translators.request import decode_blocks
 from llm_to_anthropic.wire.anthropic import OtherBlock, ServerToolUseBlock
 
@@ -70,8 +71,8 @@ def _without_own_citations(block: Raw) -> Raw:
     if len(kept) == len(cited):
         return block
     members = msgspec.json.decode(block, type=dict[str, Raw])
-    members["citations"] = Raw(msgspec.json.encode(kept or None))
-    return Raw(msgspec.json.encode(members))
+    members["citations"] = raw_json(kept or None)
+    return raw_json(members)
 
 
 def _is_own(citation: Raw) -> bool:
@@ -82,4 +83,4 @@ def _is_own(citation: Raw) -> bool:
 
 
 def _text(text: str) -> Raw:
-    return Raw(msgspec.json.encode({"type": "text", "text": text}))
+    return raw_json({"type": "text", "text": text})

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Set
+
+from llm_to_anthropic.translators.digest import digest
 
 UNNAMED = "unnamed_tool"
 """A call that never got a name: the client answers that there is no such tool, which the model can mend."""
@@ -30,14 +31,10 @@ class ToolIds:
     def take(self, id: str, key: int | str, prefix: str = "toolu_") -> str:
         """The client's id of the call that the upstream calls `id`, perhaps nothing; `key` tells calls apart."""
         if not id or id in self._taken or id in self._earlier or not _ID.fullmatch(id):
-            id = prefix + (self._numbered(key) if isinstance(key, int) else _hash(f"{self._seed}:{key}")[:24])
+            id = prefix + (self._numbered(key) if isinstance(key, int) else digest(f"{self._seed}:{key}")[:24])
         self._taken.add(id)
         return id
 
     def _numbered(self, key: int) -> str:
-        self._stem = self._stem or _hash(self._seed)[:16]
+        self._stem = self._stem or digest(self._seed)[:16]
         return f"{self._stem}{key:08x}"
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from typing import Literal
@@ -11,10 +10,11 @@ import msgspec
 from msgspec import Raw
 
 from llm_to_anthropic.errors import ClientError
-from llm_to_anthropic.translators.checks import given
 from llm_to_anthropic.translators.client_tools import client_tool
+from llm_to_anthropic.translators.digest import digest
 from llm_to_anthropic.translators.history import History
 from llm_to_anthropic.translators.losses import LossReport
+from llm_to_anthropic.translators.raw import given
 from llm_to_anthropic.translators.request import dotted
 from llm_to_anthropic.translators.schemas.limits import SchemaLimits
 from llm_to_anthropic.translators.schemas.schema import EMPTY_OBJECT
@@ -133,7 +133,7 @@ def upstream_name(name: str, *, lead: Lead = "") -> str:
         lead = ""
     if not lead and _LEGAL_NAME.fullmatch(name):
         return name
-    return f"{lead}{_ILLEGAL.sub('_', name)[: 55 - len(lead)]}_{_digest(name)[:8]}"
+    return f"{lead}{_ILLEGAL.sub('_', name)[: 55 - len(lead)]}_{digest(name)[:8]}"
 
 
 def input_text(block: ToolUseBlock, path: str) -> str:
@@ -172,15 +172,11 @@ def upstream_id(call_id: str, *, limit: int = 40, short: bool = False) -> str:
     if short:
         if len(call_id) == 9 and call_id.isascii() and call_id.isalnum():
             return call_id
-        number = int(_digest(call_id), 16)
+        number = int(digest(call_id), 16)
         return "".join(_LETTERS[number // 62**place % 62] for place in range(9))
     if len(call_id) <= limit and _LEGAL_ID.fullmatch(call_id):
         return call_id
-    return f"toolu_{_digest(call_id)[:34]}"
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+    return f"toolu_{digest(call_id)[:34]}"
 
 
 def _offered(request: MessagesRequest, history: History) -> tuple[list[OfferedTool], set[str]]:

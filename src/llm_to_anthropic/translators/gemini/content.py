@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-import msgspec
 from msgspec import Raw
 
 from llm_to_anthropic.errors import ClientError
@@ -16,6 +15,7 @@ from llm_to_anthropic.translators.gemini.replay import Replay, read_replay
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.media_urls import UrlNotTaken, check_url, data_of_url, url_extension
 from llm_to_anthropic.translators.pairing import Placed, Result, Turn
+from llm_to_anthropic.translators.raw import raw_json
 from llm_to_anthropic.translators.request import block_type, dotted
 from llm_to_anthropic.translators.tools import input_text, upstream_name
 from llm_to_anthropic.wire.anthropic import (
@@ -149,7 +149,7 @@ class GeminiContent:
                     texts.append("[image attached]" if isinstance(placed.block, ImageBlock) else "[document attached]")
                     beside.append(part)
         field = "error" if result.is_error else "output"
-        response = Raw(msgspec.json.encode({field: "\n".join(texts)}))
+        response = raw_json({field: "\n".join(texts)})
         name = upstream_name(result.call.name, lead="_")
         call_id = self.call_ids.get(result.call.id)
         return Part(function_response=FunctionResponse(call_id, name, response, within or None))

@@ -8,9 +8,7 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-import msgspec
-from msgspec import Raw
-
+from llm_to_anthropic.translators.raw import raw_json
 from llm_to_anthropic.translators.tool_ids import ToolIds
 from llm_to_anthropic.translators.web_results import MAX_CITED, Piece, host_of, is_within
 from llm_to_anthropic.wire.anthropic import (
@@ -67,7 +65,7 @@ class Grounding:
         ]
         for number, query in enumerate(self._queries or [""] * self.searches):
             id = ids.take("", f"search {number}", "srvtoolu_")
-            blocks.append(OutServerToolUse(id, "web_search", Raw(msgspec.json.encode({"query": query}))))
+            blocks.append(OutServerToolUse(id, "web_search", raw_json({"query": query})))
             blocks.append(OutSearchResults(id, results if not number else []))
         return blocks
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
-import msgspec
-from msgspec import Raw
-
+from llm_to_anthropic.translators.raw import raw_json
 from llm_to_anthropic.wire.gemini import FunctionCall, PartialArgument
 
 MAX_INDEX = 10_000
@@ -32,7 +30,7 @@ class PartialCall:
 
     def call(self) -> FunctionCall:
         """The whole call."""
-        return FunctionCall(id=self._id, name=self._name, args=Raw(msgspec.json.encode(self._arguments)))
+        return FunctionCall(id=self._id, name=self._name, args=raw_json(self._arguments))
 
 
 def _put(place: object, steps: list[str | int], piece: PartialArgument) -> None:

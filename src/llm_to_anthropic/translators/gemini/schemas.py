@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Raw
 
 from llm_to_anthropic.translators.gemini.subset import subset
+from llm_to_anthropic.translators.raw import raw_json
 from llm_to_anthropic.translators.schemas.inlining import MAX_INLINED, MAX_REMEMBERED_BYTES, SPARINGLY, Inliner
 from llm_to_anthropic.translators.schemas.merging import as_one_object, with_note
 from llm_to_anthropic.translators.schemas.schema import (
@@ -77,7 +78,7 @@ def _tool_schema(data: bytes, path: str, json_schema: bool, sparing: bool) -> Ge
     plain = {**plain, "type": "object"}
     if not plain.get("properties") and not (json_schema and _takes_others(plain)):
         return GeminiSchema(schema=None, weakened=weakened, cut=inliner.cut, inlined=inliner.inlined)
-    encoded = Raw(msgspec.json.encode(_with_own_demands(plain, data) if json_schema else subset(plain)))
+    encoded = raw_json(_with_own_demands(plain, data) if json_schema else subset(plain))
     return GeminiSchema(
         schema=encoded,
         weakened=weakened,

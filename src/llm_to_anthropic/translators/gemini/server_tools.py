@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Raw
 
 from llm_to_anthropic.translators.gemini.grounding import Grounding
+from llm_to_anthropic.translators.raw import raw_json
 from llm_to_anthropic.translators.tool_ids import ToolIds
 from llm_to_anthropic.wire.anthropic import (
     CodeError,
@@ -83,7 +84,7 @@ class ServerTools:
 
     def _code(self, code: ExecutableCode) -> WholeBlock:
         self._running = self._next_id()
-        return OutServerToolUse(self._running, "code_execution", _json({"code": sound(code.code or "")}))
+        return OutServerToolUse(self._running, "code_execution", raw_json({"code": sound(code.code or "")}))
 
     def _code_result(self, result: CodeExecutionResult) -> list[WholeBlock]:
         # A result without its code would be refused when the conversation comes back.
@@ -118,14 +119,10 @@ class ServerTools:
         # What was read stays with Google; the client learns that it was.
         page = FetchedPage(url=url, content=FetchedDocument(source=TextSource("")))
         return [
-            OutServerToolUse(id, "web_fetch", _json({"url": url})),
+            OutServerToolUse(id, "web_fetch", raw_json({"url": url})),
             OutFetchResult(id, page if read else FetchError("url_not_accessible")),
         ]
 
     def _next_id(self) -> str:
         self._count += 1
         return self._ids.take("", f"server tool {self._count}", "srvtoolu_")
-
-
-def _json(value: Mapping[str, str]) -> Raw:
-    return Raw(msgspec.json.encode(value))

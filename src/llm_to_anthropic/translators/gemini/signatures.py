@@ -8,9 +8,9 @@ came) and its number among the parts of that kind in the message.
 from __future__ import annotations
 
 import msgspec
-from msgspec import Raw
 
 from llm_to_anthropic.translators.carrier import Carrier, encode_carrier
+from llm_to_anthropic.translators.raw import raw_json
 from llm_to_anthropic.wire.gemini import Part
 
 
@@ -84,7 +84,7 @@ class Signatures:
         return sealed
 
     def _seal(self, items: list[_Signed]) -> str:
-        raw = [Raw(msgspec.json.encode(item)) for item in items]
+        raw = [raw_json(item) for item in items]
         return encode_carrier(msgspec.structs.replace(self._carrier, items=raw))
 
     def _add(self, item: _Signed) -> None:

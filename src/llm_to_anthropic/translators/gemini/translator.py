@@ -25,6 +25,7 @@ from llm_to_anthropic.translators.gemini.loose import read_loosely
 from llm_to_anthropic.translators.gemini.request import bare_model, encode_gemini, encode_gemini_count, encode_known
 from llm_to_anthropic.translators.gemini.whole import text_alone
 from llm_to_anthropic.translators.memory.known_messages import read_fields
+from llm_to_anthropic.translators.raw import raw_json
 from llm_to_anthropic.translators.request import decode_fields
 from llm_to_anthropic.translators.text_frames import TextFlow
 from llm_to_anthropic.translators.translator import UpstreamRequest
@@ -237,6 +238,6 @@ def _continued(body: bytes, token: str) -> bytes:
     request = msgspec.json.decode(body, type=dict[str, Raw])
     config = request.get("generationConfig")
     options = msgspec.json.decode(config, type=dict[str, Raw]) if config else {}
-    options["continuationToken"] = Raw(msgspec.json.encode(token))
-    request["generationConfig"] = Raw(msgspec.json.encode(options))
+    options["continuationToken"] = raw_json(token)
+    request["generationConfig"] = raw_json(options)
     return msgspec.json.encode(request)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 
+from llm_to_anthropic.translators.digest import digest
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.wire.anthropic import MessagesRequest
 
@@ -23,13 +23,9 @@ def service_tier(request: MessagesRequest, losses: LossReport, *, known: bool) -
 def safety_identifier(request: MessagesRequest) -> str | None:
     """The client's user, told from others but not told who it is."""
     user = request.metadata.user_id if request.metadata else None
-    return _digest(user) if user else None
+    return digest(user) if user else None
 
 
 def cache_key(session_id: str, system: Iterable[str], tools: Iterable[str]) -> str:
     """The same for requests that begin alike: of a session, else of the system prompt's texts and the tools' names."""
-    return _digest(session_id or "\n".join(["".join(system), *tools]))
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+    return digest(session_id or "\n".join(["".join(system), *tools]))

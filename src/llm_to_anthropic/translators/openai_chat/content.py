@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
-from msgspec import Raw
-
 from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.providers.quirks import ChatQuirks
 from llm_to_anthropic.translators.as_text import error_text
@@ -13,6 +10,7 @@ from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.openai.content_parts import ContentParts, Takes
 from llm_to_anthropic.translators.openai_chat.replay import Replay, read_replay
 from llm_to_anthropic.translators.pairing import Result, Turn
+from llm_to_anthropic.translators.raw import raw_json
 from llm_to_anthropic.translators.tools import input_text, upstream_id, upstream_name
 from llm_to_anthropic.wire.anthropic import (
     CacheControl,
@@ -43,7 +41,7 @@ _BEFORE = "(continued)"
 _NO_REASONING = " "
 """Stands for reasoning that is not known any more: DeepSeek refuses an assistant message without the field."""
 
-_NO_SIGNATURE = Raw(msgspec.json.encode({"google": {"thought_signature": BYPASS}}))
+_NO_SIGNATURE = raw_json({"google": {"thought_signature": BYPASS}})
 _SEALED = b'"reasoning.encrypted"'
 
 
@@ -63,7 +61,7 @@ class ChatParts(ContentParts[Part]):
         if cache is None or not self._keeps_marks:
             return TextPart(text)
         mark = {"type": cache.type, "ttl": cache.ttl} if cache.ttl else {"type": cache.type}
-        return TextPart(text, Raw(msgspec.json.encode(mark)))
+        return TextPart(text, raw_json(mark))
 
     def text_of(self, part: Part) -> str | None:
         return part.text if isinstance(part, TextPart) else None
@@ -218,7 +216,7 @@ def _sign(message: ChatMessage, first: ToolCall, quirks: ChatQuirks) -> None:
         details = message.reasoning_details or []
         if not any(_SEALED in bytes(detail) for detail in details):
             stand_in = {"type": "reasoning.encrypted", "data": BYPASS, "id": first.id}
-            detail = Raw(msgspec.json.encode(stand_in | {"format": "google-gemini-v1", "index": 0}))
+            detail = raw_json(stand_in | {"format": "google-gemini-v1", "index": 0})
             message.reasoning_details = [*details, detail]
 
 

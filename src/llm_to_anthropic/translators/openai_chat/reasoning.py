@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Raw
 
 from llm_to_anthropic.translators.carrier import Carrier, encode_carrier
+from llm_to_anthropic.translators.raw import raw_json
 from llm_to_anthropic.wire import UNREADABLE
 from llm_to_anthropic.wire.openai_chat import Delta
 from llm_to_anthropic.writer import MAX_HELD, MessageWriter, held_too_much
@@ -73,7 +74,7 @@ class ReasoningDetails:
 
     def take(self) -> str:
         """The signature that carries them."""
-        items = [Raw(msgspec.json.encode(detail)) for detail in self.held]
+        items = [raw_json(detail) for detail in self.held]
         self.held = []
         return encode_carrier(msgspec.structs.replace(self._carrier, items=items))
 
@@ -108,7 +109,7 @@ class CallExtras:
         if not bytes(extra).startswith(b"{"):
             return
         if self._alone or writer.thinks or not writer.begun:
-            item = Raw(msgspec.json.encode(CallItem(n=writer.calls, x=extra)))
+            item = raw_json(CallItem(n=writer.calls, x=extra))
             writer.signature(encode_carrier(msgspec.structs.replace(self._carrier, items=[item])))
 
 

@@ -31,6 +31,7 @@ from llm_to_anthropic.translators.openai.functions import (
 )
 from llm_to_anthropic.translators.openai_chat.content import ChatContent, begun_by_user, merge_roles, part_from_tools
 from llm_to_anthropic.translators.openai_chat.encoding import ChatEncoding
+from llm_to_anthropic.translators.raw import raw_json
 from llm_to_anthropic.translators.schemas.closing import close_schema
 from llm_to_anthropic.translators.schemas.patterns import readable_patterns
 from llm_to_anthropic.translators.schemas.typed import MAX_INLINED_IN_ALL
@@ -176,9 +177,9 @@ class _Encoder(RequestEncoder[ChatEncoding]):
                 "type": "function",
                 "function": {"name": upstream_name(choice.name or "", lead=self._content.parts.lead)},
             }
-            chat.tool_choice = _encoded(named)
+            chat.tool_choice = raw_json(named)
         elif choice.type != "auto" or known != "auto":
-            chat.tool_choice = _encoded(_NO_ARGUMENT_CHOICES.get(choice.type, "required"))
+            chat.tool_choice = raw_json(_NO_ARGUMENT_CHOICES.get(choice.type, "required"))
 
     def _function(self, tool: DeclaredTool) -> FunctionTool:
         quirks = self._quirks
@@ -230,12 +231,12 @@ class _Encoder(RequestEncoder[ChatEncoding]):
                 self._set_effort(chat, level, effort)
             case "enable_thinking":
                 if (wanted := self._thinks(chat, level)) is not None:
-                    chat.chat_template_kwargs = _encoded({"enable_thinking": wanted})
+                    chat.chat_template_kwargs = raw_json({"enable_thinking": wanted})
             case "enable_thinking_field":
                 chat.enable_thinking = self._thinks(chat, level)
             case "thinking":
                 if (wanted := self._thinks(chat, level)) is not None:
-                    chat.thinking = _encoded({"type": "enabled" if wanted else "disabled"})
+                    chat.thinking = raw_json({"type": "enabled" if wanted else "disabled"})
             case "openrouter":
                 chat.reasoning = self._openrouter(level)
 
@@ -284,14 +285,14 @@ class _Encoder(RequestEncoder[ChatEncoding]):
         thinking, efforts = self._request.thinking, self._quirks.efforts or ("low", "medium", "high", "xhigh")
         if level == "off" and self._quirks.reasons:
             self._losses.mention("thinking", "cannot be switched off on this model; asked for little")
-            return _encoded({"effort": nearest_effort("low", efforts)})
+            return raw_json({"effort": nearest_effort("low", efforts)})
         if level == "off":
-            return _encoded({"enabled": False})
+            return raw_json({"enabled": False})
         if thinking and thinking.type == "enabled" and thinking.budget_tokens:
-            return _encoded({"max_tokens": thinking.budget_tokens})
+            return raw_json({"max_tokens": thinking.budget_tokens})
         if level is None:
-            return _encoded({"enabled": True}) if is_on(thinking) else None
-        return _encoded({"effort": nearest_effort(level, efforts)})
+            return raw_json({"enabled": True}) if is_on(thinking) else None
+        return raw_json({"effort": nearest_effort(level, efforts)})
 
     def _set_sampling(self, chat: ChatRequest) -> None:
         request = self._request
@@ -313,10 +314,10 @@ class _Encoder(RequestEncoder[ChatEncoding]):
         if chat.tools and not self._quirks.schema_with_tools:
             _append_system(chat, schema_prompt(schema), self._quirks.system_role)
         elif self._quirks.response_format == "json_object":
-            chat.response_format = _encoded({"type": "json_object"})
+            chat.response_format = raw_json({"type": "json_object"})
             _append_system(chat, schema_prompt(schema), self._quirks.system_role)
         else:
-            chat.response_format = _encoded({"type": "json_schema", "json_schema": self._json_schema(schema)})
+            chat.response_format = raw_json({"type": "json_schema", "json_schema": self._json_schema(schema)})
 
     def _json_schema(self, schema: Raw) -> JsonSchema:
         # Answers travel as text, so a schema that would only close with nulls for what is absent stays open.
@@ -355,7 +356,3 @@ def _prefill(messages: list[ChatMessage | Raw]) -> str:
     if not isinstance(last, ChatMessage):
         return ""  # a conversation out of the memory ends with its client's words
     return last.content if last.role == "assistant" and isinstance(last.content, str) and not last.tool_calls else ""
-
-
-def _encoded(value: object) -> Raw:
-    return Raw(msgspec.json.encode(value))

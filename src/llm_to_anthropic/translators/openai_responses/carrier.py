@@ -7,7 +7,6 @@ never to a key. Another model of the same account reads it as well.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Literal
@@ -18,6 +17,8 @@ from msgspec import Raw
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.translators.carrier import Carrier, decode_carrier
+from llm_to_anthropic.translators.digest import digest
+from llm_to_anthropic.translators.raw import raw_json
 from llm_to_anthropic.translators.request import check_text
 from llm_to_anthropic.wire import UNREADABLE
 
@@ -59,7 +60,7 @@ def route_of(target: Target) -> str:
 
 def phases_item(phases: Iterable[str | None]) -> Raw:
     """A carrier's item that tells the phases of the messages after its thinking block, in their order."""
-    return Raw(msgspec.json.encode({"ph": list(phases)}))
+    return raw_json({"ph": list(phases)})
 
 
 def read_replay(signature: str | None, target: Target) -> Replay | None:
@@ -90,7 +91,7 @@ def own_items(signature: str | None, target: Target) -> list[Raw] | None:
 
 @lru_cache(maxsize=256)
 def _route(base_url: str, name: str) -> str:
-    return hashlib.sha256(f"{base_url}{name}".encode()).hexdigest()[:8]
+    return digest(f"{base_url}{name}")[:8]
 
 
 def _is_reasoning(raw: Raw) -> bool:

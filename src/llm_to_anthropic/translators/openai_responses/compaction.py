@@ -12,9 +12,10 @@ from msgspec import Raw
 
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.providers.provider import Target
-from llm_to_anthropic.translators.checks import COMPACTS, given
+from llm_to_anthropic.translators.checks import COMPACTS
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.openai_responses.carrier import own_items
+from llm_to_anthropic.translators.raw import given, raw_json
 from llm_to_anthropic.translators.request import check_text
 from llm_to_anthropic.wire import UNREADABLE
 from llm_to_anthropic.wire.openai_responses import Compaction, CompactionItem
@@ -68,7 +69,7 @@ def compaction_item(raw: Raw) -> Raw | None:
         check_text(bytes(raw))
     except (ClientError, *UNREADABLE):
         return None
-    return Raw(msgspec.json.encode(item)) if item.encrypted_content else None
+    return raw_json(item) if item.encrypted_content else None
 
 
 def read_compaction(sealed: str, target: Target) -> Raw | None:

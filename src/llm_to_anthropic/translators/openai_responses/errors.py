@@ -5,11 +5,11 @@ A refusal is an answer: clients show it, where they would try again after an err
 
 from __future__ import annotations
 
-import msgspec
 from msgspec import Raw
 
 from llm_to_anthropic.errors import UpstreamError
 from llm_to_anthropic.translators.openai.errors import embedded_error, read_refusal
+from llm_to_anthropic.translators.raw import given, raw_json
 from llm_to_anthropic.translators.upstream_errors import ErrorContext, clean_text
 from llm_to_anthropic.wire.anthropic import StopDetails
 
@@ -28,6 +28,6 @@ def policy_refusal(error: Raw, context: ErrorContext) -> StopDetails | None:
 
 def answer_error(error: Raw, context: ErrorContext) -> UpstreamError:
     """The failure that an error object inside an answer means."""
-    if not error or bytes(error) == b"null":
-        error = Raw(msgspec.json.encode("the answer failed, and the upstream did not say why"))
+    if not given(error):
+        error = raw_json("the answer failed, and the upstream did not say why")
     return embedded_error(bytes(error), context)

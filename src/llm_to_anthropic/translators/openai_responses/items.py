@@ -18,6 +18,7 @@ from llm_to_anthropic.translators.openai_responses.citations import citation, ci
 from llm_to_anthropic.translators.openai_responses.compaction import compaction_item
 from llm_to_anthropic.translators.openai_responses.loose import decode_loosely
 from llm_to_anthropic.translators.openai_responses.output import Output
+from llm_to_anthropic.translators.raw import raw_json
 from llm_to_anthropic.translators.tool_ids import UNNAMED
 from llm_to_anthropic.translators.tools import client_name
 from llm_to_anthropic.wire import UNREADABLE
@@ -378,4 +379,4 @@ def _kept(raw: Raw) -> Raw | None:
         return None
     if bytes(kept.content) == b"null":
         kept.content = NO_RAW
-    return Raw(msgspec.json.encode(kept))
+    return raw_json(kept)

@@ -8,8 +8,8 @@ import msgspec
 from msgspec import Raw
 
 from llm_to_anthropic.errors import ClientError
-from llm_to_anthropic.translators.checks import given
 from llm_to_anthropic.translators.losses import LossReport
+from llm_to_anthropic.translators.raw import given
 from llm_to_anthropic.translators.request import describe, dotted
 from llm_to_anthropic.translators.tools import OfferedTool, upstream_name
 from llm_to_anthropic.wire.anthropic import MessagesRequest

@@ -7,7 +7,7 @@ from itertools import zip_longest
 from msgspec import Raw
 
 from llm_to_anthropic.translators.assistant_text import AssistantText
-from llm_to_anthropic.translators.checks import given
+from llm_to_anthropic.translators.raw import given
 from llm_to_anthropic.wire.anthropic import Block, TextBlock
 from llm_to_anthropic.wire.openai_responses import CallItem, InputItem, MessageItem
 

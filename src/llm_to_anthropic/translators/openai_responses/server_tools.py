@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-import msgspec
 from msgspec import Raw
 
 from llm_to_anthropic.translators.argument_json import object_text, raw_text
+from llm_to_anthropic.translators.raw import given, raw_json
 from llm_to_anthropic.translators.tool_ids import ToolIds
 from llm_to_anthropic.translators.web_results import host_of, is_within
 from llm_to_anthropic.wire.anthropic import (
@@ -63,7 +63,7 @@ class ServerTools:
         id = self._next_id(item.id, "srvtoolu_")
         found = [self._result(source.url, source.title) for source in action.sources or () if self._wanted(source.url)]
         return [
-            OutServerToolUse(id, "web_search", _json({"query": sound(query)})),
+            OutServerToolUse(id, "web_search", raw_json({"query": sound(query)})),
             OutSearchResults(id, SearchError("unavailable") if item.status == "failed" else found),
         ]
 
@@ -76,7 +76,7 @@ class ServerTools:
         logs = "".join(output.logs or "" for output in item.outputs or ())
         result = CodeResult(stdout=sound(logs), return_code=int(item.status == "failed"))
         return [
-            OutServerToolUse(id, "code_execution", _json({"code": sound(item.code or "")})),
+            OutServerToolUse(id, "code_execution", raw_json({"code": sound(item.code or "")})),
             OutCodeResult(id, result),
         ]
 
@@ -86,7 +86,7 @@ class ServerTools:
         if server is None:
             return []
         id = self._next_id(item.id, "mcptoolu_")
-        failed = bool(item.error) and bytes(item.error) != b"null"
+        failed = given(item.error)
         told = raw_text(item.error) if failed else item.output or ""
         return [
             OutMcpToolUse(id, sound(item.name or ""), server, Raw(object_text(raw_text(item.arguments)).encode())),
@@ -103,7 +103,3 @@ class ServerTools:
     def _next_id(self, id: str | None, prefix: str) -> str:
         self._count += 1
         return self._ids.take("", id or f"server tool {self._count}", prefix)
-
-
-def _json(value: Mapping[str, str]) -> Raw:
-    return Raw(msgspec.json.encode(value))

@@ -10,12 +10,12 @@ from msgspec import Raw
 
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.providers.quirks import ResponsesQuirks
-from llm_to_anthropic.translators.checks import given
 from llm_to_anthropic.translators.history import History
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.openai.functions import function_schema
 from llm_to_anthropic.translators.openai_responses.encoding import HostedTool
 from llm_to_anthropic.translators.openai_responses.mcp import TOOLSET, mcp_tools
+from llm_to_anthropic.translators.raw import given, raw_json
 from llm_to_anthropic.translators.request import describe
 from llm_to_anthropic.translators.tools import (
     DeclaredTool,
@@ -203,7 +203,7 @@ class _Declaration:
         if choice.disable_parallel_tool_use and choice.type != "none" and self._quirks.parallel_tool_calls:
             done.single_call = True
         chosen: object = _CHOICES.get(choice.type) or self._chosen(choice.name or "")
-        done.choice = Raw(msgspec.json.encode(chosen)) if chosen else None
+        done.choice = raw_json(chosen) if chosen else None
 
     def _chosen(self, name: str) -> object:
         """The choice of one tool; nothing for one that was left out."""

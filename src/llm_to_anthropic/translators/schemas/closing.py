@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Raw
 
+from llm_to_anthropic.translators.raw import raw_json
 from llm_to_anthropic.translators.schemas.schema import (
     NOT_AT_ROOT,
     Schema,
@@ -70,7 +71,7 @@ def close_schema(raw: Raw, *, optional: bool = True) -> Raw | None:
         closed = closer.close({"properties": {}, **schema}, 1)
     except _NotClosableError:
         return None
-    return Raw(msgspec.json.encode(closed))
+    return raw_json(closed)
 
 
 def remove_optional_nulls(schema: object, value: object) -> object:

@@ -13,6 +13,7 @@ from functools import partial
 import msgspec
 from msgspec import Raw
 
+from llm_to_anthropic.translators.raw import raw_json
 from llm_to_anthropic.translators.schemas.merging import with_note
 from llm_to_anthropic.translators.schemas.schema import Schema, is_schema, rewrite
 
@@ -36,7 +37,7 @@ def readable_patterns(raw: Raw, *, keep: bool = True) -> Raw:
     if not is_schema(schema):
         return raw
     changed = rewrite(schema, partial(_without, keep=keep))
-    return raw if changed is schema else Raw(msgspec.json.encode(changed))
+    return raw if changed is schema else raw_json(changed)
 
 
 def _may_change(data: bytes, *, keep: bool) -> bool:

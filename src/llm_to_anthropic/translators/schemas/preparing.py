@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Raw
 
 from llm_to_anthropic.errors import ClientError
+from llm_to_anthropic.translators.raw import raw_json
 from llm_to_anthropic.translators.schemas.schema import (
     COMBINED,
     NOT_AT_ROOT,
@@ -66,7 +67,7 @@ def prepare_schema(raw: Raw, path: str, *, clean: bool = False, items: bool = Tr
     properties = changed.get("properties")
     if changed.get("type") != "object" or not is_schema(properties):
         changed = {**changed, "type": "object", "properties": properties if is_schema(properties) else {}}
-    return Prepared(raw if changed is schema else Raw(msgspec.json.encode(changed)), weakened)
+    return Prepared(raw if changed is schema else raw_json(changed), weakened)
 
 
 def _is_plain(root: _Root) -> bool:

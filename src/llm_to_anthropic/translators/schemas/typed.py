@@ -12,6 +12,7 @@ from functools import lru_cache
 import msgspec
 from msgspec import Raw
 
+from llm_to_anthropic.translators.raw import raw_json
 from llm_to_anthropic.translators.schemas.inlining import (
     MAX_INLINED,
     MAX_LEVELS,
@@ -77,7 +78,7 @@ def typed_schema(raw: Raw, path: str, *, sparing: bool = False) -> TypedSchema:
 def _typed_schema(data: bytes, path: str, sparing: bool) -> TypedSchema:  # noqa: FBT001  cached
     inliner = Inliner(decoded_schema(Raw(data), path), most=SPARINGLY if sparing else MAX_INLINED)
     plain = inliner.plain()
-    return TypedSchema(Raw(msgspec.json.encode(_typed(plain, 0))), inliner.cut, inliner.inlined)
+    return TypedSchema(raw_json(_typed(plain, 0)), inliner.cut, inliner.inlined)
 
 
 _remembered = lru_cache(maxsize=512)(_typed_schema)

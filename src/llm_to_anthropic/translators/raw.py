@@ -1,0 +1,21 @@
+"""Raw JSON: values that travel without being decoded."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Raw
+
+
+def raw_json(value: object) -> Raw:
+    """A value as the JSON that it travels as."""
+    return Raw(msgspec.json.encode(value))
+
+
+def given(raw: Raw) -> bool:
+    """Whether a raw field is there and not null."""
+    return bool(raw) and bytes(raw) != b"null"
+
+
+def lists_any(raw: Raw) -> bool:
+    """Whether a raw field is there, not null and no empty list."""
+    return given(raw) and bool(bytes(raw).strip(b"[] \t\r\n"))
