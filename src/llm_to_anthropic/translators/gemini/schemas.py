@@ -22,7 +22,9 @@ from llm_to_anthropic.translators.schemas.schema import (
     decoded_schema,
     is_schema,
     object_schema,
+    properties_of,
     rewrite,
+    without,
 )
 
 _MOST_TOLD = 20
@@ -99,17 +101,15 @@ def _declared(node: Schema) -> Schema:
     """Google refuses a schema that requires what is no property of it ("requires unspecified property")."""
     refused = node.get("not")
     if is_schema(refused) and refused.keys() == {"description"}:  # no demand is left in it
-        rest = {key: value for key, value in node.items() if key != "not"}
-        node = with_note(rest, f"Not so: {refused['description']}")
+        node = with_note(without(node, "not"), f"Not so: {refused['description']}")
     names = node.get("required")
     if not isinstance(names, list):
         return node
-    properties = node.get("properties")
-    known = properties if is_schema(properties) else {}
+    known = properties_of(node)
     kept = [name for name in names if name in known]
     if len(kept) == len(names):
         return node
-    rest = {key: value for key, value in node.items() if key != "required"}
+    rest = without(node, "required")
     told = ", ".join(islice((name for name in names if name not in known), _MOST_TOLD))
     return with_note(rest | {"required": kept} if kept else rest, f"Required: {told}.")
 

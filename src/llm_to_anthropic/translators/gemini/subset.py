@@ -20,7 +20,9 @@ from llm_to_anthropic.translators.schemas.schema import (
     is_schema,
     listed_in,
     names_in,
+    properties_of,
     type_of,
+    without,
 )
 from llm_to_anthropic.wire import UNREADABLE
 
@@ -113,7 +115,7 @@ def _without_null(node: Schema) -> tuple[bool, Schema]:
     """Whether null fits, and the schema of all else."""
     if not _accepts_null(node):
         return False, node
-    rest = {key: value for key, value in node.items() if key != "nullable"}
+    rest = without(node, "nullable")
     kind = rest.get("type")
     if isinstance(kind, list):
         rest["type"] = [each for each in kind if each != "null"]
@@ -150,7 +152,7 @@ def _choice_of_types(node: Schema, level: int) -> tuple[Schema, frozenset[str]] 
 
 
 def _without_choices(node: Schema) -> Schema:
-    return {key: value for key, value in node.items() if key not in (*UNIONS, *_ANNOTATIONS, "type")}
+    return without(node, *UNIONS, *_ANNOTATIONS, "type")
 
 
 def _of_type(node: Schema, kind: str) -> Schema:
@@ -200,8 +202,8 @@ def _enum(values: list[object], kind: object) -> Schema:
 
 
 def _object(node: Schema, level: int) -> Schema:
-    properties = node.get("properties")
-    if not is_schema(properties) or not properties:
+    properties = properties_of(node)
+    if not properties:
         return with_note({"type": "string"}, ANY_OBJECT)
     inner = {name: _subset(value if is_schema(value) else {}, level + 1) for name, value in properties.items()}
     result: Schema = {"type": "object", "properties": inner, **_sound(node, "object")}

@@ -14,6 +14,7 @@ from llm_to_anthropic.translators.schemas.schema import (
     listed_in,
     names_in,
     resolve,
+    without,
 )
 
 MAX_LEVELS = 10
@@ -97,7 +98,7 @@ class _Closer:
             raise _NotClosableError
         if not any(key in node for key in _TYPED_BY):
             raise _NotClosableError
-        closed = {key: value for key, value in node.items() if key not in _NOT_SENT_CLOSED}
+        closed = without(node, *_NOT_SENT_CLOSED)
         kind = node.get("type")
         if kind == "object" or "properties" in node:
             closed |= self._close_object(node, level)

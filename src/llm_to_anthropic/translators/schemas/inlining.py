@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import msgspec
 
 from llm_to_anthropic.translators.schemas.merging import both, distinct, with_note
-from llm_to_anthropic.translators.schemas.schema import COMBINED, Schema, is_schema, names_in
+from llm_to_anthropic.translators.schemas.schema import COMBINED, Schema, is_schema, names_in, without
 
 MAX_REPEATS = 5
 """A definition is written out so often within itself."""
@@ -32,6 +32,7 @@ NOTHING = "No value is allowed here: leave it out."
 
 _TYPES = frozenset({"string", "number", "integer", "boolean", "object", "array", "null"})
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+_ANCHORS = ("$anchor", "$dynamicAnchor")
 _LEFT_OUT = frozenset(
     (
         *_REFERENCES,
@@ -39,8 +40,7 @@ _LEFT_OUT = frozenset(
         "$id",
         "id",
         "$comment",
-        "$anchor",
-        "$dynamicAnchor",
+        *_ANCHORS,
         "$recursiveAnchor",
         "$vocabulary",
         "$defs",
@@ -210,18 +210,23 @@ class Inliner:
 
     def _anchored(self, name: str) -> object:
         if self._anchors is None:
-            self._anchors = {}
-            waiting: list[object] = [self._root]
-            while waiting:
-                node = waiting.pop()
-                if is_schema(node):
-                    for key in ("$anchor", "$dynamicAnchor"):
-                        if isinstance(anchor := node.get(key), str):
-                            self._anchors.setdefault(anchor, node)
-                    waiting.extend(node.values())
-                elif isinstance(node, list):
-                    waiting.extend(node)
+            self._anchors = _anchors_in(self._root)
         return self._anchors.get(name)
+
+
+def _anchors_in(root: Schema) -> dict[str, object]:
+    """The schemas of a document that have a name of their own, by that name; of several with the same name one."""
+    anchors: dict[str, object] = {}
+    waiting: list[object] = [root]
+    while waiting:
+        node = waiting.pop()
+        if is_schema(node):
+            for name in [name for key in _ANCHORS if isinstance(name := node.get(key), str)]:
+                anchors.setdefault(name, node)
+            waiting.extend(node.values())
+        elif isinstance(node, list):
+            waiting.extend(node)
+    return anchors
 
 
 def _anything(_: object) -> bool:
@@ -269,7 +274,7 @@ def _with_all(node: Schema) -> Schema:
     branches = node.get("allOf")
     if not isinstance(branches, list) or len(branches) > MAX_FOLDED:
         return node
-    merged = {key: value for key, value in node.items() if key != "allOf"}
+    merged = without(node, "allOf")
     for branch in branches:
         merged = both(merged, branch)
     return merged

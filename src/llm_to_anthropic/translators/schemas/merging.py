@@ -9,7 +9,16 @@ from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
-from llm_to_anthropic.translators.schemas.schema import NOT_AT_ROOT, UNIONS, Schema, is_schema, listed_in, names_in
+from llm_to_anthropic.translators.schemas.schema import (
+    NOT_AT_ROOT,
+    UNIONS,
+    Schema,
+    is_schema,
+    listed_in,
+    names_in,
+    properties_of,
+    without,
+)
 
 MAX_GROUPS = 12
 """More groups of properties are not told in a description."""
@@ -50,9 +59,10 @@ def any_of(schemas: list[object]) -> object:
     choices = distinct(choice for schema in schemas for choice in _choices(schema))
     if len(choices) == 1:
         return choices[0]
-    rests = [_without_enum(choice) for choice in choices if is_schema(choice) and isinstance(choice.get("enum"), list)]
+    listed = [choice for choice in choices if is_schema(choice) and isinstance(choice.get("enum"), list)]
+    rests = [without(choice, "enum") for choice in listed]
     if len(rests) == len(choices) and len(distinct(rests)) == 1:
-        values = [value for choice in choices if is_schema(choice) for value in listed_in(choice, "enum")]
+        values = [value for choice in listed for value in listed_in(choice, "enum")]
         return {**rests[0], "enum": distinct(values)}
     return {"anyOf": choices}
 
@@ -62,7 +72,7 @@ def as_one_object(node: Schema) -> Schema:
 
     Required is what every branch of a choice requires; the description tells which properties belong together.
     """
-    merged = {key: value for key, value in node.items() if key not in NOT_AT_ROOT}
+    merged = without(node, *NOT_AT_ROOT)
     required = names_in(merged.get("required"))
     found: dict[str, list[object]] = {}
     _collect(found, [merged])
@@ -74,7 +84,7 @@ def as_one_object(node: Schema) -> Schema:
         branches = [as_one_object(branch) for branch in _schemas(node, key)]
         _collect(found, branches)
         items += [branch["items"] for branch in branches if "items" in branch]
-        required += _required_by_all(branches)
+        required += required_by_all(branches)
         merged = with_note(merged, _groups(branches))
     properties = {name: any_of(schemas) for name, schemas in found.items()}
     merged |= {"type": "object", "properties": properties}
@@ -139,10 +149,6 @@ def _choices(node: object) -> list[object]:
     return choices if isinstance(choices, list) else [node]
 
 
-def _without_enum(node: Schema) -> Schema:
-    return {key: value for key, value in node.items() if key != "enum"}
-
-
 def branches_of(node: Schema) -> list[Schema]:
     """The schemas that one chooses from."""
     return [branch for key in UNIONS for branch in _schemas(node, key)]
@@ -152,18 +158,14 @@ def _schemas(node: Schema, key: str) -> list[Schema]:
     return [each for each in listed_in(node, key) if is_schema(each)]
 
 
-def _properties(node: Schema) -> Schema:
-    properties = node.get("properties")
-    return properties if is_schema(properties) else {}
-
-
 def _collect(found: dict[str, list[object]], nodes: list[Schema]) -> None:
     for node in nodes:
-        for name, value in _properties(node).items():
+        for name, value in properties_of(node).items():
             found.setdefault(name, []).append(value)
 
 
-def _required_by_all(branches: list[Schema]) -> list[str]:
+def required_by_all(branches: list[Schema]) -> list[str]:
+    """The names that every one of the schemas requires."""
     if not branches:
         return []
     first, *others = [dict.fromkeys(names_in(branch.get("required"))) for branch in branches]
@@ -171,7 +173,7 @@ def _required_by_all(branches: list[Schema]) -> list[str]:
 
 
 def _groups(branches: list[Schema]) -> str:
-    groups = list(dict.fromkeys(", ".join(_properties(branch)) for branch in branches))
+    groups = list(dict.fromkeys(", ".join(properties_of(branch)) for branch in branches))
     named = [group for group in groups if group]
     if not 1 < len(named) <= MAX_GROUPS:
         return ""

@@ -15,7 +15,7 @@ from msgspec import Raw
 
 from llm_to_anthropic.translators.raw import raw_json
 from llm_to_anthropic.translators.schemas.merging import with_note
-from llm_to_anthropic.translators.schemas.schema import Schema, is_schema, rewrite
+from llm_to_anthropic.translators.schemas.schema import Schema, is_schema, rewrite, without
 
 _KEYED = b'"patternProperties"'
 _PATTERN = re.compile(rb'"pattern"\s*+:\s*+("(?:[^"\\]++|\\.)*+")')
@@ -54,12 +54,9 @@ def _may_change(data: bytes, *, keep: bool) -> bool:
 def _without(node: Schema, *, keep: bool) -> Schema:
     pattern, keyed = node.get("pattern"), node.get("patternProperties")
     if isinstance(pattern, str) and not (keep and _PORTABLE.fullmatch(pattern)):
-        kept = {key: value for key, value in node.items() if key != "pattern"}
-        node = with_note(kept, f"Must match the pattern {pattern}.")
+        node = with_note(without(node, "pattern"), f"Must match the pattern {pattern}.")
     if is_schema(keyed) and not (keep and all(map(_PORTABLE.fullmatch, keyed))):
         # What they allowed stays allowed.
-        open_node = {
-            key: value for key, value in node.items() if key not in ("patternProperties", "additionalProperties")
-        }
+        open_node = without(node, "patternProperties", "additionalProperties")
         node = with_note(open_node, f"Keys match {' or '.join(keyed)}.")
     return node

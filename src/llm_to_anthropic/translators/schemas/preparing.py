@@ -10,6 +10,7 @@ from msgspec import Raw
 
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.translators.raw import raw_json
+from llm_to_anthropic.translators.schemas.merging import required_by_all
 from llm_to_anthropic.translators.schemas.schema import (
     COMBINED,
     NOT_AT_ROOT,
@@ -19,8 +20,10 @@ from llm_to_anthropic.translators.schemas.schema import (
     listed_in,
     names_in,
     object_schema,
+    properties_of,
     resolve,
     rewrite,
+    without,
 )
 
 _ANNOTATIONS = frozenset({"$schema", "$id", "$comment", "examples", "format"})
@@ -64,9 +67,8 @@ def prepare_schema(raw: Raw, path: str, *, clean: bool = False, items: bool = Tr
     weakened = not NOT_AT_ROOT.isdisjoint(changed)
     if weakened:
         changed = _merge_root(changed)
-    properties = changed.get("properties")
-    if changed.get("type") != "object" or not is_schema(properties):
-        changed = {**changed, "type": "object", "properties": properties if is_schema(properties) else {}}
+    if changed.get("type") != "object" or not is_schema(changed.get("properties")):
+        changed = {**changed, "type": "object", "properties": properties_of(changed)}
     return Prepared(raw if changed is schema else raw_json(changed), weakened)
 
 
@@ -78,7 +80,7 @@ def _is_plain(root: _Root) -> bool:
 def _clean_node(node: Schema) -> Schema:
     if _ANNOTATIONS.isdisjoint(node):
         return node
-    return {key: value for key, value in node.items() if key not in _ANNOTATIONS}
+    return without(node, *_ANNOTATIONS)
 
 
 def _with_items(node: Schema) -> Schema:
@@ -91,38 +93,27 @@ def _with_own_root(schema: Schema) -> Schema:
     if "$ref" not in schema:
         return schema
     resolved = resolve(schema, schema)
-    merged = {key: value for key, value in (resolved | schema).items() if key != "$ref"}
-    inherited, own = resolved.get("properties"), schema.get("properties")
-    if is_schema(inherited):
-        merged["properties"] = inherited | (own if is_schema(own) else {})
+    merged = without(resolved | schema, "$ref")
+    if is_schema(inherited := resolved.get("properties")):
+        merged["properties"] = inherited | properties_of(schema)
     return merged
 
 
 def _merge_root(schema: Schema) -> Schema:
     """OpenAI takes no union at the root: one object with the properties of all branches."""
-    merged = {key: value for key, value in schema.items() if key not in NOT_AT_ROOT}
-    own = schema.get("properties")
-    properties: Schema = dict(own) if is_schema(own) else {}
+    merged = without(schema, *NOT_AT_ROOT)
+    properties = properties_of(schema).copy()
     required = names_in(schema.get("required"))
     for key in COMBINED:
         resolved = [resolve(branch, schema) for branch in listed_in(schema, key)]
         for branch in resolved:
-            inner = branch.get("properties")
-            for name, value in inner.items() if is_schema(inner) else ():
+            for name, value in properties_of(branch).items():
                 properties.setdefault(name, value)
-        demands = [names_in(branch.get("required")) for branch in resolved]
-        required += _demanded(demands, every=key == "allOf")
+        if key == "allOf":
+            required += [name for branch in resolved for name in names_in(branch.get("required"))]
+        else:
+            required += required_by_all(resolved)
     merged |= {"type": "object", "properties": properties}
     if required:
         merged["required"] = list(dict.fromkeys(name for name in required if name in properties))
     return merged
-
-
-def _demanded(demands: list[list[str]], *, every: bool) -> list[str]:
-    """What all branches demand (a choice), or any of them (`every` branch holds)."""
-    if not demands:
-        return []
-    if every:
-        return [name for names in demands for name in names]
-    common = set(demands[0]).intersection(*demands[1:])
-    return [name for name in demands[0] if name in common]

@@ -78,6 +78,17 @@ def listed_in(node: Schema, key: str) -> list[object]:
     return found if isinstance(found, list) else []
 
 
+def properties_of(node: Schema) -> Schema:
+    """The properties that a schema names; none where it names none, or not soundly."""
+    found = node.get("properties")
+    return found if is_schema(found) else {}
+
+
+def without(node: Schema, *keys: str) -> Schema:
+    """The schema without some of its keywords."""
+    return {key: value for key, value in node.items() if key not in keys}
+
+
 def rewrite(schema: Schema, change: Callable[[Schema], Schema]) -> Schema:
     """Applies `change` to a schema and all schemas within; what needs no change stays the same object."""
     changes: Schema = {}

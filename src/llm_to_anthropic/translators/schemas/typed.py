@@ -29,7 +29,9 @@ from llm_to_anthropic.translators.schemas.schema import (
     is_schema,
     listed_in,
     names_in,
+    properties_of,
     type_of,
+    without,
 )
 
 MAX_INLINED_IN_ALL = 2000
@@ -99,13 +101,13 @@ def _branches(node: Schema) -> list[Schema]:
     """What a schema chooses from: one branch for each alternative, or for each type."""
     if _UNIONS.isdisjoint(node):
         return [_only(node, kind) for kind in _kinds(node)]
-    rest = {key: value for key, value in node.items() if key not in UNIONS and key not in _WORDS}
+    rest = without(node, *UNIONS, *_WORDS)
     chosen = branches_of(node)
     if len(chosen) == 1:
         return _branches(both(chosen[0], rest))
     if chosen:
         # In the first alone: were they in each, nested choices would grow without end.
-        others = {key: value for key, value in rest.items() if key not in _STRUCTURAL}
+        others = without(rest, *_STRUCTURAL)
         return [both(branch, others if n else rest) for n, branch in enumerate(chosen)]
     return [_only(rest, kind) for kind in _kinds(node)]
 
@@ -130,7 +132,7 @@ def _only(node: Schema, kind: str) -> Schema:
     own["type"] = kind
     if isinstance(values := node.get("enum"), list):
         fitting = [value for value in values if type_of(value) in (kind, "integer" if kind == "number" else kind)]
-        own = {key: value for key, value in own.items() if key != "enum"} | ({"enum": fitting} if fitting else {})
+        own = without(own, "enum") | ({"enum": fitting} if fitting else {})
     return own
 
 
@@ -142,7 +144,7 @@ def _of_one_kind(node: Schema, level: int) -> Schema:
         del result["default"]
     if is_schema(properties := result.get("properties")):
         result["properties"] = {name: _typed(_or_any(inner), level + 1) for name, inner in properties.items()}
-    known = properties if is_schema(properties) else {}
+    known = properties_of(result)
     if required := [name for name in names_in(result.pop("required", None)) if name in known]:
         result["required"] = required
     for key in ("items", "additionalProperties"):
