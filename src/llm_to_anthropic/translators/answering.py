@@ -19,7 +19,7 @@ from llm_to_anthropic.translators.encoding import Encoded, Encoding
 from llm_to_anthropic.translators.estimate import estimate_tokens
 from llm_to_anthropic.translators.text_frames import TextFlow
 from llm_to_anthropic.translators.translator import ClientRequest, Learned, UpstreamRequest
-from llm_to_anthropic.translators.upstream_errors import ErrorContext
+from llm_to_anthropic.translators.upstream_errors import ErrorContext, told_upstream
 from llm_to_anthropic.writer import StreamWriter, WholeWriter, text_message
 
 MAX_WHOLE_BYTES = 64 * 1024 * 1024
@@ -407,9 +407,7 @@ class AnsweringTranslator(ABC):
         if any(field.startswith(text) for field in _SSE_FIELDS):
             return None
         what = "a web page" if text[:1] == b"<" else "neither JSON nor an event stream"
-        raise UpstreamProtocolError(
-            f"upstream ({self._name}) answered with {what}; is its base URL right?", lasting=True
-        )
+        raise UpstreamProtocolError(f"{self._upstream} answered with {what}; is its base URL right?", lasting=True)
 
     def _end_with_text(self, told: TextAlone | None) -> bool:
         """The answer is this text and nothing else; False: there is more to it."""
@@ -426,7 +424,7 @@ class AnsweringTranslator(ABC):
         self._whole.append(data)
         self._whole_bytes += len(data)
         if self._whole_bytes > MAX_WHOLE_BYTES:
-            raise UpstreamProtocolError(f"upstream ({self._name}) answered with more than {MAX_WHOLE_BYTES >> 20} MiB")
+            raise UpstreamProtocolError(f"{self._upstream} answered with more than {MAX_WHOLE_BYTES >> 20} MiB")
         if self.keep is not None:
             self.keep(self._whole_bytes)
 
@@ -440,7 +438,7 @@ class AnsweringTranslator(ABC):
             self._json_end()
             return
         if self._form is None and self._beginning.strip():
-            raise UpstreamProtocolError(f"upstream ({self._name}) answered with neither JSON nor an event stream")
+            raise UpstreamProtocolError(f"{self._upstream} answered with neither JSON nor an event stream")
         if self._form == "sse":
             for event in self._sse.close():
                 self._last_event(event)
@@ -450,7 +448,7 @@ class AnsweringTranslator(ABC):
         """What is no JSON as it stands: events with one line break between them where two belong, or nothing."""
         lines = data.split(b"\n")
         if len(lines) == 1:
-            raise UpstreamProtocolError(f"upstream ({self._name}) sent an event that is no JSON") from error
+            raise UpstreamProtocolError(f"{self._upstream} sent an event that is no JSON") from error
         for line in lines:
             self._event(line)
 
@@ -466,5 +464,5 @@ class AnsweringTranslator(ABC):
             self._answer.end_of_stream()
 
     @property
-    def _name(self) -> str:
-        return self._target.provider.name
+    def _upstream(self) -> str:
+        return told_upstream(self._target)

@@ -47,6 +47,16 @@ class ErrorContext(msgspec.Struct, frozen=True, kw_only=True):
     prompt_tokens: int
     """An estimate."""
 
+    @property
+    def upstream(self) -> str:
+        """Who failed, as a sentence begins with it."""
+        return told_upstream(self.target)
+
+
+def told_upstream(target: Target) -> str:
+    """An upstream, as a sentence begins with it."""
+    return f"upstream ({target.provider.name})"
+
 
 def known_status(status: int) -> int:
     """Our status for an upstream's, where nothing else in its answer says more."""
@@ -84,8 +94,8 @@ def sentence(status: int, text: str, context: ErrorContext, *, wordless: str, ad
     target = context.target
     if status == 401:
         return key_refused(text, target)
-    name, said = target.provider.name, clean_text(text, target)
-    told = f"upstream ({name}): {said}" if said else f"upstream ({name}) answered with an error {wordless}"
+    said = clean_text(text, target)
+    told = f"{context.upstream}: {said}" if said else f"{context.upstream} answered with an error {wordless}"
     if advice:
         told = f"{told.rstrip('.')}. {advice}"
     match status:
@@ -107,17 +117,15 @@ def is_error(error: Raw) -> bool:
 def key_refused(text: str, target: Target) -> str:
     """The sentence for a refused credential; `text` is what the upstream said."""
     # Vendors repeat the key here in part or in whole, so their words are passed on only where they are nothing else.
-    credential, name = target.provider.credential, target.provider.name
+    credential, upstream = target.provider.credential, told_upstream(target)
     if credential.client:
-        told = f"upstream ({name}) refused your key, which this proxy passes on to it"
+        told = f"{upstream} refused your key, which this proxy passes on to it"
     elif credential.login is not None:
-        told = (
-            f"upstream ({name}) refused the proxy's {credential.login.vendor} credentials ({credential.login.remedy})"
-        )
+        told = f"{upstream} refused the proxy's {credential.login.vendor} credentials ({credential.login.remedy})"
     elif credential.variable:
-        told = f"upstream ({name}) refused the proxy's key (set {credential.variable} to a valid one)"
+        told = f"{upstream} refused the proxy's key (set {credential.variable} to a valid one)"
     else:
-        told = f"upstream ({name}) refused the proxy's key (set a valid api_key for this provider)"
+        told = f"{upstream} refused the proxy's key (set a valid api_key for this provider)"
     if any(secret in text for secret in credential.secrets):
         return told
     return f"{told}: {text}" if len(text) < MAX_TEXT and _PLAIN_WORDS.fullmatch(text) else told

@@ -325,13 +325,13 @@ class GeminiAnswer:
         self._end_early(visible)
 
     def _end_without_reason(self) -> None:
-        name = self._options.context.target.provider.name
+        upstream = self._options.context.upstream
         if self._blocked is not None:
             self._end_with("PROMPT_BLOCKED")
         elif not self._any_candidate:
-            self._ask_again("again", UpstreamProtocolError(f"upstream ({name}) returned no candidates"))
+            self._ask_again("again", UpstreamProtocolError(f"{upstream} returned no candidates"))
         else:
-            raise UpstreamProtocolError(f"upstream ({name}) stream ended before completion")
+            raise UpstreamProtocolError(f"{upstream} stream ended before completion")
 
     def _ask_again(self, how: Next, otherwise: UpstreamError | None = None) -> None:
         """Once, and only while nothing has been written: what a client has cannot be taken back."""
@@ -367,8 +367,7 @@ class GeminiAnswer:
 
     def _stopped(self) -> UpstreamError:
         told = f": {sound(self._finish_message)}" if self._finish_message else ""
-        name = self._options.context.target.provider.name
-        return UpstreamError(502, f"upstream ({name}) stopped: {self._finish}{told}")
+        return UpstreamError(502, f"{self._options.context.upstream} stopped: {self._finish}{told}")
 
     def _release(self) -> None:
         """Writes what was held for the sake of the searches behind it, with them before it."""

@@ -87,7 +87,7 @@ class GeminiTranslator(AnsweringTranslator):
         except UNREADABLE:
             count = None
         if count is None:
-            raise UpstreamProtocolError(f"upstream ({self._name}) counted tokens but did not tell how many")
+            raise UpstreamProtocolError(f"{self._upstream} counted tokens but did not tell how many")
         return count
 
     def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
@@ -176,7 +176,7 @@ class GeminiTranslator(AnsweringTranslator):
             return read_loosely(data)
         except ValueError as error:
             raise UpstreamProtocolError(
-                f"upstream ({self._name}) sent a part of its answer that is not JSON of the Gemini API"
+                f"{self._upstream} sent a part of its answer that is not JSON of the Gemini API"
             ) from error
 
     def _json(self, data: bytes) -> None:

@@ -163,18 +163,14 @@ class ChatAnswer:
         if self.ended:
             return
         if not self._any_choice:
-            raise UpstreamProtocolError(f"upstream ({self._provider}) returned no choices")
+            raise UpstreamProtocolError(f"{self._options.context.upstream} returned no choices")
         self._write_end()
 
     def end_of_stream(self) -> None:
         """The stream is over. Raises UpstreamProtocolError where it was cut off."""
         if not (self.finished or self.ended):
-            raise UpstreamProtocolError(f"upstream ({self._provider}) stream ended before completion")
+            raise UpstreamProtocolError(f"{self._options.context.upstream} stream ended before completion")
         self.end()
-
-    @property
-    def _provider(self) -> str:
-        return self._options.context.target.provider.name
 
     def _take_notes(self, completion: Completion) -> None:
         if completion.error and is_error(completion.error):
@@ -211,7 +207,9 @@ class ChatAnswer:
 
     def _take_finish(self, reason: str, stop_reason: str | int | None) -> None:
         if status := _FAILURES.get(_kind_of(reason)):
-            raise UpstreamError(status, f"upstream ({self._provider}) ended the answer with finish_reason '{reason}'")
+            raise UpstreamError(
+                status, f"{self._options.context.upstream} ended the answer with finish_reason '{reason}'"
+            )
         self._finish = reason
         self.finished = True
         if reason == "stop" and isinstance(stop_reason, str) and stop_reason in self._options.encoding.stop_sequences:

@@ -72,7 +72,7 @@ class OpenAIChatTranslator(AnsweringTranslator):
 
     def decode_count(self, body: bytes) -> int:
         """Never asked for."""
-        raise UpstreamProtocolError(f"upstream ({self._name}) counted tokens unasked: {len(body)} bytes")
+        raise UpstreamProtocolError(f"{self._upstream} counted tokens unasked: {len(body)} bytes")
 
     def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
         """An upstream's HTTP error -> our error. `headers` have lower-case names."""
@@ -241,7 +241,7 @@ class OpenAIChatTranslator(AnsweringTranslator):
         try:
             return read_loosely(body)
         except ValueError as error:
-            raise UpstreamProtocolError(f"upstream ({self._name}) answered with something that is no JSON") from error
+            raise UpstreamProtocolError(f"{self._upstream} answered with something that is no JSON") from error
 
     def _without_choices(self, body: bytes) -> UpstreamError:
         told = http_error(502, {}, body, self._context(), self._now())

@@ -109,11 +109,7 @@ class ResponsesAnswer:
     def end_of_stream(self) -> None:
         """The stream is over. Raises UpstreamProtocolError where it was cut off."""
         if not self.ended:
-            raise UpstreamProtocolError(f"upstream ({self._provider}) stream ended before completion")
-
-    @property
-    def _provider(self) -> str:
-        return self._options.context.target.provider.name
+            raise UpstreamProtocolError(f"{self._options.context.upstream} stream ended before completion")
 
     def _added(self, data: bytes) -> None:
         event = decode_loosely(data, ItemEvent)
@@ -246,7 +242,9 @@ class ResponsesAnswer:
             self._fail(answer.error)
             return
         if answer.status in _UNFINISHED:
-            raise UpstreamProtocolError(f"upstream ({self._provider}) ended an answer that is still {answer.status}")
+            raise UpstreamProtocolError(
+                f"{self._options.context.upstream} ended an answer that is still {answer.status}"
+            )
         reason = answer.incomplete_details.reason if answer.incomplete_details else None
         stop_reason = _INCOMPLETE.get(reason or "", "max_tokens") if answer.status == "incomplete" else "end_turn"
         self._recover(answer.output or [])

@@ -81,7 +81,7 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
         """The count in the upstream's answer. Raises UpstreamProtocolError."""
         count = decode_loosely(body, InputTokens).input_tokens
         if count is None:
-            raise UpstreamProtocolError(f"upstream ({self._name}) counted tokens but did not tell how many")
+            raise UpstreamProtocolError(f"{self._upstream} counted tokens but did not tell how many")
         return count
 
     def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
