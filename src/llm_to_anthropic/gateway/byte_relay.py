@@ -7,7 +7,6 @@ always be put between two events.
 from __future__ import annotations
 
 import re
-import time
 
 import msgspec
 
@@ -24,6 +23,7 @@ from llm_to_anthropic.gateway.refusal import (
     without_keys,
 )
 from llm_to_anthropic.gateway.relay import MAX_ANSWER_BYTES
+from llm_to_anthropic.gateway.silence import Relay
 from llm_to_anthropic.settings import Timeouts
 from llm_to_anthropic.translators.anthropic import UsageReader, replace_answered_model, replace_served_model
 from llm_to_anthropic.translators.text_frames import LINE_BREAK, PLAIN_BLANK
@@ -108,7 +108,7 @@ def _says_nothing(out: bytes) -> bool:
     return not out or (out.startswith(b":") and b"\ndata" not in out)
 
 
-class ByteRelay:
+class ByteRelay(Relay):
     """One stream that passes through. `run()` raises ApiError only before anything was sent.
 
     Its prelude is held back: an error that follows keeps its status, and another target may still answer.
@@ -125,11 +125,8 @@ class ByteRelay:
         served_as: str | None,
         keep: Keep | None = None,
     ) -> None:
-        """`silent_since`, by `time.monotonic`: from when on the client has heard nothing."""
+        super().__init__(reply, progress, timeouts, silent_since)
         self._upstream = upstream
-        self._reply = reply
-        self._progress = progress
-        self._timeouts = timeouts
         self._served_as = served_as
         """The client's name of the model, where the upstream knows another."""
         self._keep = keep
@@ -140,19 +137,11 @@ class ByteRelay:
         self._tail = b""
         """Its last bytes, which may be the beginning of its end."""
         self._prelude = b""
-        self._clock = time.monotonic
-        self._last_write = silent_since
         self._ended = False
-        self._begun = False
         self._unnamed = False
         """The upstream leaves out the names of events, which the SDKs go by."""
-        self._head: Headers = []
-        """Of our answer, once the upstream's has come."""
         self._passed: Headers = []
         """Those of the upstream's headers that the client has."""
-        self.committed = False
-        self.failure: ApiError | None = None
-        """What ended a stream that had begun."""
 
     async def run(self) -> None:
         """The whole answer."""
@@ -173,7 +162,6 @@ class ByteRelay:
         await self._reply.end()
 
     async def fail(self, error: ApiError) -> None:
-        """Ends a stream that has begun with an `error` event."""
         forget_way(error)
         await self._reply.write(self._error_event(error))
 
@@ -377,16 +365,6 @@ class ByteRelay:
         prelude, self._prelude = self._prelude, b""
         return prelude
 
-    def _patience_s(self) -> float:
-        """Seconds of silence after each slice of a flow."""
-        return self._timeouts.ping_s if self._begun else self._quiet_s()
-
     def _make_head(self) -> None:
         self._passed = [header for header in forwarded(self._upstream.headers) if header[0] != b"content-type"]
         self._head = STREAM_HEADERS + self._passed + provenance(self._progress)
-
-    def _quiet_s(self) -> float:
-        """Seconds of silence that the client may still be left in."""
-        limit = self._timeouts.ping_s if self.committed else self._timeouts.commit_after_s
-        left_s = self._last_write + limit - self._clock()
-        return left_s if left_s > 0.0 else 0.0  # asked before each read: no call for it

@@ -248,7 +248,7 @@ class Gateway:
                 return
 
     def _relay(self, work: Work, translator: Translator, upstream: UpstreamCall, send: Send) -> Awaitable[None]:
-        work.relay = StreamRelay(
+        relay = work.relay = StreamRelay(
             translator,
             upstream,
             send,
@@ -258,7 +258,7 @@ class Gateway:
             silent_since=work.silent_since,
             keep=work.keep,
         )
-        return work.relay.run()
+        return relay.run()
 
     def _heals(self, translator: Translator, refusal: UpstreamRefusal, error: ApiError, target: Target) -> bool:
         """Whether one more try makes sense. What was learned for all requests to come is told."""

@@ -11,8 +11,9 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from llm_to_anthropic.errors import ApiError, UpstreamError, UpstreamProtocolError, forget_way
 from llm_to_anthropic.gateway.answer_headers import STREAM_HEADERS, header_list, provenance
-from llm_to_anthropic.gateway.call import Headers, Reply
+from llm_to_anthropic.gateway.call import Reply
 from llm_to_anthropic.gateway.progress import Progress
+from llm_to_anthropic.gateway.silence import Relay
 from llm_to_anthropic.settings import Timeouts
 from llm_to_anthropic.translators.rate_limits import RATE_LIMITS
 from llm_to_anthropic.translators.translator import Translator, UpstreamRequest
@@ -78,7 +79,7 @@ def make_room(size: int, keep: Keep) -> int:
     return min(keep(size), MAX_ANSWER_BYTES)
 
 
-class StreamRelay:
+class StreamRelay(Relay):
     """One streamed answer. `run()` raises ApiError or UpstreamRefusal only before anything was sent."""
 
     def __init__(
@@ -93,28 +94,16 @@ class StreamRelay:
         silent_since: float,
         keep: Keep,
     ) -> None:
-        """`silent_since`, by `time.monotonic`: from when on the client has heard nothing."""
+        super().__init__(reply, progress, timeouts, silent_since)
         self._translator = translator
         self._send = send
         translator.keep = keep
         self._upstream = upstream
         self._last_words: LastWords | None = None
-        self._reply = reply
-        self._progress = progress
-        self._timeouts = timeouts
-        self._clock = time.monotonic
-        self._last_write = silent_since
         self._jammed = False
         """The client's side has no room."""
-        self._begun = False
-        """Something meaningful has come of the present call."""
         self._ending = b""
         """The client's last events, which leave with the end of the answer: each write is a system call."""
-        self._head: Headers = []
-        """Of our answer, once the upstream's has come."""
-        self.committed = False
-        self.failure: ApiError | None = None
-        """What ended a stream that had begun."""
 
     async def run(self) -> None:
         """The whole answer, from the upstream's head to the end of ours."""
@@ -134,7 +123,6 @@ class StreamRelay:
         await self._reply.end(self._ending)
 
     async def fail(self, error: ApiError) -> None:
-        """Ends a stream that has begun with an `error` event."""
         forget_way(error)
         self.failure = error
         self._progress.failed_by(error)
@@ -290,16 +278,6 @@ class StreamRelay:
         self._progress.status = 200
         head, self._head = self._head, []  # a stream may run for long
         self._reply.start(200, head or STREAM_HEADERS + provenance(self._progress))
-
-    def _patience_s(self) -> float:
-        """Seconds of silence after each slice of a flow."""
-        return self._timeouts.ping_s if self._begun else self._quiet_s()
-
-    def _quiet_s(self) -> float:
-        """Seconds of silence that the client may still be left in."""
-        limit = self._timeouts.ping_s if self.committed else self._timeouts.commit_after_s
-        left_s = self._last_write + limit - self._clock()
-        return left_s if left_s > 0.0 else 0.0  # asked before each read: no call for it
 
 
 def answer_headers(translator: Translator, upstream: UpstreamCall) -> Sequence[tuple[bytes, bytes]]:

@@ -8,10 +8,9 @@ from collections.abc import Awaitable
 
 from llm_to_anthropic.errors import ApiError, overloaded
 from llm_to_anthropic.gateway.answer_headers import JSON_HEADERS, header_list, provenance
-from llm_to_anthropic.gateway.byte_relay import ByteRelay
 from llm_to_anthropic.gateway.call import Call, Headers, Reply
 from llm_to_anthropic.gateway.progress import Progress
-from llm_to_anthropic.gateway.relay import StreamRelay
+from llm_to_anthropic.gateway.silence import Relay
 from llm_to_anthropic.providers.provider import Route
 from llm_to_anthropic.upstream.call import UNASKED_BYTES
 
@@ -41,7 +40,7 @@ class Work:
         self.progress = Progress(call)
         self.silent_since = time.monotonic()
         """From when on a streaming client has heard nothing, whatever was attempted meanwhile."""
-        self.relay: StreamRelay | ByteRelay | None = None
+        self.relay: Relay | None = None
         reply.when_left(self._cancel)
 
     def _cancel(self, outcome: str) -> None:
