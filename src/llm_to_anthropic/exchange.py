@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+CLIENT_GONE = 499
+"""The status of a request whose client left before an answer."""
+
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens of one message in Anthropic's arithmetic: `input_tokens` excludes both cache counts."""
@@ -35,7 +38,7 @@ class Exchange(msgspec.Struct, frozen=True):
     method: str
     path: str
     status: int
-    """HTTP status that the client got; 499 where the client left before an answer."""
+    """HTTP status that the client got, or CLIENT_GONE."""
     outcome: str
     """`ok`, or what ended it: an error type, `client_disconnected`, `client_stalled`."""
     duration_ms: float

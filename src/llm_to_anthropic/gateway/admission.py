@@ -12,10 +12,8 @@ from collections import deque
 from collections.abc import Callable
 
 from llm_to_anthropic.errors import ApiError, Refusal
+from llm_to_anthropic.gateway.call import WhenLeft
 from llm_to_anthropic.settings import Limits
-
-WhenLeft = Callable[[Callable[[str], None]], None]
-"""Takes what is to be called once the client has left."""
 
 
 class Admission:
@@ -70,7 +68,7 @@ class Admission:
         self.running += 1
         return True
 
-    async def wait(self, key: bytes, when_left: WhenLeft) -> bool:
+    async def wait(self, key: bytes, when_left: Callable[[WhenLeft], None]) -> bool:
         """Takes a place for a key, now or when it is its turn. False where the client left meanwhile.
 
         Raises ApiError: 529 where the line is full or too slow, 429 where the key has all places that it may have.

@@ -7,10 +7,12 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 
+import msgspec
+
 from llm_to_anthropic.counting import TokenCounter
 from llm_to_anthropic.credentials import Credentials
 from llm_to_anthropic.errors import ApiError, UpstreamError, UpstreamProtocolError, forget_way, overloaded
-from llm_to_anthropic.exchange import Exchange
+from llm_to_anthropic.exchange import CLIENT_GONE, Exchange
 from llm_to_anthropic.gateway.answer_headers import JSON_HEADERS
 from llm_to_anthropic.gateway.attempts import Alarm, Attempts
 from llm_to_anthropic.gateway.backoff import Pace
@@ -19,7 +21,6 @@ from llm_to_anthropic.gateway.client_request import client_request, decode_envel
 from llm_to_anthropic.gateway.fetched_urls import with_fetched
 from llm_to_anthropic.gateway.lanes import Lane
 from llm_to_anthropic.gateway.passthrough import Passthrough
-from llm_to_anthropic.gateway.progress import CLIENT_GONE
 from llm_to_anthropic.gateway.recording import RecordingReply
 from llm_to_anthropic.gateway.relay import MAX_ERROR_BYTES, Send, StreamRelay, UpstreamRefusal, header_map
 from llm_to_anthropic.gateway.sending import Sender
@@ -34,14 +35,7 @@ from llm_to_anthropic.routing import ModelEntry, Router
 from llm_to_anthropic.settings import Settings
 from llm_to_anthropic.translators.api_choice import fitting_target
 from llm_to_anthropic.translators.media_urls import UrlNotTaken
-from llm_to_anthropic.translators.memory.conversation import Conversation, conversation_memory
-from llm_to_anthropic.translators.memory.memory import Memory, Remembered
-from llm_to_anthropic.translators.memory.surroundings import (
-    MIN_BYTES,
-    KnownSurroundings,
-    MoreThanMessages,
-    Surroundings,
-)
+from llm_to_anthropic.translators.memory.surroundings import MIN_BYTES, MoreThanMessages, Surroundings
 from llm_to_anthropic.translators.registry import make_translator
 from llm_to_anthropic.translators.translator import ClientRequest, Learned, Translator, UpstreamRequest
 from llm_to_anthropic.upstream import Fetcher, OutgoingRequest, Upstream, UpstreamCall
@@ -88,12 +82,11 @@ class Gateway:
         self._fetcher = fetcher
         self._attempts = Attempts(settings, pace or Pace(), alarm)
         self._note = note
-        self._messages_memory: Memory[Remembered] = Memory()
-        self._conversations_memory: Memory[Conversation] = conversation_memory()
-        self._frames_memory: Memory[object] = Memory()
-        self._surroundings = KnownSurroundings()
-        self._passthrough = Passthrough(settings, self._sender, self._surroundings)
+        self._unlearned = Learned()
+        """Of a target that was never asked. All targets share its memories."""
         self._learned: dict[tuple[str, str, str], Learned] = {}
+        self._surroundings = self._unlearned.surroundings
+        self._passthrough = Passthrough(settings, self._sender, self._surroundings)
         self._running: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         """Kept once it runs: to ask for it costs a system call."""
@@ -342,12 +335,7 @@ class Gateway:
         if learned is None:
             if len(self._learned) >= MAX_LEARNED:
                 self._learned.clear()
-            learned = self._learned[key] = Learned(
-                messages=self._messages_memory,
-                conversations=self._conversations_memory,
-                frames=self._frames_memory,
-                surroundings=self._surroundings,
-            )
+            learned = self._learned[key] = msgspec.structs.replace(self._unlearned, quirks={})
         return learned
 
 

@@ -28,8 +28,9 @@ RELIEVE_S = 1.0
 """Under pressure, and where there was too little for a body, unused memory is given back so often."""
 
 Load = Literal["ok", "pressed", "full", "late"]
+MEMORY_LIMIT = "limits.max_memory_bytes, or what the container or the ulimit allows"
 REASONS: dict[Load, str] = {
-    "full": "short of memory (limits.max_memory_bytes, or what the container or the ulimit allows)",
+    "full": f"short of memory ({MEMORY_LIMIT})",
     "late": "too busy: its event loop is late",
 }
 

@@ -10,8 +10,6 @@ from llm_to_anthropic.exchange import Exchange, Loss, Usage, milliseconds
 from llm_to_anthropic.gateway.call import Call
 from llm_to_anthropic.providers.provider import Provider, Target, same_target
 
-CLIENT_GONE = 499
-
 
 class Progress:
     """Filled in on the request's way; `exchange()` freezes it."""

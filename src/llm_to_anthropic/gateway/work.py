@@ -9,6 +9,7 @@ from collections.abc import Awaitable
 from llm_to_anthropic.errors import ApiError, overloaded
 from llm_to_anthropic.gateway.answer_headers import JSON_HEADERS, header_list, provenance
 from llm_to_anthropic.gateway.call import Call, Headers, Reply
+from llm_to_anthropic.gateway.pressure import MEMORY_LIMIT
 from llm_to_anthropic.gateway.progress import Progress
 from llm_to_anthropic.gateway.silence import Relay
 from llm_to_anthropic.providers.provider import Route
@@ -59,8 +60,7 @@ class Work:
         if not memory.pledge(more):
             memory.forgo(self.kept)
             self.kept = 0
-            why = f"short of memory for an answer of {size} bytes or more"
-            raise overloaded(f"{why} (limits.max_memory_bytes, or what the container or the ulimit allows)", "memory")
+            raise overloaded(f"short of memory for an answer of {size} bytes or more ({MEMORY_LIMIT})", "memory")
         self.kept += more
         return self.kept
 

@@ -10,12 +10,10 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from llm_to_anthropic.errors import ApiError, ClientError
-from llm_to_anthropic.exchange import Exchange, milliseconds
+from llm_to_anthropic.exchange import CLIENT_GONE, Exchange, milliseconds
 from llm_to_anthropic.http.cycle import Cycle
 from llm_to_anthropic.http.interface import Gateway
 from llm_to_anthropic.writer import error_event
-
-CLIENT_GONE = 499
 
 _log = structlog.get_logger()
 
