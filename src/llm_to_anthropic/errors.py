@@ -1,10 +1,11 @@
 """The tree of errors. It says whose fault an error is; it knows nothing of HTTP servers or upstreams.
 
 ProxyError
-+-- ConfigError            the operator's: settings that miss or contradict
++-- ConfigError            the operator's: settings that are missing or contradict each other
 +-- ApiError               becomes an answer in Anthropic's error envelope
     +-- ClientError        the request's fault; nothing was sent upstream
     +-- UpstreamError      the upstream refused, broke or stayed silent
+        +-- UpstreamSpoiled        it could not use what its own model said
         +-- UpstreamUnreachable    no connection (DNS, refused, TLS)
         +-- UpstreamTimeout        a time limit passed; `phase` names it
         +-- UpstreamFull           it has as many of our requests as it may have; nothing was sent
@@ -49,7 +50,10 @@ class ProxyError(Exception):
 
 
 class ConfigError(ProxyError):
-    """Settings that miss or contradict; `problems` holds one complete sentence each, `files` what was read."""
+    """Settings that are missing or contradict each other.
+
+    `problems` holds one complete sentence each, `files` what was read.
+    """
 
     def __init__(self, problems: list[str], files: tuple[str, ...] = ()) -> None:
         super().__init__("\n".join(problems))

@@ -7,7 +7,7 @@ import asyncio
 SMALL_BYTES = 16 * 1024
 """What is larger is worth a wake of its own, and its room has to be waited for."""
 ALONE = 16
-"""So many writes go out at once after one that had no company."""
+"""After a write that had no company, this many go out at once."""
 
 
 class Outbox:
@@ -23,7 +23,7 @@ class Outbox:
 
     def __init__(self) -> None:
         self._alone = 0
-        """So many writes need not wait for company: there was none."""
+        """How many writes need not wait for company, as there was none."""
         self._loop: asyncio.AbstractEventLoop | None = None
         """Kept once it runs: to ask for it costs a system call."""
         self._waiting: list[tuple[asyncio.WriteTransport, bytes]] = []

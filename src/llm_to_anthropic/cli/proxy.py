@@ -21,7 +21,7 @@ from llm_to_anthropic.routing import LINE_MODELS, Router
 from llm_to_anthropic.settings import Settings
 
 _CLAUDE_WINDOW = 1_000_000
-"""So many tokens Claude Code takes for what fits into any of Claude's models; it sums up too late where fewer do."""
+"""How many tokens Claude Code expects any of Claude's models to take: where one takes fewer, it sums up too late."""
 
 
 def run_proxy(flags: Mapping[str, object]) -> int:

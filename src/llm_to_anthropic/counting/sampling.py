@@ -15,7 +15,7 @@ from msgspec import Raw
 
 LARGE_BYTES = 8 * 1024 * 1024
 ESCAPED_SHARE = 64
-"""A large body with an escape for so many bytes, or more, is counted by its pieces."""
+"""A large body is counted by its pieces where it has an escape in this many bytes, or more often."""
 
 _QUOTE, _BACKSLASH = b'"\\'
 _WITHOUT_TEXT = Raw(b'{"role":"user","content":""}')

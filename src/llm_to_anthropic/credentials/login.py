@@ -21,17 +21,17 @@ Clock = Callable[[], float]
 """Seconds since 1970: tokens end by the wall clock."""
 
 AHEAD_S = 300.0
-"""A token is renewed so long before its end."""
+"""How long before its end a token is renewed."""
 TOO_LATE_S = 5.0
-"""A token that ends so soon is not used any more: the request needs time to arrive."""
+"""A token with less time left is not used any more: the request needs time to arrive."""
 PAUSE_S = 30.0
 """Between two fetches that nobody waits for: after a failure, or where the source gives a token that ends soon."""
 PATIENCE_S = 3.0
-"""A failure so young is the answer to whoever asks again."""
+"""Whoever asks again within this time gets the same failure, without another attempt."""
 LIMIT_S = 30.0
-"""A request waits so long for a token."""
+"""How long a request waits for a token."""
 NAP_S = 60.0
-"""The thread looks at the clock so often: a machine that slept does not count the time."""
+"""How often the thread looks at the clock: its waits do not count the time that a machine slept."""
 
 
 class Token(msgspec.Struct, frozen=True):

@@ -49,7 +49,7 @@ class _Trouble:
         self.waited_s = 0.0
         """What earlier ones asked for and got."""
         self.told_to_wait = False
-        """It asks for more than can be waited here."""
+        """It asks for a longer wait than is possible here."""
         self.spared = False
         """Retries were due, but the upstream has had its share of them."""
 
@@ -220,7 +220,7 @@ class Attempts:
 
 
 def _room(settings: Settings) -> int:
-    """So many requests of one provider run at once: one that hangs must not take the places of the others."""
+    """How many requests of one provider run at once: one that hangs must not take the places of the others."""
     places = settings.limits.max_running
     several = sum(usable(provider) for provider in settings.providers.values()) > 1
     return math.ceil(places * PROVIDER_SHARE) if several else places

@@ -19,7 +19,7 @@ BASE_DELAY_S = 0.5
 MAX_DELAY_S = 8.0
 WINDOW_S = 10
 BUDGET_FLOOR = 3
-"""So many retries within the window are allowed however few the requests, and those of one request."""
+"""How many retries within the window are always allowed, however few the requests; all those of one request are."""
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):

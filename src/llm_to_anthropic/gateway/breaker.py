@@ -11,14 +11,14 @@ from math import inf
 from llm_to_anthropic.gateway.backoff import Window
 
 MAX_IN_A_ROW = 5
-"""So many failures without a success between them open the circuit."""
+"""This many failures without a success between them open the circuit."""
 MIN_IN_WINDOW = 20
 MAX_SHARE = 0.5
-"""So large a share of failures among at least `MIN_IN_WINDOW` outcomes of 10 seconds opens it too."""
+"""This share of failures among at least `MIN_IN_WINDOW` outcomes of 10 seconds opens it, too."""
 OPEN_S = 5.0
 MAX_OPEN_S = 300.0
 JITTER = 0.2
-"""Replicas must not all come back in the same moment: up to so much longer."""
+"""A circuit stays open longer by up to this share: replicas must not all come back in the same moment."""
 
 
 class Circuit:

@@ -34,7 +34,7 @@ from llm_to_anthropic.writer import PING, error_event
 
 MAX_EVENT_BYTES = 8 * 1024 * 1024
 MAX_PRELUDE_BYTES = 256 * 1024
-"""So much is held back at most before something meaningful has come."""
+"""How much is held back at most until something meaningful comes."""
 _END = re.compile(rb'(?:^|[\r\n])event: ?(?:message_stop|(?P<error>error))[ \r\n]|"type" ?: ?"message_stop"')
 _ENDINGS = (b"message_stop", b"event: error", b"event:error")
 """Without any of them there is no end, and an end begins not far before the first."""
@@ -45,7 +45,7 @@ _STRAY_BYTES = 4096
 """It is looked for in the last of what was read at once: with it such an answer ends."""
 _EVENT_ENDS = (b"\n\n", b"\r\n\r\n")
 _MOST_OF_AN_END = 3
-"""So many bytes of what ends an event may come before the last of them."""
+"""How many bytes of what ends an event may have come without the last."""
 _IDLE = frozenset({"message_start", "ping"})
 """Events that come before the upstream has anything to say."""
 _PRELUDE = _IDLE | {"content_block_start"}

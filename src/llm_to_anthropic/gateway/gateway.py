@@ -48,7 +48,7 @@ _CANNOT_COUNT = frozenset({404, 405, 429})
 MAX_LEARNED = 1024
 """Targets whose lessons are remembered; model names come from clients, so they need a bound."""
 MAX_LESSONS = 4
-"""So often one request is sent again: a server that nobody knows may refuse several things, and tells one at a time."""
+"""How often one request is sent again: an unknown server may refuse several things, and names one at a time."""
 _TEACHING = frozenset({400, 402, 403, 404, 422, 500})
 """Statuses under which upstreams refuse a part of a request: 402 more tokens than an account can pay for, 403 what it
 may not use, 404 what they forgot, 500 what a chat template cannot render."""

@@ -17,15 +17,15 @@ PRESSED_SHARE = 0.85
 FULL_SHARE = 0.92
 """Of the memory: from here on nothing is let in."""
 RELIEF = 0.03
-"""A share has to fall so far below its bound again: else every sample could turn the state."""
+"""How far a share has to fall below its bound again: else every sample could turn the state."""
 LATE_S = 0.5
 LATE_FOR_S = 2.0
-"""A loop that has been late by more than `LATE_S` for so long lets nothing in."""
+"""A loop that has been late by more than `LATE_S` for this long lets nothing in."""
 COPIES = 6
-"""A body takes its size so often at its peak: as it came, joined, decoded, and encoded for the upstream, into a buffer
-that grows by being copied. An answer that is kept until it is whole takes up to five on its way back."""
+"""How many times its size a body takes at its peak: as it came, joined, decoded, and encoded for the upstream, into a
+buffer that grows by being copied. An answer that is kept until it is whole takes up to five on its way back."""
 RELIEVE_S = 1.0
-"""Under pressure, and where there was too little for a body, unused memory is given back so often."""
+"""How often unused memory is given back, under pressure or where there was too little for a body."""
 
 Load = Literal["ok", "pressed", "full", "late"]
 MEMORY_LIMIT = "limits.max_memory_bytes, or what the container or the ulimit allows"

@@ -73,7 +73,7 @@ class LastWords:
 
 
 def make_room(size: int, keep: Keep) -> int:
-    """Up to how many bytes a whole answer may grow, of which so many are coming. Raises ApiError."""
+    """Up to how many bytes a whole answer may grow, of which `size` are known to come. Raises ApiError."""
     if size > MAX_ANSWER_BYTES:
         raise UpstreamProtocolError(f"the upstream's answer is larger than {MAX_ANSWER_BYTES >> 20} MiB")
     return min(keep(size), MAX_ANSWER_BYTES)

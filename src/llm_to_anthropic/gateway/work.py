@@ -49,7 +49,7 @@ class Work:
         self._task.cancel()
 
     def keep(self, size: int) -> int:
-        """Sets memory aside for so many bytes of an upstream's answer that are kept until they can be passed on.
+        """Sets memory aside for the bytes of an upstream's answer that are kept until they can be passed on.
 
         Gives up to how many it need not be asked again. Raises ApiError (529).
         """

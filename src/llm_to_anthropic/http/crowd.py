@@ -7,7 +7,7 @@ from llm_to_anthropic.http.access import is_loopback
 from llm_to_anthropic.settings import Limits
 
 TURNED_AWAY = 256
-"""So many connections beyond the limit still hear why they are refused; more are cut without a word."""
+"""How many connections beyond the limit still hear why they are refused; more are cut without a word."""
 
 Address = tuple[str, int] | None
 

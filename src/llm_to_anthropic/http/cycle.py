@@ -109,7 +109,7 @@ class Cycle(Reply, ABC):
 
     @abstractmethod
     def read_ahead(self, up_to: int) -> None:
-        """Has so much of the body read before it is asked for: whoever is not read from is not seen to leave."""
+        """Has this much of the body read before it is asked for: a client not read from is not seen to leave."""
 
     @abstractmethod
     def served(self) -> None:

@@ -7,7 +7,7 @@ import socket
 from contextlib import suppress
 
 HIGH_WATER_BYTES = 64 * 1024
-"""So much of a request's body may wait for its reader; then reading pauses."""
+"""How much of a request's body may wait for its reader; then reading pauses."""
 UNSENT_BYTES = 16 * 1024
 """The system takes no more than this beyond what it can send: what a client does not read waits here, where it is
 counted, and not in megabytes of a socket's buffer."""

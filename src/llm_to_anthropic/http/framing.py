@@ -55,7 +55,7 @@ def make_body_parser(body: Body, found: Found) -> httptools.HttpRequestParser:
 
 
 def bytes_of_head(so_far: int, data: bytes) -> int:
-    """At most so many bytes belong to the head that is being read: those up to the end of another do not."""
+    """How many bytes belong to the head being read, at the most: those up to the end of another do not."""
     _, ended, behind = data.rpartition(b"\r\n\r\n")
     return min(so_far, len(behind)) if ended else so_far
 

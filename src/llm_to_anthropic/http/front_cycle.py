@@ -87,8 +87,8 @@ class FrontCycle(Cycle):
         self._head = b""
         """The head of the answer, until something follows it."""
         self._ending: bytes | None = None
-        """What ends the answer. It leaves once the request is recorded: who has read it finds that done, and what
-        is asked next need not wait for it."""
+        """The end of the answer, which leaves once the request is recorded: a client that has read it finds the record
+        made, and its next request need not wait for that."""
         self._prepared: tuple[Headers, bool, bytes] | None = None
         """What a head is made of, and the head."""
         self._expects = False

@@ -41,7 +41,7 @@ class KnownHead:
         return None if len(body) == size else body
 
     def _adapt(self, size: int) -> bool:
-        """Has the head tell the length that the body of a request of so many bytes has; False where none can."""
+        """Writes the length of the body into the head, for a request of `size` bytes; False where none would fit."""
         head, at, former = self._head, self._length_at, self.length
         left = size - len(head) + len(former)
         digits = len(b"%d" % left)

@@ -33,11 +33,11 @@ from llm_to_anthropic.http.live import Live
 from llm_to_anthropic.http.refusing import reason, record_of, refusal_bytes, too_large_headers
 
 STALL_LOOKS = 60
-"""So often within `write_s` it is looked whether a client that has no room takes anything at all."""
+"""How often within `write_s` to look whether a client without room takes anything at all."""
 LINGER_S = 2.0
-"""A refused client may go on sending so long, unheard, and read its refusal."""
+"""How long a refused client may go on sending, unheard, and read its refusal."""
 KEEP_ALIVE_S = 75.0
-"""A connection without a request is closed after so long."""
+"""How long a connection without a request is kept."""
 MIN_BODY_RATE = 32 * 1024
 """Bytes per second of a body beyond its first `body_s`: whoever sends less is not sending, but holding on."""
 MAX_HEADER_BYTES = 16 * 1024
@@ -140,7 +140,7 @@ class FrontProtocol(asyncio.Protocol):
         self._head_bytes = 0
         """An upper bound of the size of the head being read."""
         self._barren = self._fed = 0
-        """Bytes since the last one of a body, and how many of it there were."""
+        """Bytes that came since the last byte of a body, and how long the body was then."""
         self._cycle: FrontCycle | None = None
         """The request that came last."""
         self._known: KnownHead | None = None
@@ -399,7 +399,7 @@ class FrontProtocol(asyncio.Protocol):
             self._deadline.lift()
 
     def _is_barren(self, cycle: FrontCycle) -> bool:
-        """Whether more came amid a body, none of it the body's, than headers may take: what trails it are such, too."""
+        """Whether more that is none of the body came amid it than headers may take: trailers are headers, too."""
         self._barren = self._barren + self._head_bytes if cycle.received == self._fed else 0
         self._fed = cycle.received
         return self._barren > self._limits.max_header_bytes

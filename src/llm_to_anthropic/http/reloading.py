@@ -19,7 +19,7 @@ from llm_to_anthropic.errors import ConfigError
 from llm_to_anthropic.settings import Settings
 
 POLL_S = 1.0
-"""Files are looked at so often. One that has changed is read once it has not changed for as long."""
+"""How often files are looked at. One that has changed is read once it has stayed the same for as long."""
 FIXED = ("host", "port", "workers", "verbose")
 """Settings that a running server keeps."""
 

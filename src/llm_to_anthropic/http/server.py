@@ -40,13 +40,13 @@ Ready = Callable[[str], None]
 Build = Callable[[Settings], Gateway]
 
 TICK_S = 1.0
-"""The date header is renewed so often."""
+"""How often the date header is renewed."""
 POLL_S = 0.02
-"""Whether the last request has finished is looked at so often, during a drain alone."""
+"""How often to look whether the last request has finished, during a drain alone."""
 FAREWELL_S = 1.0
-"""Streams that are ended early may write their last event for so long."""
+"""How long streams that are ended early may take to write their last event."""
 LAST_WRITES_S = 0.1
-"""What is cancelled has so long to leave the event loop."""
+"""How long what is cancelled has to leave the event loop."""
 _STOPPING = "stopping once the running requests have ended; Ctrl-C again ends them at once"
 
 

@@ -25,9 +25,9 @@ from llm_to_anthropic.http.reloading import has_terminal, takes_hangups
 TOO_SOON_S = 5.0
 """A worker that dies within this time after its start may well do so again."""
 MAX_TOO_SOON = 5
-"""So many workers that die too soon, one in the place of the other, are a fault that the next would have as well."""
+"""When this many in a row die too soon, each in the place of the one before, so would the next."""
 START_POLL_S = 0.05
-"""A worker's end is looked for so often while the workers start."""
+"""How often to look for a worker's end while the workers start."""
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 _log = structlog.get_logger()

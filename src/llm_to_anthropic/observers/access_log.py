@@ -25,9 +25,9 @@ from llm_to_anthropic.settings import HASHED, Settings
 MAX_LINE = 4096
 """Longer lines are made shorter: what a client or an upstream sends has no such bound."""
 MAX_SHOWN = 512
-"""So many letters are then shown of each text,"""
+"""How many letters of each text are then shown."""
 MAX_LISTED = 16
-"""and so many entries of each list."""
+"""How many entries of each list are then shown."""
 _FOR_SEARCH = ("request_id", "upstream_request_id", "session_id")
 """On a terminal, where lines are read from left to right, these stand last."""
 _CUT = "..."

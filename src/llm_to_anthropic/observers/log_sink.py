@@ -17,13 +17,13 @@ import msgspec
 from llm_to_anthropic.observers.redaction import Redactor
 
 FLUSH_S = 0.02
-"""A line is written so soon after it was said, or at once where no event loop runs."""
+"""How soon after it was said a line is written; at once where no event loop runs."""
 RETRY_S = 0.005
-"""Whether a reader goes on is looked at so often, where it does not keep up."""
+"""How often to look whether a reader that does not keep up takes more."""
 PATIENCE_MS = 1000
-"""Whoever reads the last lines has so long to take some."""
+"""How long the reader of the last lines has to take some."""
 MAX_HELD = 8 * 1024 * 1024
-"""So many letters wait for somebody who reads them; lines beyond are counted and lost."""
+"""How many letters wait for a reader; lines beyond are counted and lost."""
 PIECE = 4096
 """A pipe that has room takes as much without a wait (PIPE_BUF)."""
 WIDE_PIECE = PIECE // 8

@@ -38,8 +38,8 @@ class ChatQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     top_k: bool = False
     """Takes `top_k` (vLLM, Ollama, OpenRouter, llama.cpp)."""
     max_stop: int = 4
-    """So many stop sequences are sent along as well, where an answer is nothing but text; 0: none. They are always
-    matched here too."""
+    """How many stop sequences may be sent along, where the answer is nothing but text; 0: none. They are always matched
+    here, too."""
     stream_always: bool = False
     """Asked for a stream also where the client wants the answer whole: Qwen thinks in streams alone (DashScope)."""
     stream_options: bool = True

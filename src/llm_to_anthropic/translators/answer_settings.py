@@ -11,7 +11,7 @@ from llm_to_anthropic.translators.thinking import is_off
 from llm_to_anthropic.wire.anthropic import MessagesRequest
 
 REASONING_ROOM = 4096
-"""The least to ask for where a model reasons though the client wants no thoughts: most have room for both in it."""
+"""The least to ask for where a model reasons though the client wants no thoughts: mostly enough for both."""
 
 _JSON_PROMPT = "Answer with one JSON object that fits this JSON schema, and with nothing else:"
 
@@ -19,8 +19,8 @@ _JSON_PROMPT = "Answer with one JSON object that fits this JSON schema, and with
 def most_tokens(request: MessagesRequest, losses: LossReport, *limits: int | None, reasons: bool) -> int | None:
     """How many tokens to ask for, at the most: no more than any of the limits. None: nothing is asked.
 
-    `reasons`: the model does so whatever it is told. Of a client that turned thinking off the limit is one of the
-    visible output (see `most_visible`), while upstreams count the reasoning too.
+    `reasons`: the model reasons whatever it is told. A client that turned thinking off limits the visible output alone
+    (see `most_visible`), but upstreams count the reasoning, too.
     """
     wanted, highest = request.max_tokens, min(filter(None, limits), default=0)
     if wanted and reasons and is_off(request.thinking):

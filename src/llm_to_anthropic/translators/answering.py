@@ -25,7 +25,7 @@ from llm_to_anthropic.writer import StreamWriter, WholeWriter, text_message
 MAX_WHOLE_BYTES = 64 * 1024 * 1024
 
 FIRST_BYTES = 2048
-"""Of what comes at once so much is looked at before text may flow."""
+"""How much of a large read is decoded before its text may flow on undecoded."""
 _BOM = b"\xef\xbb\xbf"
 _SSE_FIELDS = (b"data", b"event", b":", b"id", b"retry")
 _SSE_BEGINNINGS = frozenset({b"event:", b"data: "})
@@ -97,18 +97,18 @@ class AnsweringTranslator(ABC):
     flow: TextFlow | None
     """What takes the reads, as long as there is nothing but text in them."""
     settled: bool
-    """The upstream has said that its answer is over, before its end; most say so at its end alone."""
+    """The upstream has said that its answer is complete, though more bytes may follow; most say so with the last."""
     ended: bool
     failure: ApiError | None
     stop_reason: str | None
     usage: Usage | None
     keep: Callable[[int], int] | None
     _message: bytes
-    """Of a whole answer that is nothing but text."""
+    """The whole message, where the answer was nothing but text; else empty."""
     _answer: AnswerState | None
     """Made by `expect()`, or once it is needed: how an answer is read depends on what was asked."""
     _asked: Target
-    """With what was learned of it when the request was encoded. Made by `encode()`."""
+    """The target with what was known of it when the request was encoded. Set by `encode()`."""
     _encoding: Encoding
     """Of the request, made by `encode()`."""
     _input_bytes: int
@@ -150,7 +150,7 @@ class AnsweringTranslator(ABC):
         return writer.message()
 
     def expect(self) -> None:
-        """Makes what reads the answer and what writes it: for while the upstream thinks, not while it waits for us.
+        """Makes what reads the answer and what writes it, ahead of time: while the upstream still thinks.
 
         After `encode()`. A whole answer may need neither.
         """
@@ -318,7 +318,7 @@ class AnsweringTranslator(ABC):
 
     def _take(self) -> bytes:
         answer = self._answer
-        if answer is None:  # and no writer, for whose answer nothing need be kept until it is there
+        if answer is None:  # there is no writer either: nothing has come that could be written
             return b""
         writer = self._writer
         if answer.ended and not self.ended:
@@ -344,9 +344,9 @@ class AnsweringTranslator(ABC):
         self._read(data)
 
     def _read(self, data: bytes) -> None:
-        """A slice of a stream. Of a long one only so much is decoded as it takes to know that text flows.
+        """A slice of a stream. Of a long one no more is decoded than it takes to find that text flows.
 
-        Twice as much each time: where something stands between texts again and again, a look ahead is no gain.
+        Twice as much is decoded each time: where other events keep coming between texts, looking ahead does not pay.
         """
         size = FIRST_BYTES
         while data:
@@ -445,7 +445,7 @@ class AnsweringTranslator(ABC):
         self._end_of_stream()
 
     def _events_of_lines(self, data: bytes, error: ValueError) -> None:
-        """What is no JSON as it stands: events with one line break between them where two belong, or nothing."""
+        """Reads what is not JSON as a whole: events with one line break between them in place of two, or nothing."""
         lines = data.split(b"\n")
         if len(lines) == 1:
             raise UpstreamProtocolError(f"{self._upstream} sent an event that is no JSON") from error

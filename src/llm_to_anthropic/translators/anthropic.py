@@ -57,7 +57,7 @@ class _Sealed(msgspec.Struct):
 def replace_model(body: bytes, model: str, was: str | None = None) -> bytes:
     """The same JSON object with the value of its top-level `model` exchanged, every other byte kept.
 
-    `was` is what that holds, where somebody has read it already.
+    `was`: its present value, where that is known already.
     """
     if model == (_MODEL_OF.decode(body).model if was is None else was):
         return body

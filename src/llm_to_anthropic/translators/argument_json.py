@@ -63,7 +63,7 @@ class ObjectCheck:
         self._first_half = False
         """The last escape is the first half of a pair, and nothing has come after it."""
         self._scalar = ""
-        """Without the third digit in a row and those behind it: they change nothing, and some models find no end."""
+        """What came of a scalar, runs of digits cut to two: more change nothing, and some models never end them."""
 
     def feed(self, text: str) -> bool:
         """False where the text cannot go on to be an object; the check is of no more use then."""

@@ -70,7 +70,7 @@ def error_text(text: str) -> str:
 
 
 def attachment_texts(kind: str, number: int, call_id: str) -> tuple[str, str]:
-    """For results that take text alone: what stands for an image or a document there, and what leads it where it is."""
+    """For results of text alone: the text in place of an image or a document, and the one that leads it below."""
     return f"[{kind.lower()} {number} attached below]", f"{kind} {number} from tool call {call_id}:"
 
 

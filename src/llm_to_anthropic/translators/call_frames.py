@@ -11,7 +11,7 @@ from collections.abc import Callable
 import msgspec
 
 MAX_FRAMES = 8
-"""Of the calls that had a piece last."""
+"""Frames are kept for the calls that had a piece most recently."""
 MAX_VAIN = 4
 """Frames are not learned for ever in streams whose events have none."""
 _PROBE = "?"

@@ -21,7 +21,7 @@ class Encoding(msgspec.Struct, frozen=True, kw_only=True):
     stop_sequences: tuple[str, ...]
     """To be matched in the answer, whether they were sent or not."""
     most_visible: int
-    """So many tokens of text may reach the client: the upstream has room for reasoning as well. 0: any number."""
+    """How many tokens of text may reach the client, as the upstream was given room to reason, too; 0: any number."""
     prefill: str
     """Text of a trailing assistant message, which the answer may repeat."""
     single_call: bool
@@ -39,7 +39,7 @@ AnyEncoding = TypeVar("AnyEncoding", bound=Encoding)
 
 
 class AnswerOptions(msgspec.Struct, Generic[AnyEncoding], frozen=True, kw_only=True):
-    """What of the request and the target decides how its answer is read."""
+    """What decides how an answer is read: parts of the request, and of the target."""
 
     context: ErrorContext
     carrier: Carrier
@@ -69,5 +69,5 @@ class Encoded(msgspec.Struct, Generic[AnyEncoding], frozen=True):
 def encoded(
     body: bytes, encoding: AnyEncoding, *, media_bytes: int, replayed: bool, call_ids: Set[str]
 ) -> Encoded[AnyEncoding]:
-    """A request with this body, of which so much is base64 of images and files."""
+    """A request with this body; `media_bytes` of it are base64 of images and files."""
     return Encoded(body, max(len(body) - media_bytes, 0), replayed, encoding, call_ids)

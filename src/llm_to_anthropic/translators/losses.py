@@ -17,16 +17,16 @@ class LossReport:
         self._refused: list[Loss] = []
 
     def lose(self, path: str, note: str) -> None:
-        """A part of the request that may matter to the answer does not reach the upstream."""
+        """Reports a part of the request that does not reach the upstream, though it may matter to the answer."""
         self.losses.append(Loss(path, note))
         self._refused.append(self.losses[-1])
 
     def mention(self, path: str, note: str) -> None:
-        """A change that is told but no reason to refuse, not even in strict mode."""
+        """Reports a change that is no reason to refuse, not even in strict mode."""
         self.losses.append(Loss(path, note))
 
     def repair(self, path: str, note: str, wording: str) -> None:
-        """A broken history was mended. Strict mode refuses it with Anthropic's `wording` instead."""
+        """Reports what was mended in a broken history. Strict mode refuses it, with Anthropic's `wording`."""
         if self._strict:
             raise ClientError(wording)
         self.losses.append(Loss(path, note))

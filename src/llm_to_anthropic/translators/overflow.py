@@ -86,8 +86,8 @@ def overflow_message(
 ) -> str | None:
     """Anthropic's sentence where an error means that the context overflows, else None.
 
-    `numbers` are the error's own members. For those that it does not tell stands what is known of the request: an
-    estimate of its tokens, and the model's window. `refused`: the status says that something is wrong with the request.
+    `numbers` are the error's own members. Where it has none, what is known of the request stands in: an estimate of its
+    tokens, and the model's window. `refused`: the status says that something is wrong with the request.
     """
     words = _SAYS_SO if refused else _SAYS_NOTHING_ELSE
     if _CODES.isdisjoint(codes) and not words.search(text):

@@ -82,7 +82,7 @@ class Pairing:
         self.used_tools: set[str] = set()
         self._losses = losses
         self._ids: dict[str, int] = {}
-        """With the number of the last call that had the same: in long conversations all may."""
+        """Every id so far, and how many calls had it: in long conversations all may have the same."""
         self._calls: list[_Call] = []
         self._unanswered: dict[str, list[_Call]] = {}
         self._answers: Turn | None = None

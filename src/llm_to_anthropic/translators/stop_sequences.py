@@ -79,7 +79,7 @@ class StopMatcher:
 
 
 class ShortText(StopMatcher):
-    """The same, for a text of no more than so many tokens."""
+    """The same, for a text that may have no more than `most` tokens."""
 
     def __init__(self, sequences: tuple[str, ...], most: int) -> None:
         super().__init__(sequences)

@@ -127,7 +127,7 @@ def deferred_tools(tools: Iterable[Tool] | None) -> frozenset[str]:
 def upstream_name(name: str, *, lead: Lead = "") -> str:
     """A tool's name as upstreams take it: 64 letters, digits, `_` and `-`; the same for the same name, always.
 
-    `lead`: it begins with a letter, or with `_` where that is the lead.
+    `lead` is put before a name that begins with what the upstream does not take there.
     """
     if lead and not _NOT_FIRST[lead].match(name):
         lead = ""

@@ -68,7 +68,7 @@ class Learned(msgspec.Struct):
     quirks: dict[str, object] = msgspec.field(default_factory=dict)
     """Quirk field -> the value that works there."""
     scope: str = ""
-    """The same as a text: what is rendered for it is remembered by it."""
+    """The same as text: what was rendered is remembered by it."""
     fitted: tuple[Target, Target] | None = None
     """The target, and what the lessons make of it."""
     messages: Memory[Remembered] = msgspec.field(default_factory=Memory)
@@ -111,9 +111,8 @@ class Translator(Protocol):
         ...
 
     keep: Callable[[int], int] | None
-    """Asked for memory as an answer grows that is no stream; gives up to how many bytes it need not be asked again.
-
-    Raises ApiError."""
+    """Sets memory aside while an answer grows that is no stream: takes its size, and gives the size up to which it need
+    not be asked again. Raises ApiError."""
     failure: ApiError | None
     """Set once the upstream failed; nothing is written after it. The way of a request decides
     whether it becomes an HTTP status or an `error` event."""

@@ -20,11 +20,10 @@ Redial = tuple[Callable[..., Awaitable[None]], tuple[object, ...]]
 Pour = Callable[[bytes], bool]
 """Takes a slice of a body; False: no more for now."""
 Keep = Callable[[int], int]
-"""Is told of how many bytes a body is that is kept until it is whole; gives up to how many it need not be asked again.
-
-Raises ApiError where there is no memory for so many."""
+"""Sets memory aside for a body that is kept until it is whole: takes its size, and gives the size up to which it need
+not be asked again. Raises ApiError where there is not enough."""
 UNASKED_BYTES = 256 * 1024
-"""So much of a body is kept without asking: hardly any is larger."""
+"""How much of a body is kept without asking: hardly any is larger."""
 
 _TIMEOUT_TEXTS: dict[Phase, str] = {
     "write": "{peer} took nothing more of the request for {limit:g} s (timeouts.write_s).",
@@ -231,7 +230,7 @@ class UpstreamCall:
             self._quiet_s = inf
 
     def stay_quiet(self, quiet_s: float) -> None:
-        """From now on `pour` ends after so much silence: what it handed over has not broken the client's."""
+        """From now on `pour` ends after this much silence: what it handed over told the client nothing."""
         self._quiet_s = quiet_s
 
     def begun(self) -> None:
@@ -240,7 +239,7 @@ class UpstreamCall:
         self._lowered = b""
 
     def size_from(self, size: int) -> int:
-        """Of how many bytes the body is at least, once so many have come: its head may tell of more."""
+        """How many bytes the body has at least, of which `size` have come: its head may tell of more."""
         told = self.header(b"content-length")
         return max(size, int(told)) if told.isdigit() else size
 

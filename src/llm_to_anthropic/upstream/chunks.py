@@ -1,6 +1,6 @@
-"""Reads that are one chunk of an answer's body, to the byte, as nearly all are in which a stream's events come.
+"""Reads that are exactly one chunk of an answer's body, as nearly all reads of a stream of events are.
 
-Of so many bytes there is one chunk alone, so the line that begins it is known before it comes.
+A chunk of a given length can begin with one line alone, so that line is known before the chunk comes.
 """
 
 from __future__ import annotations

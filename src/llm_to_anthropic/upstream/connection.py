@@ -21,7 +21,7 @@ _ONE_WRITE = 64 * 1024
 _WRITE_SLICE = 256 * 1024
 _MAX_UNREAD = 128 * 1024
 _MAX_BARREN = 256 * 1024
-"""So many bytes may come in a row that are no body: head, interim answers, chunk extensions, trailers."""
+"""How many bytes in a row may come that are no body: head, interim answers, chunk extensions, trailers."""
 _DRAIN_S = 1.0
 """The last bytes of an answer often come apart from its last words, and a new connection costs more than a wait."""
 _TIMER_SLACK_S = 0.001

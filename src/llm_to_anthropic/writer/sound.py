@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Raw
 
 BLANK_BEGINNINGS = b'" \\\xc2\xe1\xe2\xe3'
-"""With one of these begins, behind its quote, each JSON string of nothing or white space alone, and few others."""
+"""Behind the quote of every JSON string that is empty or blank stands one of these, and of few others."""
 _BACKSLASH = ord("\\")
 
 

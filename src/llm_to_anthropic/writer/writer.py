@@ -17,8 +17,8 @@ from llm_to_anthropic.wire.anthropic import Container, SearchCitation, StopDetai
 from llm_to_anthropic.writer.sound import sound
 
 MAX_HELD = 64 * 1024 * 1024
-"""So much of a message, in letters, is kept that others must be written before, or that is only known at its end. A
-whole answer is no larger."""
+"""How many letters of a message may wait, for what must be written before them or for its end. A whole answer is no
+larger."""
 
 Kind = Literal["text", "cited", "thinking", "tool_use", "whole"]
 """`cited`: a text that has got citations and, but for white space, gets no more text."""
@@ -78,9 +78,9 @@ class MessageWriter(ABC):
         self._waiting_calls: dict[int, _Waiting] = {}
         """Those of them that are calls and may get more, by key."""
         self._held = 0
-        """Letters that had to wait so far, those of calls apart: who knows the calls counts them."""
+        """Letters that had to wait so far, but for those of calls, which the translator counts."""
         self._gap = ""
-        """White space that opens no text: of the next one or, after a cited text that none follows, of that."""
+        """White space, which opens no text: it goes to the next or, where none follows a cited one, to that."""
 
     @property
     def begun(self) -> bool:

@@ -141,7 +141,7 @@ class GeminiAnswer:
         return True
 
     def count_text(self, size: int) -> None:
-        """So many bytes of text were passed on without being looked at."""
+        """Counts bytes of text that were passed on without being looked at."""
         self._output_size += size
 
     def end(self) -> None:

@@ -53,7 +53,7 @@ class FunctionCalls:
         self.waiting.append((call, signature))
 
     def hold(self, size: int) -> None:
-        """So many bytes have to wait. Raises UpstreamProtocolError where that is too much."""
+        """Counts bytes that have to wait. Raises UpstreamProtocolError where they are too many."""
         self._held += size
         if self._held > MAX_HELD:
             raise held_too_much()

@@ -28,7 +28,7 @@ from llm_to_anthropic.translators.schemas.schema import (
 )
 
 _MOST_TOLD = 20
-"""So many names of a list stand in a description."""
+"""How many names of a list a description tells."""
 _FREE = ("additionalProperties", "patternProperties", "unevaluatedProperties")
 
 
@@ -42,7 +42,7 @@ class GeminiSchema(msgspec.Struct, frozen=True, kw_only=True):
     cut: bool = False
     """It is deeper, or refers to itself more often, than is written out."""
     inlined: int = 0
-    """So many schemas that others referred to were written out."""
+    """How many schemas that others referred to were written out."""
     original: Schema | None = None
     """Where values come back as text (legacy subset only): what `restore_values` needs."""
 

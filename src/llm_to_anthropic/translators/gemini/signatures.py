@@ -37,7 +37,7 @@ class Signatures:
         self._due = False
         self._needed = False
         self._calls = 0
-        """So many calls are noted."""
+        """How many calls are noted."""
 
     def due(self, *, begun: bool) -> bool:
         """There is something that is worth a thinking block of its own. `begun`: the message has a block already.

@@ -29,7 +29,7 @@ from llm_to_anthropic.wire.gemini import (
 )
 
 MAX_INLINED_IN_ALL = 4000
-"""So many references of all tools together are written out; after that those of each tool only sparingly."""
+"""Once this many references of all tools are written out, those of each further tool are only sparingly."""
 
 WEB_SEARCH = "web_search_"
 WEB_FETCH = "web_fetch_"

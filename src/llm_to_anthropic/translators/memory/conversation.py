@@ -16,9 +16,9 @@ from llm_to_anthropic.translators.memory.memory import Called, Memory, Remembere
 KEPT_BACK = 3
 """Clients move cache marks along the last messages, so these may look different next time."""
 SHORT_BYTES = 4096
-"""Below this a conversation is read as soon as it is recognised."""
+"""A shorter conversation is read in the time that it takes to recognise it."""
 NAME_BYTES = 256
-"""By so many of its first bytes a conversation is found again, within its session."""
+"""How many of its first bytes stand for a conversation within its session."""
 
 _COMMA = ord(",")
 
@@ -40,12 +40,12 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     asked: tuple[str, ...] = ()
     """Ids of the last message's calls, which the next one has to answer."""
     called: tuple[Called, ...] = ()
-    """What results of these calls have to repeat of them."""
+    """What the results of these calls have to repeat."""
     ids: frozenset[str] = frozenset()
     """Ids of all calls."""
     last_role: str = ""
     shown_role: str = ""
-    """That of the last message of which anything was rendered."""
+    """The role of the last message that rendered to anything."""
     used_tools: frozenset[str] = frozenset()
     media_bytes: int = 0
     replayed: bool = False

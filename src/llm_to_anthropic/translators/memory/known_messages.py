@@ -100,7 +100,7 @@ def fill_frame(
     if parts is None:
         return None
     data, (start, end), outside, name = parts
-    # All by which messages are rendered differently.
+    # Everything that a rendered message depends on.
     rendered_for = (client.api_version, target.protocol, target.provider.name, target.model, learned.scope)
     scope = learned.messages.scope(rendered_for)
     known = _Reading(learned, scope, client, partial(new_renderer, target), seam).read(data, start, end)

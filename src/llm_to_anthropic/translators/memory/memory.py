@@ -21,7 +21,7 @@ ENTRY_BYTES = 500
 
 
 _PROBE_BYTES = 32
-"""Looking for a long part at once would first prepare a table of all its bytes."""
+"""A long part is looked for by its beginning: for all of it Python would first make a table of its bytes."""
 GAP = b"\0"
 """Stands in the place of what was cut out: no JSON holds it."""
 

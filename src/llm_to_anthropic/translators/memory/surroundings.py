@@ -13,9 +13,9 @@ from llm_to_anthropic.wire import UNREADABLE
 from llm_to_anthropic.wire.anthropic import Envelope
 
 MIN_BYTES = 512
-"""Shorter bodies are read as soon as they are recognised."""
+"""A shorter body is read in the time that it takes to recognise it."""
 MAX_ALIKE = 16
-"""Of one session so many are remembered that begin alike: each is compared."""
+"""How many of one session that begin alike are remembered: each is compared."""
 _NAME_BYTES = 32
 _END_BYTES = 128
 """Of each end: a long part is found by its ends and compared as a whole, which is faster than to hash it."""

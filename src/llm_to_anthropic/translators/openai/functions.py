@@ -23,7 +23,7 @@ class FunctionSchema(msgspec.Struct, frozen=True):
     parameters: Raw
     closed: bool = False
     inlined: int = 0
-    """So many schemas that others referred to were written out."""
+    """How many schemas that others referred to were written out."""
     original: object = None
     """The client's, decoded, where some values come back as text."""
 

@@ -148,7 +148,7 @@ class ChatAnswer:
         return self._calls.go_on(number, arguments)
 
     def count_words(self, size: int) -> None:
-        """So many bytes of text or thinking were passed on without this answer's doing."""
+        """Counts bytes of text or thinking that were passed on without being looked at."""
         self._output_size += size
 
     def receive_whole(self, answer: Completion) -> None:
@@ -342,7 +342,7 @@ class ChatAnswer:
 
     @property
     def _broken_off(self) -> bool:
-        """Not the model has ended the answer: one that refuses in words may well have made its calls."""
+        """The model did not end the answer itself. (One that refuses in words may well have made its calls.)"""
         return self._stop_sequence is not None or _kind_of(self._finish or "") in _STOP_REASONS
 
     def _stop_reason(self) -> str:

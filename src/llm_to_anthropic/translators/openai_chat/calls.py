@@ -114,7 +114,7 @@ class ToolCalls:
         self.open = self._unclosed > 0
 
     def finish(self, *, cut: bool) -> None:
-        """Closes all calls. `cut`: not the model ended the answer, and perhaps amid arguments."""
+        """Closes all calls. `cut`: the model did not end the answer itself, perhaps amid arguments."""
         for slot in self._slots:
             if not slot.closed and not slot.dropped:
                 self._close(slot, cut=cut)

@@ -92,7 +92,7 @@ class _Encoder(RequestEncoder[ChatEncoding]):
         self._strict_schemas: dict[str, object] = {}
         self._written_as_text: dict[str, object] = {}
         self._inlined = 0
-        """So many references of schemas were written out."""
+        """How many references of schemas were written out."""
 
     def _encode(self, history: History, rendered: Raw | None = None) -> Encoded[ChatEncoding]:
         request = self._request

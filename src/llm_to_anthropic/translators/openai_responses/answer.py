@@ -101,7 +101,7 @@ class ResponsesAnswer:
         return numbered and isinstance(first, Message) and not first.closed and self._output.passes
 
     def passed_on(self, texts: list[str], size: int) -> None:
-        """Text of the message whose turn it is, of so many bytes, that the client has got already."""
+        """Text of the message whose turn it is that the client has already; `size` in bytes."""
         if texts:
             self._queue[0].passed_on(texts)
             self._output.size += size
@@ -194,7 +194,7 @@ class ResponsesAnswer:
         return item
 
     def _step(self, item: Item, step: Step, size: int) -> None:
-        """What is told of an item in so many bytes, now or when its turn comes."""
+        """Takes what is told of an item, now or when its turn comes. `size`: the bytes that wait until then."""
         if self.ended:
             return
         if self._queue and item is not self._queue[0] and item in self._queue:

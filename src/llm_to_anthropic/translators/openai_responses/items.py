@@ -86,7 +86,7 @@ class Item(ABC):
 
     @abstractmethod
     def close(self, *, cut: bool) -> None:
-        """Writes what is left of it. `cut`: not the model ended the answer, and perhaps amid this item."""
+        """Writes what is left of it. `cut`: the model did not end the answer itself, perhaps amid this item."""
 
 
 class Message(Item):

@@ -20,7 +20,7 @@ from llm_to_anthropic.translators.schemas.schema import (
 MAX_LEVELS = 10
 """OpenAI's strict decoding takes schemas up to this depth."""
 MAX_PROPERTIES = 5000
-"""... and with so many properties in all."""
+"""How many properties it takes in all."""
 
 _CLOSABLE = frozenset(
     (

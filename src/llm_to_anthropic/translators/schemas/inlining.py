@@ -15,17 +15,17 @@ from llm_to_anthropic.translators.schemas.merging import both, distinct, with_no
 from llm_to_anthropic.translators.schemas.schema import COMBINED, Schema, is_schema, names_in, without
 
 MAX_REPEATS = 5
-"""A definition is written out so often within itself."""
+"""How often a definition is written out within itself."""
 MAX_LEVELS = 60
 """Of the schema that comes out; Python and most readers of JSON stay far below their own limits."""
 SPARINGLY = 10
 MAX_INLINED = 1000
-"""So many schemas are written out again; after that each definition only once more, where it was never yet."""
+"""Once this many schemas were written out again, each definition is only where it was not yet written at all."""
 MAX_INLINED_EVER = 12_000
 MAX_REMEMBERED_BYTES = 32 * 1024
 """Agents send the same tools each turn; longer schemas are written out anew each time."""
 MAX_GROWTH = 4
-"""A document never grows by more than so many times its own size; small ones may, by a KiB for each schema above."""
+"""By how many times its own size a document may grow; a small one may by 1 KiB for each schema of MAX_INLINED."""
 MAX_FOLDED = 100
 """Longer lists of schemas that must all hold stay lists: to merge them one by one takes too long."""
 NOTHING = "No value is allowed here: leave it out."
@@ -96,7 +96,7 @@ class Inliner:
         self._root = root
         self._anchors: dict[str, object] | None = None
         self.inlined = 0
-        """So many schemas that others referred to were written out; each KiB of them counts as one more."""
+        """How many schemas that others referred to were written out; each KiB of them counts as one more."""
         self._most = most
         self._inlined_kib = 0
         self._sizes_kib: dict[int, int] = {}

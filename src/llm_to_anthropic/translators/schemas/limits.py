@@ -19,7 +19,7 @@ MAX_DEPTH = 64
 MAX_BYTES = 1024 * 1024
 """Of all schemas of a request."""
 MAX_PARTS = 8_000
-"""... and so many objects, lists and truth values in them, any of which may be a schema: one takes some 10 us."""
+"""Objects, lists and truth values in all of them: any may be a schema, and reading one takes some 10 us."""
 
 _PARTS = (b"{", b"[", b"true", b"false")
 

@@ -35,7 +35,7 @@ from llm_to_anthropic.translators.schemas.schema import (
 )
 
 MAX_INLINED_IN_ALL = 2000
-"""So many references of all tools together are written out; after that those of each tool only sparingly."""
+"""Once this many references of all tools are written out, those of each further tool are only sparingly."""
 
 _WORDS = frozenset({"title", "description"})
 _OF_KIND: Mapping[str, frozenset[str]] = {
