@@ -185,6 +185,15 @@ class TestUntakable:
         assert b"first failed" in reply.body
         assert second.requests == []
 
+    async def test_the_first_target_is_told_with_its_error(
+        self, routes: Gateway, script: Script, records: Records
+    ) -> None:
+        """Error and headers are about the same target, also where another one could not be asked."""
+        script.push(bad("anthropic", 529, "first failed"))
+        reply = await reply_to(routes, call(ask("mine", top_k=5), headers={"x-proxy-strict": "true"}))
+        assert reply.headers[b"x-upstream-provider"] == b"one"
+        assert [each.provider for each in records.exchanges] == ["one"]
+
 
 @pytest.mark.parametrize("status", [400, 413, 422])
 async def test_a_wrong_request_is_not_sent_elsewhere(

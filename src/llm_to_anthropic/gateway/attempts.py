@@ -33,12 +33,25 @@ MAX_CLIENT_WAIT_S = 60.0
 class _Trouble:
     """What a request has been through since its first failure."""
 
-    __slots__ = ("error", "judgement", "left", "retries", "spared", "started", "told_to_wait", "wait_s", "waited_s")
+    __slots__ = (
+        "error",
+        "judgement",
+        "left",
+        "retries",
+        "spared",
+        "started",
+        "target",
+        "told_to_wait",
+        "wait_s",
+        "waited_s",
+    )
 
     def __init__(self, started: float, left: list[Target], error: ApiError) -> None:
         self.started = started
         self.error = error
         """The last one of an upstream."""
+        self.target: Target | None = None
+        """Whose it is."""
         self.left = left
         """Targets that were not asked yet."""
         self.retries = 0
@@ -88,6 +101,7 @@ class Attempts:
                 self._learn(work, lane, generation, error, trouble)
                 following = await self._next(work, lane, error, trouble)
                 if following is None:
+                    progress.target = trouble.target
                     raise self._told(trouble) from None
                 forget_way(error)  # it would stay as long as the next answer runs
                 lane = following
@@ -139,7 +153,7 @@ class Attempts:
             # What one target cannot be asked at all is no news to a client that another one has failed.
             lane.circuit.abandoned(generation)
             return
-        trouble.error = error
+        trouble.error, trouble.target = error, work.progress.target
         trouble.judgement = judge(error, answering=work.progress.answering and not work.progress.stream)
         trouble.wait_s = self._weigh(lane, generation, error, trouble.judgement)
         trouble.told_to_wait = trouble.spared = False
