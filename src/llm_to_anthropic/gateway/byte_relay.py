@@ -39,8 +39,9 @@ _END = re.compile(rb'(?:^|[\r\n])event: ?(?:message_stop|(?P<error>error))[ \r\n
 _ENDINGS = (b"message_stop", b"event: error", b"event:error")
 """Without any of them there is no end, and an end begins not far before the first."""
 _BEFORE_ENDING = 16
-_STRAY = re.compile(rb'^data: ?\{"error" ?:', re.MULTILINE)
+_STRAY = re.compile(rb'^data: ?(\{"error" ?:.*)$', re.MULTILINE)
 """An error in a form of a gateway's own, without the name and type by which clients know one."""
+_STRAY_MARK = b'{"error"'
 _STRAY_BYTES = 4096
 """It is looked for in the last of what was read at once: with it such an answer ends."""
 _EVENT_ENDS = (b"\n\n", b"\r\n\r\n")
@@ -78,11 +79,6 @@ def _kind(data: bytes) -> str:
 def _end_in(out: bytes) -> re.Match[bytes] | None:
     found = [at for ending in _ENDINGS if (at := out.find(ending)) >= 0]
     return _END.search(out, max(min(found) - _BEFORE_ENDING, 0)) if found else None
-
-
-def _stray_in(out: bytes) -> re.Match[bytes] | None:
-    at = out.find(b'{"error"', -_STRAY_BYTES)
-    return None if at < 0 else _STRAY.search(out, max(at - _BEFORE_ENDING, 0))
 
 
 def _events_end(data: bytes) -> int:
@@ -224,7 +220,7 @@ class ByteRelay(Relay):
             elif out := self._complete_events(data):
                 await self._write(out)
         rest = b"".join(self._held)
-        if rest and (self._ended or _end_in(rest) or _stray_in(rest)):
+        if rest and (self._ended or _end_in(rest) or _STRAY.search(rest)):
             await self._write(_closed(rest))
         if not self._ended:
             raise UpstreamProtocolError("the upstream's stream ended before the message was complete")
@@ -325,18 +321,18 @@ class ByteRelay(Relay):
                 out = without_keys(out, self._progress.target)
                 self._progress.failed(told.type, told.message)
                 self.failure = told
-        elif stray := _stray_in(out):
-            out = self._end_astray(out, stray.start())
+        elif out.find(_STRAY_MARK, -_STRAY_BYTES) >= 0:
+            out = self._end_astray(out)
         return out
 
-    def _end_astray(self, out: bytes, at: int) -> bytes:
-        """Events with the error that stands there in the form that clients know."""
-        data = _DATA.match(out, at)
-        error = self._error_of(_kind(data[1]), data[1]) if data is not None else None
-        if error is None:
+    def _end_astray(self, out: bytes) -> bytes:
+        """Events with the error that they may end with in the form that clients know."""
+        stray = _STRAY.search(out)
+        error = self._error_of(_kind(stray[1]), stray[1]) if stray is not None else None
+        if stray is None or error is None:
             return out
         self._ended = True
-        return out[:at] + self._error_event(error)
+        return out[: stray.start()] + self._error_event(error)
 
     def _read_usage(self, out: bytes) -> None:
         """Of the lines that tell it alone: a read may hold a hundred events."""
