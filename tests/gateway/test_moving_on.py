@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import msgspec
 import pytest
@@ -167,3 +168,38 @@ async def test_other_refusals_of_claude_are_the_clients(
     asked = ask("anthropic/claude-haiku-4-5", tools=TOOLS, messages=turns("call_0"), thinking=thinking)
     reply = await reply_to(gateway, call(asked, headers=headers))
     assert (reply.status, json.loads(reply.body)["error"]["message"]) == (400, words)
+
+
+@STREAMED
+@pytest.mark.parametrize(
+    ("first_id", "second_id", "words"),
+    [
+        ("look.0:0", "look.1:0", "messages.1.content.0.tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'"),
+        ("call_0", "call_0", "messages.3.content.0: `tool_use` ids must be unique"),
+    ],
+    ids=["odd", "double"],
+)
+async def test_claude_goes_on_with_calls_that_others_numbered(
+    gateway: Gateway,
+    script: Script,
+    upstream: ScriptedUpstream,
+    *,
+    first_id: str,
+    second_id: str,
+    words: str,
+    streamed: bool,
+) -> None:
+    """Ids that Anthropic refuses are exchanged, of a call and its result alike, and the same way in each turn."""
+    model, begun = "anthropic/claude-haiku-4-5", turns(first_id, second_id)
+    for history in (begun, [*begun, {"role": "assistant", "content": "so"}, {"role": "user", "content": "on"}]):
+        script.push(refused(words), said("done", streamed=streamed))
+        reply = await reply_to(gateway, call(ask(model, stream=streamed, messages=history)))
+        assert sdk_message(reply.body, stream=streamed)["content"][0]["text"] == "done"
+        assert b"x-proxy-losses" not in reply.headers
+    _, sent, _, later = (json.loads(request.body)["messages"] for request in upstream.requests)
+    assert later[: len(sent)] == sent
+    made = [message["content"][0]["id"] for message in sent if message["role"] == "assistant"]
+    answered = [message["content"][0]["tool_use_id"] for message in sent[2:5:2]]
+    assert made == answered
+    assert len(set(made)) == 2
+    assert all(re.fullmatch("[A-Za-z0-9_-]+", id) for id in made)

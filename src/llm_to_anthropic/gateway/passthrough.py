@@ -44,7 +44,7 @@ from llm_to_anthropic.translators.anthropic import (
     replace_known_model,
     replace_model,
 )
-from llm_to_anthropic.translators.foreign_thinking import Mend, mend_for
+from llm_to_anthropic.translators.foreign_turns import Mend, mend_for
 from llm_to_anthropic.translators.memory.beginnings import KnownBeginnings
 from llm_to_anthropic.translators.memory.surroundings import MIN_BYTES, KnownSurroundings, Surroundings
 from llm_to_anthropic.upstream import OutgoingRequest, UpstreamCall
@@ -96,7 +96,7 @@ class Passthrough:
         self._beginnings = KnownBeginnings()
 
     async def messages(self, work: Work, lane: Lane) -> None:
-        """POST /v1/messages, attempted by one lane; again where Claude cannot go on with what others thought."""
+        """POST /v1/messages, attempted by one lane; again where Claude cannot go on with what others made."""
         progress, target = work.progress, lane.target
         echo = progress.client_model if progress.client_model != target.model else None
         mends: tuple[Mend, ...] = ()
@@ -118,7 +118,7 @@ class Passthrough:
             finally:
                 upstream.close()
             mends += (mend,)
-            progress.losses = [mend.loss for mend in mends]
+            progress.losses = [mend.loss for mend in mends if mend.loss is not None]
 
     def _relay(self, work: Work, upstream: UpstreamCall, echo: str | None) -> ByteRelay:
         return ByteRelay(
@@ -267,9 +267,9 @@ def _travels(name: bytes) -> bool:
 def _mend_for(work: Work, refused: UpstreamError) -> Mend | None:
     """What mends a refusal; None where nothing does, or nothing may be lost."""
     mend = mend_for(refused)
-    if mend is None or is_strict(work.call, work.route) or mend.edit(work.call.body) is None:
+    if mend is None or (mend.loss is not None and is_strict(work.call, work.route)):
         return None
-    return mend
+    return None if mend.edit(work.call.body) is None else mend
 
 
 async def _whole_message(work: Work, upstream: UpstreamCall, echo: str | None) -> None:

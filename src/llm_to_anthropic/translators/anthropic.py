@@ -31,6 +31,10 @@ _VERTEX_MEMBER = b'"anthropic_version":"' + VERTEX_VERSION.encode() + b'"'
 _CARRIER_MARK = b'"px1.'
 
 
+EditBlocks = Callable[[list[Raw]], list[Raw]]
+"""The blocks of a message as they are to be; those that stay are the same objects."""
+
+
 class _Model(msgspec.Struct):
     model: str
 
@@ -166,36 +170,34 @@ def may_hold_carriers(data: bytes) -> bool:
 def drop_carriers(body: bytes) -> bytes:
     """The same request without what this proxy sealed for other upstreams, and with their searches as text.
 
-    An assistant message left empty goes too, and its neighbours of the same role become one message.
     Members that are not touched keep their bytes. Raises ClientError.
     """
-    return _with_clean_messages(body, _clean_message) if may_hold_carriers(body) else body
+    return edit_blocks(body, _without_carriers, mark=_CARRIER_MARK) if may_hold_carriers(body) else body
 
 
-def drop_thinking(body: bytes) -> bytes:
-    """The same request without any thinking of the assistant's, whoever signed it. Raises ClientError."""
-    return _with_clean_messages(body, _thoughtless)
+def edit_blocks(body: bytes, edit: EditBlocks, *, mark: bytes) -> bytes:
+    """The same request with the blocks of its messages as `edit` gives them; messages without the mark stay.
 
-
-def _with_clean_messages(body: bytes, clean: Callable[[Raw], Raw | None]) -> bytes:
+    One that is left empty goes, and its neighbours of the same role become one. Raises ClientError.
+    """
     check_utf8(body)
     request = msgspec.json.decode(body, type=dict[str, Raw])
     try:
         messages = msgspec.json.decode(request["messages"], type=list[Raw])
     except (KeyError, msgspec.MsgspecError):
         return body
-    kept = list(_cleaned(messages, clean))
+    kept = list(_edited_messages(messages, edit, mark))
     if len(kept) == len(messages) and all(raw is old for (raw, _), old in zip(kept, messages, strict=True)):
         return body
     request["messages"] = raw_json(_merge(kept))
     return msgspec.json.encode(request)
 
 
-def _cleaned(messages: list[Raw], clean: Callable[[Raw], Raw | None]) -> Iterator[tuple[Raw, bool]]:
+def _edited_messages(messages: list[Raw], edit: EditBlocks, mark: bytes) -> Iterator[tuple[Raw, bool]]:
     """Each message that stays, and whether a message just before it was dropped."""
     dropped = False
     for raw in messages:
-        edited = clean(raw)
+        edited = _edited(raw, edit) if mark in bytes(raw) else raw
         if edited is None:
             dropped = True
             continue
@@ -203,41 +205,22 @@ def _cleaned(messages: list[Raw], clean: Callable[[Raw], Raw | None]) -> Iterato
         dropped = False
 
 
-def _clean_message(raw: Raw) -> Raw | None:
-    if _CARRIER_MARK not in bytes(raw):
-        return raw
+def _edited(raw: Raw, edit: EditBlocks) -> Raw | None:
     try:
-        message = msgspec.json.decode(raw, type=_Message)
+        content = msgspec.json.decode(raw, type=_Message).content
     except msgspec.ValidationError:
         return raw
-    if isinstance(message.content, str):
+    if isinstance(content, str):
         return raw
-    kept = [block for block in message.content if not _made_here(block)]
-    if any(_CARRIER_MARK in bytes(block) for block in kept):
-        kept = without_own_searches(kept)
-    if len(kept) == len(message.content) and all(map(is_, kept, message.content)):
+    kept = edit(content)
+    if len(kept) == len(content) and all(map(is_, kept, content)):
         return raw
     return _with_content(raw, kept) if kept else None
 
 
-def _thoughtless(raw: Raw) -> Raw | None:
-    try:
-        message = msgspec.json.decode(raw, type=_Message)
-    except msgspec.ValidationError:
-        return raw
-    if isinstance(message.content, str):
-        return raw
-    kept = [block for block in message.content if not _is_thinking(block)]
-    if len(kept) == len(message.content):
-        return raw
-    return _with_content(raw, kept) if kept else None
-
-
-def _is_thinking(block: Raw) -> bool:
-    try:
-        return msgspec.json.decode(block, type=_Sealed).type in ("thinking", "redacted_thinking")
-    except msgspec.ValidationError:
-        return False
+def _without_carriers(blocks: list[Raw]) -> list[Raw]:
+    kept = [block for block in blocks if not _made_here(block)]
+    return without_own_searches(kept) if any(_CARRIER_MARK in bytes(block) for block in kept) else kept
 
 
 def _made_here(block: Raw) -> bool:

@@ -1,8 +1,9 @@
 """What Anthropic refuses of a conversation in which others took turns, and what mends it for this one request.
 
-It reads no thought that another server of its protocol signed. And with manual thinking (`enabled`) it refuses calls
-and results at the end of a conversation unless a thinking block that it signed stands before them: what a fallback
-called without one could never be gone on with. It says itself what helps: not to think until the turn is over.
+It takes no ids as some servers give them, and reads no thought that another server of its protocol signed. With manual
+thinking (`enabled`) it refuses calls and results at the end of a conversation unless a thinking block that it signed
+stands before them: what a fallback called without one could never be gone on with. It says itself what helps: not to
+think until the turn is over.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from msgspec import Raw
 
 from llm_to_anthropic.errors import ApiError
 from llm_to_anthropic.exchange import Loss
-from llm_to_anthropic.translators.anthropic import drop_thinking
+from llm_to_anthropic.translators.anthropic import edit_blocks
+from llm_to_anthropic.translators.foreign_ids import SoundIds
 from llm_to_anthropic.translators.raw import raw_json
 from llm_to_anthropic.wire import UNREADABLE
 
@@ -30,7 +32,7 @@ class Mend(msgspec.Struct, frozen=True):
     """Of the refusal."""
     edit: Callable[[bytes], bytes | None]
     """The request as it may be accepted; None where it is not what was refused."""
-    loss: Loss
+    loss: Loss | None
 
 
 class _Typed(msgspec.Struct):
@@ -45,7 +47,16 @@ def mend_for(error: ApiError) -> Mend | None:
 
 
 def _without_thoughts(body: bytes) -> bytes | None:
-    edited = drop_thinking(body)
+    edited = edit_blocks(body, _not_thought, mark=b"thinking")
+    return None if edited is body else edited
+
+
+def _not_thought(blocks: list[Raw]) -> list[Raw]:
+    return [block for block in blocks if _type_of(block) not in ("thinking", "redacted_thinking")]
+
+
+def _with_sound_ids(body: bytes) -> bytes | None:
+    edited = edit_blocks(body, SoundIds().blocks, mark=b'"tool_')
     return None if edited is body else edited
 
 
@@ -73,7 +84,10 @@ def _without_clearing(management: Raw) -> Raw:
 
 
 def _type_of(raw: Raw) -> str:
-    return msgspec.json.decode(raw, type=_Typed).type
+    try:
+        return msgspec.json.decode(raw, type=_Typed).type
+    except msgspec.ValidationError:
+        return ""
 
 
 _MENDS = (
@@ -81,6 +95,11 @@ _MENDS = (
         re.compile(r"[Ii]nvalid .?(?:signature|data).? in .?(?:redacted_)?thinking.? block"),
         _without_thoughts,
         Loss("messages", "thoughts among them that the upstream cannot read; all were left out"),
+    ),
+    Mend(
+        re.compile(r"tool_use(?:_id|\.id).{0,40}should match pattern|tool_use.? ids must be unique", re.IGNORECASE),
+        _with_sound_ids,
+        None,
     ),
     Mend(
         re.compile(r"must start with a thinking block"),
