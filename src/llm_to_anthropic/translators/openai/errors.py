@@ -36,7 +36,11 @@ _OVERLOAD_TEXT = re.compile(
 _KEY_TEXT = re.compile(
     r"api[ _-]?key\b.{0,40}(?:invalid|expired|not valid|incorrect)|(?:invalid|incorrect|expired) api[ _-]?key", re.I
 )
-_MODEL_TEXT = re.compile(r"\bmodel\b.{0,80}(?:not found|does not exist|not exist\b)", re.IGNORECASE)
+_MODEL_TEXT = re.compile(
+    r"\bmodel\b.{0,80}(?:not found|does not exist|not exist\b)|\bunknown model\b|\bis not a valid model id\b"
+    r"|\binvalid model name passed\b",
+    re.IGNORECASE,
+)
 
 _CODES: Mapping[str, int] = {
     "insufficient_quota": 402,
@@ -62,6 +66,10 @@ _CODES: Mapping[str, int] = {
     "authentication_error": 401,
     "permission_error": 403,
     "model_not_found": 404,
+    "model_not_supported": 404,
+    "model_not_available": 404,
+    "model_decommissioned": 404,
+    "invalid_model": 404,
     "not_found_error": 404,
     "server_error": 502,
     "api_error": 502,
@@ -203,7 +211,7 @@ def _our_status(status: int, refusal: Refusal) -> int:
         return 529
     if status == 400 and _KEY_TEXT.search(refusal.text):
         return 401
-    if status in (400, 422) and (refusal.code == "model_not_found" or _MODEL_TEXT.search(refusal.text)):
+    if status in (400, 422) and (code_status == 404 or _MODEL_TEXT.search(refusal.text)):
         return 404
     return known_status(status)
 
