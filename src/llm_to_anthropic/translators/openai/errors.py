@@ -26,7 +26,8 @@ from llm_to_anthropic.translators.upstream_errors import (
 )
 
 _BILLING_TEXT = re.compile(
-    r"insufficient (?:balance|funds|credits?)|credit balance is too low|used all available credits|not enough balance",
+    r"insufficient (?:balance|funds|credits?)|credit balance is too low|used all available credits|not enough balance"
+    r"|balance is insufficient",
     re.IGNORECASE,
 )
 _OVERLOAD_TEXT = re.compile(
@@ -48,6 +49,8 @@ _CODES: Mapping[str, int] = {
     "billing_not_active": 402,
     "credit_balance_exhausted": 402,
     "exceeded_current_quota_error": 402,
+    "insufficient_user_quota": 402,
+    "pre_consume_token_quota_failed": 402,
     "Arrearage": 402,
     "AllocationQuota.FreeTierOnly": 402,
     "CommodityNotPurchased": 402,
