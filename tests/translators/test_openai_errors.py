@@ -45,6 +45,7 @@ from tests.translators.openai_errors import context, error
         (400, {"error": {"message": "invalid params, unknown model 'x' (2013)"}}, 404, "not_found_error"),
         (400, {"error": {"message": "/x: Invalid model name passed in model=x."}}, 404, "not_found_error"),
         (400, {"error": {"message": "Boom", "code": "model_not_supported"}}, 404, "not_found_error"),
+        (503, {"error": {"message": "No available channel", "code": "model_not_found"}}, 404, "not_found_error"),
         (400, {"error": {"message": "Boom", "code": "model_not_available"}}, 404, "not_found_error"),
         (400, {"error": {"message": "Boom", "code": "model_decommissioned"}}, 404, "not_found_error"),
         (408, {"error": {"message": "Boom"}}, 408, "timeout_error"),

@@ -216,6 +216,8 @@ def _our_status(status: int, refusal: Refusal) -> int:
         return 401
     if status in (400, 422) and (code_status == 404 or _MODEL_TEXT.search(refusal.text)):
         return 404
+    if status == 503 and refusal.code == "model_not_found":  # new-api's, of a model for which it has no channel
+        return 404
     return known_status(status)
 
 
