@@ -120,11 +120,20 @@ async def test_a_refused_key_sounds_the_alarm(status: int, alarms: int) -> None:
         assert "one-key" not in alarm
 
 
-async def test_anthropics_words_for_an_empty_account_cool_the_key() -> None:
-    """Anthropic says 400 where it means that nothing is left to pay with."""
-    matrix = Matrix(FakePace(), UpstreamError(400, "Your credit balance is too low to access the Anthropic API."))
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        pytest.param(400, "Your credit balance is too low to access the Anthropic API.", id="anthropic"),
+        pytest.param(403, "用户额度不足, 剩余额度: $0.000000", id="new-api"),
+        pytest.param(403, "token quota is not enough, token remain quota: $0.1", id="new-api_key"),
+    ],
+)
+async def test_an_empty_account_cools_the_key(status: int, told: str) -> None:
+    """Anthropic says 400 where nothing is left to pay with, and its likes 403: once it is topped up the key is good."""
+    matrix = Matrix(FakePace(), UpstreamError(status, told))
     await matrix.ask("a")
     assert await matrix.usable() == {"1 a", "1 b"}
+    assert matrix.alarms == []
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,10 @@ _BY_PHASE: Mapping[Phase, Judgement] = {
     "idle": _FAILED,
     "total": Judgement(breaks=True),
 }
-_CREDIT_TEXT = re.compile(r"credit balance is too low", re.IGNORECASE)
+_CREDIT_TEXT = re.compile(
+    r"credit balance is too low|额度不足|\bquota is not enough\b|\bbalance is insufficient\b|\binsufficient balance\b",
+    re.IGNORECASE,
+)
 _ACCESS_TEXT = re.compile(r"does not have access to (?:the )?model\b", re.IGNORECASE)
 _CONTENT_TEXT = re.compile(r"usage (?:guidelines|polic)|moderation|\bflagged\b|provider returned error", re.IGNORECASE)
 """What was said, and not who asks, is refused: by a moderation, or by somebody behind OpenRouter."""
@@ -105,8 +108,8 @@ def _by_kind(error: UpstreamError) -> Judgement:
         return _SPOILED
     if isinstance(error, UpstreamProtocolError) or error.status >= 500:
         return _FAILING
-    if error.status == 400 and _CREDIT_TEXT.search(error.message):
-        return _NO_CREDIT  # Anthropic's status for it
+    if error.status in (400, 403) and _CREDIT_TEXT.search(error.message):
+        return _NO_CREDIT  # Anthropic's status for it, and that of relays that speak its API (new-api)
     if error.status == 403 and _ACCESS_TEXT.search(error.message):
         return _NO_ACCESS  # OpenAI's, where a project may use other models
     if error.status in (403, 404) and _is_about_request(error):
