@@ -157,25 +157,27 @@ async def first_to_connect(addresses: list[Address]) -> socket.socket:
     """The first of several addresses that accepts, each with a lead over the next ("happy eyeballs"). Or OSError."""
     if len(addresses) == 1:
         return await _connect(addresses[0])
-    waiting = _interleave(addresses)
     running: set[asyncio.Task[socket.socket]] = set()
-    failure = OSError("no address")
     try:
-        while waiting or running:
-            if waiting:
-                running.add(asyncio.ensure_future(_connect(waiting.pop(0))))
-            timeout = _NEXT_ADDRESS_S if waiting else None
-            done, running = await asyncio.wait(running, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                error = task.exception()
-                if error is None:
-                    return task.result()
-                if not isinstance(error, OSError):
-                    raise error
-                failure = error
-        raise failure
+        return await _race(_interleave(addresses), running)
     finally:
         await _abandon(running)
+
+
+async def _race(waiting: list[Address], running: set[asyncio.Task[socket.socket]]) -> socket.socket:
+    failure = OSError("no address")
+    while waiting or running:
+        if waiting:
+            running.add(asyncio.ensure_future(_connect(waiting.pop(0))))
+        timeout = _NEXT_ADDRESS_S if waiting else None
+        done, _ = await asyncio.wait(running, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        running -= done
+        for task in done:
+            try:
+                return task.result()
+            except OSError as error:
+                failure = error
+    raise failure
 
 
 async def _abandon(tasks: set[asyncio.Task[socket.socket]]) -> None:
