@@ -178,18 +178,18 @@ def _typed(node: Schema, level: int) -> tuple[Schema, frozenset[str]]:
     if kind == "array" or (kind is None and "items" in node):
         items = node.get("items")
         inner = _subset(items, level + 1) if is_schema(items) and items else {"type": "string"}
-        return {"type": "array", "items": inner, **_sound(node, "array")}, frozenset({"items"})
+        return {"type": "array", "items": inner, **_bounds_of(node, "array")}, frozenset({"items"})
     if isinstance(kind, str) and kind in _OF_TYPE:
         wanted = node.get("format")
         form = {"format": wanted} if wanted in _FORMATS.get(kind, ()) else {}
-        return {"type": kind, **form, **_sound(node, kind)}, frozenset()
+        return {"type": kind, **form, **_bounds_of(node, kind)}, frozenset()
     if kind == "null":
         return {"type": "string", "nullable": True}, frozenset()
     told = node.get("description") == NOTHING
     return {"type": "string"} if told else with_note({"type": "string"}, ANY_VALUE), frozenset()
 
 
-def _sound(node: Schema, kind: str) -> Schema:
+def _bounds_of(node: Schema, kind: str) -> Schema:
     return {key: node[key] for key in _OF_TYPE[kind] if key in node}
 
 
@@ -206,7 +206,7 @@ def _object(node: Schema, level: int) -> Schema:
     if not properties:
         return with_note({"type": "string"}, ANY_OBJECT)
     inner = {name: _subset(value if is_schema(value) else {}, level + 1) for name, value in properties.items()}
-    result: Schema = {"type": "object", "properties": inner, **_sound(node, "object")}
+    result: Schema = {"type": "object", "properties": inner, **_bounds_of(node, "object")}
     required = [name for name in dict.fromkeys(names_in(node.get("required"))) if name in properties]
     return {**result, "required": required} if required else result
 
