@@ -23,6 +23,13 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
+async def one_slice(peer: Peer) -> None:
+    """Answers with one slice, and then with nothing until the client leaves."""
+    await peer.request()
+    await peer.send(HEAD + chunk(b"one"))
+    await peer.wait_gone()
+
+
 async def flowing(server: RawServer, client: Upstream) -> UpstreamCall:
     """A call whose head has come."""
     call = await client.send(server.post())
@@ -81,13 +88,7 @@ async def test_refused_slice_stops_the_flow(client: Upstream) -> None:
 
 async def test_silence_ends_the_flow(client: Upstream) -> None:
     """After so much silence the caller gets its turn, to send a ping."""
-
-    async def answer(peer: Peer) -> None:
-        await peer.request()
-        await peer.send(HEAD + chunk(b"one"))
-        await peer.wait_gone()
-
-    async with RawServer(answer) as server:
+    async with RawServer(one_slice) as server:
         call = await flowing(server, client)
         assert not await call.pour(lambda _: True, 0.05)
         assert await call.read(0) is None
@@ -123,12 +124,7 @@ async def test_upstream_that_falls_silent_in_full_flow_times_out(make_upstream: 
     """The idle limit holds while an answer flows."""
     client = make_upstream(Timeouts(idle_s=0.1))
 
-    async def answer(peer: Peer) -> None:
-        await peer.request()
-        await peer.send(HEAD + chunk(b"one"))
-        await peer.wait_gone()
-
-    async with RawServer(answer) as server:
+    async with RawServer(one_slice) as server:
         call = await flowing(server, client)
         assert not await call.pour(lambda _: True, QUIET_S)
         with pytest.raises(UpstreamTimeout, match="fell silent"):
@@ -159,15 +155,10 @@ async def test_connection_that_breaks_in_full_flow_is_told(client: Upstream) -> 
 async def test_error_of_the_taker_reaches_the_caller(client: Upstream) -> None:
     """What goes wrong while a slice is taken is raised where the flow was asked for, not lost in the event loop."""
 
-    async def answer(peer: Peer) -> None:
-        await peer.request()
-        await peer.send(HEAD + chunk(b"one"))
-        await peer.wait_gone()
-
     def take(_: bytes) -> bool:
         raise UpstreamProtocolError("no JSON")
 
-    async with RawServer(answer) as server:
+    async with RawServer(one_slice) as server:
         call = await flowing(server, client)
         with pytest.raises(UpstreamProtocolError, match="no JSON"):
             await call.pour(take, QUIET_S)
@@ -190,13 +181,7 @@ async def test_compressed_answer_does_not_flow(client: Upstream) -> None:
 
 async def test_request_is_let_go_once_the_answer_begins(client: Upstream) -> None:
     """A call that runs for an hour does not keep the body that it was asked with."""
-
-    async def answer(peer: Peer) -> None:
-        await peer.request()
-        await peer.send(HEAD + chunk(b"one"))
-        await peer.wait_gone()
-
-    async with RawServer(answer) as server:
+    async with RawServer(one_slice) as server:
         body = b"x" * 100_000
         ours = sys.getrefcount(body)
         call = await client.send(OutgoingRequest(method="POST", url=server.url, headers=[], body=body))
