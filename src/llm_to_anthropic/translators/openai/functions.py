@@ -18,7 +18,7 @@ _NO_PROPERTIES = Raw(b'{"type":"object","properties":{}}')
 
 
 class FunctionSchema(msgspec.Struct, frozen=True):
-    """What a function takes; `closed`: nothing else, as a strict upstream enforces."""
+    """What a function takes; `closed`: it takes nothing else, as strict upstreams enforce."""
 
     parameters: Raw
     closed: bool = False
@@ -28,9 +28,7 @@ class FunctionSchema(msgspec.Struct, frozen=True):
     """The client's, decoded, where some values come back as text."""
 
 
-def typed_function_schema(
-    tool: DeclaredTool, losses: LossReport, *, sparing: bool, patterns: bool = True
-) -> FunctionSchema:
+def typed_function_schema(tool: DeclaredTool, losses: LossReport, *, sparing: bool, patterns: bool) -> FunctionSchema:
     """The schema for an upstream that wants a type in each part of it; see `typed_schema`.
 
     Raises ClientError if it is no object schema.
@@ -63,7 +61,7 @@ def function_schema(
     strict: bool,
     clean: bool = False,
     items: bool = True,
-    patterns: bool = True,
+    patterns: bool,
 ) -> FunctionSchema:
     """The schema for an upstream; it is closed where the client wants that, it can be, and `strict` upstreams do so.
 
