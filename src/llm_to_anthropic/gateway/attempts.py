@@ -22,10 +22,10 @@ from llm_to_anthropic.translators.rate_limits import retry_after_s
 Attempt = Callable[[Work, Lane], Awaitable[None]]
 """Asks one lane and answers the client. Raises ApiError only before anything was sent."""
 Alarm = Callable[[str], None]
-"""Told what a person has to mend."""
+"""Is told what only a person can mend."""
 
 PROVIDER_SHARE = 0.75
-"""Of the places of a process, for one of several providers."""
+"""The share of a process's places that one of several providers may take."""
 MAX_CLIENT_WAIT_S = 60.0
 """Anthropic's SDKs heed a Retry-After up to this, and retry sooner after a longer one."""
 
@@ -118,7 +118,7 @@ class Attempts:
                 load.running -= 1
 
     def steady(self, targets: Sequence[Target]) -> Lane:
-        """Where a request goes that is asked once and not worth more, such as a count."""
+        """Where a request goes that gets one attempt, and is not worth more: a count, for instance."""
         return self._lanes.steady(targets, self._pace.clock())
 
     def _refuse(self, lane: Lane) -> NoReturn:

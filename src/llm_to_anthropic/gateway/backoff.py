@@ -33,7 +33,7 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def delay_s(retry: int, chance: Callable[[], float]) -> float:
-    """Seconds before a retry, the first being 0: anything between nothing and the doubled bound, all alike likely."""
+    """Seconds before a retry, the first being 0: anything up to a bound that doubles, all equally likely."""
     return chance() * min(MAX_DELAY_S, BASE_DELAY_S * 2.0**retry)
 
 

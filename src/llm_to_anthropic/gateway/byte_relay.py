@@ -37,16 +37,16 @@ MAX_PRELUDE_BYTES = 256 * 1024
 """How much is held back at most until something meaningful comes."""
 _END = re.compile(rb'(?:^|[\r\n])event: ?(?:message_stop|(?P<error>error))[ \r\n]|"type" ?: ?"message_stop"')
 _ENDINGS = (b"message_stop", b"event: error", b"event:error")
-"""Without any of them there is no end, and an end begins not far before the first."""
+"""An answer without any of them has not ended, and its end begins shortly before the first."""
 _BEFORE_ENDING = 16
 _STRAY = re.compile(rb'^data: ?(\{"error" ?:.*)$', re.MULTILINE)
 """An error in a form of a gateway's own, without the name and type by which clients know one."""
 _STRAY_MARK = b'{"error"'
 _STRAY_BYTES = 4096
-"""It is looked for in the last of what was read at once: with it such an answer ends."""
+"""Looked for only at the end of what was read: such an answer ends with it."""
 _EVENT_ENDS = (b"\n\n", b"\r\n\r\n")
 _MOST_OF_AN_END = 3
-"""How many bytes of what ends an event may have come without the last."""
+"""How many bytes of an event's end may have come while its last has not."""
 _IDLE = frozenset({"message_start", "ping"})
 """Events that come before the upstream has anything to say."""
 _PRELUDE = _IDLE | {"content_block_start"}
@@ -100,7 +100,7 @@ def _closed(last: bytes) -> bytes:
 
 
 def _says_nothing(out: bytes) -> bool:
-    """Whether these whole events are comments alone, if any: clients wait for events, and comments are none."""
+    """Whether these whole events are nothing but comments, which end no client's wait for an event."""
     return not out or (out.startswith(b":") and b"\ndata" not in out)
 
 
@@ -228,7 +228,7 @@ class ByteRelay(Relay):
     def _pass_on(self, data: bytes) -> bool:
         """Takes a slice of a stream in full flow; False where the client has no room, or heard nothing for long."""
         line = data[_DELTA_BYTES:-2]
-        # Put together again and compared: an event is known for less than by looking at both its ends.
+        # Put together again and compared, which costs less than to look at both ends of the event.
         if self._held or LINE_BREAK in line or not self._begun or _DELTA + line + PLAIN_BLANK != data:
             data = self._ready(self._complete_events(data))
             if _says_nothing(data):
@@ -335,7 +335,7 @@ class ByteRelay(Relay):
         return out[: stray.start()] + self._error_event(error)
 
     def _read_usage(self, out: bytes) -> None:
-        """Of the lines that tell it alone: a read may hold a hundred events."""
+        """Reads only the lines that tell of it: a read may hold a hundred events."""
         at = out.find(b'"usage"')
         while at >= 0:
             begins, ends = out.rfind(b"\n", 0, at) + 1, out.find(b"\n", at)

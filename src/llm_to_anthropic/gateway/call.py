@@ -42,7 +42,7 @@ class Call(msgspec.Struct):
     """What was found in the body, once its model is known."""
 
     def let_go(self) -> None:
-        """Its answer has begun: nobody asks for the body any more, which may be large, and the answer long."""
+        """Its answer has begun: nobody needs the body any more, which may be large while the answer takes long."""
         self.body, self.read = b"", None
 
     def header(self, name: bytes) -> str:
@@ -68,7 +68,7 @@ class Reply(Protocol):
         ...
 
     def prepare(self, status: int, headers: Headers) -> None:
-        """Makes the head ready that `start` will be given, the same object, if all goes well."""
+        """Prepares the head that `start` will be given (the same object) if all goes well."""
         ...
 
     def start(self, status: int, headers: Headers) -> None:
@@ -88,5 +88,5 @@ class Reply(Protocol):
         ...
 
     def when_left(self, call: WhenLeft | None) -> None:
-        """Has `call` called, in place of a former one, once the client has left; None: nobody wants to know."""
+        """Calls `call`, in place of a former one, once the client has left; None: nobody wants to know."""
         ...

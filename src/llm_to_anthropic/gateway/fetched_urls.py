@@ -67,7 +67,7 @@ def _put(body: bytes, url: str, file: Fetched) -> bytes:
 
 
 def _with_source(raw: Raw, url: str, source: Raw) -> Raw:
-    """A message or a block, in whose content, or as whose source, the URL is replaced."""
+    """A message or a block with the URL replaced in its content, or as its source."""
     if b'"url"' not in bytes(raw):
         return raw
     fields = msgspec.json.decode(raw, type=dict[str, Raw])

@@ -89,7 +89,7 @@ class Gateway:
         self._passthrough = Passthrough(settings, self._sender, self._surroundings)
         self._running: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
-        """Kept once it runs: to ask for it costs a system call."""
+        """Kept once it runs: to ask for the running loop costs a system call."""
 
     def models(self) -> tuple[ModelEntry, ...]:
         """What /v1/models lists."""

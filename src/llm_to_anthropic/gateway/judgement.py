@@ -72,12 +72,12 @@ _CREDIT_TEXT = re.compile(
 )
 _ACCESS_TEXT = re.compile(r"does not have access to (?:the )?model\b", re.IGNORECASE)
 _CONTENT_TEXT = re.compile(r"usage (?:guidelines|polic)|moderation|\bflagged\b|provider returned error", re.IGNORECASE)
-"""What was said, and not who asks, is refused: by a moderation, or by somebody behind OpenRouter."""
+"""What was said is refused, not who asks: by a moderation, or by a provider behind OpenRouter."""
 _ACCOUNT_TEXT = re.compile(
     r"\b(?:account|organi[sz]ation|access)\b.{0,30}\b(?:flagged|terminated|suspended|disabled|deactivated|banned)\b",
     re.IGNORECASE,
 )
-"""Who asks is refused, in words that are used of content, too (OpenAI's `Your account was flagged ..`)."""
+"""Who asks is refused, in words that content is refused with, too (OpenAI's `Your account was flagged ..`)."""
 _PART_TEXT = re.compile(
     r"\b(?:file|container|skill)s?\b.{0,80}\b(?:not found|not exist|expired)|\bno such (?:file|container|skill)",
     re.IGNORECASE,
@@ -123,7 +123,7 @@ def _is_about_request(error: UpstreamError) -> bool:
     if error.status == 403 and _CONTENT_TEXT.search(told):
         return _ACCOUNT_TEXT.search(told) is None
     part = _PART_TEXT.search(told)
-    # Behind our own beginning of a 404 (`model: .. - upstream (..)`): models may be called like such parts.
+    # Only after our own beginning of a 404 (`model: .. - upstream (..)`): a model's name may contain such words.
     return part is not None and not _MODEL.search(told, max(told.find(" - upstream ("), 0), part.start())
 
 

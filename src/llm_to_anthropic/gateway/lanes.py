@@ -85,7 +85,7 @@ class Lane:
     def cool(self, scope: Scope, now: float, wait_s: float | None) -> bool:
         """Leaves the scope alone; `wait_s` is what the upstream asks for. True where a key is now out of use."""
         if self.clients_key:
-            return False  # every client has another key: what happens to one is no matter for the others
+            return False  # every client has its own key: what happens to one is no concern of the others
         match scope:
             case "lane":
                 self._own.extend(now + (SHORT_S if wait_s is None else wait_s))

@@ -13,17 +13,17 @@ from typing import Literal
 
 SAMPLE_S = 0.25
 PRESSED_SHARE = 0.85
-"""Of the memory: from here on no new streams, and no connection is kept."""
+"""From this share of the memory on there are no new streams, and no connection is kept."""
 FULL_SHARE = 0.92
-"""Of the memory: from here on nothing is let in."""
+"""From this share of the memory on nothing is let in."""
 RELIEF = 0.03
 """How far a share has to fall below its bound again: else every sample could turn the state."""
 LATE_S = 0.5
 LATE_FOR_S = 2.0
 """A loop that has been late by more than `LATE_S` for this long lets nothing in."""
 COPIES = 6
-"""How many times its size a body takes at its peak: as it came, joined, decoded, and encoded for the upstream, into a
-buffer that grows by being copied. An answer that is kept until it is whole takes up to five on its way back."""
+"""How many times its own size a body takes at its peak: as it came, joined, decoded, and encoded for the upstream,
+into a buffer that grows by being copied. An answer that is kept until it is whole takes up to five on its way back."""
 RELIEVE_S = 1.0
 """How often unused memory is given back, under pressure or where there was too little for a body."""
 
@@ -64,7 +64,7 @@ class Pressure:
         self._unread = 0
         self._fresh = 0
         self._missed = False
-        """There was too little for a body since memory was given back."""
+        """A body has been refused memory since memory was last given back."""
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
 

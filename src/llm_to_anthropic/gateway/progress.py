@@ -43,7 +43,7 @@ class Progress:
         self.stream = False
         self.target: Target | None = None
         self.provider: Provider | None = None
-        """Who is asked where no model, and so no target, is named."""
+        """The provider that is asked where no model is named, and so no target."""
         self.attempts = 0
         self.answering = False
         """The upstream has begun a good answer."""

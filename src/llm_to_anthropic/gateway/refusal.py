@@ -16,7 +16,7 @@ from llm_to_anthropic.upstream import UpstreamCall
 from llm_to_anthropic.wire import UNREADABLE
 
 _LASTING = (401, 402)
-"""Not even the next minutes mend our key, yet Claude Code would ask on for as long, unless it is told."""
+"""Our key will not be mended within minutes, yet Claude Code would go on asking for as long unless it is told."""
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _STATUS = re.compile(r"[45]\d\d", re.ASCII)
 _MARKUP = re.compile(rb"\s*<")
@@ -44,7 +44,7 @@ def without_keys(said: bytes, target: Target | Provider | None) -> bytes:
 
 
 def _spelled(letter: str) -> str:
-    """A pattern of a key's letter as JSON may write it: PHP escapes slashes, .NET the plus sign, all of them quotes."""
+    """Matches one letter of a key as JSON may write it: PHP escapes slashes, .NET the plus sign, all of them quotes."""
     return letter if letter.isalnum() else rf"(?:\\?{re.escape(letter)}|\\u00(?i:{ord(letter):02x}))"
 
 
@@ -59,7 +59,7 @@ async def read_refusal(upstream: UpstreamCall, target: Target | Provider | None)
     headers = {name.decode(): value.decode("latin-1") for name, value in forwarded(upstream.headers)}
     headers.pop("content-type", None)
     credential = _credential(target)
-    # A client's own key may be another by the next try.
+    # A client may use another key of its own for the next try.
     if upstream.status in _LASTING and not (credential and credential.client):
         headers.setdefault("x-should-retry", "false")
     envelope = _envelope_of(body)

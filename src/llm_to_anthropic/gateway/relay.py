@@ -281,10 +281,10 @@ class StreamRelay(Relay):
 
 
 def answer_headers(translator: Translator, upstream: UpstreamCall) -> Sequence[tuple[bytes, bytes]]:
-    """What of the head of a good answer is told to the client."""
+    """What the client is told of the head of a good answer."""
     limits = upstream.headers_like(RATE_LIMITS)
     if not limits:
-        return ()  # nothing else of a good answer's head is told
+        return ()  # nothing else of a good answer's head is passed on
     return header_list(translator.answer_headers(limits))
 
 

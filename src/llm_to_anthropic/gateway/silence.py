@@ -15,7 +15,7 @@ class Relay(ABC):
     """One streamed answer on its way to the client."""
 
     def __init__(self, reply: Reply, progress: Progress, timeouts: Timeouts, silent_since: float) -> None:
-        """`silent_since`, by `time.monotonic`: from when on the client has heard nothing."""
+        """`silent_since`: the instant of `time.monotonic` since which the client has heard nothing."""
         self._reply = reply
         self._progress = progress
         self._timeouts = timeouts

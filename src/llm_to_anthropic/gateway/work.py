@@ -37,7 +37,7 @@ class Work:
         self.kept = 0
         """Bytes of the upstream's answer for which memory is set aside."""
         self.left_as = ""
-        """What the client did that has left."""
+        """How the client left."""
         self.progress = Progress(call)
         self.silent_since = time.monotonic()
         """From when on a streaming client has heard nothing, whatever was attempted meanwhile."""
@@ -65,7 +65,7 @@ class Work:
         return self.kept
 
     def let_go(self) -> None:
-        """Nothing is kept any more that was not written: what it takes is measured from now on."""
+        """What was kept is written: from now on the memory that it takes is measured."""
         if self.call.memory is not None:
             self.call.memory.redeem(self.kept)
             self.kept = 0

@@ -123,7 +123,7 @@ class Access:
     def authenticate(self, scope: Scope, found: Mapping[bytes, bytes]) -> tuple[tuple[bytes, ...], str]:
         """The names of the headers that carried a valid client key, and that key's own. Raises ClientError (401).
 
-        Either of `x-api-key` and `Authorization: Bearer` is enough. The time does not tell which key came close.
+        Either of `x-api-key` and `Authorization: Bearer` is enough. The time taken does not tell which key came close.
         """
         if not self._keys:
             if self._open or is_near(scope, found):

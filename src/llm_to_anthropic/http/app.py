@@ -221,7 +221,7 @@ class App:
             return
         if path not in OPEN_PATHS:
             cycle.keys, cycle.client_key = self._access.authenticate(scope, found)
-            if path != METRICS_PATH:  # what is overloaded is what somebody wants to see
+            if path != METRICS_PATH:  # an overloaded server is just what somebody wants to look at
                 self.standing.admission.check_open()
         if path in self._direct:
             raise wrong_method(scope, ["POST"])

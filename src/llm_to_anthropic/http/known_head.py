@@ -1,7 +1,7 @@
-"""The head of a connection's last request: a client that stays sends it again, but for the length of the body.
+"""The head of a connection's last request: a client that stays sends the same again, but for the body's length.
 
-What equal bytes mean is known by then, and neither read nor checked once more. A connection keeps one head at most,
-and only where its requests come whole, each in one read.
+What the same bytes mean is known by then: they are neither parsed nor checked again. A connection keeps one head at
+most, and only where each of its requests comes whole, in one read.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from llm_to_anthropic.http.body import Found
 MAX_HEAD_BYTES = 1024
 """Larger heads are not kept: thousands of connections may be open."""
 MAX_DIGITS = 9
-"""Of a body's length."""
+"""The most digits of a body's length."""
 
 _LENGTH = b"content-length"
 _UNUSUAL = (b"transfer-encoding", b"upgrade", b"expect")
@@ -54,7 +54,7 @@ class KnownHead:
 
 
 def known_head(data: bytes, body_bytes: int, headers: Headers, found: Found) -> KnownHead | None:
-    """Of a read that was one whole request; None where a head like it may mean something else the next time."""
+    """Of a read that was one whole request; None where the same head may mean something else the next time."""
     at = len(data) - body_bytes
     length = found.get(_LENGTH, b"")
     if at > MAX_HEAD_BYTES or length != b"%d" % body_bytes or len(found) != len(headers):

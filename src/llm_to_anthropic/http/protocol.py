@@ -39,7 +39,7 @@ LINGER_S = 2.0
 KEEP_ALIVE_S = 75.0
 """How long a connection without a request is kept."""
 MIN_BODY_RATE = 32 * 1024
-"""Bytes per second of a body beyond its first `body_s`: whoever sends less is not sending, but holding on."""
+"""The least bytes per second of a body after its first `body_s`: a slower client only holds the connection."""
 MAX_HEADER_BYTES = 16 * 1024
 """Of one header, name and value."""
 BACKLOG = 2048
@@ -232,7 +232,7 @@ class FrontProtocol(asyncio.Protocol):
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._in_head:  # what trails a body is nothing that the checks have seen
+        if self._in_head:  # trailers are left out: no check has seen them
             self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
@@ -399,7 +399,7 @@ class FrontProtocol(asyncio.Protocol):
             self._deadline.lift()
 
     def _is_barren(self, cycle: FrontCycle) -> bool:
-        """Whether more that is none of the body came amid it than headers may take: trailers are headers, too."""
+        """Whether more came amid the body that is not part of it than headers may take: trailers are headers, too."""
         self._barren = self._barren + self._head_bytes if cycle.received == self._fed else 0
         self._fed = cycle.received
         return self._barren > self._limits.max_header_bytes

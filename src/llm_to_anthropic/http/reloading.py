@@ -26,7 +26,7 @@ FIXED = ("host", "port", "workers", "verbose")
 Load = Callable[[], Settings]
 """Reads the configuration. Raises ConfigError."""
 State = tuple[tuple[int, int, int] | None, ...]
-"""Of each file: its time, its number, which another file under the same name has not, and its size; None: no file."""
+"""Of each file its time, its inode number, which its replacement does not share, and its size; None: no file."""
 
 
 class Reloader:
@@ -80,7 +80,7 @@ class Reloader:
         self._known_keys = tuple(found[file] for file in self._key_files)
 
     def refresh(self) -> None:
-        """Reads the configuration now if a key's file is another by now.
+        """Reads the configuration now if the file of a key was replaced.
 
         Keys are exchanged in one step, and the former may be void at once: there is no waiting for the next look.
         """

@@ -109,7 +109,7 @@ class FrontServer(uvicorn.Server):
         # What lives now lives as long as the process: the collector need not look at it again.
         memory_gauge.give_back()
         gc.freeze()
-        # A request leaves no cycles. Running ones are no garbage either, but with many the collector came for them.
+        # Requests leave no cycles, but many running ones would set off collections that find nothing.
         gc.set_threshold(25_000, 20, 10)
         self._live.standing.pressure.start()
         if self._reloader is not None:

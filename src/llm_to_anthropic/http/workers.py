@@ -23,9 +23,9 @@ from llm_to_anthropic.http.listening import close_all
 from llm_to_anthropic.http.reloading import has_terminal, takes_hangups
 
 TOO_SOON_S = 5.0
-"""A worker that dies within this time after its start may well do so again."""
+"""A worker that dies this soon after its start may well do so again."""
 MAX_TOO_SOON = 5
-"""When this many in a row die too soon, each in the place of the one before, so would the next."""
+"""When this many in a row die too soon, each having replaced the last, so would the next."""
 START_POLL_S = 0.05
 """How often to look for a worker's end while the workers start."""
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -168,7 +168,7 @@ class Workers:
         self._start(index)
 
     def _is_a_fault(self, index: int, since: float, *, served: bool) -> bool:
-        """Whether whoever takes the place of one that died would die of the same."""
+        """Whether the replacement of a worker that died would die of the same cause."""
         if time.monotonic() - since >= TOO_SOON_S:
             self._too_soon[index] = 0
             return False

@@ -29,7 +29,7 @@ FIRST_BYTES = 2048
 _BOM = b"\xef\xbb\xbf"
 _SSE_FIELDS = (b"data", b"event", b":", b"id", b"retry")
 _SSE_BEGINNINGS = frozenset({b"event:", b"data: "})
-"""Of nearly every stream."""
+"""How nearly every stream begins."""
 
 Form = Literal["sse", "json"]
 
@@ -50,8 +50,8 @@ class AnswerState(Protocol):
 class AnsweringTranslator(ABC):
     """One request to one target, and its answer."""
 
-    # Python keeps an instance's attributes in its place only for names that the first few instances had. Slots ask
-    # for no luck: whatever was answered first, no open stream has a dictionary of 1.4 KB.
+    # Python stores attributes inline only under names that the first few instances had. Slots do not depend on
+    # that: whatever was answered first, no open stream has a dictionary of 1.4 KB.
     __slots__ = (
         "_answer",
         "_asked",
@@ -86,7 +86,7 @@ class AnsweringTranslator(ABC):
     _SHRINKING: ClassVar[frozenset[str]] = frozenset()
     """Quirks that are learned more than once: each time fewer values are left."""
     _TEACHING: ClassVar[frozenset[int]] = frozenset({400})
-    """Those of our statuses whose errors teach anything."""
+    """Our statuses whose errors may teach something."""
     _form: Form | None
     _beginning: bytes
     """Bytes before the form of the answer is known."""
@@ -112,9 +112,9 @@ class AnsweringTranslator(ABC):
     _encoding: Encoding
     """Of the request, made by `encode()`."""
     _input_bytes: int
-    """Of that request's text."""
+    """Bytes of that request's text."""
     _call_ids: Set[str]
-    """Of the calls in that request."""
+    """Ids of the calls in that request."""
     _replayed: bool
     """It holds what only the upstream that made it can read, and may refuse."""
     _carrier: Carrier
@@ -362,7 +362,7 @@ class AnsweringTranslator(ABC):
     def _lead(self, flow: TextFlow, data: bytes) -> bytes:
         """Passes on the text that stands first. Gives what is to be decoded: then the flow is over."""
         out, left = flow.lead(data)
-        if out and type(self._writer) is StreamWriter:  # as ever: no other has what a flow is made with
+        if out and type(self._writer) is StreamWriter:  # always: no other writer begins a flow
             self._writer.deltas(out)
         if left:
             self.flow = None

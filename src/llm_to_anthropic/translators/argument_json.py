@@ -54,7 +54,7 @@ class ObjectCheck:
         self.halves = False
         """There was an escape of half a surrogate pair. That is JSON, but most parsers refuse it."""
         self.undecided = 0
-        """How many characters at the end may yet be half a pair or a whole one: more text decides."""
+        """How many characters at the end may be half of a pair or all of it: only more text decides."""
         self._stack: list[str] = []
         self._expected = "object"
         """What may come next: object, first key, key, colon, first value, value, comma (or an end) or nothing."""
@@ -63,7 +63,7 @@ class ObjectCheck:
         self._first_half = False
         """The last escape is the first half of a pair, and nothing has come after it."""
         self._scalar = ""
-        """What came of a scalar, runs of digits cut to two: more change nothing, and some models never end them."""
+        """What came of a scalar, runs of digits cut to two: further ones change nothing, and some models never stop."""
 
     def feed(self, text: str) -> bool:
         """False where the text cannot go on to be an object; the check is of no more use then."""
@@ -128,7 +128,7 @@ class ObjectCheck:
         return place + 1
 
     def _note_escape(self, plane: str) -> None:
-        """`plane`: the first two digits of an escape by number; nothing of what is none."""
+        """`plane`: the first two digits of an escape by number; empty for anything else."""
         second_half = "dc" <= plane <= "df"
         self.halves = self.halves or second_half != self._first_half
         self._first_half = "d8" <= plane <= "db"
@@ -195,7 +195,7 @@ def object_text(arguments: str) -> str:
 
 
 def raw_text(value: Raw) -> str:
-    """The text of a JSON string, which arguments come in; of any other value its JSON, and nothing of null."""
+    """The text of arguments, which come as a JSON string; the JSON of any other value, and nothing for null."""
     text = bytes(value).decode("utf-8", "replace")
     if not text.startswith('"'):
         return "" if text == "null" else text

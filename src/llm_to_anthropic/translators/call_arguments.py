@@ -67,7 +67,7 @@ class CallArguments:
         return with_whole_surrogates(text) if ObjectCheck().feed(text) else ""
 
     def _resent(self) -> str:
-        """The last fragment, where each is all that the server has so far; nothing where they are pieces."""
+        """The last fragment, where each repeats all before it; empty where each brings only what is new."""
         pieces = [piece for piece in self._pieces if piece]
         if len(pieces) < 2 or not all(later.startswith(earlier) for earlier, later in pairwise(pieces)):
             return ""

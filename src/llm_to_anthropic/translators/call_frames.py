@@ -50,7 +50,7 @@ class CallFrames:
         return self.piece(event) if lesson and self._learn(lesson) else None
 
     def learn(self, event: bytes) -> None:
-        """Looks for a frame in an event that had none, once another comes: many calls come in one piece."""
+        """Looks for a frame in an event that had none only once another comes: many calls come in one piece."""
         if self._vain < MAX_VAIN:
             self._lesson = event
 

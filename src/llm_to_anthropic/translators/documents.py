@@ -56,7 +56,7 @@ class Documents:
         return search_result_text(block.source, block.title, texts)
 
     def report_citations(self, citations: Citations | None, path: str) -> None:
-        """Citations that the client wants cannot be had."""
+        """Reports that the citations that the client wants cannot be had."""
         if citations and citations.enabled:
             self._losses.lose(f"{path}.citations", "the answer will have no citations")
 

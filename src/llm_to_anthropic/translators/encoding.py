@@ -45,10 +45,10 @@ class AnswerOptions(msgspec.Struct, Generic[AnyEncoding], frozen=True, kw_only=T
     carrier: Carrier
     """Bound to the upstream, without items."""
     seed: str
-    """Ids that must be made up derive from it."""
+    """Made-up ids derive from it."""
     encoding: AnyEncoding
     input_bytes: int
-    """Of the request's text."""
+    """Bytes of the request's text."""
     call_ids: Set[str]
     """Of all calls in the conversation so far, as the client knows them."""
 

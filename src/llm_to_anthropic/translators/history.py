@@ -73,7 +73,7 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     used_tools: frozenset[str]
     """Tools that were called or announced: deferred ones among them must be declared."""
     call_ids: frozenset[str] = frozenset()
-    """Of all calls, each of which has one of its own."""
+    """Ids of all calls, each of which has its own."""
     effort: str | None = None
     """The last effort that a system message sets."""
     compacted: Raw | None = None

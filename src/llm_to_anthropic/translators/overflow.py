@@ -38,7 +38,7 @@ _SAYS_NOTHING_ELSE = re.compile(
     r"|n_keep\b.{1,16}>= ?n_ctx",
     re.IGNORECASE,
 )
-"""What is no other failure: a model that does not get the memory for its context, say."""
+"""Words of other failures: a model that does not get the memory for its context, for instance."""
 _PROMPT_AND_ANSWER = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (

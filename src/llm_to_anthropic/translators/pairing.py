@@ -91,7 +91,7 @@ class Pairing:
 
     @property
     def call_ids(self) -> frozenset[str]:
-        """Of all calls so far."""
+        """Ids of all calls so far."""
         return frozenset(self._ids)
 
     def add(self, turn: Turn) -> None:

@@ -13,7 +13,7 @@ MAX_WAIT_S = 7 * 24 * 3600
 """A longer wait is no hint but a misreading."""
 
 RATE_LIMITS = b"x-ratelimit-"
-"""So the headers begin that `rate_limit_headers` reads."""
+"""How the headers begin that `rate_limit_headers` reads."""
 
 _COUNTS = "limit", "remaining"
 _TABLE = tuple(
@@ -21,7 +21,7 @@ _TABLE = tuple(
     for what in ("requests", "tokens")
     for kind in (*_COUNTS, "reset")
 )
-"""Names there and here, and whether it is a number."""
+"""Name of a header there, its name here, and whether its value is a number."""
 
 _THIS_AGE = (1e9, 1e10)
 _UNIX_SCALES = (1, 1000)

@@ -19,7 +19,7 @@ LONG = 4096
 """In a longer read it pays to look at the last event before all are taken apart."""
 _PROBE = "?"
 LINE_BREAK = ord("\n")
-"""Looked for by its number, which is several times faster than as bytes."""
+"""Looked for as a number, which is several times faster than as bytes."""
 _FIELD, PLAIN_BLANK = b"data: ", b"\n\n"
 """What nearly every upstream puts around its events. Others' are taken out one by one."""
 _STRING = msgspec.json.Decoder(str)
@@ -106,7 +106,7 @@ class TextFlow:
         self._suffix = suffix
         self._begins, self._ends = len(prefix) - 1, 1 - len(suffix)
         self._behind = 3 if suffix.endswith(b"\r\n") else 2
-        """From the first line break at its end an event goes on so far."""
+        """How far an event goes on from the first line break at its end."""
         self._head = head
         self._tail = tail
 
@@ -192,12 +192,12 @@ class TextFlow:
         return self._events(texts)
 
     def _events(self, texts: list[bytes]) -> bytes:
-        """One for the client with each text."""
+        """One event for the client for each text."""
         return b'%b"%b"%b' % (self._head, (b'"%b%b"' % (self._tail, self._head)).join(texts), self._tail)
 
 
 def _framed(texts: list[bytes], data: bytes, opens: bytes, closes: bytes) -> tuple[list[bytes], bytes]:
-    """Those from the first on that stand in their frames, and what follows them."""
+    """The leading events that have the frame, and what follows them."""
     at = 0
     for count, text in enumerate(texts):
         end = at + len(opens) + len(text)

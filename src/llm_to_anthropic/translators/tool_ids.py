@@ -25,7 +25,7 @@ class ToolIds:
         self._seed = seed
         self._earlier = earlier
         self._stem = ""
-        """Of the ids that are made up: hashed once."""
+        """What made-up ids begin with: hashed once."""
         self._taken: set[str] = set()
 
     def take(self, id: str, key: int | str, prefix: str = "toolu_") -> str:

@@ -27,7 +27,7 @@ _KEY_LIKE = re.compile(
     r"|(?<![\w-])[\w-]*+\*{3,}+[\w*-]*+"
 )
 _LONG_NUMBER = re.compile(r"[\d*][\w*.-]{6,}")
-"""What makes a key of a word that begins like one."""
+"""What else a word needs that begins like a key to be one."""
 _ACCOUNT = re.compile(r"\b(?:org|proj)[-_][A-Za-z0-9]{8,}")
 """Ids of the organisation and project that pay: none of a client's business."""
 _PLAIN_WORDS = re.compile(r"[A-Za-z']{1,20}(?:[ ,.;:!]+[A-Za-z']{1,20})*[ ,.;:!]*")
@@ -81,7 +81,7 @@ def pause(status: int, headers: Mapping[str, str], words: str, now: float = 0.0)
 def upstream_error(status: int, message: str, headers: dict[str, str]) -> UpstreamError:
     """An upstream's error under our status; tells clients not to repeat what cannot get better."""
     if status in (400, 401, 402):
-        # None gets better by asking again, yet clients would: ten times, or for minutes.
+        # Asking again mends none of these, yet clients would do it ten times, or for minutes.
         headers["x-should-retry"] = "false"
     return UpstreamError(status, message, headers=headers)
 

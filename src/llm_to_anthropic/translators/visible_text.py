@@ -66,7 +66,7 @@ class VisibleText:
         return self._stops.feed(self._prefill.flush()) + self._stops.flush()
 
     def whole(self, text: str) -> tuple[int, str]:
-        """Of a text that is all there: how many characters are not shown before what is, and that."""
+        """How many characters of a complete text are hidden before what is shown, and what is shown."""
         begun = self._prefill.feed(text) + self._prefill.flush()
         return len(text) - len(begun), self._stops.feed(begun) + self._stops.flush()
 

@@ -14,7 +14,7 @@ Piece = tuple[str, list[SearchCitation]]
 
 
 def host_of(address: str) -> str:
-    """The host of a web address, or of a domain that somebody wrote like one, without `www.`."""
+    """The host of a web address, or of a domain written like one, without `www.`."""
     return address.lower().split("://")[-1].split("/")[0].removeprefix("www.")
 
 

@@ -89,7 +89,7 @@ class GeminiContent:
         self.call_ids: dict[str, str] = {}
         """The upstream's ids of the calls so far, by the client's; results repeat them."""
         self.replayed = False
-        """Nobody needs it: without signatures a request is rendered anew."""
+        """Not needed: a request without signatures is rendered anew."""
         self.documents = Documents(losses)
 
     def render(self, turn: Turn) -> list[Part | Raw]:

@@ -47,7 +47,7 @@ _TOO_LARGE = re.compile(r"request payload size exceeds|request entity too large"
 _PLACE = re.compile(r"location is not supported", re.IGNORECASE)
 _BILLING = re.compile(r"billing|prepay", re.IGNORECASE)
 _NO_MONEY = re.compile(r"credits? (?:is|are) depleted|exceeded its (?:monthly )?spend(?:ing)? cap", re.IGNORECASE)
-"""Google's words for a 429 that no waiting mends; every other one speaks of billing too."""
+"""Google's words for a 429 that waiting does not mend; all the others speak of billing, too."""
 _NO_QUOTA = re.compile(r"\blimit: ?0\b")
 _A_DAY = re.compile(r"PerDay|per day", re.IGNORECASE)
 _NO_KEY = re.compile(r"unregistered callers|without established identity", re.IGNORECASE)

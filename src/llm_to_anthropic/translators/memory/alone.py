@@ -57,7 +57,7 @@ class Alone:
         self._reader = TurnReader(self._losses, api_version=client.api_version)
         self._content = new_renderer(self._losses)
         self.spotless = True
-        """Nothing stays behind of what was rendered, which could get into another message."""
+        """What was rendered has left nothing behind that could get into another message."""
 
     def render(self, raw: Raw, index: int, called: tuple[Called, ...]) -> Remembered:
         """The message at a position; `called` are the calls that it has to answer. Raises ClientError."""

@@ -1,4 +1,4 @@
-"""What was looked at before of conversations that pass through: of the next turn only what is new is."""
+"""What was already looked at of conversations that pass through: in the next turn only the new part is."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from llm_to_anthropic.translators.memory.memory import Called, Memory, Remembere
 KEPT_BACK = 3
 """Clients move cache marks along the last messages, so these may look different next time."""
 SHORT_BYTES = 4096
-"""A shorter conversation is read in the time that it takes to recognise it."""
+"""To recognise a shorter conversation takes as long as to read it."""
 NAME_BYTES = 256
 """How many of its first bytes stand for a conversation within its session."""
 

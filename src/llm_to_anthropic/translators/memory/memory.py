@@ -48,7 +48,7 @@ class Remembered(msgspec.Struct, frozen=True, kw_only=True):
     replayed: bool = False
     """It holds what only the upstream that made it can read."""
     plain: bool = False
-    """It is fit, and nothing of it but what was rendered matters to the others."""
+    """It is fit, and nothing of it matters to other messages but what was rendered."""
 
 
 UNFIT = Remembered(fit=False)
@@ -78,11 +78,11 @@ class Memory(Generic[Value]):
         return self._young_bytes + self._old_bytes
 
     def scope(self, named: Hashable) -> int:
-        """A number that stands for a scope, and is found faster."""
+        """A number that stands for a scope: it is looked up faster."""
         number = self._scopes.get(named)
         if number is None:
             if len(self._scopes) >= MAX_SCOPES:
-                self._scopes.clear()  # their entries are never asked for again, and forgotten in time
+                self._scopes.clear()  # their entries are never asked for again, and are forgotten in time
             number = self._scopes[named] = next(self._numbers)
         return number
 

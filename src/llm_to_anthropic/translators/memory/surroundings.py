@@ -13,7 +13,7 @@ from llm_to_anthropic.wire import UNREADABLE
 from llm_to_anthropic.wire.anthropic import Envelope
 
 MIN_BYTES = 512
-"""A shorter body is read in the time that it takes to recognise it."""
+"""To recognise a shorter body takes as long as to read it."""
 MAX_ALIKE = 16
 """How many of one session that begin alike are remembered: each is compared."""
 _NAME_BYTES = 32
@@ -50,7 +50,7 @@ class Surroundings(msgspec.Struct, frozen=True):
 
 
 def name_of(outside: bytes) -> bytes:
-    """By what surroundings are found again; others may have the same name."""
+    """The name under which surroundings are found again; others may have the same one."""
     return outside[:_END_BYTES] + outside[-_END_BYTES:]
 
 

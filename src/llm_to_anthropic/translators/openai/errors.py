@@ -164,7 +164,7 @@ def tells_error(event: bytes) -> bool:
 
 
 def _outcome(value: object) -> bool | None:
-    """Whether something went well, by what is said beside the words; None: nothing is."""
+    """Whether all went well, by the flags beside an answer's words; None: there are none."""
     if not isinstance(value, dict):
         return None
     said = [str(value[name]).lower() for name in _OUTCOMES if value.get(name) is not None]

@@ -19,7 +19,7 @@ _REFUSES = re.compile(
     re.IGNORECASE,
 )
 _REPEATED = re.compile(r"[\"']input[\"']: ")
-"""Behind it stands what was sent: vLLM repeats the whole request."""
+"""What follows repeats what was sent: vLLM quotes the whole request."""
 _AT_MOST = re.compile(
     r"at most (\d{1,9}) (?:completion|output)|less than or equal to [`']?(\d{1,9})"
     r"|(?:range of )?max_(?:completion_|output_)?tokens (?:is|should be) \[\d{1,9}, ?(\d{1,9})\]"

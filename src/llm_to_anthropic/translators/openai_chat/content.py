@@ -39,7 +39,7 @@ _GO_ON = "OK"
 _BEFORE = "(continued)"
 """What the user says before a conversation that begins midway, where the assistant may not speak first."""
 _NO_REASONING = " "
-"""Stands for reasoning that is not known any more: DeepSeek refuses an assistant message without the field."""
+"""Stands for reasoning that is no longer known: DeepSeek refuses an assistant message without the field."""
 
 _NO_SIGNATURE = raw_json({"google": {"thought_signature": BYPASS}})
 _SEALED = b'"reasoning.encrypted"'

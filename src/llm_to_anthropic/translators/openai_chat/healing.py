@@ -136,7 +136,7 @@ _STREAMS_ALONE = re.compile(
     r"\bonly supports? stream|\bnon-streaming calls\b|\bmust have stream ?= ?true\b", re.IGNORECASE
 )
 _NAMED_CHOICE = re.compile(r"tool_choice\b.{0,50}(?:'(?:object|specified)'|\bvalid string\b)")
-"""A choice is refused that names a tool, though one of any tool may be taken."""
+"""A choice that names a tool is refused; one of any tool may be accepted."""
 
 
 def affordable(body: bytes) -> int:

@@ -91,7 +91,7 @@ class ReasoningDetails:
 
 
 class CallExtras:
-    """Takes along what comes with a call and has to come back with it: in a thinking block before the call.
+    """Carries what comes with a call and has to come back with it: in a thinking block before the call.
 
     A client that did not ask for thinking gets such a block only where thinking may stand anyway: at the beginning of
     the message.

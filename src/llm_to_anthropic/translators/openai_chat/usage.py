@@ -12,7 +12,7 @@ from llm_to_anthropic.wire.openai_chat import Completed, CompletionTokensDetails
 from llm_to_anthropic.wire.openai_chat import Usage as ChatUsage
 
 _TIERS: Mapping[str | None, str] = {"priority": "priority"}
-"""Of an answer; all others are standard."""
+"""Those that Anthropic knows of an answer; any other is `standard`."""
 _NOTHING = ChatUsage()
 _NO_PROMPT_DETAILS = PromptTokensDetails()
 _NO_COMPLETION_DETAILS = CompletionTokensDetails()
@@ -42,7 +42,7 @@ def message_usage(usage: ChatUsage | None, *, input_size: int, output_size: int,
 
 
 def tells_input(usage: ChatUsage) -> bool:
-    """Whether it counts the prompt. Servers that do not say zero; OpenAI's Responses API, of what it blocked, too."""
+    """Whether it counts the prompt. Some say zero instead, as OpenAI's Responses API does of what it blocked."""
     return bool(usage.prompt_tokens) or usage.input_tokens is not None
 
 

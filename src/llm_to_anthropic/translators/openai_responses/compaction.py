@@ -63,7 +63,7 @@ def _report(edit: _Edit, path: str, losses: LossReport) -> None:
 
 
 def compaction_item(raw: Raw) -> Raw | None:
-    """What of an item goes back; None where it is no summary that could be read then."""
+    """What goes back of an item; None where it is no summary that could be read later."""
     try:
         item = msgspec.json.decode(raw, type=CompactionItem)
         check_text(bytes(raw))

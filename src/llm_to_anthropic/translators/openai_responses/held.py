@@ -53,7 +53,7 @@ _HELD = frozenset(
     }
 )
 _ITEMS = frozenset({"message", "function_call"})
-"""Of others the last event may tell another thing: reasoning is summed up and encrypted anew."""
+"""The last event may tell other items differently: it sums up and encrypts reasoning anew."""
 _COMPLETE = frozenset({"response.completed", "response.done", "response.incomplete"})
 _UNREAD = _HELD - {_ITEM_BEGINS, _ITEM_ENDS}
 """Put by whatever they hold."""
@@ -143,5 +143,5 @@ def _is_told(raw: Raw) -> bool:
 
 
 def _data_of(held: bytes) -> bytes:
-    """Of an event that was put by as it travels; others, read before, begin as JSON."""
+    """Reads an event that was put by as it came; those read before begin as JSON."""
     return held[held.find(b"\n") + 7 : -2] if held[:7] == b"event: " else held

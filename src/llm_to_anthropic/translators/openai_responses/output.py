@@ -55,7 +55,7 @@ class Output:
         self._reasoned = False
         """A reasoning item is complete, and its block, if it has one, not yet signed."""
         self._kept: Raw | None = None
-        """Of that item what has to come back."""
+        """What has to come back of that item."""
         self._unsent: list[Raw] = []
         """Reasoning without text that no thinking block has carried: a client that did not ask for thinking gets such
         blocks before calls alone."""

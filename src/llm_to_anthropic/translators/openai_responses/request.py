@@ -53,7 +53,7 @@ from llm_to_anthropic.wire.openai_responses import (
 MIN_TOKENS = 16
 """The upstream refuses to be asked for fewer."""
 SHORT_ANSWER_TOKENS = 4096
-"""Generated in about a minute, reasoning and all: as long as most proxies bear with silence."""
+"""Generated in about a minute, reasoning included: most proxies tolerate no longer silence."""
 
 
 def encode_responses(request: MessagesRequest, client: ClientRequest, target: Target) -> Encoded[ResponsesEncoding]:

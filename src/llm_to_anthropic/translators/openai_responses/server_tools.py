@@ -28,7 +28,7 @@ from llm_to_anthropic.wire.openai_responses_answer import CodeInterpreterItem, M
 from llm_to_anthropic.writer import sound
 
 CONTAINER_S = 20 * 60
-"""OpenAI lets go of a container that was not used for so long."""
+"""OpenAI deletes a container that was not used for this long."""
 
 
 class ServerTools:

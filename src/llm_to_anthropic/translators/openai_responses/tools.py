@@ -164,7 +164,7 @@ class _Declaration:
             filters.blocked_domains = blocked
         elif blocked:
             self._losses.mention(f"{path}.blocked_domains", "results of these domains are left out of the answer")
-        # What an upstream is asked to leave out may come all the same.
+        # An upstream may send what it was asked to leave out.
         self._done.blocked_domains += tuple(blocked or ())
         location = UserLocation()
         if given(tool.user_location):
