@@ -231,6 +231,18 @@ def test_a_model_that_cannot_be_made_to_call_decides_itself(choice: Json, sent: 
     assert len(made["tools"]) == 1
 
 
+@pytest.mark.parametrize(
+    ("choice", "tools", "losses"),
+    [("none", 0, []), ("auto", 1, []), ("any", 1, ["tool_choice"])],
+)
+def test_no_tool_is_called_where_the_server_reads_no_choice(choice: str, tools: int, losses: list[str]) -> None:
+    """A server that has models call tools all the same (Ollama) is told of none, where none is to be called."""
+    done = encoded({"tools": [tool()], "tool_choice": {"type": choice}}, ChatQuirks(tool_choice="ignored"))
+    made = msgspec.json.decode(done.body)
+    assert (len(made.get("tools", [])), lost(done)) == (tools, losses)
+    assert "tool_choice" not in made
+
+
 def test_one_tool_alone_is_declared_where_none_can_be_named() -> None:
     """Where any tool can be asked for, but none by its name, the model gets no other to choose from."""
     quirks, tools = ChatQuirks(tool_choice="required"), [tool("look"), tool("listen")]

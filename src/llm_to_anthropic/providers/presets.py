@@ -314,7 +314,7 @@ PRESETS: Mapping[str, Preset] = {
     ),
     "ollama": Preset(
         base_url="http://localhost:11434/v1",
-        quirks={**_LOCAL, "image_urls": False},
+        quirks={**_LOCAL, "image_urls": False, "tool_choice": "ignored"},
         rules=_HYBRIDS,
         responses={**COMPATIBLE_RESPONSES, "image_urls": False},
     ),

@@ -56,8 +56,8 @@ class ChatQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Wants a type in each part of a schema, nothing beside choices, and no references but its own (Moonshot)."""
     google_schema: bool = False
     """Knows of JSON Schema what Google's own, older form of it does (gateways that pass on schemas to Gemini)."""
-    tool_choice: Literal["named", "required", "auto"] = "named"
-    """How far a model can be made to call a tool: one by its name, any (LM Studio), or none."""
+    tool_choice: Literal["named", "required", "auto", "ignored"] = "named"
+    """How far a model can be made to call a tool: one by its name, any (LM Studio), or none; Ollama reads no choice."""
     parallel_tool_calls: bool = True
     """Takes `parallel_tool_calls: false`."""
     max_tools: int = 0

@@ -66,6 +66,8 @@ from llm_to_anthropic.wire.openai_chat import (
 
 _NO_ARGUMENT_CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 _FORCING = frozenset({"any", "tool"})
+_LEFT_TO_MODEL = frozenset({"auto", "ignored"})
+"""Where no model can be made to call a tool."""
 
 
 def encode_chat(request: MessagesRequest, client: ClientRequest, target: Target) -> Encoded[ChatEncoding]:
@@ -162,6 +164,8 @@ class _Encoder(RequestEncoder[ChatEncoding]):
         if not tools:
             return
         choice, known = self._request.tool_choice, self._quirks.tool_choice
+        if choice and choice.type == "none" and known == "ignored":
+            return  # what it does not know of the model cannot call
         if choice and choice.type == "tool" and known == "required":
             # Of one tool alone it is the same to ask for any.
             tools = [tool for tool in tools if tool.name == choice.name] or tools
@@ -170,7 +174,7 @@ class _Encoder(RequestEncoder[ChatEncoding]):
             return
         if choice.disable_parallel_tool_use and choice.type != "none" and self._quirks.parallel_tool_calls:
             chat.parallel_tool_calls = False
-        if choice.type in _FORCING and known == "auto":
+        if choice.type in _FORCING and known in _LEFT_TO_MODEL:
             self._losses.lose("tool_choice", "this model cannot be made to call a tool; left to it")
         elif choice.type == "tool" and known == "named":
             named = {
@@ -178,7 +182,7 @@ class _Encoder(RequestEncoder[ChatEncoding]):
                 "function": {"name": upstream_name(choice.name or "", lead=self._content.parts.lead)},
             }
             chat.tool_choice = raw_json(named)
-        elif choice.type != "auto" or known != "auto":
+        elif choice.type != "auto" or known not in _LEFT_TO_MODEL:
             chat.tool_choice = raw_json(_NO_ARGUMENT_CHOICES.get(choice.type, "required"))
 
     def _function(self, tool: DeclaredTool) -> FunctionTool:
