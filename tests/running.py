@@ -114,6 +114,11 @@ async def _announced_url(process: asyncio.subprocess.Process, seen: list[str]) -
     raise AssertionError(f"the proxy did not start: {''.join(seen)}")
 
 
+def workers_of(pid: int) -> list[int]:
+    """The processes that serve for a parent."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 @contextlib.asynccontextmanager
 async def ended(process: asyncio.subprocess.Process) -> AsyncIterator[None]:
     """However it goes: afterwards the process is no more."""

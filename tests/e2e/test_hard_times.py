@@ -17,7 +17,7 @@ import pytest
 
 from llm_to_anthropic.scripted import ScriptedUpstream
 from tests.e2e.raw import event_names, posted, request
-from tests.running import COMMAND, clean_environment, ended, running_proxy
+from tests.running import COMMAND, clean_environment, ended, running_proxy, workers_of
 from verification.behaviours import Behaviours
 
 RECOVERS_WITHIN_S = 5.0
@@ -142,7 +142,3 @@ async def test_a_killed_worker_is_replaced(tmp_path: Path, upstream: ScriptedUps
             while len(set(workers_of(proxy.process.pid)) - set(first)) != 1:  # noqa: ASYNC110  the system tells nobody
                 await asyncio.sleep(0.05)
         assert all([b"event: message_stop" in await answer(proxy.url) for _ in range(20)])
-
-
-def workers_of(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

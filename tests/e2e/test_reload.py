@@ -14,7 +14,7 @@ import pytest
 
 from llm_to_anthropic.scripted import Conversation, ScriptedUpstream
 from tests.e2e.raw import posted, request
-from tests.running import RunningProxy, running_proxy
+from tests.running import RunningProxy, running_proxy, workers_of
 
 FILE = "llm-to-anthropic.toml"
 VERSIONS = ("a", "b")
@@ -164,3 +164,21 @@ async def test_a_key_that_is_half_written_changes_nothing(place: Place) -> None:
     assert proxy.err.count("names an empty file") == 1
     sent = [request.headers["authorization"] for request in place.upstreams["a"].requests]
     assert sent == ["Bearer key-of-a"] * 3 + ["Bearer key-of-now"]
+
+
+async def test_a_worker_that_takes_anothers_place_keeps_new_keys_out_of_the_log(place: Place) -> None:
+    """What it reads anew at its start it has to know as secret, as those know it that read it on a reload."""
+    async with proxy_at(place, "--workers", "2") as proxy:
+        (place.folder / "key-a").write_text("key-of-now")
+        before = set(workers_of(proxy.process.pid))
+        for worker in before:
+            os.kill(worker, signal.SIGKILL)
+        async with asyncio.timeout(10):
+            while len(set(workers_of(proxy.process.pid)) - before) < 2:  # noqa: ASYNC110  the system tells nobody
+                await asyncio.sleep(0.01)
+        assert await status_of(proxy.url) == 200
+        async with posted(proxy.url, request(stream=True, model="key-of-now")) as (reader, _):
+            await asyncio.wait_for(reader.read(), 10)
+        await until_logged(proxy, "not_found_error", 1)
+    assert place.upstreams["a"].requests[-1].headers["authorization"] == "Bearer key-of-now"
+    assert "key-of-now" not in proxy.err

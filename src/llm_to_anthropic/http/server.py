@@ -248,6 +248,7 @@ def _run(
     """
     if orphaned is not None:
         settings = current(load, settings)
+        learn_secrets(settings)
     standing = Standing(settings, Metrics(settings, board, worker))
     build = build or partial(build_gateway, observers=[standing.metrics])
     live = Live(settings, build(settings), standing)
