@@ -76,7 +76,7 @@ def usable(provider: Provider) -> bool:
 
 
 def no_name(model: str) -> ClientError:
-    """Why what stands for a model's name cannot be one."""
+    """Why a text cannot be a model's name."""
     return ClientError(f"model: has more than {MAX_NAME} characters" if model else "model: must not be empty")
 
 
@@ -96,7 +96,7 @@ class Router:
         """The targets for a model name, the primary first.
 
         Raises: ClientError (404 not_found_error) for a name that nobody knows; ApiError (503) where the
-        provider misses its key, naming the variable to set.
+        provider lacks its key, naming the variable to set.
         """
         route = self._cache.get(model)
         if route is None:
@@ -133,7 +133,7 @@ class Router:
         return pattern or (f"*{line}*" if line else "other")
 
     def ready(self, trouble: Callable[[Provider], str] = lambda _: "") -> tuple[bool, dict[str, object]]:
-        """Whether any provider can be used, and for each what it misses. Holds no secrets.
+        """Whether any provider can be used, and what each of them lacks. Holds no secrets.
 
         `trouble` tells what is wrong with a provider's credentials now; nothing where all is well.
         """
@@ -195,7 +195,7 @@ class Router:
         if not name.startswith(_PICKER):
             return None
         rest = name[len(_PICKER) :]
-        # The longest first: a provider may be called like the beginning of another.
+        # The longest first: a provider's name may be the beginning of another's.
         for provider in sorted(self._settings.providers.values(), key=lambda one: -len(one.name)):
             head = provider.name + "-"
             if rest.startswith(head) and len(rest) > len(head):

@@ -180,7 +180,7 @@ def _remedy(target: Target, reply: _CapturedReply) -> str:
 
 
 def _chat_setting(provider: Provider) -> str:
-    """What has a provider reached by Chat Completions."""
+    """The setting that has a provider reached by Chat Completions."""
     return (
         "OPENAI_API=chat" if provider.name == "openai" else f'protocol = "openai_chat" in [providers.{provider.name}]'
     )

@@ -29,7 +29,7 @@ _QUIRKS: Mapping[ProviderProtocol, tuple[type[ChatQuirks | ResponsesQuirks | Gem
     "gemini": (GeminiQuirks,),
     "anthropic": (ChatQuirks,),
 }
-"""Of which API an account's quirks are; where it speaks two, of either."""
+"""The API that an account's quirks belong to; both where it speaks two."""
 
 
 class ProviderBuilder:

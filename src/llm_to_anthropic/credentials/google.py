@@ -60,7 +60,7 @@ class GoogleLogin:
 
     def _find(self) -> Credentials:
         with warnings.catch_warnings():
-            # What it warns of (a login without a quota project, files of many kinds) is no matter here.
+            # What it warns of (a login without a quota project, files of many kinds) does not matter here.
             warnings.simplefilter("ignore")
             if self._file:
                 found, _ = auth.load_credentials_from_file(self._file, scopes=[SCOPE], request=self._transport)

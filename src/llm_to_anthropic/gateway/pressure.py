@@ -113,7 +113,7 @@ class Pressure:
         self._fresh += body_bytes * COPIES
 
     def forgo(self, body_bytes: int) -> None:
-        """The body will not come, and what had come of it is let go of: there is room for others at once."""
+        """The body will not come, and what had come of it is dropped: there is room for others at once."""
         self._unread -= body_bytes * COPIES
 
     @property

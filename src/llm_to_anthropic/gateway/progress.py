@@ -60,7 +60,7 @@ class Progress:
         self.losses: Sequence[Loss] = ()
         self.upstream_request_id = b""
         self.answer_headers: Sequence[tuple[bytes, bytes]] = ()
-        """What of the upstream's headers is told to the client, in Anthropic's names."""
+        """The upstream's headers that the client is told, in Anthropic's names."""
 
     def wrote(self) -> None:
         """Notes the moment of the first meaningful byte to the client."""

@@ -15,7 +15,7 @@ NUMBERS = 32 * 1024
 """Numbers of one slot; the first is how many bytes of keys there are."""
 KEY_BYTES = 192 * 1024
 SPILL = 32
-"""How many numbers at the end of a slot take what finds no room any more."""
+"""How many numbers at the end of a slot take whatever finds no room."""
 SLOT_BYTES = NUMBERS * 8 + KEY_BYTES
 
 Key = tuple[str, ...]

@@ -57,7 +57,7 @@ class LogSink:
         self._redactor = self._redactor.knowing(secrets)
 
     def clean(self, text: str) -> str:
-        """A text without secrets: for who shows a part of it, in which a secret that is cut would not be found."""
+        """A text without secrets, for callers that show a part of it: a secret that is cut would not be found."""
         return self._redactor.clean(text)
 
     def write(self, line: Line) -> None:
@@ -78,7 +78,7 @@ class LogSink:
             self._held_size = 0
 
     def _part(self) -> None:
-        """The same at the process's end; what a full disk did not take by then does not make a failure of it."""
+        """The same at the process's end, which does not fail for what a full disk has not taken by then."""
         self.flush()
         try:
             self._stream.flush()
@@ -152,7 +152,7 @@ def _room_of(stream: TextIO) -> select.poll | None:
 
 
 def _let_go(stream: TextIO) -> None:
-    """Has what waits in a stream go nowhere: Python would write it once more at its end, and fail of it."""
+    """Discards what waits in a stream: Python would write it once more at its end, and fail to."""
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())

@@ -131,7 +131,7 @@ class Metrics:
         return numbers
 
     def _forget_providers(self) -> None:
-        """Nobody measures any more what there was of those that have left the configuration."""
+        """Sets all that is told of providers to 0: nobody measures those that have left the configuration."""
         known = [key for key, _ in self._slot.read() if key[0] in OF_PROVIDERS]
         self.measure((name, 0, tuple(labels)) for name, *labels in known)
 

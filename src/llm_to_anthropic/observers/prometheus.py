@@ -14,11 +14,11 @@ from llm_to_anthropic.observers.board import Key, Slot
 PREFIX = "llm_to_anthropic_"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BOUNDS_MS = (-1.0, 100.0, 250.0, 500.0, 1e3, 2.5e3, 5e3, 10e3, 20e3, 40e3, 80e3, 160e3, 320e3)
-"""Of the buckets of every histogram. The first has none: nothing is shorter than 0, and the sum stands in its place."""
+"""Upper bounds of every histogram's buckets. The first stays empty (nothing is shorter than 0) and holds the sum."""
 KIND = "kind"
 """Key of the numbers of one kind of requests: two histograms, of durations and of times to the first token, and tokens.
 
-So a request is counted in one place; what is told of it is made of these when somebody asks.
+So a request is counted in one place; the metrics are made of these numbers when somebody asks.
 """
 TTFT = len(BOUNDS_MS) + 1
 INPUT, OUTPUT, CACHE_READ, CACHE_CREATION = range(2 * TTFT, 2 * TTFT + 4)

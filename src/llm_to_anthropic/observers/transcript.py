@@ -31,7 +31,7 @@ class Transcript:
         )
 
     def losses(self, request_id: str, losses: list[Loss]) -> None:
-        """What of the request could not be carried over, and what became of it."""
+        """What could not be carried over of the request, and what became of it."""
         told = {loss.path: loss.note for loss in losses}
         self._logger.debug("losses", request_id=request_id, losses=told)
 

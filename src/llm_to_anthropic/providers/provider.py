@@ -15,7 +15,7 @@ ProviderProtocol = Literal["openai", "openai_chat", "openai_responses", "gemini"
 """What an account speaks; "openai": both of OpenAI's APIs, and each model is reached by the one that serves it best."""
 Backend = Literal["dev", "vertex", "azure"]
 MIN_SECRET = 6
-"""Shorter keys stand in for none, at servers that want none; taking them out would riddle every text."""
+"""Shorter keys are placeholders, at servers that want none; taking them out would riddle every text."""
 
 
 class Secret:
@@ -94,7 +94,7 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
     login: Account | None = None
     """Whose tokens are fetched, and renewed while the server runs."""
     variable: str = ""
-    """The setting to name when the key misses or is refused, e.g. OPENAI_API_KEY."""
+    """The setting to name when the key is missing or refused, e.g. OPENAI_API_KEY."""
 
     @property
     def keys(self) -> tuple[Secret, ...]:

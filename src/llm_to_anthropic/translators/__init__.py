@@ -8,7 +8,7 @@ OpenAI's share). The modules of the same name do the same work in each:
     answer          events or a whole answer -> a message, with `calls` or `items`, and `usage`
     frames, whole   the short ways: text that is passed on without being decoded, event by event or as one
     loose           what deviates from the protocol's types, made its Structs
-    replay          what of an earlier answer only its maker can read, on its way back
+    replay          what only the maker of an earlier answer can read, on its way back
     errors, healing an upstream's refusal -> our error, and what it teaches to leave out from then on
 
 Anthropic's own protocol is passed on as it is (`anthropic.py`, `own_searches.py`). What protocols share, in the order

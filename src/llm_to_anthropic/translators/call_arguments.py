@@ -21,7 +21,7 @@ from llm_to_anthropic.writer import sound
 
 
 class CallArguments:
-    """What came of a call's arguments, and what of it the client has."""
+    """The arguments of a call as far as they came, and as far as the client has them."""
 
     __slots__ = ("_check", "_held", "_pieces", "_sent")
 

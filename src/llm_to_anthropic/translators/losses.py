@@ -1,4 +1,4 @@
-"""Gathers what of a request cannot be carried over, and refuses it in strict mode."""
+"""Gathers what a request loses on its way, and refuses it in strict mode."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class StopMatcher:
             self._start = re.compile(f"[{starts}]") if starts else _NOWHERE
 
     def feed(self, text: str) -> str:
-        """What of the text so far is not part of a stop sequence and may be shown."""
+        """The text so far that is no part of a stop sequence and may be shown."""
         if self.matched is not None:
             return ""
         if not self._tail and self._start.search(text) is None:

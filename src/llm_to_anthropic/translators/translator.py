@@ -33,7 +33,7 @@ class UpstreamRequest(msgspec.Struct, frozen=True, kw_only=True):
 class ClientRequest(msgspec.Struct, kw_only=True):
     """A client's `POST /v1/messages` as a translator sees it.
 
-    It does not change, but for what it lets go of, and for what an upstream's refusal says of it alone.
+    It does not change, but for what it lets go of, and for what an upstream's refusal tells of this request alone.
     """
 
     body: bytes
@@ -101,7 +101,7 @@ class Translator(Protocol):
     """
 
     losses: list[Loss]
-    """What of the request could not be carried over. Complete after `encode()`."""
+    """The parts of the request that could not be carried over. Complete after `encode()`."""
     ended: bool
     """The message is complete: nothing more need be read from the upstream."""
 

@@ -22,9 +22,9 @@ _NOT_PUBLIC = tuple(
         "192.88.99.0/24",  # relays of 6to4
     )
 )
-"""What Python's own list takes for public, or took until lately, and leads somewhere else."""
+"""Networks that Python takes for public, or took until lately, and that lead somewhere else."""
 _GLOBAL = ip_network("2000::/3")
-"""All that the internet has of IPv6. Python takes for public what is left beside it and its list: site-local addresses
+"""All IPv6 addresses of the internet. Python takes any other for public that is not on its list: site-local addresses
 (fec0::/10) and those of translators that lead to any IPv4 address among them."""
 _NAT64 = ip_network("64:ff9b::/96")
 """Addresses that end in the IPv4 address they lead to: what a network without IPv4 resolves names to (RFC 6052)."""

@@ -414,7 +414,7 @@ class UpstreamCall:
             return "idle", self._timeouts.idle_s
         if self._line is not None and self._line.sending:
             return "write", self._timeouts.write_s
-        return "first_event", inf  # which has a moment of its own
+        return "first_event", inf  # that limit does not count from the last sign of life
 
     def _time_out(self, phase: Phase, limit: float) -> None:
         setting = _BEGIN_SETTINGS[self._begins]

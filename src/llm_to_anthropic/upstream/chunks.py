@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 Lines = Sequence[bytes]
-"""By the length of a whole chunk, the line that begins it, as one server writes it."""
+"""The line that begins a chunk, as one server writes it, by the length of the whole chunk."""
 
 MOST_BYTES = 1024
-"""Of a chunk that is told by its length."""
+"""The largest chunk that is told by its length."""
 ENDS = b"\r\n"
 _NONE = b"\n" * MOST_BYTES
 """Begins no chunk, and is longer than any read that is looked up: what comes in such a length is left to the parser."""

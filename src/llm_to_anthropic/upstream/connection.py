@@ -123,11 +123,11 @@ class Connection(asyncio.Protocol):
         # It tells of no headers: whoever wants one looks for it in the head.
         self._parser = HttpResponseParser(self)
         self._reading: HttpResponseParser | None = None
-        """What reads the answer under way; nothing has come of it without."""
+        """What reads the answer under way; None: nothing of it has come."""
         self.head = b""
-        """Of the answer under way, its lines."""
+        """The lines of the head of the answer under way."""
         self._lines: Lines = ()
-        """What chunks begin with, where the next read begins one."""
+        """What chunks begin with; empty where the next read does not begin one."""
         self._barren = 0
         self._complete = False
         self._cut = False
@@ -337,7 +337,7 @@ class Connection(asyncio.Protocol):
         if coded:
             call.receive_coding()
         if self._unsent is not None and status >= 400:
-            # It has refused a request of which it has not read the rest.
+            # The upstream has refused a request without reading the rest of it.
             self._unsent = None
             self._cut = True
         if call.bodiless:
@@ -348,7 +348,7 @@ class Connection(asyncio.Protocol):
         call, reading = self._call, self._reading
         if call is None or reading is None or call.bodiless or self._cut or self._unsent is not None:
             return
-        # Asked later it says no.
+        # Asked later the parser says no.
         self._keep = self._writable and reading.should_keep_alive()
 
     def on_message_begin(self) -> None:

@@ -281,7 +281,7 @@ class StopDetails(msgspec.Struct, kw_only=True):
 
 
 class SearchCitation(msgspec.Struct, tag="web_search_result_location", kw_only=True):
-    """What of a search result a text rests on."""
+    """The part of a search result that a text rests on."""
 
     url: str
     title: str | None = None

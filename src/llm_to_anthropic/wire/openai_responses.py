@@ -133,7 +133,7 @@ class StreamOptions(msgspec.Struct):
 
 
 class Prompt(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What of a request makes input tokens; as it is, `POST {base}/responses/input_tokens`. None is not sent."""
+    """The part of a request that makes input tokens; alone, `POST {base}/responses/input_tokens`. None is not sent."""
 
     model: str
     instructions: str | None = None

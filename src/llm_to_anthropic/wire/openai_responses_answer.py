@@ -135,7 +135,7 @@ class ReasoningItem(msgspec.Struct):
 
 
 class KeptReasoning(msgspec.Struct, omit_defaults=True):
-    """What of a reasoning item goes back with the conversation, its values untouched."""
+    """What goes back of a reasoning item with the conversation, its values untouched."""
 
     type: Raw = NO_RAW
     id: Raw = NO_RAW

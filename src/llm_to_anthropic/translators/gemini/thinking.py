@@ -21,7 +21,7 @@ _BUDGETS: dict[Level, int] = {"low": 1024, "medium": 8192, "high": 24576}
 def thinking_config(
     request: MessagesRequest, effort: str | None, quirks: GeminiQuirks, losses: LossReport
 ) -> ThinkingConfig | None:
-    """What to send; None: nothing, and the model thinks as it is wont to.
+    """What to send; None: nothing, and the model thinks by default.
 
     `effort` is the request's, or what a later system message set.
     """

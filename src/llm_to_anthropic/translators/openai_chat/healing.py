@@ -167,7 +167,7 @@ def is_about_reasoning(body: bytes, quirks: ChatQuirks) -> bool:
 
 
 def _misses_signatures(text: str, quirks: ChatQuirks) -> bool:
-    """Whether Gemini misses a signature on calls that were sent without."""
+    """Whether Gemini wants a signature on calls that were sent without one."""
     return quirks.call_signatures == "none" and _UNSIGNED.search(text) is not None
 
 

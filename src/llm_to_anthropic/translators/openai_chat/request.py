@@ -275,7 +275,7 @@ class _Encoder(RequestEncoder[ChatEncoding]):
             self._losses.lose("thinking", "this model's reasoning cannot be turned off")
 
     def _thinks(self, chat: ChatRequest, level: Level | None) -> bool | None:
-        """On, off, or as the model is wont to. These vendors, too, force no tool on a model that thinks."""
+        """On, off, or the model's default. These vendors, too, force no tool on a model that thinks."""
         thinking, choice = self._request.thinking, self._request.tool_choice
         if level == "off":
             return False

@@ -1,4 +1,4 @@
-"""Errors inside an answer of OpenAI Responses: what of them is a failure, and what a refusal by the model's rules.
+"""Errors inside an answer of OpenAI Responses: which are failures, and which are refusals by the model's rules.
 
 A refusal is an answer: clients show it, where they would try again after an error.
 """

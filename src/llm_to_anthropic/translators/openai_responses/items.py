@@ -162,7 +162,7 @@ class Message(Item):
         self.output.refuse(text)
 
     def _recover(self, part: Part) -> None:
-        """What of a complete part did not come before."""
+        """What a complete part adds to what came before."""
         if part.refusal:
             self._refuse(_rest(part.refusal, self._pieces))
             return
@@ -366,13 +366,13 @@ ITEMS: Mapping[str, type[Item]] = {
 
 
 def _rest(text: str, pieces: list[str]) -> str:
-    """What of a whole text is missing after its pieces; nothing where it is another text."""
+    """What a whole text adds to its pieces; empty where it is another text."""
     told = "".join(pieces)
     return text[len(told) :] if text.startswith(told) else ""
 
 
 def _kept(raw: Raw) -> Raw | None:
-    """What of a reasoning item goes back, byte for byte."""
+    """What goes back of a reasoning item, byte for byte."""
     try:
         kept = msgspec.json.decode(raw, type=KeptReasoning)
     except UNREADABLE:

@@ -77,7 +77,7 @@ def _enabled(toolset: OfferedTool, model: str) -> list[str] | None:
     if default.enabled is False:
         return [name for name, config in configs.items() if config.enabled]
     if any(config.enabled is False for config in configs.values()):
-        # It would take the list of its tools to name all others.
+        # To name all the others would take the list of the server's tools.
         raise ClientError(f"mcp_toolset with per-tool disabling is not supported for model '{model}'")
     return None
 

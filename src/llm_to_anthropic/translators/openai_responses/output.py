@@ -1,4 +1,4 @@
-"""What of an answer of OpenAI Responses goes to the client, in the order in which it is told here.
+"""What the client gets of an answer of OpenAI Responses, in the order in which it is told here.
 
 Between the items of the answer and the message writer: text until a stop sequence, reasoning with its carrier, calls.
 Encrypted reasoning has to come back right before the item that it led to; a thinking block carries it. It stays open
@@ -108,7 +108,7 @@ class Output:
             self.writer.thinking(text)
 
     def end_reasoning(self, kept: Raw | None) -> None:
-        """A reasoning item is complete. `kept`: what of it has to come back, None where it could not be read then."""
+        """A reasoning item is complete. `kept`: what has to come back of it, None where it could not be read then."""
         self._reasoned, self._kept = True, kept
 
     def text(self, text: str) -> None:

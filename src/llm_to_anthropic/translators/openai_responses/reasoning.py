@@ -22,7 +22,7 @@ def wanted_thinking(thinking: Thinking | None) -> Wanted:
 def reasoning(
     request: MessagesRequest, effort: str | None, quirks: ResponsesQuirks, losses: LossReport, *, hosted: bool
 ) -> Reasoning | None:
-    """What to send; None: nothing, and the model reasons as it is wont to.
+    """What to send; None: nothing, and the model reasons by default.
 
     `effort` is the request's, or what a later system message set; `hosted`: the upstream runs tools itself.
     """
