@@ -154,11 +154,11 @@ class ResponsesAnswer:
 
     def _error(self, data: bytes) -> None:
         error = decode_loosely(data, ErrorEvent).error
-        self._fail(error if error and is_error(error) else Raw(data))
+        self._fail(error if is_error(error) else Raw(data))
 
     def _untyped(self, data: bytes) -> None:
         event = decode_loosely(data, ErrorEvent)
-        if event.message or (event.error and is_error(event.error)):
+        if event.message or is_error(event.error):
             self._error(data)
 
     def _item_of(self, data: bytes) -> Item | None:
@@ -238,7 +238,7 @@ class ResponsesAnswer:
         """
         if self.ended:
             return
-        if answer.status == "failed" or (answer.error and is_error(answer.error)):
+        if answer.status == "failed" or is_error(answer.error):
             self._fail(answer.error)
             return
         if answer.status in _UNFINISHED:

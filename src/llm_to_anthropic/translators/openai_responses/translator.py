@@ -188,7 +188,7 @@ class OpenAIResponsesTranslator(AnsweringTranslator):
     def _json_end(self) -> None:
         body = self._kept()
         answer = decode_loosely(body, Response)
-        if answer.status is None and answer.output is None and not (answer.error and is_error(answer.error)):
+        if answer.status is None and answer.output is None and not is_error(answer.error):
             raise self._no_answer(body)
         if self._answer is not None:
             self._answer.receive_whole(answer)
