@@ -13,7 +13,9 @@ import msgspec
 from msgspec import Raw
 
 from llm_to_anthropic.translators.gemini.subset import subset
+from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.raw import raw_json
+from llm_to_anthropic.translators.request import dotted
 from llm_to_anthropic.translators.schemas.inlining import MAX_INLINED, MAX_REMEMBERED_BYTES, SPARINGLY, Inliner
 from llm_to_anthropic.translators.schemas.merging import as_one_object, with_note
 from llm_to_anthropic.translators.schemas.schema import (
@@ -26,6 +28,7 @@ from llm_to_anthropic.translators.schemas.schema import (
     rewrite,
     without,
 )
+from llm_to_anthropic.translators.tools import DeclaredTool
 
 _MOST_TOLD = 20
 """How many names of a list a description tells."""
@@ -57,6 +60,19 @@ def tool_schema(raw: Raw, path: str, *, json_schema: bool, sparing: bool = False
     if len(data) > MAX_REMEMBERED_BYTES:
         return _tool_schema(data, path, json_schema, sparing)
     return _remembered_tool_schema(data, path, json_schema, sparing)
+
+
+def declared_schema(tool: DeclaredTool, losses: LossReport, *, json_schema: bool, sparing: bool) -> GeminiSchema:
+    """As `tool_schema`, of a tool that is declared; what gets lost is reported."""
+    path = f"{tool.path}.input_schema"
+    made = tool_schema(tool.schema, dotted(path), json_schema=json_schema, sparing=sparing)
+    if made.weakened:
+        losses.lose(path, "the choice at its root was merged into one object")
+    if made.cut:
+        losses.mention(path, "refers to itself or is very deep; written out to a bound")
+    if tool.strict:
+        losses.lose(f"{tool.path}.strict", "the upstream cannot enforce this schema")
+    return made
 
 
 def answer_schema(raw: Raw, path: str, *, json_schema: bool) -> GeminiSchema:

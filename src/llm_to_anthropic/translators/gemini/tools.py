@@ -6,11 +6,10 @@ import msgspec
 
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.providers.quirks import GeminiQuirks
-from llm_to_anthropic.translators.gemini.schemas import tool_schema
+from llm_to_anthropic.translators.gemini.schemas import declared_schema
 from llm_to_anthropic.translators.history import History
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.raw import given
-from llm_to_anthropic.translators.request import dotted
 from llm_to_anthropic.translators.tools import (
     DeclaredTool,
     OfferedTool,
@@ -98,15 +97,8 @@ def _beside_functions(
 
 
 def _function(tool: DeclaredTool, done: GeminiTools, losses: LossReport, *, json_schema: bool) -> FunctionDeclaration:
-    path = f"{tool.path}.input_schema"
-    schema = tool_schema(tool.schema, dotted(path), json_schema=json_schema, sparing=done.inlined > MAX_INLINED_IN_ALL)
+    schema = declared_schema(tool, losses, json_schema=json_schema, sparing=done.inlined > MAX_INLINED_IN_ALL)
     done.inlined += schema.inlined
-    if schema.weakened:
-        losses.lose(path, "the choice at its root was merged into one object")
-    if schema.cut:
-        losses.mention(path, "refers to itself or is very deep; written out to a bound")
-    if tool.strict:
-        losses.lose(f"{tool.path}.strict", "the upstream cannot enforce this schema")
     if schema.original is not None:
         done.written_as_text[tool.name] = schema.original
     name = upstream_name(tool.name, lead="_")

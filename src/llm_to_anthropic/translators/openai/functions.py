@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Raw
 
-from llm_to_anthropic.translators.gemini.schemas import tool_schema
+from llm_to_anthropic.translators.gemini.schemas import declared_schema
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.request import dotted
 from llm_to_anthropic.translators.schemas.closing import close_schema
@@ -43,14 +43,7 @@ def typed_function_schema(tool: DeclaredTool, losses: LossReport, *, sparing: bo
 
 def google_function_schema(tool: DeclaredTool, losses: LossReport, *, sparing: bool) -> FunctionSchema:
     """The schema for a gateway that hands it on to Gemini as it is. Raises ClientError if it is no object schema."""
-    path = f"{tool.path}.input_schema"
-    made = tool_schema(tool.schema, dotted(path), json_schema=False, sparing=sparing)
-    if made.weakened:
-        losses.lose(path, "the choice at its root was merged into one object")
-    if made.cut:
-        losses.mention(path, "refers to itself or is very deep; written out to a bound")
-    if tool.strict:
-        losses.lose(f"{tool.path}.strict", "the upstream cannot enforce this schema")
+    made = declared_schema(tool, losses, json_schema=False, sparing=sparing)
     return FunctionSchema(made.schema or _NO_PROPERTIES, inlined=made.inlined, original=made.original)
 
 
