@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Generic
 
+import msgspec
 from msgspec import Raw
 
 from llm_to_anthropic.providers.provider import Target
@@ -12,6 +13,7 @@ from llm_to_anthropic.translators.checks import check_request
 from llm_to_anthropic.translators.encoding import AnyEncoding, Encoded
 from llm_to_anthropic.translators.history import History, read_history
 from llm_to_anthropic.translators.losses import LossReport
+from llm_to_anthropic.translators.memory.alone import TurnRenderer
 from llm_to_anthropic.translators.memory.known_messages import Frame
 from llm_to_anthropic.translators.request import bounded_depth
 from llm_to_anthropic.translators.tools import deferred_tools
@@ -54,3 +56,11 @@ class RequestEncoder(ABC, Generic[AnyEncoding]):
     @abstractmethod
     def _encode(self, history: History, rendered: Raw | None = None) -> Encoded[AnyEncoding]:
         """The request with the conversation of `history`, or with `rendered` in its place."""
+
+
+def encoded(made: object, encoding: AnyEncoding, history: History, content: TurnRenderer) -> Encoded[AnyEncoding]:
+    """The request as it goes upstream, with what `content` has rendered of its conversation."""
+    body = msgspec.json.encode(made)
+    input_bytes = max(len(body) - content.documents.media_bytes, 0)
+    replayed = content.replayed or history.compacted is not None
+    return Encoded(body, input_bytes, replayed, encoding, history.call_ids)

@@ -64,10 +64,3 @@ class Encoded(msgspec.Struct, Generic[AnyEncoding], frozen=True):
     encoding: AnyEncoding
     call_ids: Set[str]
     """Of all calls in it, as the client knows them."""
-
-
-def encoded(
-    body: bytes, encoding: AnyEncoding, *, media_bytes: int, replayed: bool, call_ids: Set[str]
-) -> Encoded[AnyEncoding]:
-    """A request with this body; `media_bytes` of it are base64 of images and files."""
-    return Encoded(body, max(len(body) - media_bytes, 0), replayed, encoding, call_ids)

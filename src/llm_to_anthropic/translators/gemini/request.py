@@ -18,8 +18,8 @@ from llm_to_anthropic.translators.answer_settings import (
     schema_prompt,
     wanted_schema,
 )
-from llm_to_anthropic.translators.encoder import RequestEncoder
-from llm_to_anthropic.translators.encoding import Encoded, encoded
+from llm_to_anthropic.translators.encoder import RequestEncoder, encoded
+from llm_to_anthropic.translators.encoding import Encoded
 from llm_to_anthropic.translators.gemini.content import GeminiContent, seam
 from llm_to_anthropic.translators.gemini.encoding import GeminiEncoding
 from llm_to_anthropic.translators.gemini.schemas import answer_schema
@@ -116,9 +116,7 @@ class _Encoder(RequestEncoder[GeminiEncoding]):
             max_tokens=config.max_output_tokens,
             wants_nothing=request.max_tokens == 0,
         )
-        content, body = self._content, msgspec.json.encode(generate)
-        media_bytes = content.documents.media_bytes
-        return encoded(body, encoding, media_bytes=media_bytes, replayed=content.replayed, call_ids=history.call_ids)
+        return encoded(generate, encoding, history, self._content)
 
     def encode_count(self) -> bytes:
         """The same prompt without what does not count: settings of the answer."""

@@ -16,7 +16,7 @@ from msgspec import Raw
 
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.providers.provider import Target
-from llm_to_anthropic.translators.encoding import AnyEncoding, Encoded, encoded
+from llm_to_anthropic.translators.encoding import AnyEncoding, Encoded
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.memory.alone import Alone, TurnRenderer
 from llm_to_anthropic.translators.memory.conversation import (
@@ -121,7 +121,7 @@ def fill_frame(
         used = frame.deferred & known.used_tools
         learned.frames.put(frame_scope, name, _Framed(outside, used, frame), size)
     whole = b"".join((frame.head, *known.rendered, seam(known.shown_role, ""), frame.tail))
-    return encoded(whole, frame.encoding, media_bytes=known.media_bytes, replayed=known.replayed, call_ids=known.ids)
+    return Encoded(whole, max(len(whole) - known.media_bytes, 0), known.replayed, frame.encoding, known.ids)
 
 
 def _parts(client: ClientRequest) -> tuple[bytes, tuple[int, int], bytes, bytes] | None:

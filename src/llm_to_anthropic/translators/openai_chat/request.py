@@ -18,8 +18,8 @@ from llm_to_anthropic.translators.answer_settings import (
     schema_prompt,
     wanted_schema,
 )
-from llm_to_anthropic.translators.encoder import RequestEncoder
-from llm_to_anthropic.translators.encoding import Encoded, encoded
+from llm_to_anthropic.translators.encoder import RequestEncoder, encoded
+from llm_to_anthropic.translators.encoding import Encoded
 from llm_to_anthropic.translators.history import History
 from llm_to_anthropic.translators.memory.known_messages import fill_frame
 from llm_to_anthropic.translators.openai.account import cache_key, safety_identifier, service_tier
@@ -126,9 +126,7 @@ class _Encoder(RequestEncoder[ChatEncoding]):
             reasoning_effort=chat.reasoning_effort,
             wants_nothing=request.max_tokens == 0,
         )
-        content, body = self._content, msgspec.json.encode(chat)
-        media_bytes = content.documents.media_bytes
-        return encoded(body, encoding, media_bytes=media_bytes, replayed=content.replayed, call_ids=history.call_ids)
+        return encoded(chat, encoding, history, self._content)
 
     def _prompt(self) -> list[ChatMessage]:
         blocks = self._system_blocks()

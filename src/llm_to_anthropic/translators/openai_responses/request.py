@@ -19,8 +19,8 @@ from llm_to_anthropic.translators.answer_settings import (
     wanted_schema,
 )
 from llm_to_anthropic.translators.checks import check_request
-from llm_to_anthropic.translators.encoder import RequestEncoder
-from llm_to_anthropic.translators.encoding import Encoded, encoded
+from llm_to_anthropic.translators.encoder import RequestEncoder, encoded
+from llm_to_anthropic.translators.encoding import Encoded
 from llm_to_anthropic.translators.history import History, read_history
 from llm_to_anthropic.translators.memory.known_messages import fill_frame
 from llm_to_anthropic.translators.openai.account import cache_key, safety_identifier, service_tier
@@ -144,10 +144,7 @@ class _Encoder(RequestEncoder[ResponsesEncoding]):
             wants_nothing=request.max_tokens == 0,
             compacts=self._compaction is not None,
         )
-        content, body = self._content, msgspec.json.encode(made)
-        replayed = content.replayed or history.compacted is not None
-        media_bytes = content.documents.media_bytes
-        return encoded(body, encoding, media_bytes=media_bytes, replayed=replayed, call_ids=history.call_ids)
+        return encoded(made, encoding, history, self._content)
 
     def _prompt(self, history: History, items: list[InputItem]) -> tuple[ResponsesRequest, ResponsesTools]:
         """All that makes input tokens."""
