@@ -22,7 +22,7 @@ from llm_to_anthropic.translators.encoder import RequestEncoder, encoded
 from llm_to_anthropic.translators.encoding import Encoded
 from llm_to_anthropic.translators.history import History
 from llm_to_anthropic.translators.memory.known_messages import fill_frame
-from llm_to_anthropic.translators.openai.account import cache_key, safety_identifier, service_tier
+from llm_to_anthropic.translators.openai.account import cache_key, set_account
 from llm_to_anthropic.translators.openai.functions import (
     FunctionSchema,
     function_schema,
@@ -331,13 +331,8 @@ class _Encoder(RequestEncoder[ChatEncoding]):
 
     def _set_account(self, chat: ChatRequest) -> None:
         """Fields about the account rather than the answer."""
-        quirks = self._quirks
-        chat.service_tier = service_tier(self._request, self._losses, known=quirks.service_tier)
-        if quirks.store:
-            chat.store = False
-        if quirks.safety_identifier:
-            chat.safety_identifier = safety_identifier(self._request)
-        if quirks.prompt_cache_key:
+        set_account(chat, self._request, self._quirks, self._losses)
+        if self._quirks.prompt_cache_key:
             texts = (block.text for block in self._system_blocks())
             names = (tool.function.name for tool in chat.tools or ())
             chat.prompt_cache_key = cache_key(self._client.session_id, texts, names)

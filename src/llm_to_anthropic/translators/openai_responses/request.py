@@ -23,7 +23,7 @@ from llm_to_anthropic.translators.encoder import RequestEncoder, encoded
 from llm_to_anthropic.translators.encoding import Encoded
 from llm_to_anthropic.translators.history import History, read_history
 from llm_to_anthropic.translators.memory.known_messages import fill_frame
-from llm_to_anthropic.translators.openai.account import cache_key, safety_identifier, service_tier
+from llm_to_anthropic.translators.openai.account import cache_key, set_account
 from llm_to_anthropic.translators.openai_responses.compaction import read_compaction, wanted_compaction
 from llm_to_anthropic.translators.openai_responses.content import ResponsesContent
 from llm_to_anthropic.translators.openai_responses.encoding import ResponsesEncoding
@@ -228,13 +228,8 @@ class _Encoder(RequestEncoder[ResponsesEncoding]):
 
     def _set_account(self, made: ResponsesRequest) -> None:
         """Fields about the account rather than the answer."""
-        quirks = self._quirks
-        made.service_tier = service_tier(self._request, self._losses, known=quirks.service_tier)
-        if quirks.store:
-            made.store = False
-        if quirks.safety_identifier:
-            made.safety_identifier = safety_identifier(self._request)
-        if quirks.prompt_cache_key:
+        set_account(made, self._request, self._quirks, self._losses)
+        if self._quirks.prompt_cache_key:
             names = (tool.name for tool in made.tools or () if isinstance(tool, FunctionTool))
             made.prompt_cache_key = cache_key(self._client.session_id, [made.instructions or ""], names)
 
