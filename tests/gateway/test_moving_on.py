@@ -21,6 +21,7 @@ from llm_to_anthropic.scripted import (
     whole,
 )
 from llm_to_anthropic.scripted import anthropic as claude
+from llm_to_anthropic.translators.carrier import Carrier, encode_carrier
 from tests.gateway.memory_reply import ask, call, reply_to
 from tests.messages import sdk_message
 from tests.translators.gemini_answers import chunk
@@ -203,3 +204,34 @@ async def test_claude_goes_on_with_calls_that_others_numbered(
     assert made == answered
     assert len(set(made)) == 2
     assert all(re.fullmatch("[A-Za-z0-9_-]+", id) for id in made)
+
+
+@STREAMED
+@pytest.mark.parametrize(
+    "words",
+    [
+        "The `content[].thinking` in the thinking mode must be passed back to the API.",
+        "thinking is enabled but reasoning_content is missing in assistant tool call message at index 2",
+    ],
+    ids=["DeepSeek", "Kimi"],
+)
+async def test_servers_that_want_a_thought_before_each_call_get_one(
+    gateway: Gateway, script: Script, upstream: ScriptedUpstream, words: str, *, streamed: bool
+) -> None:
+    """Calls that another model made, or whose thoughts the client dropped, do not end the conversation there."""
+    error = whole({"error": {"message": words, "type": "invalid_request_error"}}, status=400)
+    script.push(error, said("done", streamed=streamed))
+    own = {"role": "assistant", "content": [thought("a"), {"type": "tool_use", "id": "b", "name": "look", "input": {}}]}
+    answer = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "b"}]}
+    begun = turns("call_0")[:3]
+    history = [*begun, {"role": "assistant", "content": "so"}, {"role": "user", "content": "on"}, own, answer]
+    (made,) = msgspec.convert(begun[1]["content"], list[object])
+    sealed = thought(encode_carrier(Carrier(vendor="o")))
+    asked = [begun[0], {"role": "assistant", "content": [sealed, made]}, *history[2:]]
+    reply = await reply_to(gateway, call(ask("anthropic/deepseek-x", stream=streamed, messages=asked)))
+    assert sdk_message(reply.body, stream=streamed)["content"][0]["text"] == "done"
+    first, second = (json.loads(request.body)["messages"] for request in upstream.requests)
+    assert first == history
+    filled = {"type": "thinking", "thinking": " ", "signature": ""}
+    assert second[1]["content"] == [filled, *first[1]["content"]]
+    assert second[:1] + second[2:] == first[:1] + first[2:]

@@ -109,8 +109,8 @@ class Passthrough:
                 else:
                     await _whole_message(work, upstream, echo)
             except UpstreamError as refused:
-                mend = _mend_for(work, refused)
-                if mend is None or mend in mends:
+                mend = mend_for(refused)
+                if mend is None or mend in mends or not _may_mend(work, mend, mends):
                     raise
                 forget_way(refused)
             else:
@@ -135,8 +135,8 @@ class Passthrough:
         """Apart from `messages`, which would hold the body for as long as the answer runs."""
         target, stream = lane.target, work.progress.stream
         path, body = _path(work.call), self._message_body(work.call, target.model)
-        for mend in mends:
-            body = mend.edit(body) or body
+        if mends:
+            body = _mended(body, mends)
         if target.provider.backend == "vertex":
             path, body = _vertex_path(target.model, stream=stream), for_vertex(body)
         begins: Begins = "event" if stream else "whole"
@@ -264,12 +264,17 @@ def _travels(name: bytes) -> bool:
     return name not in _NOT_FORWARDED and not name.startswith(_NOT_FORWARDED_PREFIXES)
 
 
-def _mend_for(work: Work, refused: UpstreamError) -> Mend | None:
-    """What mends a refusal; None where nothing does, or nothing may be lost."""
-    mend = mend_for(refused)
-    if mend is None or (mend.loss is not None and is_strict(work.call, work.route)):
-        return None
-    return None if mend.edit(work.call.body) is None else mend
+def _may_mend(work: Work, mend: Mend, mends: tuple[Mend, ...]) -> bool:
+    """Whether a request, as it was sent after other mends, becomes another by one more, and may lose what it takes."""
+    if mend.loss is not None and is_strict(work.call, work.route):
+        return False
+    return mend.edit(_mended(drop_carriers(work.call.body), mends)) is not None
+
+
+def _mended(body: bytes, mends: tuple[Mend, ...]) -> bytes:
+    for mend in mends:
+        body = mend.edit(body) or body
+    return body
 
 
 async def _whole_message(work: Work, upstream: UpstreamCall, echo: str | None) -> None:

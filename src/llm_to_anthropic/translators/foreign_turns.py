@@ -1,9 +1,9 @@
-"""What Anthropic refuses of a conversation in which others took turns, and what mends it for this one request.
+"""What servers of Anthropic's protocol refuse of turns that others took, and what mends it for this one request.
 
-It takes no ids as some servers give them, and reads no thought that another server of its protocol signed. With manual
-thinking (`enabled`) it refuses calls and results at the end of a conversation unless a thinking block that it signed
-stands before them: what a fallback called without one could never be gone on with. It says itself what helps: not to
-think until the turn is over.
+Anthropic takes no ids as some servers give them, and reads no thought that another server of its protocol signed. With
+manual thinking (`enabled`) it refuses calls and results at the end of a conversation unless a thinking block that it
+signed stands before them: what a fallback called without one could never be gone on with. It says itself what helps:
+not to think until the turn is over. DeepSeek and Kimi want some thought before each call, whatever it is.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from llm_to_anthropic.translators.foreign_ids import SoundIds
 from llm_to_anthropic.translators.raw import raw_json
 from llm_to_anthropic.wire import UNREADABLE
 
+_THINKING = frozenset({"thinking", "redacted_thinking"})
+_NO_THOUGHT = Raw(b'{"type":"thinking","thinking":" ","signature":""}')
 _DISABLED = Raw(b'{"type":"disabled"}')
 _CLEARING = "clear_thinking_20251015"
 
@@ -52,7 +54,17 @@ def _without_thoughts(body: bytes) -> bytes | None:
 
 
 def _not_thought(blocks: list[Raw]) -> list[Raw]:
-    return [block for block in blocks if _type_of(block) not in ("thinking", "redacted_thinking")]
+    return [block for block in blocks if _type_of(block) not in _THINKING]
+
+
+def _with_thoughts(body: bytes) -> bytes | None:
+    edited = edit_blocks(body, _thought_before_calls, mark=b'"tool_use"')
+    return None if edited is body else edited
+
+
+def _thought_before_calls(blocks: list[Raw]) -> list[Raw]:
+    kinds = set(map(_type_of, blocks))
+    return blocks if "tool_use" not in kinds or kinds & _THINKING else [_NO_THOUGHT, *blocks]
 
 
 def _with_sound_ids(body: bytes) -> bytes | None:
@@ -91,6 +103,13 @@ def _type_of(raw: Raw) -> str:
 
 
 _MENDS = (
+    Mend(
+        re.compile(
+            r"content\[\]\.thinking.{0,3} in the thinking mode must be passed back|reasoning_content is missing"
+        ),
+        _with_thoughts,
+        None,
+    ),
     Mend(
         re.compile(r"[Ii]nvalid .?(?:signature|data).? in .?(?:redacted_)?thinking.? block"),
         _without_thoughts,
