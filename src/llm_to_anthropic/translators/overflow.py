@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from llm_to_anthropic.translators.upstream_errors import ErrorContext
+from llm_to_anthropic.translators.upstream_errors import ErrorContext, number_in
 
 _NO_NUMBERS: Mapping[str, int] = {}
 _CODES = frozenset(
@@ -93,14 +93,14 @@ def overflow_message(
     if _CODES.isdisjoint(codes) and not words.search(text):
         return None
     text = _THOUSANDS.sub("", text)
-    limit = numbers.get("n_ctx") or _number(_LIMIT, text) or context.target.limits.context_window
+    limit = numbers.get("n_ctx") or number_in(_LIMIT, text) or context.target.limits.context_window
     if limit and (both := _prompt_and_answer(text, context.prompt_tokens)) and both[0] < limit:
         return (
             f"input length and `max_tokens` exceed context limit: {both[0]} + {both[1]} > {limit}, "
             "decrease input length or `max_tokens` and try again"
         )
-    prompt = numbers.get("n_prompt_tokens") or _number(_PROMPT, text) or context.prompt_tokens
-    too_many = _number(_TOO_MANY, text) or 1
+    prompt = numbers.get("n_prompt_tokens") or number_in(_PROMPT, text) or context.prompt_tokens
+    too_many = number_in(_TOO_MANY, text) or 1
     if limit is None:
         limit = max(1, prompt - too_many)
     return f"prompt is too long: {max(prompt, limit + too_many)} tokens > {limit} maximum"
@@ -119,11 +119,6 @@ def _prompt_and_answer(text: str, estimate: int) -> tuple[int, int] | None:
             if told.get("least"):
                 prompt = max(prompt, estimate)
             # OpenRouter counts the tools apart from the text.
-            total = _number(_TOTAL, text) or 0
+            total = number_in(_TOTAL, text)
             return max(prompt, total - answer), answer
     return None
-
-
-def _number(pattern: re.Pattern[str], text: str) -> int | None:
-    found = pattern.search(text)
-    return next((int(group) for group in found.groups() if group), None) if found else None

@@ -109,6 +109,12 @@ def sentence(status: int, text: str, context: ErrorContext, *, wordless: str, ad
             return told
 
 
+def number_in(pattern: re.Pattern[str], text: str) -> int:
+    """The number that one of the pattern's groups finds in a text; 0: none does."""
+    found = pattern.search(text)
+    return next((int(number) for number in found.groups() if number), 0) if found else 0
+
+
 def is_error(error: Raw) -> bool:
     """Whether an `error` member says anything; some servers send it empty with every answer."""
     return bytes(error) not in (b"", b"null", b"{}", b"[]", b'""', b"false")

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from llm_to_anthropic.translators.openai.errors import read_refusal
+from llm_to_anthropic.translators.upstream_errors import number_in
 from llm_to_anthropic.wire import UNREADABLE
 
 EFFORT_OF_XAI = "reasoningEffort"
@@ -65,17 +66,12 @@ class Complaint(msgspec.Struct, frozen=True):
     @property
     def most(self) -> int:
         """The highest number that would have been taken; 0: none is told."""
-        return _number(_AT_MOST, self.words) or max(0, _number(_BELOW, self.words) - 1)
+        return number_in(_AT_MOST, self.words) or max(0, number_in(_BELOW, self.words) - 1)
 
     @property
     def least(self) -> int:
         """The lowest number that would have been taken; 0: none is told."""
-        return _number(_AT_LEAST, self.words)
-
-
-def _number(pattern: re.Pattern[str], words: str) -> int:
-    found = pattern.search(words)
-    return next((int(number) for number in found.groups() if number), 0) if found else 0
+        return number_in(_AT_LEAST, self.words)
 
 
 class _Param(msgspec.Struct):
