@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from llm_to_anthropic.gateway.call import Headers
 from llm_to_anthropic.gateway.progress import Progress
+from llm_to_anthropic.translators.rate_limits import RATE_LIMITS
+from llm_to_anthropic.translators.translator import Translator
+from llm_to_anthropic.upstream import UpstreamCall
 
 JSON_HEADERS: Headers = [(b"content-type", b"application/json")]
 
@@ -17,7 +20,7 @@ STREAM_HEADERS: Headers = [
 ]
 
 MAX_LOSSES_BYTES = 4096
-"""A header longer than this is refused by common reverse proxies; the rest is told as a count."""
+"""A header longer than this is refused by common reverse proxies; the rest is left out."""
 
 MAX_ID_BYTES = 128
 
@@ -65,6 +68,17 @@ def forwarded(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
         if (header[0] in _FORWARDED or header[0].startswith(b"anthropic-"))
         and (header[0] != b"request-id" or _is_id(header[1]))
     ]
+
+
+def rate_limits(translator: Translator, upstream: UpstreamCall) -> Sequence[tuple[bytes, bytes]]:
+    """What a client is told of the head of a translated upstream's good answer: nothing else of it travels on."""
+    limits = upstream.headers_like(RATE_LIMITS)
+    return header_list(translator.answer_headers(limits)) if limits else ()
+
+
+def header_map(upstream: UpstreamCall) -> dict[str, str]:
+    """An answer's headers by lower-case name; the first of repeated ones."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(upstream.headers)}
 
 
 def _is_id(value: bytes) -> bool:

@@ -13,7 +13,7 @@ from llm_to_anthropic.counting import TokenCounter
 from llm_to_anthropic.credentials import Credentials
 from llm_to_anthropic.errors import ApiError, UpstreamError, UpstreamProtocolError, forget_way, overloaded
 from llm_to_anthropic.exchange import CLIENT_GONE, Exchange
-from llm_to_anthropic.gateway.answer_headers import JSON_HEADERS
+from llm_to_anthropic.gateway.answer_headers import JSON_HEADERS, header_map
 from llm_to_anthropic.gateway.attempts import Alarm, Attempts
 from llm_to_anthropic.gateway.backoff import Pace
 from llm_to_anthropic.gateway.call import Call, Reply
@@ -22,7 +22,7 @@ from llm_to_anthropic.gateway.fetched_urls import with_fetched
 from llm_to_anthropic.gateway.lanes import Lane
 from llm_to_anthropic.gateway.passthrough import Passthrough
 from llm_to_anthropic.gateway.recording import RecordingReply
-from llm_to_anthropic.gateway.relay import MAX_ERROR_BYTES, Send, StreamRelay, UpstreamRefusal, header_map
+from llm_to_anthropic.gateway.relay import MAX_ERROR_BYTES, Send, StreamRelay, UpstreamRefusal
 from llm_to_anthropic.gateway.sending import Sender
 from llm_to_anthropic.gateway.whole import carry_whole
 from llm_to_anthropic.gateway.work import Work

@@ -7,15 +7,14 @@ keeps its status. After `commit_after_s` of silence the client is answered 200 a
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 from llm_to_anthropic.errors import ApiError, UpstreamError, UpstreamProtocolError, forget_way
-from llm_to_anthropic.gateway.answer_headers import STREAM_HEADERS, header_list, provenance
+from llm_to_anthropic.gateway.answer_headers import STREAM_HEADERS, header_map, provenance, rate_limits
 from llm_to_anthropic.gateway.call import Reply
 from llm_to_anthropic.gateway.progress import Progress
 from llm_to_anthropic.gateway.silence import Relay
 from llm_to_anthropic.settings import Timeouts
-from llm_to_anthropic.translators.rate_limits import RATE_LIMITS
 from llm_to_anthropic.translators.translator import Translator, UpstreamRequest
 from llm_to_anthropic.upstream import UpstreamCall
 from llm_to_anthropic.upstream.call import Keep
@@ -136,7 +135,7 @@ class StreamRelay(Relay):
         self._progress.upstream_request_id = upstream.header(b"x-request-id")
         if upstream.status < 400:
             self._progress.answering = True
-            self._progress.answer_headers = answer_headers(self._translator, upstream)
+            self._progress.answer_headers = rate_limits(self._translator, upstream)
             if not self.committed:
                 # Now, while the upstream thinks, and not once its first words wait to be passed on.
                 self._head = STREAM_HEADERS + provenance(self._progress)
@@ -278,16 +277,3 @@ class StreamRelay(Relay):
         self._progress.status = 200
         head, self._head = self._head, []  # a stream may run for long
         self._reply.start(200, head or STREAM_HEADERS + provenance(self._progress))
-
-
-def answer_headers(translator: Translator, upstream: UpstreamCall) -> Sequence[tuple[bytes, bytes]]:
-    """What the client is told of the head of a good answer."""
-    limits = upstream.headers_like(RATE_LIMITS)
-    if not limits:
-        return ()  # nothing else of a good answer's head is passed on
-    return header_list(translator.answer_headers(limits))
-
-
-def header_map(upstream: UpstreamCall) -> dict[str, str]:
-    """An answer's headers by lower-case name; the first of repeated ones."""
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(upstream.headers)}

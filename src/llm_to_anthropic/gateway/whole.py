@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from math import inf
 
-from llm_to_anthropic.gateway.answer_headers import JSON_HEADERS
-from llm_to_anthropic.gateway.relay import LastWords, answer_headers, make_room, read_upstream_refusal
+from llm_to_anthropic.gateway.answer_headers import JSON_HEADERS, rate_limits
+from llm_to_anthropic.gateway.relay import LastWords, make_room, read_upstream_refusal
 from llm_to_anthropic.gateway.work import Work
 from llm_to_anthropic.settings import Timeouts
 from llm_to_anthropic.translators.translator import Translator, UpstreamRequest
@@ -28,7 +28,7 @@ async def carry_whole(
             if upstream.status >= 400:
                 raise await read_upstream_refusal(upstream)
             progress.answering = True
-            progress.answer_headers = answer_headers(translator, upstream)
+            progress.answer_headers = rate_limits(translator, upstream)
             if not _feed_rest(translator, upstream):
                 await _feed(work, translator, upstream, timeouts)
             if translator.settled:
