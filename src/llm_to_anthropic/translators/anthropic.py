@@ -19,7 +19,7 @@ from llm_to_anthropic.exchange import Usage
 from llm_to_anthropic.translators.carrier import is_carrier
 from llm_to_anthropic.translators.memory.surroundings import PLACE, Surroundings
 from llm_to_anthropic.translators.own_searches import without_own_searches
-from llm_to_anthropic.translators.raw import raw_json
+from llm_to_anthropic.translators.raw import raw_json, with_member
 from llm_to_anthropic.translators.request import check_utf8
 from llm_to_anthropic.wire import UNREADABLE
 
@@ -215,7 +215,7 @@ def _edited(raw: Raw, edit: EditBlocks) -> Raw | None:
     kept = edit(content)
     if len(kept) == len(content) and all(map(is_, kept, content)):
         return raw
-    return _with_content(raw, kept) if kept else None
+    return with_member(raw, "content", kept) if kept else None
 
 
 def _without_carriers(blocks: list[Raw]) -> list[Raw]:
@@ -236,12 +236,6 @@ def _made_here(block: Raw) -> bool:
     return False
 
 
-def _with_content(raw: Raw, content: list[Raw]) -> Raw:
-    members = msgspec.json.decode(raw, type=dict[str, Raw])
-    members["content"] = raw_json(content)
-    return raw_json(members)
-
-
 def _merge(messages: list[tuple[Raw, bool]]) -> list[Raw]:
     merged: list[Raw] = []
     for raw, after_gap in messages:
@@ -259,7 +253,7 @@ def _joined(first: Raw, second: Raw) -> Raw | None:
         return None
     if one.role != two.role:
         return None
-    return _with_content(first, _as_blocks(one.content) + _as_blocks(two.content))
+    return with_member(first, "content", _as_blocks(one.content) + _as_blocks(two.content))
 
 
 def _as_blocks(content: str | list[Raw]) -> list[Raw]:

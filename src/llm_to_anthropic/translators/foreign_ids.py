@@ -5,15 +5,14 @@ Models such as Kimi call a call `functions.look:0`, others number those of each 
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Mapping
 from itertools import count
 
 import msgspec
 from msgspec import Raw
 
-from llm_to_anthropic.translators.raw import raw_json
+from llm_to_anthropic.translators.digest import digest
+from llm_to_anthropic.translators.raw import with_member
 
 _SOUND = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -44,15 +43,15 @@ class SoundIds:
             return raw
         match block.type:
             case "tool_use":
-                return _with(raw, {"id": self._call(block.id)}, was=block.id)
+                return _renamed(raw, "id", block.id, self._call(block.id))
             case "tool_result":
-                return _with(raw, {"tool_use_id": self._result(block.tool_use_id)}, was=block.tool_use_id)
+                return _renamed(raw, "tool_use_id", block.tool_use_id, self._result(block.tool_use_id))
         return raw
 
     def _call(self, id: str) -> str:
         number, sound = next(self._numbers), id
         if id in self._taken or not _SOUND.fullmatch(id):
-            sound = "toolu_" + hashlib.sha256(f"{number}:{id}".encode()).hexdigest()[:24]
+            sound = "toolu_" + digest(f"{number}:{id}")[:24]
         self._taken.add(sound)
         self._open.setdefault(id, []).append(sound)
         return sound
@@ -62,9 +61,5 @@ class SoundIds:
         return waiting.pop(0) if waiting else id
 
 
-def _with(raw: Raw, member: Mapping[str, str], *, was: str) -> Raw:
-    ((name, value),) = member.items()
-    if value == was:
-        return raw
-    members = msgspec.json.decode(raw, type=dict[str, Raw])
-    return raw_json(members | {name: value})
+def _renamed(raw: Raw, member: str, was: str, now: str) -> Raw:
+    return raw if now == was else with_member(raw, member, now)

@@ -12,7 +12,7 @@ from msgspec import Raw
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.translators.as_text import other_text, server_call_text
 from llm_to_anthropic.translators.carrier import is_carrier
-from llm_to_anthropic.translators.raw import raw_json
+from llm_to_anthropic.translators.raw import raw_json, with_member
 from llm_to_anthropic.translators.request import decode_blocks
 from llm_to_anthropic.wire.anthropic import OtherBlock, ServerToolUseBlock
 
@@ -70,9 +70,7 @@ def _without_own_citations(block: Raw) -> Raw:
     kept = [citation for citation in cited if not _is_own(citation)]
     if len(kept) == len(cited):
         return block
-    members = msgspec.json.decode(block, type=dict[str, Raw])
-    members["citations"] = raw_json(kept or None)
-    return raw_json(members)
+    return with_member(block, "citations", kept or None)
 
 
 def _is_own(citation: Raw) -> bool:

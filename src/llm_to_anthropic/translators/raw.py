@@ -11,6 +11,11 @@ def raw_json(value: object) -> Raw:
     return Raw(msgspec.json.encode(value))
 
 
+def with_member(raw: Raw, name: str, value: object) -> Raw:
+    """The JSON object with this value under this name; its other members keep their bytes."""
+    return raw_json({**msgspec.json.decode(raw, type=dict[str, Raw]), name: value})
+
+
 def given(raw: Raw) -> bool:
     """Whether a raw field is there and not null."""
     return bool(raw) and bytes(raw) != b"null"
