@@ -49,7 +49,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True):
 
 _NO_QUOTA = "You exceeded your current quota"
 _FAILED = "the model failed midway"
-_CHAT_FAILURE = openai_chat.error(_FAILED, type="server_error")
+_OPENAI_FAILURE = openai_chat.error(_FAILED, type="server_error")
 _ANTHROPIC_FAILURE = anthropic.error(_FAILED, type="api_error")
 _GEMINI_FAILURE = gemini_script.error(_FAILED, code=500, status="INTERNAL")
 
@@ -58,8 +58,8 @@ PROTOCOLS: Mapping[str, Protocol] = {
         path=re.compile(r"/chat/completions$"),
         whole=openai_chat.completion,
         events=openai_chat.chunks,
-        failure=_CHAT_FAILURE,
-        failure_event=openai_chat.event(_CHAT_FAILURE),
+        failure=_OPENAI_FAILURE,
+        failure_event=openai_chat.event(_OPENAI_FAILURE),
         quota_event=openai_chat.event(
             openai_chat.error(_NO_QUOTA, type="insufficient_quota", code="insufficient_quota")
         ),
@@ -69,7 +69,7 @@ PROTOCOLS: Mapping[str, Protocol] = {
         path=re.compile(r"/responses$"),
         whole=openai_responses.response,
         events=openai_responses.events,
-        failure=openai_responses.error(_FAILED, type="server_error"),
+        failure=_OPENAI_FAILURE,
         failure_event=openai_responses.failure(_FAILED, "m")[1],
         quota_event=b"".join(openai_responses.failure(_NO_QUOTA, "m", code="insufficient_quota")),
         broken_event=b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","delta":"bro\n\n',

@@ -154,7 +154,7 @@ async def test_upstream_error(
     """An upstream's refusal reaches the SDK as the exception of its kind, also for a stream."""
     refusals = {
         "openai/gpt-4.1": openai_chat.error("refused"),
-        "responses/gpt-5.6-sol": openai_responses.error("refused"),
+        "responses/gpt-5.6-sol": openai_chat.error("refused"),
         "anthropic/claude-sonnet-5-5": anthropic_wire.error("no"),
     }
     script.push(*[whole(refusals[model], status=status) for _ in range(3)])

@@ -1,11 +1,10 @@
-"""A line in the form of OpenAI Responses: whole, as events, and errors."""
+"""A line in the form of OpenAI Responses: whole, and as events. Bodies of errors are those of Chat Completions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-import msgspec
-
+from llm_to_anthropic.scripted.anthropic import event
 from llm_to_anthropic.scripted.line import Line, fragments, pieces
 
 CREATED = 1_700_000_000
@@ -62,16 +61,6 @@ def usage(line: Line) -> Json:
         "output_tokens_details": {"reasoning_tokens": line.reasoning_tokens},
         "total_tokens": line.input_tokens + line.output_tokens,
     }
-
-
-def event(value: Json) -> bytes:
-    """One server-sent event, named by its type."""
-    return b"event: " + str(value["type"]).encode() + b"\ndata: " + msgspec.json.encode(value) + b"\n\n"
-
-
-def error(message: str, *, type: str = "invalid_request_error", code: str | None = None) -> Json:
-    """The body of an error."""
-    return {"error": {"message": message, "type": type, "param": None, "code": code}}
 
 
 def input_tokens(count: int) -> Json:
