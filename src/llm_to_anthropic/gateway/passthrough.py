@@ -20,7 +20,7 @@ from llm_to_anthropic.errors import (
     UpstreamUnreachable,
     forget_way,
 )
-from llm_to_anthropic.gateway.answer_headers import forwarded, provenance
+from llm_to_anthropic.gateway.answer_headers import JSON_HEADERS, forwarded, provenance
 from llm_to_anthropic.gateway.batches import check_batch, local_results_url
 from llm_to_anthropic.gateway.byte_relay import ByteRelay
 from llm_to_anthropic.gateway.call import Call, Headers
@@ -45,6 +45,7 @@ from llm_to_anthropic.translators.anthropic import (
     replace_model,
 )
 from llm_to_anthropic.translators.foreign_turns import Mend, mend_for
+from llm_to_anthropic.translators.gathered import gathered
 from llm_to_anthropic.translators.memory.beginnings import KnownBeginnings
 from llm_to_anthropic.translators.memory.surroundings import MIN_BYTES, KnownSurroundings, Surroundings
 from llm_to_anthropic.upstream import OutgoingRequest, UpstreamCall
@@ -285,18 +286,30 @@ async def _whole_message(work: Work, upstream: UpstreamCall, echo: str | None) -
         raise await read_refusal(upstream, progress.target)
     progress.answering = True
     body = await upstream.read_all(MAX_ANSWER_BYTES, work.keep)
+    headers = forwarded(upstream.headers)
     reader = UsageReader()
     # What the reader understands is an object; but it passes over most of the text, which may be no UTF-8.
     if not (reader.read(body) and body.isascii()) and not is_json_object(body):
-        raise UpstreamProtocolError(
-            f"the upstream answered {upstream.status} with something that is not the API's JSON"
-        )
+        body, headers = _from_events(upstream, body, headers)
+        reader.read(body)
     if reader.usage is None and (error := error_within(body, progress.target)) is not None:
         progress.answering = False
         raise error
     progress.usage, progress.stop_reason = reader.usage, reader.stop_reason
     progress.wrote()
-    await _whole(work, upstream, replace_answered_model(body, echo) if echo else body)
+    progress.status = upstream.status
+    answer = replace_answered_model(body, echo) if echo else body
+    await work.reply.whole(upstream.status, headers + provenance(progress), answer)
+
+
+def _from_events(upstream: UpstreamCall, body: bytes, headers: Headers) -> tuple[bytes, Headers]:
+    """The message of a server that streams whatever is asked of it, with the headers of a whole answer."""
+    message = gathered(body)
+    if message is None:
+        raise UpstreamProtocolError(
+            f"the upstream answered {upstream.status} with something that is not the API's JSON"
+        )
+    return message, [header for header in headers if header[0] != b"content-type"] + JSON_HEADERS
 
 
 async def _count(work: Work, upstream: UpstreamCall) -> bytes | None:
