@@ -177,6 +177,14 @@ async def test_googles_errors_keep_status_and_words(gateway: Gateway, script: Sc
     assert json.loads(reply.body)["error"] == {"type": "rate_limit_error", "message": "Quota exceeded for claude-x"}
 
 
+async def test_googles_errors_do_not_tell_the_project(gateway: Gateway, script: Script) -> None:
+    """Which project pays is no business of a client."""
+    said = "Permission denied on resource '//aiplatform.test/projects/shop-1234/locations/us/models/x'."
+    script.push(whole({"error": {"code": 403, "message": said, "status": "PERMISSION_DENIED"}}, status=403))
+    reply = await reply_to(gateway, call({"model": "claude-x", "max_tokens": 9, "messages": []}))
+    assert (reply.status, b"shop-1234" in reply.body) == (403, False)
+
+
 @pytest.mark.parametrize(
     ("body", "sent"),
     [

@@ -51,6 +51,33 @@ def test_status(http: int, name: str, status: int, type_: str) -> None:
     assert (error.status, error.type) == (status, type_)
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            "The API has not been used in project shop-1234 before or it is disabled. Enable it by visiting "
+            "https://console.test/overview?project=shop-1234 then retry.",
+            "The API has not been used in project *** before or it is disabled. Enable it by visiting "
+            "https://console.test/overview?project=*** then retry.",
+        ),
+        (
+            "Permission denied on resource '//aiplatform.test/projects/shop-1234/locations/us/models/x'.",
+            "Permission denied on resource '//aiplatform.test/projects/***/locations/us/models/x'.",
+        ),
+        (
+            "Quota exceeded for consumer 'project_number:123456789012'.",
+            "Quota exceeded for consumer 'project_number:***'.",
+        ),
+        ("The projects/shop folder and project 12 are fine", "The projects/shop folder and project 12 are fine"),
+    ],
+    ids=["service", "resource", "quota", "others"],
+)
+def test_ids_of_the_project_are_not_told(said: str, told: str) -> None:
+    """Which project pays is no business of a client."""
+    error = http_error(403, {}, body(403, "PERMISSION_DENIED", said), CONTEXT, NOW)
+    assert error.message == f"upstream (gemini): {told}"
+
+
 def test_words_are_passed_on() -> None:
     """What Google says is told, with the provider's name."""
     assert http_error(400, {}, body(400, "INVALID_ARGUMENT", "Bad zq1"), CONTEXT, NOW).message == (

@@ -12,6 +12,7 @@ from llm_to_anthropic.gateway.answer_headers import forwarded
 from llm_to_anthropic.gateway.relay import MAX_ERROR_BYTES
 from llm_to_anthropic.providers.provider import Credential, Provider, Target
 from llm_to_anthropic.translators.rate_limits import retry_after_s
+from llm_to_anthropic.translators.upstream_errors import without_account
 from llm_to_anthropic.upstream import UpstreamCall
 from llm_to_anthropic.wire import UNREADABLE
 
@@ -73,7 +74,7 @@ async def read_refusal(upstream: UpstreamCall, target: Target | Provider | None)
     headers.pop("request-id", None)  # our envelope has our id, and the header is to say the same
     if "retry-after" not in headers and (wait_s := retry_after_s({}, body.decode("utf-8", "replace"), 0.0)):
         headers["retry-after"] = str(wait_s)
-    return UpstreamError(upstream.status, told, headers=headers)
+    return UpstreamError(upstream.status, without_account(told), headers=headers)
 
 
 class _ForeignError(msgspec.Struct):

@@ -28,8 +28,12 @@ _KEY_LIKE = re.compile(
 )
 _LONG_NUMBER = re.compile(r"[\d*][\w*.-]{6,}")
 """What else a word needs that begins like a key to be one."""
-_ACCOUNT = re.compile(r"\b(?:org|proj)[-_][A-Za-z0-9]{8,}")
-"""Ids of the organisation and project that pay: none of a client's business."""
+_ACCOUNT = re.compile(
+    r"\b(?:org|proj)[-_][A-Za-z0-9]{8,}"
+    r"|(?<=\bproject_number:)\d++|(?<=[?&]project=)[\w:-]++|(?<=\bprojects/)[^\s/]++(?=/locations/)"
+    r"|(?<=\bnot been used in project )[\w.:-]++"
+)
+"""Ids of the organisation and project that pay, OpenAI's and Google's: none of a client's business."""
 _PLAIN_WORDS = re.compile(r"[A-Za-z']{1,20}(?:[ ,.;:!]+[A-Za-z']{1,20})*[ ,.;:!]*")
 
 
@@ -141,8 +145,13 @@ def clean_text(text: str, target: Target) -> str:
     """What may be told of an upstream's words."""
     for secret in target.provider.credential.secrets:
         text = text.replace(secret, "***")
-    text = _ACCOUNT.sub("***", _KEY_LIKE.sub(_masked, text[:MAX_READ]))
+    text = without_account(_KEY_LIKE.sub(_masked, text[:MAX_READ]))
     return "" if is_web_page(text) else text[:MAX_TEXT]
+
+
+def without_account(text: str) -> str:
+    """An upstream's words without the ids of who pays."""
+    return _ACCOUNT.sub("***", text)
 
 
 def _masked(found: re.Match[str]) -> str:
