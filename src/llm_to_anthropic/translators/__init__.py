@@ -11,8 +11,9 @@ OpenAI's share). The modules of the same name do the same work in each:
     replay          what only the maker of an earlier answer can read, on its way back
     errors, healing an upstream's refusal -> our error, and what it teaches to leave out from then on
 
-Anthropic's own protocol is passed on as it is (`anthropic.py`, `own_searches.py`). What protocols share, in the order
-of a request's way:
+Anthropic's own protocol is passed on as it is (`anthropic.py`, `own_searches.py`). What its servers refuse of turns
+that others took is mended by `foreign_turns.py` and `foreign_ids.py`, an answer that came in events unasked is put
+together by `gathered.py`. What protocols share, in the order of a request's way:
 
     translator, registry, api_choice    the interface, who has it, and which of a provider's APIs is asked
     request, checks, losses             what a client sends, what nobody can do with it, and what gets lost

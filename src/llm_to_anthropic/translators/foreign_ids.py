@@ -13,6 +13,7 @@ from msgspec import Raw
 
 from llm_to_anthropic.translators.digest import digest
 from llm_to_anthropic.translators.raw import with_member
+from llm_to_anthropic.wire import UNREADABLE
 
 _SOUND = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -39,7 +40,7 @@ class SoundIds:
     def _block(self, raw: Raw) -> Raw:
         try:
             block = msgspec.json.decode(raw, type=_Block)
-        except msgspec.ValidationError:
+        except UNREADABLE:
             return raw
         match block.type:
             case "tool_use":

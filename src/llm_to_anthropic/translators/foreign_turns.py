@@ -98,7 +98,7 @@ def _without_clearing(management: Raw) -> Raw:
 def _type_of(raw: Raw) -> str:
     try:
         return msgspec.json.decode(raw, type=_Typed).type
-    except msgspec.ValidationError:
+    except UNREADABLE:
         return ""
 
 
