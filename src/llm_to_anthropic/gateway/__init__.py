@@ -9,7 +9,7 @@ In the order of a request's way:
     backoff, breaker, judgement         when to try again, for whom, and what an error means for it
     fetched_urls, sending   what is put into a request, and its way out with credentials
     relay, whole            a translated answer, as a stream or in one piece
-    silence                 what every stream knows of its client
+    streaming               what both kinds of streams do towards their client
     passthrough, byte_relay, batches, refusal   Anthropic's own, whose bytes stay as they are
     answer_headers          of what is sent back
     progress, recording     what the exchange and the transcript will tell

@@ -10,8 +10,8 @@ import re
 
 import msgspec
 
-from llm_to_anthropic.errors import ApiError, UpstreamProtocolError, forget_way
-from llm_to_anthropic.gateway.answer_headers import STREAM_HEADERS, forwarded, provenance
+from llm_to_anthropic.errors import ApiError, UpstreamProtocolError
+from llm_to_anthropic.gateway.answer_headers import forwarded, provenance
 from llm_to_anthropic.gateway.call import Headers, Reply
 from llm_to_anthropic.gateway.progress import Progress
 from llm_to_anthropic.gateway.refusal import (
@@ -23,14 +23,14 @@ from llm_to_anthropic.gateway.refusal import (
     without_keys,
 )
 from llm_to_anthropic.gateway.relay import MAX_ANSWER_BYTES
-from llm_to_anthropic.gateway.silence import Relay
+from llm_to_anthropic.gateway.streaming import Relay
 from llm_to_anthropic.settings import Timeouts
 from llm_to_anthropic.translators.anthropic import UsageReader, replace_answered_model, replace_served_model
 from llm_to_anthropic.translators.text_frames import LINE_BREAK, PLAIN_BLANK
 from llm_to_anthropic.upstream import UpstreamCall
 from llm_to_anthropic.upstream.call import Keep
 from llm_to_anthropic.wire import UNREADABLE
-from llm_to_anthropic.writer import PING, error_event
+from llm_to_anthropic.writer import PING
 
 MAX_EVENT_BYTES = 8 * 1024 * 1024
 MAX_PRELUDE_BYTES = 256 * 1024
@@ -136,8 +136,6 @@ class ByteRelay(Relay):
         self._ended = False
         self._unnamed = False
         """The upstream leaves out the names of events, which the SDKs go by."""
-        self._passed: Headers = []
-        """Those of the upstream's headers that the client has."""
 
     async def run(self) -> None:
         """The whole answer."""
@@ -157,17 +155,6 @@ class ByteRelay(Relay):
             self._keep = None  # it belongs to the request, which holds this
         await self._reply.end()
 
-    async def fail(self, error: ApiError) -> None:
-        forget_way(error)
-        await self._reply.write(self._error_event(error))
-
-    def _error_event(self, error: ApiError) -> bytes:
-        self.failure = error
-        self._progress.failed_by(error)
-        # The id that stands in the headers, which are out.
-        upstreams_id = dict(self._passed).get(b"request-id", b"").decode("latin-1")
-        return error_event(error, upstreams_id or self._progress.call.request_id)
-
     async def _wait_for_head(self) -> bool:
         """True once a stream follows; False where the answer was no stream and has been passed on whole."""
         while not await self._upstream.head(self._quiet_s()):
@@ -178,10 +165,7 @@ class ByteRelay(Relay):
             raise await read_refusal(upstream, self._progress.target)
         self._progress.answering = True
         if upstream.header(b"content-type").lower().startswith(_SSE):
-            if not self.committed:
-                # Now, while the upstream thinks, and not once its first words wait to be passed on.
-                self._make_head()
-                self._reply.prepare(200, self._head)
+            self._prepare_head()
             return True
         body, target = await self._whole_body(), self._progress.target
         if self.committed:
@@ -283,7 +267,7 @@ class ByteRelay(Relay):
             self._prelude += out
             if not self._begun and len(self._prelude) <= MAX_PRELUDE_BYTES:
                 return b""
-            out = self._commit()
+            out = self._answer()
         if _says_nothing(out):
             return out
         self._progress.wrote()
@@ -345,22 +329,17 @@ class ByteRelay(Relay):
             at = out.find(b'"usage"', begins + len(line))
 
     async def _bridge_silence(self) -> None:
-        prelude = b"" if self.committed else self._look(self._commit())
+        prelude = b"" if self.committed else self._look(self._answer())
         await self._reply.write(prelude + PING)
         self._last_write = self._clock()
 
-    def _commit(self) -> bytes:
-        """Sends the head; what was held back until then is to follow."""
-        self.committed = True
+    def _answer(self) -> bytes:
+        """Sends the head; gives what was held back until then."""
         self._progress.call.let_go()
-        self._progress.status = 200
-        if not self._head:
-            self._make_head()
-        head, self._head = self._head, []  # a stream may run for long
-        self._reply.start(200, head)
+        self._commit()
         prelude, self._prelude = self._prelude, b""
         return prelude
 
-    def _make_head(self) -> None:
+    def _new_head(self) -> Headers:
         self._passed = [header for header in forwarded(self._upstream.headers) if header[0] != b"content-type"]
-        self._head = STREAM_HEADERS + self._passed + provenance(self._progress)
+        return super()._new_head()

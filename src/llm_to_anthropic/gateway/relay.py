@@ -10,15 +10,15 @@ import time
 from collections.abc import Awaitable, Callable
 
 from llm_to_anthropic.errors import ApiError, UpstreamError, UpstreamProtocolError, forget_way
-from llm_to_anthropic.gateway.answer_headers import STREAM_HEADERS, header_map, provenance, rate_limits
+from llm_to_anthropic.gateway.answer_headers import header_map, rate_limits
 from llm_to_anthropic.gateway.call import Reply
 from llm_to_anthropic.gateway.progress import Progress
-from llm_to_anthropic.gateway.silence import Relay
+from llm_to_anthropic.gateway.streaming import Relay
 from llm_to_anthropic.settings import Timeouts
 from llm_to_anthropic.translators.translator import Translator, UpstreamRequest
 from llm_to_anthropic.upstream import UpstreamCall
 from llm_to_anthropic.upstream.call import Keep
-from llm_to_anthropic.writer import PING, error_event
+from llm_to_anthropic.writer import PING
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_ERROR_BYTES = 1024 * 1024
@@ -121,12 +121,6 @@ class StreamRelay(Relay):
             self._translator.keep = None
         await self._reply.end(self._ending)
 
-    async def fail(self, error: ApiError) -> None:
-        forget_way(error)
-        self.failure = error
-        self._progress.failed_by(error)
-        await self._reply.write(error_event(error, self._progress.call.request_id))
-
     async def _wait_for_head(self) -> None:
         self._translator.expect()
         while not await self._upstream.head(self._quiet_s()):
@@ -136,10 +130,7 @@ class StreamRelay(Relay):
         if upstream.status < 400:
             self._progress.answering = True
             self._progress.answer_headers = rate_limits(self._translator, upstream)
-            if not self.committed:
-                # Now, while the upstream thinks, and not once its first words wait to be passed on.
-                self._head = STREAM_HEADERS + provenance(self._progress)
-                self._reply.prepare(200, self._head)
+            self._prepare_head()
             return
         if not self.committed:
             # In no variable: an error and the frame that raised it would hold each other.
@@ -271,9 +262,3 @@ class StreamRelay(Relay):
             self._commit()
             await self._reply.write(self._translator.begin())
         self._last_write = self._clock()
-
-    def _commit(self) -> None:
-        self.committed = True
-        self._progress.status = 200
-        head, self._head = self._head, []  # a stream may run for long
-        self._reply.start(200, head or STREAM_HEADERS + provenance(self._progress))

@@ -11,7 +11,7 @@ from llm_to_anthropic.gateway.answer_headers import JSON_HEADERS, header_list, p
 from llm_to_anthropic.gateway.call import Call, Headers, Reply
 from llm_to_anthropic.gateway.pressure import MEMORY_LIMIT
 from llm_to_anthropic.gateway.progress import Progress
-from llm_to_anthropic.gateway.silence import Relay
+from llm_to_anthropic.gateway.streaming import Relay
 from llm_to_anthropic.providers.provider import Route
 from llm_to_anthropic.upstream.call import UNASKED_BYTES
 

@@ -1,17 +1,18 @@
-"""What both kinds of streams know of their client: what it has got, and how long it may be left in silence."""
+"""What both kinds of streams do towards their client: its head, how long it hears nothing, and an error at the end."""
 
 from __future__ import annotations
 
 import time
-from abc import ABC, abstractmethod
 
-from llm_to_anthropic.errors import ApiError
+from llm_to_anthropic.errors import ApiError, forget_way
+from llm_to_anthropic.gateway.answer_headers import STREAM_HEADERS, provenance
 from llm_to_anthropic.gateway.call import Headers, Reply
 from llm_to_anthropic.gateway.progress import Progress
 from llm_to_anthropic.settings import Timeouts
+from llm_to_anthropic.writer import error_event
 
 
-class Relay(ABC):
+class Relay:
     """One streamed answer on its way to the client."""
 
     def __init__(self, reply: Reply, progress: Progress, timeouts: Timeouts, silent_since: float) -> None:
@@ -25,14 +26,39 @@ class Relay(ABC):
         """Something meaningful has come of the upstream."""
         self._head: Headers = []
         """Of our answer, once the upstream's has come."""
+        self._passed: Headers = []
+        """The upstream's own headers that go into it."""
         self.committed = False
         """The client is answered: from here on nothing else can be asked for it."""
         self.failure: ApiError | None = None
         """What ended a stream that had begun."""
 
-    @abstractmethod
     async def fail(self, error: ApiError) -> None:
         """Ends a stream that has begun with an `error` event."""
+        forget_way(error)
+        await self._reply.write(self._error_event(error))
+
+    def _error_event(self, error: ApiError) -> bytes:
+        self.failure = error
+        self._progress.failed_by(error)
+        # The id that stands in the headers, which are out.
+        upstreams_id = dict(self._passed).get(b"request-id", b"").decode("latin-1")
+        return error_event(error, upstreams_id or self._progress.call.request_id)
+
+    def _prepare_head(self) -> None:
+        """Once the upstream's head has come: while it thinks, and not when its first words wait to be passed on."""
+        if not self.committed:
+            self._head = self._new_head()
+            self._reply.prepare(200, self._head)
+
+    def _commit(self) -> None:
+        self.committed = True
+        self._progress.status = 200
+        head, self._head = self._head, []  # a stream may run for long
+        self._reply.start(200, head or self._new_head())
+
+    def _new_head(self) -> Headers:
+        return STREAM_HEADERS + self._passed + provenance(self._progress)
 
     def _patience_s(self) -> float:
         """Seconds of silence after each slice of a flow."""
