@@ -87,7 +87,7 @@ class OpenAIReader:
         return Credential(login=account, variable="AZURE_CLIENT_ID")
 
     def _spoken(self, *, has_both: bool, named_openai: bool) -> ProviderProtocol:
-        """Of OpenAI's two APIs the one of OPENAI_API, else both where the server has them, else Chat Completions."""
+        """Which API OPENAI_API names, else both of OpenAI's where the server has them, else Chat Completions."""
         if self._schema.openai_api in _APIS and (has_both or named_openai):
             return _APIS[self._schema.openai_api]
         return "openai" if has_both else "openai_chat"

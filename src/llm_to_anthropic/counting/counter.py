@@ -28,7 +28,7 @@ INLINE_BYTES = 64 * 1024
 PIECE = 16 * 1024
 """Characters per call of the tokeniser, which takes superlinear time over texts without a blank."""
 MAX_CHARACTERS = 8 * 1024 * 1024
-"""Of longer texts, pieces spread evenly over them are tokenised, and the rest is extrapolated."""
+"""Longer texts are extrapolated from pieces that are spread evenly over them."""
 BYTES_PER_TOKEN = 3.5
 CACHE_ENTRIES = 256
 

@@ -10,7 +10,7 @@ from importlib.resources import files
 import tiktoken
 
 SHA256 = "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d"
-"""Of the decompressed file, as tiktoken expects it (tiktoken_ext/openai_public.py, o200k_base)."""
+"""The digest of the decompressed file, as tiktoken expects it (tiktoken_ext/openai_public.py, o200k_base)."""
 
 _UPPER = r"\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}"
 _LOWER = r"\p{Ll}\p{Lm}\p{Lo}\p{M}"

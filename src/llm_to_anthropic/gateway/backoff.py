@@ -84,7 +84,7 @@ class Window:
 
 
 class RetryBudget(Window):
-    """Of one upstream: retries are at most a share of its requests within 10 seconds, or three, or one request's."""
+    """One upstream's: within 10 seconds retries are at most a share of its requests, or three, or one request's."""
 
     __slots__ = ("_floor", "_share")
 

@@ -40,7 +40,7 @@ class Circuit:
         self._probing = False
         self._until = 0.0
         self._openings = 0
-        """In a row, each longer than the one before."""
+        """How often the circuit opened in a row, each time for longer."""
 
     @property
     def ready_at(self) -> float:

@@ -18,7 +18,7 @@ from llm_to_anthropic.upstream import Fetched, Fetcher, NotFetched
 from llm_to_anthropic.wire.anthropic import NO_RAW
 
 MAX_URLS = 20
-"""In one request: each may take its ten seconds."""
+"""The most in one request: each may take its ten seconds."""
 _PDF = "application/pdf"
 
 

@@ -83,7 +83,7 @@ class Gateway:
         self._attempts = Attempts(settings, pace or Pace(), alarm)
         self._note = note
         self._unlearned = Learned()
-        """Of a target that was never asked. All targets share its memories."""
+        """What is known of a target that was never asked. All targets share its memories."""
         self._learned: dict[tuple[str, str, str], Learned] = {}
         self._surroundings = self._unlearned.surroundings
         self._passthrough = Passthrough(settings, self._sender, self._surroundings)

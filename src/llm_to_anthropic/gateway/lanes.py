@@ -121,7 +121,7 @@ class Lanes:
         self._of_targets: dict[tuple[str, str], _Fan] = {}
         self._keys: dict[tuple[str, int], _Cooling] = {}
         self._shared: dict[str, tuple[RetryBudget, ProviderLoad]] = {}
-        """Of each provider."""
+        """By provider, whatever the model and key."""
 
     def first(self, targets: Sequence[Target], now: float) -> Lane:
         """The lane for a new request. Where every one is closed it is the one that is ready soonest: never none."""

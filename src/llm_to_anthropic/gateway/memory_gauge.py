@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 _STATM = "proc/self/statm"
 _ADDRESS_SPACE = re.compile(rb"^Max address space +(\d+) ", re.MULTILINE)
 _FILES = {"": ("sys/fs/cgroup", "memory.max"), "memory": ("sys/fs/cgroup/memory", "memory.limit_in_bytes")}
-"""By controller, as /proc/self/cgroup names it: where its hierarchy is mounted, and the file with the limit."""
+"""Where the hierarchy of a controller is mounted, as /proc/self/cgroup names it, and the file with its limit."""
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """As glibc's `mallopt` numbers them."""

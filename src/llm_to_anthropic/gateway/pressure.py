@@ -53,7 +53,7 @@ class Pressure:
         self.load: Load = "ok"
         self.limit_bytes = limit_bytes
         self.used_bytes = 0
-        """At the last sample."""
+        """The memory in use at the last sample."""
         self.late_s = 0.0
         """How late that was."""
         self._measure = used_bytes

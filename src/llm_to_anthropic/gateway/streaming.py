@@ -25,7 +25,7 @@ class Relay:
         self._begun = False
         """Something meaningful has come of the upstream."""
         self._head: Headers = []
-        """Of our answer, once the upstream's has come."""
+        """The head of our answer, once the upstream's has come, until it is sent."""
         self._passed: Headers = []
         """The upstream's own headers that go into it."""
         self.committed = False

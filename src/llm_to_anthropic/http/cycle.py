@@ -26,7 +26,7 @@ class Passed(msgspec.Struct, frozen=True):
     keys: tuple[bytes, ...]
     client_key: str
     headers: Headers
-    """For the gateway: without client keys."""
+    """The headers for the gateway: without client keys."""
     raw_path: str
     query: str
 
@@ -89,7 +89,7 @@ class Cycle(Reply, ABC):
         """The gateway has it, or will have."""
         self.has_place = False
         self.place_key = b""
-        """By which its place is counted, where places are counted by key."""
+        """The key that its place counts for, where places are counted by key."""
         self.handed_over = False
         """The gateway has it, and records it."""
         self.refused: ApiError | None = None

@@ -27,7 +27,7 @@ class KnownHead:
     def __init__(self, head: bytes, length: bytes, length_at: int, size: int) -> None:
         self._head = head
         self.length = length
-        """Of the body, as the head tells it."""
+        """The length of the body, as the head tells it."""
         self._length_at = length_at
         self._size = size
         """Bytes of the whole request."""
@@ -54,7 +54,7 @@ class KnownHead:
 
 
 def known_head(data: bytes, body_bytes: int, headers: Headers, found: Found) -> KnownHead | None:
-    """Of a read that was one whole request; None where the same head may mean something else the next time."""
+    """Made of a read that was one whole request; None where the same head may mean something else the next time."""
     at = len(data) - body_bytes
     length = found.get(_LENGTH, b"")
     if at > MAX_HEAD_BYTES or length != b"%d" % body_bytes or len(found) != len(headers):

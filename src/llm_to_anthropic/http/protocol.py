@@ -41,7 +41,7 @@ KEEP_ALIVE_S = 75.0
 MIN_BODY_RATE = 32 * 1024
 """The least bytes per second of a body after its first `body_s`: a slower client only holds the connection."""
 MAX_HEADER_BYTES = 16 * 1024
-"""Of one header, name and value."""
+"""The most bytes of one header, name and value."""
 BACKLOG = 2048
 
 
@@ -108,7 +108,7 @@ class FrontProtocol(asyncio.Protocol):
     flow: Flow
     _url: bytes
     _headers: Headers
-    """Of the head being read, from its beginning on."""
+    """The headers of the head being read, as far as they came."""
     _client: tuple[str, int] | None
     _server: tuple[str, int] | None
     _stall_timer: asyncio.TimerHandle | None

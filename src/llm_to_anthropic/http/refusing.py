@@ -37,7 +37,7 @@ def refusal_bytes(error: ApiError, request_id: str) -> bytes:
 
 
 def record_of(error: ApiError, request_id: str) -> Exchange:
-    """Of a request of which nothing else is known."""
+    """The record of a request of which nothing else is known."""
     return Exchange(
         request_id=request_id,
         method="",

@@ -68,7 +68,7 @@ class EntraAccount(msgspec.Struct, frozen=True, kw_only=True):
 
     tenant: str = ""
     client_id: str = ""
-    """Of the application; of a user-assigned managed identity where there is neither secret nor token file."""
+    """The application's id; a user-assigned managed identity's where there is neither secret nor token file."""
     secret: Secret | None = None
     token_file: str = ""
     """Holds the token of a platform that Entra trusts (workload identity federation); read at each fetch."""

@@ -211,5 +211,5 @@ class GeminiQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     prefill: bool = False
     """Goes on with a conversation that ends with the model's own words (2.5 and earlier)."""
     safety_threshold: str = "BLOCK_NONE"
-    """From where on Google's filters block a prompt or an answer. Claude's API has no such filters, and work on
-    security trips them."""
+    """How harmful a prompt or an answer has to be for Google's filters to block it. Claude's API has no such
+    filters, and work on security trips them."""

@@ -329,7 +329,7 @@ class AnsweringTranslator(ABC):
         return writer.take() if type(writer) is StreamWriter else b""
 
     def _receive(self, data: bytes) -> None:
-        """Of an answer whose form is not known."""
+        """Takes a slice of an answer whose form is not known yet."""
         self._beginning += data
         self._form = self._sniff(self._beginning)
         if self._form is None:

@@ -16,7 +16,7 @@ from msgspec import Raw
 from llm_to_anthropic.writer import sound
 
 _PLAIN_RUN = re.compile(r'[^"\\\x00-\x1f]*+(?:\\["\\/bfnrt][^"\\\x00-\x1f]*+)*+')
-"""Of a string, with the escapes that are complete in themselves."""
+"""A part of a string, with the escapes that are complete in themselves."""
 _ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})')
 _ESCAPE_START = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")

@@ -12,7 +12,7 @@ from llm_to_anthropic.wire.anthropic import OtherBlock, ServerToolUseBlock
 
 MAX_SEARCH_RESULTS = 20
 MAX_DEPTH = 12
-"""Of a server tool's result; the types of the API stay below it."""
+"""How deep a server tool's result is read; those of the API are less deep."""
 
 _SILENT = frozenset({"fallback", "mcp_tool_listing"})
 _READABLE = ("title", "url", "error_code", "text", "stdout", "stderr", "data", "lines", "source", "content")
@@ -70,7 +70,7 @@ def error_text(text: str) -> str:
 
 
 def attachment_texts(kind: str, number: int, call_id: str) -> tuple[str, str]:
-    """For results of text alone: the text in place of an image or a document, and the one that leads it below."""
+    """For results that hold text alone: the text in place of an image or document, and one before it further down."""
     return f"[{kind.lower()} {number} attached below]", f"{kind} {number} from tool call {call_id}:"
 
 

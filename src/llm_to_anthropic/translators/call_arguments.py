@@ -31,10 +31,10 @@ class CallArguments:
         self._held = ""
         """The end of what is sound so far: perhaps half a surrogate pair, which the client must not get."""
         self._check: ObjectCheck | None = None
-        """Of arguments that are passed on as they come; None once they are no JSON."""
+        """Checks arguments that are passed on as they come; None once they are no JSON."""
 
     def pass_on(self) -> str:
-        """From now on fragments are for the client as they come; gives those that came before."""
+        """Passes fragments on as they come from now on; gives those that came before."""
         self._check = ObjectCheck()
         return self._checked(self.text())
 

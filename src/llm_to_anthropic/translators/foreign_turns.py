@@ -31,7 +31,7 @@ class Mend(msgspec.Struct, frozen=True):
     """One way to ask again."""
 
     words: re.Pattern[str]
-    """Of the refusal."""
+    """What the refusal says."""
     edit: Callable[[bytes], bytes | None]
     """The request as it may be accepted; None where it is not what was refused."""
     loss: Loss | None

@@ -72,7 +72,7 @@ _LIMIT = re.compile(
     re.IGNORECASE,
 )
 _TOO_MANY = re.compile(r"must be at least 1, got -(\d{1,12})|exceeded max context length by (\d{1,12})", re.IGNORECASE)
-"""By how many tokens a prompt is too long: vLLM tells what is left for the answer, and Ollama just that."""
+"""Finds by how many tokens a prompt is too long: vLLM tells what is left for the answer, Ollama the excess itself."""
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}\b)")
 
 

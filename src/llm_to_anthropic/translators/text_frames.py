@@ -16,7 +16,7 @@ from llm_to_anthropic.writer import sound
 MAX_VAIN = 4
 """Frames are not learned for ever in streams whose events have none: each costs as much as a decoding."""
 LONG = 4096
-"""In a longer read it pays to look at the last event before all are taken apart."""
+"""From here on it pays to look at the last event of a read before all are taken apart."""
 _PROBE = "?"
 LINE_BREAK = ord("\n")
 """Looked for as a number, which is several times faster than as bytes."""

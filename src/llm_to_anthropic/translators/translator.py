@@ -40,7 +40,7 @@ class ClientRequest(msgspec.Struct, kw_only=True):
     messages: Raw = NO_RAW
     """Those of the body, where they were found in it already."""
     surroundings: Surroundings | None = None
-    """Of the messages, where these were not looked at for them; they may be no valid JSON then."""
+    """What stands around the messages, where these were not looked at to find it; they may be no valid JSON then."""
     model: str
     """The model name that the client sent."""
     stream: bool
@@ -179,7 +179,7 @@ class Translator(Protocol):
         ...
 
     def answer_headers(self, headers: Mapping[str, str]) -> Mapping[str, str]:
-        """Of an upstream's 200: the headers for the client, in Anthropic's names (rate limits). Lower-case names."""
+        """The headers of an upstream's 200 that the client gets (rate limits), by Anthropic's names in lower case."""
         ...
 
     def heal(self, error: ApiError, body: bytes) -> bool:

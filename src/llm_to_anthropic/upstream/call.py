@@ -128,7 +128,7 @@ class UpstreamCall:
         self._redial: Redial | None = redial
         """Until something of the answer has come. It holds the request, body and all."""
         self._head = self._lowered = b""
-        """Of the answer, as it came; and in lower case, until it has begun: hardly anybody asks later."""
+        """The answer's head as it came, and in lower case until its body has begun: hardly anybody asks later."""
         self._coding = b""
         self._decoder: ContentDecoder | None = None
         self._line: Line | None = None

@@ -82,7 +82,7 @@ class Upstream:
         self._lines: dict[str, tuple[_Site, bytes]] = {}
         self._heads: dict[_HeadKey, tuple[_Site, bytes]] = {}
         self._last: dict[str, _Sent] = {}
-        """By URL: what was sent last, and its head. The next request has mostly the very same headers."""
+        """What was sent to a URL last, and its head: the next request mostly has the very same headers."""
         self._open: set[Connection] = set()
         self._outbox = Outbox()
         self._closed = False

@@ -320,7 +320,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def status(self) -> int:
-        """Of the answer under way, as far as its head was read."""
+        """The status of the answer under way, as far as its head was read."""
         return 0 if self._reading is None else int(self._reading.get_status_code())
 
     def on_headers_complete(self) -> None:

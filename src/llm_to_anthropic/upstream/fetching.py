@@ -171,7 +171,7 @@ async def _body(call: UpstreamCall) -> bytes:
 
 
 def _media_type(data: bytes) -> str:
-    """By the first bytes: what a server says of a file is as good as the server."""
+    """Judged by the first bytes: what a server says of a file is only as good as the server."""
     for signature, media_type in _SIGNATURES:
         if data.startswith(signature):
             return media_type

@@ -166,7 +166,7 @@ class InputMessage(msgspec.Struct):
     content: str | list[Raw] | None = None
     output_config: OutputConfig | None = None
     clear_at: str | None = None
-    """Of a system message: `next_user_message` takes it back once the user has spoken again."""
+    """When a system message ends: with `next_user_message` once the user has spoken again."""
 
 
 class Tool(msgspec.Struct):

@@ -126,7 +126,7 @@ class Completed(msgspec.Struct):
     x_groq: GroqExtras | None = None
     """Groq's own place of the usage in streams."""
     message: Raw = NO_RAW
-    """With the next three: an error that some servers (vLLM, FastAPI) put bare into a stream, without `error`."""
+    """This and the next three: an error that some servers (vLLM, FastAPI) put bare into a stream, without `error`."""
     detail: Raw = NO_RAW
     code: Raw = NO_RAW
     type: Raw = NO_RAW

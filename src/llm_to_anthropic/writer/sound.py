@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Raw
 
 BLANK_BEGINNINGS = b'" \\\xc2\xe1\xe2\xe3'
-"""Behind the quote of every JSON string that is empty or blank stands one of these, and of few others."""
+"""What follows the first quote of every JSON string that is empty or blank, and of few others."""
 _BACKSLASH = ord("\\")
 
 

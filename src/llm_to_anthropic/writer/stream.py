@@ -31,7 +31,7 @@ _INPUT_DELTA = _DELTA + b'"input_json_delta","partial_json":'
 _CITATION_DELTA = _DELTA + b'"citations_delta","citation":'
 _SIGNATURE_DELTA = _DELTA + b'"signature_delta","signature":'
 DELTA_TAIL = b"}}\n\n"
-"""Behind a delta's text, a JSON string."""
+"""What follows a delta's text, which is a JSON string."""
 _BLOCK_STOP = b'event: content_block_stop\ndata: {"type":"content_block_stop","index":%d}\n\n'
 _BLOCK_START = b'event: content_block_start\ndata: {"type":"content_block_start","index":%d,"content_block":'
 _TEXT_START = _BLOCK_START + b'{"type":"text","text":""}}\n\n'

@@ -42,7 +42,7 @@ class _Waiting:
 
 
 def held_too_much() -> UpstreamProtocolError:
-    """For an upstream of whose answer more than `MAX_HELD` would have to be kept."""
+    """The error of an upstream that would have us keep more than `MAX_HELD` of its answer."""
     return UpstreamProtocolError(
         f"the upstream sent more than {MAX_HELD >> 20} MiB that have to wait for what belongs before them, "
         "which no model needs"

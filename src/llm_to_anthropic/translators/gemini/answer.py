@@ -87,7 +87,7 @@ class GeminiAnswer:
         self._server = ServerTools(self._ids, self._grounding)
         self._server_parts: list[Part] = []
         self._held: list[Part] = []
-        """With web search: everything from the first text on, until it is known what it rests on."""
+        """Where the web is searched: all from the first text on, until it is known what the text rests on."""
         self._holds = encoding.web_search
         self._visible = VisibleText(encoding) if encoding.filters_text else None
         self._passes = self._visible is None and not self._holds
@@ -296,7 +296,7 @@ class GeminiAnswer:
             self._last = "other"
 
     def _write_signature(self) -> None:
-        """In the open thoughts' block, or one of its own."""
+        """Writes the signatures into the open block of thoughts, or into a block of their own."""
         fits = self._last == "thinking" or self._signatures.due(begun=self._writer.begun)
         if fits and (carrier := self._signatures.take()):
             self._writer.signature(carrier)

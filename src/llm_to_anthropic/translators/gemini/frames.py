@@ -25,7 +25,7 @@ class GeminiFrames(TextFrames):
         self.usage: UsageMetadata | None = None
         """The counts in the event whose text was found last."""
         self._middle = b""
-        """From the text's end to the counts; nothing: there are none."""
+        """What stands between the text and the counts; empty: there are none."""
         self._after = b""
 
     def text(self, event: bytes) -> bytes | None:

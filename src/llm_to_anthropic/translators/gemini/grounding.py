@@ -23,7 +23,7 @@ from llm_to_anthropic.wire.gemini import GroundingChunk, GroundingMetadata, Grou
 _DOMAIN = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+")
 
 Span = tuple[int, int, list[SearchCitation]]
-"""From and to which character of the text, and what it rests on."""
+"""The first character of a piece of text, the one after its last, and what the piece rests on."""
 
 
 class Grounding:
@@ -96,7 +96,7 @@ class Grounding:
         return not self._allowed or is_within(host, self._allowed)
 
     def _spans(self, text: str) -> list[Span]:
-        """In order, none in another; of segments that overlap, the later one keeps what is left of it."""
+        """In order and apart: where segments overlap, the later one keeps only what the earlier one leaves."""
         raw = text.encode("utf-8", "surrogatepass")
         found: list[Span] = []
         webs = self._webs()
@@ -140,7 +140,7 @@ def _add_cited(pieces: list[Piece], text: str, citations: list[SearchCitation]) 
 
 
 def _place(segment: Segment, text: str, raw: bytes) -> tuple[int, int] | None:
-    """From and to which character a segment reaches.
+    """The first character of a segment and the one after its last.
 
     Its own text decides: offsets may count from the beginning of a part, of which an answer can have several.
     """

@@ -29,7 +29,7 @@ _NAMES: Mapping[str, Mapping[int, str]] = {
     "language": {1: "PYTHON"},
     "outcome": {1: "OUTCOME_OK", 2: "OUTCOME_FAILED", 3: "OUTCOME_DEADLINE_EXCEEDED"},
 }
-"""Of enums, by their numbers in the protocol buffers (google.cloud.aiplatform.v1)."""
+"""Names of enums by their numbers in the protocol buffers (google.cloud.aiplatform.v1)."""
 
 
 def read_loosely(data: bytes) -> Answer:

@@ -39,7 +39,7 @@ class Replay:
         self._signatures: dict[tuple[str, int], str] = {}
         self._ids: dict[int, str] = {}
         self._raw: dict[str, list[Raw]] = {}
-        """By what is in them: not all that a server tool did has a part, so that blocks and parts do not just pair."""
+        """Parts by what is in them: not all that a server tool did has one, so numbers do not pair them with blocks."""
         self._texts = 0
         self._calls = 0
 

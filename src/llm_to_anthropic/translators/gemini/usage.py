@@ -14,7 +14,7 @@ class TokenCounts:
 
     def __init__(self) -> None:
         self._first: UsageMetadata | None = None
-        """Of the first round: the prompt of later ones holds what was written since."""
+        """The counts of the first round: the prompt of later ones holds what was written since."""
         self._last: UsageMetadata | None = None
         self._output = 0
         self._thinking = 0

@@ -23,7 +23,7 @@ NAME_BYTES = 256
 _COMMA = ord(",")
 
 MAX_BYTES = 6 * 1024 * 1024
-"""Of one that is remembered, as it came and as it was rendered: more tokens than models take."""
+"""The most of one that is remembered, as it came and as it was rendered: more tokens than models take."""
 
 Seam = Callable[[str, str], bytes]
 """What stands between what was rendered for messages of two roles; an empty one: the beginning, or the end."""
@@ -56,7 +56,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.rendered) and not self.asked and "assistant" not in (self.last_role, self.shown_role)
 
     def followed_by(self, messages: Sequence[Remembered], seam: Seam) -> Conversation | None:
-        """With more messages; None where one has to be mended or moved first.
+        """The conversation with more messages; None where one has to be mended or moved first.
 
         Each call is answered by the next message, all results in the order of the calls, and no id comes twice.
         """

@@ -37,7 +37,7 @@ from llm_to_anthropic.wire import UNREADABLE
 from llm_to_anthropic.wire.anthropic import Envelope, MessagesRequest
 
 _ENDS = b"}]}"
-"""Of the last block, the content and the message."""
+"""How the last block, the content and the message end."""
 _MARKS = tuple(
     b',"cache_control":{%b}%b' % (mark, _ENDS) for mark in (b'"type":"ephemeral"', b'"type":"ephemeral","ttl":"1h"')
 )

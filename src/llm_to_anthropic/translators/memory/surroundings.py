@@ -18,7 +18,7 @@ MAX_ALIKE = 16
 """How many of one session that begin alike are remembered: each is compared."""
 _NAME_BYTES = 32
 _END_BYTES = 128
-"""Of each end: a long part is found by its ends and compared as a whole, which is faster than to hash it."""
+"""How much of each end: a long part is found by its ends and compared as a whole, which is faster than a hash."""
 _CLOSING = ord("]")
 PLACE = b"[1]"
 """Stands for the messages."""

@@ -51,7 +51,7 @@ class ContentParts(ABC, Generic[Part]):
         self._losses = losses
         self.documents = Documents(losses)
         self.lead: Lead = ""
-        """Of the names of tools."""
+        """What the names of tools must begin with."""
 
     @abstractmethod
     def text(self, text: str, cache: CacheControl | None = None) -> Part:

@@ -45,7 +45,7 @@ _STOP_REASONS: Mapping[str, str] = {
     "blocklist": "refusal",
     "spii": "refusal",
 }
-"""Of finish reasons, also those of Claude's, Bedrock's and Gemini's own APIs, which some gateways pass on as they are.
+"""Our stop reasons by finish reason. Some gateways pass on those of Claude's, Bedrock's and Gemini's own APIs.
 
 All others end the turn, which the writer turns into `tool_use` where there are calls.
 """
@@ -64,7 +64,7 @@ _FAILURES: Mapping[str, int] = {
     "malformed_tool_use": 502,
     "insufficient_system_resource": 529,
 }
-"""Of reasons for which there is no answer; the malformed ones are Gemini's and Bedrock's own."""
+"""Our statuses by reasons for which there is no answer; the malformed ones are Gemini's and Bedrock's own."""
 
 
 _NOT_YET = "null"
@@ -94,7 +94,7 @@ class ChatAnswer:
         self._writer = writer
         self._options = options
         self._calls: ToolCalls | None = None
-        """With the next two: made once such a part comes."""
+        """Made, as the next two are, once such a part comes."""
         self._reasoning_text: ReasoningText | None = None
         self._details: ReasoningDetails | None = None
         self._tags = ThinkTags() if options.think_tags else None

@@ -233,7 +233,7 @@ class OpenAIChatTranslator(AnsweringTranslator):
             self._answer.receive(chunk)
 
     def _look_for_error(self, event: bytes) -> None:
-        """Of an event without a choice; what is called an error is found when it is received."""
+        """Looks in an event without a choice; what is called an error is found when it is received."""
         if tells_error(event):
             raise embedded_error(event, self._context())
 

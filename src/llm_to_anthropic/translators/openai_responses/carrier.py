@@ -31,7 +31,7 @@ class Replay(msgspec.Struct, frozen=True):
     items: list[Raw]
     """Reasoning items, byte for byte."""
     phases: list[str]
-    """Of the messages that followed, in their order; empty where one has none."""
+    """The phases of the messages that followed, in their order; empty where one has none."""
 
 
 class _ReasoningItem(msgspec.Struct, kw_only=True):

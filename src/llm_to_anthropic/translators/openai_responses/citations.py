@@ -49,7 +49,7 @@ def cited_pieces(text: str, annotations: list[Annotation], seal: str) -> list[Pi
 
 
 def _place(annotation: Annotation, text: str) -> tuple[int, int]:
-    """From and to which character it reaches: all of the text where it does not say, or not soundly."""
+    """The first character that it marks and the one after the last: all of the text where it tells no sound ones."""
     start, end = annotation.start_index, annotation.end_index
     if start is None or end is None or not 0 <= start < end:
         return 0, len(text)

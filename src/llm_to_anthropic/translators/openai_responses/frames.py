@@ -69,7 +69,7 @@ class DeltaFlow(TextFlow):
         self._between = frame.between
         self._ends = -len(frame.behind)
         self._gap = len(frame.between) - frame.between.rfind(b":")
-        """From the colon before a number that comes last to its digits."""
+        """How far the digits of a number that comes last stand behind its colon."""
         self._number_first = frame.number_first
         self.texts: list[str] = []
         """What was passed on."""

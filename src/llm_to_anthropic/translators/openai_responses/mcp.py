@@ -30,7 +30,7 @@ class _Server(msgspec.Struct):
     url: str
     authorization_token: str | None = None
     tool_configuration: _Configuration | None = None
-    """Of the older API version, which has no toolsets."""
+    """What the older API version has in place of toolsets."""
 
 
 class _Config(msgspec.Struct):

@@ -23,7 +23,7 @@ class Said:
         self._items: list[InputItem] = []
         self._reasoning: list[Raw] = []
         self._phases: list[str] = []
-        """Of the messages to come, empty where one has none; no list at all where they are not known."""
+        """The phases of the messages to come, empty where one has none; no list at all where they are not known."""
         self._texts: list[str] = []
         self._joined = AssistantText()
         self._plain = True

@@ -17,7 +17,7 @@ from llm_to_anthropic.translators.schemas.schema import COMBINED, Schema, is_sch
 MAX_REPEATS = 5
 """How often a definition is written out within itself."""
 MAX_LEVELS = 60
-"""Of the schema that comes out; Python and most readers of JSON stay far below their own limits."""
+"""How deep the schema may be that comes out, which is far below the limits of Python and most readers of JSON."""
 SPARINGLY = 10
 MAX_INLINED = 1000
 """Once this many schemas were written out again, each definition is only where it was not yet written at all."""
@@ -25,7 +25,7 @@ MAX_INLINED_EVER = 12_000
 MAX_REMEMBERED_BYTES = 32 * 1024
 """Agents send the same tools each turn; longer schemas are written out anew each time."""
 MAX_GROWTH = 4
-"""By how many times its own size a document may grow; a small one may by 1 KiB for each schema of MAX_INLINED."""
+"""How many times its own size a document may grow by; a small one may by 1 KiB for each schema of MAX_INLINED."""
 MAX_FOLDED = 100
 """Longer lists of schemas that must all hold stay lists: to merge them one by one takes too long."""
 NOTHING = "No value is allowed here: leave it out."

@@ -17,7 +17,7 @@ from llm_to_anthropic.translators.schemas.schema import NAMED, is_schema
 MAX_DEPTH = 64
 """Schemas within schemas."""
 MAX_BYTES = 1024 * 1024
-"""Of all schemas of a request."""
+"""The most of all schemas of a request together."""
 MAX_PARTS = 8_000
 """Objects, lists and truth values in all of them: any may be a schema, and reading one takes some 10 us."""
 
