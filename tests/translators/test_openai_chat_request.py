@@ -264,6 +264,8 @@ LOSSES: list[tuple[str, Json, list[str]]] = [
     ("tier", {"service_tier": "standard_only"}, ["service_tier"]),
     ("effort", {"output_config": {"effort": "low"}}, ["output_config.effort"]),
     ("unknown effort", {"output_config": {"effort": "ultra"}}, ["output_config.effort"]),
+    ("unknown thinking", {"thinking": {"type": "deep"}}, ["thinking"]),
+    ("known thinking", {"thinking": {"type": "between_tools"}}, []),
     ("budget", {"thinking": {"type": "enabled", "budget_tokens": 1024}}, ["thinking"]),
     ("unknown format", {"output_format": {"type": "xml"}}, ["output_format"]),
     ("harmless", {"cache_control": MARK, "metadata": {"user_id": "u"}, "service_tier": "auto", "speed": None}, []),

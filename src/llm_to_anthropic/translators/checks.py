@@ -12,7 +12,7 @@ from msgspec import Raw
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.raw import given, lists_any
-from llm_to_anthropic.translators.thinking import known_effort
+from llm_to_anthropic.translators.thinking import known_effort, report_unknown_thinking
 from llm_to_anthropic.translators.translator import ClientRequest
 from llm_to_anthropic.wire.anthropic import MessagesRequest
 
@@ -79,6 +79,7 @@ def _report_unsupported(request: MessagesRequest, losses: LossReport, *, runs_co
     """Reports the fields whose absence may change the answer."""
     if _edits_context(request.context_management, compacts=compacts):
         losses.lose("context_management", "the upstream does not edit its context; left out")
+    report_unknown_thinking(request.thinking, losses)
     known_effort(request.output_config, "output_config", losses)
     if request.output_config and given(request.output_config.task_budget):
         losses.lose("output_config.task_budget", "left out")

@@ -15,6 +15,7 @@ EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 _LEVELS: dict[str, Level] = {"low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "max"}
 _BUDGETS: tuple[tuple[int, Level], ...] = ((4096, "low"), (16384, "medium"), (32768, "high"))
 _OFF = frozenset({"disabled", "between_tools"})
+_TYPES = _OFF | {"adaptive", "enabled"}
 
 
 def is_off(thinking: Thinking | None) -> bool:
@@ -54,6 +55,12 @@ def known_effort(config: OutputConfig | None, path: str, losses: LossReport) -> 
         return effort
     losses.lose(f"{path}.effort", f"the level '{effort[:64]}' is not known here; left out")
     return None
+
+
+def report_unknown_thinking(thinking: Thinking | None, losses: LossReport) -> None:
+    """Reports a type of thinking that is newer than this version."""
+    if thinking is not None and thinking.type not in _TYPES:
+        losses.lose("thinking", f"the type '{thinking.type[:64]}' is not known here; taken for adaptive")
 
 
 def report_no_thinking(request: MessagesRequest, effort: str | None, losses: LossReport) -> None:
