@@ -39,6 +39,15 @@ def test_domains_of_a_search_are_kept_as_far_as_possible() -> None:
     assert vertex["tools"] == [{"googleSearch": {"excludeDomains": ["b.test"]}}]
 
 
+def test_what_a_fetch_cannot_keep_to_is_told() -> None:
+    """Google cites nothing that it fetched, and reads pages of any length: strict mode refuses the first."""
+    fetch = FETCH | {"citations": {"enabled": True}, "max_content_tokens": 1000}
+    assert lost(encoded({"tools": [fetch]})) == ["tools[0].max_content_tokens", "tools[0].citations"]
+    assert lost(encoded({"tools": [FETCH | {"citations": {"enabled": False}}]})) == []
+    with pytest.raises(ClientError, match="citations"):
+        encoded({"tools": [fetch]}, strict=True)
+
+
 def test_a_place_is_no_coordinates() -> None:
     """The place of a search cannot be carried over, which strict mode refuses."""
     place = SEARCH | {"user_location": {"type": "approximate", "city": "Bern"}}

@@ -206,6 +206,11 @@ def test_a_fetch_beside_a_search_is_part_of_it() -> None:
     assert (alone["type"], alone["filters"]) == ("web_search", {"allowed_domains": ["example.com"]})
 
 
+def test_the_length_of_fetched_pages_is_not_limited() -> None:
+    """OpenAI knows no limit of a page, which is told."""
+    assert lost(encoded({"tools": [FETCH | {"max_content_tokens": 1000}]})) == ["tools[0].max_content_tokens"]
+
+
 @pytest.mark.parametrize(
     ("container", "expected", "losses"),
     [

@@ -185,6 +185,8 @@ class Tool(msgspec.Struct):
     allowed_domains: list[str] | None = None
     blocked_domains: list[str] | None = None
     user_location: Raw = NO_RAW
+    citations: Citations | None = None
+    max_content_tokens: int | None = None
     display_width_px: int | None = None
     display_height_px: int | None = None
     max_characters: int | None = None

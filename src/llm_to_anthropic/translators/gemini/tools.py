@@ -121,15 +121,22 @@ def _add_server_tool(done: GeminiTools, each: OfferedTool, losses: LossReport, q
         case "web_search_":
             _add_search(done, each, losses, quirks)
         case "web_fetch_":
-            for field, domains in (
-                ("allowed_domains", tool.allowed_domains),
-                ("blocked_domains", tool.blocked_domains),
-            ):
-                if domains:
-                    losses.lose(f"{path}.{field}", "the upstream fetches any public address; left out")
+            _report_fetch(each, losses)
             done.tools.append(Tool(url_context=NoOptions()))
         case _:
             done.tools.append(Tool(code_execution=NoOptions()))
+
+
+def _report_fetch(each: OfferedTool, losses: LossReport) -> None:
+    """Reports what Google does not keep to."""
+    tool, path = each.tool, each.path
+    for field, domains in (("allowed_domains", tool.allowed_domains), ("blocked_domains", tool.blocked_domains)):
+        if domains:
+            losses.lose(f"{path}.{field}", "the upstream fetches any public address; left out")
+    if tool.max_content_tokens is not None:
+        losses.mention(f"{path}.max_content_tokens", "the upstream knows no limit of a page; left out")
+    if tool.citations and tool.citations.enabled:
+        losses.lose(f"{path}.citations", "what is fetched is not cited; left out")
 
 
 def _add_search(done: GeminiTools, each: OfferedTool, losses: LossReport, quirks: GeminiQuirks) -> None:

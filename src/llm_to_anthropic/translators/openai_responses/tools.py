@@ -133,6 +133,8 @@ class _Declaration:
         if kind == "mcp":
             return
         done.hosted += (HostedTool(kind=kind, type=each.type, name=each.tool.name or kind),)
+        if each.tool.max_content_tokens is not None:
+            self._losses.mention(f"{each.path}.max_content_tokens", "the upstream knows no limit of a page; left out")
         if kind == "code_execution":
             done.tools.append(CodeInterpreterTool(self._container()))
         elif kind == "web_fetch" and searches:
