@@ -338,6 +338,17 @@ def test_a_prefill_is_marked_where_the_server_asks_for_it() -> None:
         assert "prefix" not in message
 
 
+def test_a_prefill_is_asked_to_be_gone_on_with() -> None:
+    """Where a conversation may not end with the assistant, the user has the last word; the way back knows it all."""
+    quirks = ChatQuirks(prefill=False)
+    done = encoded({"messages": [*HI, assistant(text("{"))]}, quirks)
+    *_, begun, last = msgspec.json.decode(done.body)["messages"]
+    assert begun == {"role": "assistant", "content": "{"}
+    assert (last["role"], last["content"].startswith("Continue exactly")) == ("user", True)
+    assert done.encoding.prefill == "{"
+    assert messages(*HI, quirks=quirks)[-1]["content"] == HI[0]["content"]
+
+
 def test_a_prefill_is_sent_and_remembered() -> None:
     """A trailing assistant message is sent; the answer may repeat its text."""
     done = encoded({"messages": [*HI, assistant(text("{"))]})

@@ -141,6 +141,13 @@ WITHOUT_SYSTEM = {"system_role": "user", "merge_system": True, "merge_same_role"
             {"prefix": True},
         ),
         (
+            "This model does not support assistant message prefill. The conversation must end with a user message.",
+            400,
+            {"prefill": False},
+        ),
+        ("Assistant response prefill is incompatible with enable_thinking.", 400, {"prefill": False}),
+        ("Assistant response prefill is incompatible with enable_thinking.", 500, {"prefill": False}),
+        (
             "Tool call id was call_1 but must be a-z, A-Z, 0-9, with a length of 9.",
             400,
             {"short_ids": True},
@@ -205,7 +212,7 @@ WITHOUT_SYSTEM = {"system_role": "user", "merge_system": True, "merge_same_role"
         *(
             "Mistral's order",
             *("Bedrock", "Mistral's beginning", "Anthropic's beginning", "Qwen's template", "z.ai", "GLM"),
-            "Mistral's prefill",
+            *("Mistral's prefill", "Claude's prefill", "llama.cpp's prefill", "old llama.cpp's prefill"),
             "Mistral's ids",
             "Kimi's schemas",
             "Kimi's names",

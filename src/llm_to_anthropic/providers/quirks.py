@@ -33,6 +33,9 @@ class ChatQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """A user message may follow the result of a tool; otherwise the assistant says a word in between (Mistral)."""
     prefix: bool = False
     """Goes on with an assistant's last message where that has `prefix`, and refuses it without (Mistral)."""
+    prefill: bool = True
+    """A conversation may end with the assistant's words; not so with Claude 4.6 and later, and models that think in
+    llama.cpp."""
     sampling: bool = True
     """Takes `temperature` and `top_p`; OpenAI's reasoning models refuse them."""
     top_k: bool = False

@@ -40,6 +40,8 @@ from llm_to_anthropic.wire.anthropic import (
     ToolUseBlock,
 )
 
+GO_ON = "Continue exactly where your last message stops; output only the continuation."
+"""What the user says after the model's own words, where a conversation may not end with them."""
 _NO_CONTENT = "all messages must have non-empty content except for the optional final assistant message"
 
 _PLAIN_USER = frozenset({TextBlock, ToolResultBlock})

@@ -25,7 +25,7 @@ from llm_to_anthropic.translators.gemini.encoding import GeminiEncoding
 from llm_to_anthropic.translators.gemini.schemas import answer_schema
 from llm_to_anthropic.translators.gemini.thinking import thinking_config
 from llm_to_anthropic.translators.gemini.tools import WEB_FETCH, WEB_SEARCH, GeminiTools, gemini_tools
-from llm_to_anthropic.translators.history import History
+from llm_to_anthropic.translators.history import GO_ON, History
 from llm_to_anthropic.translators.memory.known_messages import fill_frame
 from llm_to_anthropic.translators.request import bounded_depth, dotted
 from llm_to_anthropic.translators.system_prompt import NO_SEARCH, system_blocks
@@ -49,7 +49,6 @@ SAFETY_CATEGORIES = (
     "HARM_CATEGORY_DANGEROUS_CONTENT",
 )
 
-_GO_ON = "Continue exactly where your last message stops; output only the continuation."
 _ONLY_DOMAINS = "Search the web on these domains only, each search limited by site: to one of them: {}."
 _PREFIXES = ("models/", "gemini/", "google/")
 
@@ -164,7 +163,7 @@ class _Encoder(RequestEncoder[GeminiEncoding]):
             texts = [part.text for part in contents[-1].parts if isinstance(part, Part) and part.text]
             self._prefill = "".join(texts)
             if not self._quirks.prefill:
-                contents.append(Content([Part(text=_GO_ON)], role="user"))
+                contents.append(Content([Part(text=GO_ON)], role="user"))
         return contents
 
     def _system(self) -> Content | None:

@@ -56,6 +56,11 @@ _UNSIGNED = re.compile(r"missing an? .?thought[ _]?signature", re.IGNORECASE)
 _AFFORDS = re.compile(r"can only afford (\d{1,9})", re.IGNORECASE)
 _ENOUGH = 1024
 """Fewer tokens are no answer that an agent could go on with: its user had better know that the credits are spent."""
+_PREFILL = re.compile(
+    r"\bprefill is incompatible with\b|\bnot support assistant message prefill|\bmust end with a user message",
+    re.IGNORECASE,
+)
+"""A conversation may not end with the assistant's words. llama.cpp names `enable_thinking` then, which nobody sent."""
 _FORMS: tuple[tuple[re.Pattern[str], Mapping[str, object]], ...] = (
     (
         re.compile(r"roles must alternate|alternate with assistant|unexpected role '\w+' after role", re.IGNORECASE),
@@ -88,6 +93,7 @@ _FORMS: tuple[tuple[re.Pattern[str], Mapping[str, object]], ...] = (
         {"user_first": True},
     ),
     (re.compile(r"assistant with prefix true", re.IGNORECASE), {"prefix": True}),
+    (_PREFILL, {"prefill": False}),
     (re.compile(r"tool call id\b.{0,80}\blength of 9\b", re.IGNORECASE), {"short_ids": True}),
     (re.compile(r"not a valid \w+ flavored json schema", re.IGNORECASE), {"typed_schema": True}),
     (
@@ -187,7 +193,7 @@ def lesson(body: bytes, quirks: ChatQuirks, sent_effort: str | None) -> tuple[st
         return "call_signatures", "reasoning_details" if quirks.reasoning_details else "extra_content"
     if quirks.reasoning_history != "reasoning_content" and _UNREASONED.search(complaint.words):
         return "reasoning_history", "reasoning_content"
-    if not complaint.refuses:
+    if not complaint.refuses or _PREFILL.search(complaint.words):
         return None
     if (found := _special_lesson(complaint, quirks, sent_effort)) is not None:
         return found

@@ -20,7 +20,7 @@ from llm_to_anthropic.translators.answer_settings import (
 )
 from llm_to_anthropic.translators.encoder import RequestEncoder, encoded
 from llm_to_anthropic.translators.encoding import Encoded
-from llm_to_anthropic.translators.history import History
+from llm_to_anthropic.translators.history import GO_ON, History
 from llm_to_anthropic.translators.memory.known_messages import fill_frame
 from llm_to_anthropic.translators.openai.account import cache_key, set_account
 from llm_to_anthropic.translators.openai.functions import (
@@ -102,6 +102,9 @@ class _Encoder(RequestEncoder[ChatEncoding]):
         messages = [*self._messages(history)] if rendered is None else [*self._prompt(), rendered]
         tools, _ = request_tools(request, history, self._losses, max_tools=self._quirks.max_tools)
         stops = tuple(request.stop_sequences or ())
+        prefill = _prefill(messages)
+        if not self._quirks.prefill and isinstance(last := messages[-1], ChatMessage) and last.role == "assistant":
+            messages.append(ChatMessage(role="user", content=GO_ON))
         chat = ChatRequest(model=self._target.model, messages=messages)
         # Stop sequences end an answer early.
         chat.stream = self._client.stream or bool(stops) or self._quirks.stream_always or None
@@ -119,7 +122,7 @@ class _Encoder(RequestEncoder[ChatEncoding]):
             written_as_text=self._written_as_text,
             stop_sequences=stops,
             most_visible=most_visible(request, chat.max_tokens or chat.max_completion_tokens),
-            prefill=_prefill(chat.messages),
+            prefill=prefill,
             single_call=bool(request.tool_choice and request.tool_choice.disable_parallel_tool_use),
             reasoning_off=is_off(request.thinking),
             thinking_asked=is_on(request.thinking),
