@@ -206,6 +206,16 @@ def test_a_fetch_beside_a_search_is_part_of_it() -> None:
     assert (alone["type"], alone["filters"]) == ("web_search", {"allowed_domains": ["example.com"]})
 
 
+@pytest.mark.parametrize("field", ["allowed_domains", "blocked_domains"])
+def test_domains_of_a_fetch_beside_a_search_are_not_given_up_in_strict_mode(field: str) -> None:
+    """They keep a model from carrying data to other places: a search that opens any page is no stand-in."""
+    both = {"tools": [SEARCH, FETCH | {field: ["example.com"]}]}
+    assert lost(encoded(both)) == ["tools[1]", f"tools[1].{field}"]
+    with pytest.raises(ClientError, match=field):
+        encoded(both, strict=True)
+    assert lost(encoded({"tools": [SEARCH, FETCH]}, strict=True)) == ["tools[1]"]
+
+
 def test_the_length_of_fetched_pages_is_not_limited() -> None:
     """OpenAI knows no limit of a page, which is told."""
     assert lost(encoded({"tools": [FETCH | {"max_content_tokens": 1000}]})) == ["tools[0].max_content_tokens"]

@@ -138,9 +138,17 @@ class _Declaration:
         if kind == "code_execution":
             done.tools.append(CodeInterpreterTool(self._container()))
         elif kind == "web_fetch" and searches:
-            self._losses.mention(each.path, "the web search opens pages itself")
+            self._leave_to_search(each)
         else:
             done.tools.append(self._search(each))
+
+    def _leave_to_search(self, each: OfferedTool) -> None:
+        """A fetch beside a search is no tool of its own; its domains may keep data from going elsewhere."""
+        tool, path = each.tool, each.path
+        self._losses.mention(path, "the web search opens pages itself")
+        for field, domains in (("allowed_domains", tool.allowed_domains), ("blocked_domains", tool.blocked_domains)):
+            if domains:
+                self._losses.lose(f"{path}.{field}", "the web search opens pages of its own domains, or of any")
 
     def _container(self) -> str | Container:
         """The container that the client names, if it is one of this upstream's; else one that it makes."""
