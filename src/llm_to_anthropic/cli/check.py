@@ -14,7 +14,7 @@ import msgspec
 
 from llm_to_anthropic.config import loading
 from llm_to_anthropic.errors import ApiError
-from llm_to_anthropic.gateway.call import Call, Headers, WhenLeft
+from llm_to_anthropic.gateway.call import Call, Headers, WhenLeft, messages_call
 from llm_to_anthropic.gateway.gateway import Gateway
 from llm_to_anthropic.gateway.refusal import told_error
 from llm_to_anthropic.providers.provider import Credential, Provider, Target
@@ -253,17 +253,7 @@ class _CapturedReply:
 def _tiny_call(model: str, started: float) -> Call:
     body = {"model": model, "max_tokens": 16, "messages": [{"role": "user", "content": "Say ok."}]}
     headers = [(b"content-type", b"application/json"), (b"anthropic-version", b"2023-06-01")]
-    return Call(
-        request_id="req_check",
-        method="POST",
-        path="/v1/messages",
-        raw_path="/v1/messages",
-        query="",
-        headers=headers,
-        found=dict(headers),
-        body=msgspec.json.encode(body),
-        started=started,
-    )
+    return messages_call("req_check", msgspec.json.encode(body), headers, started)
 
 
 def _line(finding: Finding) -> str:

@@ -12,7 +12,7 @@ import msgspec
 from llm_to_anthropic.config import loading
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.exchange import Loss
-from llm_to_anthropic.gateway.call import Call
+from llm_to_anthropic.gateway.call import messages_call
 from llm_to_anthropic.gateway.client_request import API_VERSIONS, client_request, decode_envelope
 from llm_to_anthropic.providers.provider import Credential, Route, Secret, target_url
 from llm_to_anthropic.routing import Router
@@ -52,20 +52,8 @@ def encode(body: bytes, route: Route) -> tuple[UpstreamRequest, Sequence[Loss]]:
         return UpstreamRequest(
             path="/v1/messages", headers=headers, body=drop_carriers(replace_model(body, target.model))
         ), ()
-    call = Call(
-        request_id="req_translate",
-        method="POST",
-        path="/v1/messages",
-        raw_path="/v1/messages",
-        query="",
-        headers=[],
-        found={},
-        body=body,
-        started=0.0,
-    )
-    asked = client_request(
-        call, msgspec.structs.replace(route, requested=envelope.model), stream=envelope.stream is True
-    )
+    route = msgspec.structs.replace(route, requested=envelope.model)
+    asked = client_request(messages_call("req_translate", body, []), route, stream=envelope.stream is True)
     translator = make_translator(asked, fitting_target(target, body), Learned())
     return translator.encode(), translator.losses
 

@@ -51,6 +51,12 @@ class Call(msgspec.Struct):
         return value.decode("latin-1") if value else ""
 
 
+def messages_call(request_id: str, body: bytes, headers: Headers, started: float = 0.0) -> Call:
+    """A `POST /v1/messages` that no server took: a command's own."""
+    path = "/v1/messages"
+    return Call(request_id, "POST", path, path, "", headers, dict(headers), body, started)
+
+
 WhenLeft = Callable[[str], None]
 """Takes the outcome: `client_disconnected` or `client_stalled`."""
 
