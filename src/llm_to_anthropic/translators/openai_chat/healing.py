@@ -139,7 +139,8 @@ _UNREASONED = re.compile(
     r"reasoning_content\b.{0,60}(?:must be passed back|is missing)|missing\W{1,3}reasoning_content", re.IGNORECASE
 )
 _STREAMS_ALONE = re.compile(
-    r"\bonly supports? stream|\bnon-streaming calls\b|\bmust have stream ?= ?true\b", re.IGNORECASE
+    r"\bonly supports? stream|\bnon-streaming calls\b|\bmust have stream ?= ?true\b|\bwhen .?stream ?= ?false\b",
+    re.IGNORECASE,
 )
 _NAMED_CHOICE = re.compile(r"tool_choice\b.{0,50}(?:'(?:object|specified)'|\bvalid string\b)")
 """A choice that names a tool is refused; one of any tool may be accepted."""
