@@ -201,6 +201,14 @@ def test_servers_without_schemas_get_them_in_the_prompt() -> None:
         assert '"colour"' in done["messages"][0]["content"]
 
 
+def test_a_schema_is_told_alone_where_a_server_refuses_the_field() -> None:
+    """Qwen has no JSON mode while it thinks: the prompt tells the schema."""
+    form = {"type": "json_schema", "schema": {"type": "object", "properties": {"colour": {}}}}
+    done = upstream({"output_format": form}, ChatQuirks(response_format="prompt"))
+    assert "response_format" not in done
+    assert '"colour"' in done["messages"][0]["content"]
+
+
 def test_a_schema_beside_tools_is_told_where_a_server_takes_but_one_of_them() -> None:
     """Groq takes no `response_format` with tools: there the prompt tells the schema."""
     form = {"type": "json_schema", "schema": {"type": "object", "properties": {"colour": {}}}}

@@ -99,7 +99,8 @@ class ChatQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Assistant messages with calls alone have `content: null`; otherwise an empty string."""
     empty_tool_result: str = ""
     """What an empty tool result reads as, where the server refuses an empty string."""
-    response_format: Literal["json_schema", "json_object"] = "json_schema"
+    response_format: Literal["json_schema", "json_object", "prompt"] = "json_schema"
+    """`prompt`: the field is refused (Qwen while it thinks), so the prompt alone asks for the schema."""
     schema_with_tools: bool = True
     """Takes `response_format` beside tools."""
     safety_identifier: bool = False

@@ -60,7 +60,10 @@ _PREFILL = re.compile(
     r"\bprefill is incompatible with\b|\bnot support assistant message prefill|\bmust end with a user message",
     re.IGNORECASE,
 )
-"""A conversation may not end with the assistant's words. llama.cpp names `enable_thinking` then, which nobody sent."""
+"""A conversation may not end with the assistant's words."""
+_NO_JSON_MODE = re.compile(r"\bjson mode\b.{0,20} not supported when enable_thinking", re.IGNORECASE)
+_OF_OTHERS = re.compile(f"{_PREFILL.pattern}|{_NO_JSON_MODE.pattern}", re.IGNORECASE)
+"""Names `enable_thinking`, which nobody sent or which is not at fault."""
 _FORMS: tuple[tuple[re.Pattern[str], Mapping[str, object]], ...] = (
     (
         re.compile(r"roles must alternate|alternate with assistant|unexpected role '\w+' after role", re.IGNORECASE),
@@ -94,6 +97,7 @@ _FORMS: tuple[tuple[re.Pattern[str], Mapping[str, object]], ...] = (
     ),
     (re.compile(r"assistant with prefix true", re.IGNORECASE), {"prefix": True}),
     (_PREFILL, {"prefill": False}),
+    (_NO_JSON_MODE, {"response_format": "prompt"}),
     (re.compile(r"tool call id\b.{0,80}\blength of 9\b", re.IGNORECASE), {"short_ids": True}),
     (re.compile(r"not a valid \w+ flavored json schema", re.IGNORECASE), {"typed_schema": True}),
     (
@@ -194,7 +198,7 @@ def lesson(body: bytes, quirks: ChatQuirks, sent_effort: str | None) -> tuple[st
         return "call_signatures", "reasoning_details" if quirks.reasoning_details else "extra_content"
     if quirks.reasoning_history != "reasoning_content" and _UNREASONED.search(complaint.words):
         return "reasoning_history", "reasoning_content"
-    if not complaint.refuses or _PREFILL.search(complaint.words):
+    if not complaint.refuses or _OF_OTHERS.search(complaint.words):
         return None
     if (found := _special_lesson(complaint, quirks, sent_effort)) is not None:
         return found

@@ -316,9 +316,10 @@ class _Encoder(RequestEncoder[ChatEncoding]):
         if found is None:
             return
         schema, _ = found
-        if chat.tools and not self._quirks.schema_with_tools:
+        form = self._quirks.response_format
+        if form == "prompt" or (chat.tools and not self._quirks.schema_with_tools):
             _append_system(chat, schema_prompt(schema), self._quirks.system_role)
-        elif self._quirks.response_format == "json_object":
+        elif form == "json_object":
             chat.response_format = raw_json({"type": "json_object"})
             _append_system(chat, schema_prompt(schema), self._quirks.system_role)
         else:
