@@ -279,8 +279,15 @@ def test_requests_that_are_refused_together_are_all_sent_again(message: str, exp
         "is lower than 8192.",
         "Unable to submit request because it has a maxOutputTokens value of 64000 but the supported range is from 1 "
         "(inclusive) to 8193 (exclusive). Update the value and try again.",
+        "Requested maximum tokens of 64000 exceeds the maximum output tokens limit: 8192.",
+        "max_tokens: 64000 exceeds maximum 8192 trace_id: 0f",
+        "max_tokens must be at most 8192, got 64000",
+        "The requested max_tokens (64000) exceeds the maximum output tokens allowed for model acme-7 (8192)",
     ],
-    ids=["OpenAI", "Groq", "DeepSeek", "Novita", "DashScope", "Anthropic behind a gateway", "Bedrock", "Vertex AI"],
+    ids=[
+        *("OpenAI", "Groq", "DeepSeek", "Novita", "DashScope", "Anthropic behind a gateway", "Bedrock", "Vertex AI"),
+        *("others at Vertex AI", "Novita's newer words", "TokenRouter", "LLM Gateway"),
+    ],
 )
 def test_too_many_tokens_asked_for_are_lowered(message: str) -> None:
     """Clients ask for Claude's 64000 tokens of any model: one whose limit is not known tells it in its refusal."""

@@ -24,8 +24,10 @@ _REPEATED = re.compile(r"[\"']input[\"']: ")
 _AT_MOST = re.compile(
     r"at most (\d{1,9}) (?:completion|output)|less than or equal to [`']?(\d{1,9})"
     r"|(?:range of )?max_(?:completion_|output_)?tokens (?:is|should be) \[\d{1,9}, ?(\d{1,9})\]"
-    r"|max_tokens: \d{1,9} > (\d{1,9})|value <= (\d{1,9})"
+    r"|max_tokens: \d{1,9} (?:>|exceeds maximum) (\d{1,9})|value <= (\d{1,9})"
     r"|max_(?:completion_|output_)?tokens\b[^,;]{0,40} must be between \d{1,9} and (\d{1,9})"
+    r"|max_(?:completion_|output_)?tokens must be at most (\d{1,9})"
+    r"|exceeds the maximum output tokens (?:limit: |allowed for model \S+ \()(\d{1,9})"
     r"|maximum tokens you requested exceeds the model limit of (\d{1,9})|should be in \[\d{1,9}, ?(\d{1,9})\]",
     re.IGNORECASE,
 )

@@ -18,7 +18,8 @@ from llm_to_anthropic.translators.openai.healing import (
 
 _LENGTH_FIELDS = frozenset({"max_tokens", "max_completion_tokens", "max_output_tokens", "maxOutputTokens"})
 """Those of Chat Completions, and of OpenAI's other API and of Google's behind a gateway."""
-_LENGTH_AT_BEDROCK = "maximum tokens you requested"
+_LENGTH_IN_WORDS = ("maximum tokens you requested", "Requested maximum tokens of")
+"""Bedrock and Vertex AI name no field."""
 _SWITCHES: Mapping[str, tuple[str, object]] = {
     "stream_options": ("stream_options", False),
     "include_obfuscation": ("obfuscation", False),
@@ -224,7 +225,7 @@ def _length_lesson(complaint: Complaint, quirks: ChatQuirks) -> tuple[str, objec
 
     And for a single one, where they only want to know whether a model is there.
     """
-    if _LENGTH_FIELDS.isdisjoint(complaint.names) and _LENGTH_AT_BEDROCK not in complaint.words:
+    if _LENGTH_FIELDS.isdisjoint(complaint.names) and not any(said in complaint.words for said in _LENGTH_IN_WORDS):
         return None
     if complaint.least > max(1, quirks.min_output):
         return "min_output", complaint.least
