@@ -80,12 +80,19 @@ class _Gathering:
         kind = str(delta.get("type"))
         block = self._blocks[index]
         if kind == "citations_delta":
-            cited = block.get("citations")
-            block["citations"] = [*(cited if isinstance(cited, list) else ()), delta.get("citation")]
+            self._cite(block, delta.get("citation"))
         elif (member := _PIECES.get(kind)) is not None:
             self._pieces.setdefault((index, member), []).append(str(delta.get(member) or ""))
         else:
             block.update({name: delta[name] for name in _STATES.get(kind, ()) if name in delta})
+
+    @staticmethod
+    def _cite(block: _Object, citation: object) -> None:
+        cited = block.get("citations")
+        if isinstance(cited, list):
+            cited.append(citation)
+        else:
+            block["citations"] = [citation]
 
     @staticmethod
     def _end(message: _Object, event: _Event) -> None:
