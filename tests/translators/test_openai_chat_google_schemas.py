@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -57,6 +58,16 @@ def test_schemas_are_written_as_gemini_knows_them_once_it_refused_a_keyword(text
     unknown = {"$schema", "exclusiveMinimum", "propertyNames", "additionalProperties"}
     assert unknown.isdisjoint(names(sent(learned=learned)))
     assert not heal(translator(TOOLS, learned=learned), refusal(text))
+
+
+@pytest.mark.parametrize("page", ["", "<html>"], ids=["error", "web page"])
+def test_refusal_that_begins_like_googles_again_and_again_is_read_quickly(page: str) -> None:
+    """All clients of a process wait while one upstream's refusal is looked through, which may be a mebibyte long."""
+    body = f"{page}{'Unknown name `a` at `function_declarations` ' * 20_000}".encode()
+    made = translator(TOOLS)
+    began = time.process_time()
+    assert not made.heal(made.decode_error(400, {}, body), body)
+    assert time.process_time() - began < 0.25
 
 
 def test_a_field_beside_the_schemas_is_learned_by_itself() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from llm_to_anthropic.translators.openai.errors import read_refusal
-from llm_to_anthropic.translators.upstream_errors import number_in
+from llm_to_anthropic.translators.upstream_errors import MAX_READ, number_in
 from llm_to_anthropic.wire import UNREADABLE
 
 EFFORT_OF_XAI = "reasoningEffort"
@@ -52,7 +52,7 @@ class Complaint(msgspec.Struct, frozen=True):
     """What a 400 or 422 says."""
 
     text: str
-    """All of it, as it came."""
+    """All of it, as it came and as far as such texts are read."""
     words: str
     """What it says for people, as far as these are words of its own."""
     param: str
@@ -86,7 +86,7 @@ class _Envelope(msgspec.Struct):
 
 def read_complaint(body: bytes) -> Complaint:
     """What the body of a refusal says."""
-    text = body.decode("utf-8", "replace")
+    text = body[:MAX_READ].decode("utf-8", "replace")
     try:
         param = msgspec.json.decode(body, type=_Envelope).error.param or ""
     except UNREADABLE:

@@ -103,7 +103,7 @@ _FORMS: tuple[tuple[re.Pattern[str], Mapping[str, object]], ...] = (
     (re.compile(r"not a valid \w+ flavored json schema", re.IGNORECASE), {"typed_schema": True}),
     (
         re.compile(
-            r"unknown name\W{1,8}\w+\W{1,8}at\b[^:]{1,40}function_?declarations\b[^:]*parameters", re.IGNORECASE
+            r"unknown name\W{1,8}\w+\W{1,8}at\b[^:]{1,40}function_?declarations\b[^:]{0,20}parameters", re.IGNORECASE
         ),
         {"google_schema": True},
     ),
