@@ -11,6 +11,8 @@ import pytest
 from llm_to_anthropic.providers.provider import Credential, Provider, Secret
 from llm_to_anthropic.routing import Router
 from llm_to_anthropic.settings import Settings
+from llm_to_anthropic.translators.anthropic import drop_carriers
+from llm_to_anthropic.translators.carrier import Carrier, encode_carrier
 from llm_to_anthropic.translators.registry import make_translator
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
 
@@ -70,3 +72,15 @@ def test_many_calls_cost_their_number(model: str, messages: Callable[[], list[Js
     began = time.process_time()
     translator.encode()
     assert time.process_time() - began < WITHIN_S
+
+
+def test_many_dropped_messages_cost_their_number() -> None:
+    """Towards Anthropic go messages of thoughts that others had: the user's words around all of them become one."""
+    signature = encode_carrier(Carrier(vendor="c", provider="openai", model="m", route="r", items=[]))
+    thought = {"type": "thinking", "thinking": "", "signature": signature}
+    messages = [{"role": "user", "content": "a"}, {"role": "assistant", "content": [thought]}] * MANY
+    body = msgspec.json.encode({"model": "m", "messages": messages})
+    began = time.process_time()
+    (message,) = msgspec.json.decode(drop_carriers(body))["messages"]
+    assert time.process_time() - began < WITHIN_S
+    assert message == {"role": "user", "content": [{"type": "text", "text": "a"}] * MANY}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import groupby
 from operator import is_
 
 import msgspec
@@ -206,12 +207,10 @@ def _edited_messages(messages: list[Raw], edit: EditBlocks, mark: bytes) -> Iter
 
 
 def _edited(raw: Raw, edit: EditBlocks) -> Raw | None:
-    try:
-        content = msgspec.json.decode(raw, type=_Message).content
-    except msgspec.ValidationError:
+    message = _read(raw)
+    if message is None or isinstance(message.content, str):
         return raw
-    if isinstance(content, str):
-        return raw
+    content = message.content
     kept = edit(content)
     if len(kept) == len(content) and all(map(is_, kept, content)):
         return raw
@@ -237,23 +236,35 @@ def _made_here(block: Raw) -> bool:
 
 
 def _merge(messages: list[tuple[Raw, bool]]) -> list[Raw]:
-    merged: list[Raw] = []
+    groups: list[list[Raw]] = []
     for raw, after_gap in messages:
-        if after_gap and merged and (joined := _joined(merged[-1], raw)) is not None:
-            merged[-1] = joined
+        if after_gap and groups:
+            groups[-1].append(raw)
         else:
-            merged.append(raw)
-    return merged
+            groups.append([raw])
+    return [raw for group in groups for raw in (_joined(group) if len(group) > 1 else group)]
 
 
-def _joined(first: Raw, second: Raw) -> Raw | None:
+def _joined(group: list[Raw]) -> Iterator[Raw]:
+    """Messages that stood apart by dropped ones alone: neighbours of one role as one; what cannot be read stays."""
+    for role, run in groupby(zip(map(_read, group), group, strict=True), key=_role_of):
+        read = list(run)
+        if role is None or len(read) == 1:
+            yield from (raw for _, raw in read)
+        else:
+            blocks = [block for message, _ in read if message for block in _as_blocks(message.content)]
+            yield with_member(read[0][1], "content", blocks)
+
+
+def _read(raw: Raw) -> _Message | None:
     try:
-        one, two = (msgspec.json.decode(raw, type=_Message) for raw in (first, second))
+        return msgspec.json.decode(raw, type=_Message)
     except msgspec.ValidationError:
         return None
-    if one.role != two.role:
-        return None
-    return with_member(first, "content", _as_blocks(one.content) + _as_blocks(two.content))
+
+
+def _role_of(read: tuple[_Message | None, Raw]) -> str | None:
+    return read[0].role if read[0] is not None else None
 
 
 def _as_blocks(content: str | list[Raw]) -> list[Raw]:
