@@ -13,6 +13,7 @@ from llm_to_anthropic.routing import Router
 from llm_to_anthropic.settings import Settings
 from llm_to_anthropic.translators.anthropic import drop_carriers
 from llm_to_anthropic.translators.carrier import Carrier, encode_carrier
+from llm_to_anthropic.translators.foreign_ids import SoundIds
 from llm_to_anthropic.translators.registry import make_translator
 from llm_to_anthropic.translators.translator import ClientRequest, Learned
 
@@ -84,3 +85,14 @@ def test_many_dropped_messages_cost_their_number() -> None:
     (message,) = msgspec.json.decode(drop_carriers(body))["messages"]
     assert time.process_time() - began < WITHIN_S
     assert message == {"role": "user", "content": [{"type": "text", "text": "a"}] * MANY}
+
+
+def test_many_calls_under_one_id_cost_their_number() -> None:
+    """Anthropic refuses them, and they are sent once more with other ids, in the order of their results."""
+    ids, many = SoundIds(), MANY * 15
+    began = time.process_time()
+    calls = ids.blocks([msgspec.Raw(b'{"type":"tool_use","id":"a"}')] * many)
+    results = ids.blocks([msgspec.Raw(b'{"type":"tool_result","tool_use_id":"a"}')] * many)
+    assert time.process_time() - began < WITHIN_S
+    called, answered = ([*map(msgspec.json.decode, blocks)] for blocks in (calls, results))
+    assert [block["id"] for block in called] == [block["tool_use_id"] for block in answered]

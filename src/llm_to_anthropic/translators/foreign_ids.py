@@ -6,6 +6,7 @@ Models such as Kimi call a call `functions.look:0`, others number those of each 
 from __future__ import annotations
 
 import re
+from collections import deque
 from itertools import count
 
 import msgspec
@@ -29,7 +30,7 @@ class SoundIds:
 
     def __init__(self) -> None:
         self._taken: set[str] = set()
-        self._open: dict[str, list[str]] = {}
+        self._open: dict[str, deque[str]] = {}
         """The ids of the calls that have no result yet, by those that they had."""
         self._numbers = count()
 
@@ -54,12 +55,12 @@ class SoundIds:
         if id in self._taken or not _SOUND.fullmatch(id):
             sound = "toolu_" + digest(f"{number}:{id}")[:24]
         self._taken.add(sound)
-        self._open.setdefault(id, []).append(sound)
+        self._open.setdefault(id, deque()).append(sound)
         return sound
 
     def _result(self, id: str) -> str:
         waiting = self._open.get(id)
-        return waiting.pop(0) if waiting else id
+        return waiting.popleft() if waiting else id
 
 
 def _renamed(raw: Raw, member: str, was: str, now: str) -> Raw:
