@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from llm_to_anthropic.gateway.judgement import REQUESTS_FAULT, judge
 from llm_to_anthropic.providers.provider import Credential, Secret
 from llm_to_anthropic.translators.openai.errors import embedded_error
 from tests.translators.openai_errors import context, error
@@ -72,6 +73,32 @@ def test_status_and_type(status: int, body: object, expected: int, kind: str) ->
     """Each status, and what overrules it, has Anthropic's status and type."""
     found = error(status, body)
     assert (found.status, found.type) == (expected, kind)
+
+
+SAID = (
+    "The transfer failed: insufficient funds, insufficient balance.",
+    "Your API key is invalid.",
+    "The model of the ship was not found.",
+    "The server is overloaded.",
+    "Explain a model's context window.",
+)
+
+
+@pytest.mark.parametrize("said", SAID)
+@pytest.mark.parametrize(
+    "quoted",
+    [
+        "[{{'type': 'string_type', 'loc': ('body', 'x'), 'msg': 'Input should be a valid string', 'input': {!r}}}]",
+        "1 error for Request\nx\n  Input should be a valid string [type=string_type, input_value={!r}, input_type=str]",
+    ],
+    ids=["vLLM", "Pydantic"],
+)
+def test_what_a_client_said_does_not_take_a_key_or_model_out_of_use(quoted: str, said: str) -> None:
+    """Some servers repeat what they refuse: whoever wrote of an empty account has not emptied one."""
+    found = error(400, {"object": "error", "message": quoted.format(said), "type": "BadRequestError", "code": 400})
+    assert found.status == 400
+    assert found.message.startswith("upstream (acme): ")
+    assert judge(found) == REQUESTS_FAULT
 
 
 @pytest.mark.parametrize(

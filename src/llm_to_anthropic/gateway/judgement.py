@@ -17,6 +17,7 @@ from llm_to_anthropic.errors import (
     UpstreamSpoiled,
     UpstreamTimeout,
 )
+from llm_to_anthropic.translators.upstream_errors import own_words
 
 Scope = Literal["lane", "lane for long", "key", "key for good", "model"]
 """What an error says to leave alone: a model by a key (the lane), all of a key, or the model by every key."""
@@ -108,7 +109,7 @@ def _by_kind(error: UpstreamError) -> Judgement:
         return _SPOILED
     if isinstance(error, UpstreamProtocolError) or error.status >= 500:
         return _FAILING
-    if error.status in (400, 403) and _CREDIT_TEXT.search(error.message):
+    if error.status in (400, 403) and _CREDIT_TEXT.search(own_words(error.message)):
         return _NO_CREDIT  # Anthropic's status for it, and that of relays that speak its API (new-api)
     if error.status == 403 and _ACCESS_TEXT.search(error.message):
         return _NO_ACCESS  # OpenAI's, where a project may use other models

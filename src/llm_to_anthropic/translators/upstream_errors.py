@@ -35,7 +35,8 @@ _ACCOUNT = re.compile(
 )
 """Ids of the organisation and project that pay, OpenAI's and Google's: none of a client's business."""
 _PLAIN_WORDS = re.compile(r"[A-Za-z']{1,20}(?:[ ,.;:!]+[A-Za-z']{1,20})*[ ,.;:!]*")
-
+_REPEATED = re.compile(r"[,{] ?[\"']input[\"']: ?|\binput_value=")
+"""What follows repeats what was sent: vLLM and others with Pydantic quote it, up to the whole request."""
 
 _SAME = frozenset({401, 402, 403, 404, 408, 413, 429, 500, 504, 529})
 """Statuses that mean to our clients what they mean upstream."""
@@ -117,6 +118,11 @@ def number_in(pattern: re.Pattern[str], text: str) -> int:
     """The number that one of the pattern's groups finds in a text; 0: none does."""
     found = pattern.search(text)
     return next((int(number) for number in found.groups() if number), 0) if found else 0
+
+
+def own_words(text: str) -> str:
+    """What an upstream says itself: the words of a client that it repeats mean nothing about account, key or model."""
+    return _REPEATED.split(text, maxsplit=1)[0]
 
 
 def is_error(error: Raw) -> bool:

@@ -19,6 +19,7 @@ from llm_to_anthropic.translators.upstream_errors import (
     ErrorContext,
     is_web_page,
     known_status,
+    own_words,
     pause,
     read_json,
     sentence,
@@ -193,28 +194,29 @@ def _words(body: bytes) -> str:
 
 def _judge(status: int, refusal: Refusal, context: ErrorContext) -> tuple[int, str]:
     """(our status, the sentence for people)."""
-    status = _our_status(status, refusal)
+    words = own_words(refusal.text)
+    status = _our_status(status, refusal, words)
     codes = (refusal.code, refusal.type)
     refused = status in (400, 413, 422)
     # llama.cpp calls it a failure of its own, and LM Studio says inside of a stream only what is wrong.
     if (refused or status in (500, 502)) and (
-        told := overflow_message(refusal.text, context, codes, refusal.numbers, refused=refused)
+        told := overflow_message(words, context, codes, refusal.numbers, refused=refused)
     ):
         return 400, told
     return status, sentence(status, refusal.text, context, wordless="and said nothing readable")
 
 
-def _our_status(status: int, refusal: Refusal) -> int:
+def _our_status(status: int, refusal: Refusal, words: str) -> int:
     code_status = _CODES.get(refusal.code) or _CODES.get(refusal.type)
     if code_status in _OVERRULING:
         return code_status
-    if _BILLING_TEXT.search(refusal.text):
+    if _BILLING_TEXT.search(words):
         return 402
-    if _OVERLOAD_TEXT.search(refusal.text):
+    if _OVERLOAD_TEXT.search(words):
         return 529
-    if status == 400 and _KEY_TEXT.search(refusal.text):
+    if status == 400 and _KEY_TEXT.search(words):
         return 401
-    if status in (400, 422) and (code_status == 404 or _MODEL_TEXT.search(refusal.text)):
+    if status in (400, 422) and (code_status == 404 or _MODEL_TEXT.search(words)):
         return 404
     if status == 503 and refusal.code == "model_not_found":  # new-api's, of a model for which it has no channel
         return 404

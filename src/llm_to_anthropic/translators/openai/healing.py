@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from llm_to_anthropic.translators.openai.errors import read_refusal
-from llm_to_anthropic.translators.upstream_errors import MAX_READ, number_in
+from llm_to_anthropic.translators.upstream_errors import MAX_READ, number_in, own_words
 from llm_to_anthropic.wire import UNREADABLE
 
 EFFORT_OF_XAI = "reasoningEffort"
@@ -19,8 +19,6 @@ _REFUSES = re.compile(
     r"|must be (?:one of|removed|verified)|restricted to true|not greater than 0\b|deprecated",
     re.IGNORECASE,
 )
-_REPEATED = re.compile(r"[\"']input[\"']: ")
-"""What follows repeats what was sent: vLLM quotes the whole request."""
 _AT_MOST = re.compile(
     r"at most (\d{1,9}) (?:completion|output)|less than or equal to [`']?(\d{1,9})"
     r"|(?:range of )?max_(?:completion_|output_)?tokens (?:is|should be) \[\d{1,9}, ?(\d{1,9})\]"
@@ -91,7 +89,7 @@ def read_complaint(body: bytes) -> Complaint:
         param = msgspec.json.decode(body, type=_Envelope).error.param or ""
     except UNREADABLE:
         param = ""
-    words = _REPEATED.split(read_refusal(body).text or text, maxsplit=1)[0]
+    words = own_words(read_refusal(body).text or text)
     return Complaint(text, words, param, (*_NAMED.findall(param), *_NAMED.findall(words)))
 
 
