@@ -74,3 +74,26 @@ async def test_words_about_errors_are_only_text(gateway: Gateway, script: Script
     said = TEXT.replace(b"hello", rb"\ndata: {\"error\":{\"message\":\"x\"}}")
     stop = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
     assert await streamed(gateway, script, START + said + stop) == (200, START + said + stop)
+
+
+@pytest.mark.parametrize("before", [START + TEXT, START], ids=["amid an answer", "before the first word"])
+@pytest.mark.parametrize(
+    "cut_off",
+    [b'data: {"error":{"message":"no pl', b'event: error\ndata: {"type":"error","error":{"mess', b"event: error\nda"],
+    ids=["astray", "Anthropic's", "before its words"],
+)
+async def test_an_error_that_is_cut_off_does_not_hide_that_the_answer_is(
+    gateway: Gateway, script: Script, before: bytes, cut_off: bytes
+) -> None:
+    """The client gets no half event, in which what follows would be lost, but is told that the stream broke."""
+    status, body = await streamed(gateway, script, before + cut_off)
+    assert b"ended before the message was complete" in body
+    if status == 200:
+        assert body.startswith(before + b"event: error\ndata: ")
+        assert [event["type"] for event in parse_events(body)][2:] == ["error"]
+
+
+async def test_a_last_error_under_its_name_gets_its_blank_line(gateway: Gateway, script: Script) -> None:
+    """Without it clients do not take an event."""
+    last = b'event: error\ndata: {"error":{"message":"no place"}}'
+    assert await streamed(gateway, script, START + TEXT + last) == (200, START + TEXT + last + b"\n\n")

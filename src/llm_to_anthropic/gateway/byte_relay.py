@@ -94,7 +94,7 @@ def _named(event: re.Match[bytes]) -> bytes:
 def _closed(last: bytes) -> bytes:
     """The last event of a stream with the blank line at its end, without which clients do not take it."""
     data = _DATA.findall(last)
-    if not data or not _kind(data[-1]):
+    if not data or not is_json_object(data[-1]):
         return last
     return last + (b"\n" if last.endswith(b"\n") else b"\n\n")
 
@@ -204,10 +204,18 @@ class ByteRelay(Relay):
             elif out := self._complete_events(data):
                 await self._write(out)
         rest = b"".join(self._held)
-        if rest and (self._ended or _end_in(rest) or _STRAY.search(rest)):
+        if rest and (self._ended or self._ends(rest)):
             await self._write(_closed(rest))
         if not self._ended:
             raise UpstreamProtocolError("the upstream's stream ended before the message was complete")
+
+    def _ends(self, rest: bytes) -> bool:
+        """Whether what came last ends the stream: an error only if it was not cut off itself."""
+        end = _end_in(rest)
+        if end is not None and not end["error"]:
+            return True
+        said = _DATA.findall(rest) if end is not None or _STRAY.search(rest) else []
+        return bool(said) and self._error_of(_kind(said[-1]), said[-1]) is not None
 
     def _pass_on(self, data: bytes) -> bool:
         """Takes a slice of a stream in full flow; False where the client has no room, or heard nothing for long."""
