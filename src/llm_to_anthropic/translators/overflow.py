@@ -38,7 +38,7 @@ _SAYS_NOTHING_ELSE = re.compile(
     r"|n_keep\b.{1,16}>= ?n_ctx",
     re.IGNORECASE,
 )
-"""Words of other failures: a model that does not get the memory for its context, for instance."""
+"""Words that no other failure has, such as that of a model that does not get the memory for its context."""
 _PROMPT_AND_ANSWER = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
