@@ -7,11 +7,13 @@ import asyncio
 import pytest
 
 from llm_to_anthropic.gateway.gateway import Gateway
-from llm_to_anthropic.scripted import Answer, Reset, Script, ScriptedUpstream, Stall, never, stream, whole
+from llm_to_anthropic.scripted import Answer, Reset, Script, ScriptedUpstream, Stall, anthropic, never, stream, whole
 from llm_to_anthropic.settings import Timeouts
 from tests.gateway.conftest import Records
 from tests.gateway.memory_reply import MemoryReply, ask, call
 from tests.gateway.test_passthrough import OVERLOADED
+
+UNREADABLE_THOUGHT = anthropic.error("messages.1.content.0: Invalid `signature` in `thinking` block")
 
 
 async def test_counting_goes_to_anthropic(gateway: Gateway, script: Script, upstream: ScriptedUpstream) -> None:
@@ -33,6 +35,7 @@ async def test_counting_goes_to_anthropic(gateway: Gateway, script: Script, upst
         pytest.param(whole(b"<html>nothing here", status=404), id="404_web_page"),
         pytest.param(whole({"detail": "Method Not Allowed"}, status=405), id="405"),
         pytest.param(whole({"error": "Unexpected endpoint or method."}), id="error_under_200"),
+        pytest.param(whole(UNREADABLE_THOUGHT, status=400), id="thought_of_another"),
     ],
 )
 async def test_counting_is_estimated_where_the_upstream_gives_no_count(

@@ -323,6 +323,8 @@ async def _count(work: Work, upstream: UpstreamCall) -> bytes | None:
             refusal = await read_refusal(upstream, work.progress.target)
             if upstream.status == 404 and not isinstance(refusal, PassedError):
                 return None  # it is the endpoint that is missing: Anthropic's own words would name the model
+            if mend_for(refusal) is not None:
+                return None  # as a message it would be mended, and answered
             raise refusal
         body = await upstream.read_all(MAX_ERROR_BYTES)
     finally:
