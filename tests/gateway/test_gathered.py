@@ -105,6 +105,13 @@ def test_many_citations_are_gathered_at_once() -> None:
     assert len(json.loads(message)["content"][0]["citations"]) == 40_000
 
 
+async def test_events_that_say_that_nothing_is_wrong_are_no_errors(gateway: Gateway, script: Script) -> None:
+    """An event is not the answer because it has an empty `error` beside what it tells."""
+    start = START.replace(b'{"type":"message_start"', b'{"type":"message_start","error":null')
+    reply = await asked_whole(gateway, script, start, opened(0, type="text", text="hi"), ended("end_turn"), STOP)
+    assert json.loads(reply.body)["content"] == [{"type": "text", "text": "hi"}]
+
+
 async def test_a_call_that_was_cut_off_is_left_out(gateway: Gateway, script: Script) -> None:
     """Its input is no JSON, and a message whose text was whole is not lost for it."""
     cut_off = opened(1, type="tool_use", id="t", name="a", input={})

@@ -27,7 +27,7 @@ class _Event(msgspec.Struct):
     delta: _Object = {}
     usage: _Object | None = None
     context_management: object = UNSET
-    error: object = UNSET
+    error: object = None
 
 
 _EVENT = msgspec.json.Decoder(_Event)
@@ -43,7 +43,7 @@ def gathered(stream: bytes) -> bytes | None:
             event = _EVENT.decode(data)
         except UNREADABLE:
             return None
-        if event.error is not UNSET:
+        if event.error is not None:
             return data
         if event.type == "message_stop":
             return gathering.message()
