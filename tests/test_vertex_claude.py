@@ -32,6 +32,14 @@ STREAM = (
     b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 )
 
+DENIED = {
+    "error": {
+        "code": 403,
+        "message": "Permission denied on resource '//aiplatform.test/projects/shop-1234/locations/us/models/x'.",
+        "status": "PERMISSION_DENIED",
+    }
+}
+
 
 @pytest.fixture
 async def gateway(tmp_path: Path, upstream: ScriptedUpstream) -> AsyncIterator[Gateway]:
@@ -179,10 +187,22 @@ async def test_googles_errors_keep_status_and_words(gateway: Gateway, script: Sc
 
 async def test_googles_errors_do_not_tell_the_project(gateway: Gateway, script: Script) -> None:
     """Which project pays is no business of a client."""
-    said = "Permission denied on resource '//aiplatform.test/projects/shop-1234/locations/us/models/x'."
-    script.push(whole({"error": {"code": 403, "message": said, "status": "PERMISSION_DENIED"}}, status=403))
-    reply = await reply_to(gateway, call({"model": "claude-x", "max_tokens": 9, "messages": []}))
+    asked = {"model": "claude-x", "max_tokens": 9, "messages": []}
+    script.push(whole(DENIED, status=403))
+    reply = await reply_to(gateway, call(asked))
     assert (reply.status, b"shop-1234" in reply.body) == (403, False)
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+async def test_googles_errors_under_a_good_status_do_not_tell_the_project(
+    gateway: Gateway, script: Script, *, streamed: bool
+) -> None:
+    """Nor do those that come where an answer should."""
+    answer = stream(b"data: %b\n\n" % msgspec.json.encode(DENIED)) if streamed else whole(DENIED)
+    script.push(answer, answer, answer)
+    reply = await reply_to(gateway, call({"model": "claude-x", "max_tokens": 9, "messages": [], "stream": streamed}))
+    assert b"Permission denied" in reply.body
+    assert b"shop-1234" not in reply.body
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,8 @@ def error_within(body: bytes, target: Target | Provider | None) -> UpstreamError
     if _envelope_of(said) is not None:
         return told_error(said)
     words = _foreign_words(said) or said.decode("utf-8", "replace")[:2000]
-    return UpstreamProtocolError(f"the upstream answered with something that is no message: {words}")
+    told = without_account(words)
+    return UpstreamProtocolError(f"the upstream answered with something that is no message: {told}")
 
 
 class _StrayError(msgspec.Struct):
@@ -174,7 +175,7 @@ def stray_error(data: bytes, target: Target | Provider | None) -> UpstreamError 
         return None
     error = _StrayError(stray.error) if isinstance(stray.error, str) else stray.error or _StrayError()
     status = next((code for code in map(_status, (error.code, stray.status)) if code), 502)
-    return UpstreamError(status, error.message or "the upstream ended its answer with an error")
+    return UpstreamError(status, without_account(error.message) or "the upstream ended its answer with an error")
 
 
 def _status(code: object) -> int:
