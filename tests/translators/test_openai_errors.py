@@ -102,6 +102,22 @@ def test_what_a_client_said_does_not_take_a_key_or_model_out_of_use(quoted: str,
 
 
 @pytest.mark.parametrize(
+    "message",
+    [
+        "Invalid schema for function 'connect': In context=('properties', 'api_key', 'type'), 'string | null' is not "
+        "valid under any of the given schemas.",
+        "Invalid schema for function 'api_key': [] is not valid under any of the given schemas",
+        "tools.0.parameters.properties.api_key: invalid type",
+    ],
+)
+def test_a_tool_with_a_property_called_like_a_key_does_not_take_the_key_out_of_use(message: str) -> None:
+    """OpenAI refuses the schema of one client's tool: the key is sound, and others go on with it."""
+    found = error(400, {"error": {"message": message, "type": "invalid_request_error", "code": None}})
+    assert found.status == 400
+    assert judge(found) == REQUESTS_FAULT
+
+
+@pytest.mark.parametrize(
     ("body", "text"),
     [
         pytest.param({"error": {"message": "Boom"}}, "Boom", id="OpenAI"),

@@ -36,8 +36,11 @@ _OVERLOAD_TEXT = re.compile(
 )
 """The latter is NVIDIA's, under a 400: what is degraded is its own deployment of the model."""
 _KEY_TEXT = re.compile(
-    r"api[ _-]?key\b.{0,40}(?:invalid|expired|not valid|incorrect)|(?:invalid|incorrect|expired) api[ _-]?key", re.I
+    r"(?<![\w.'\"`])api[ _-]?key\b.{0,40}(?:invalid|expired|not valid|incorrect)"
+    r"|(?:invalid|incorrect|expired) api[ _-]?key\b",
+    re.IGNORECASE,
 )
+"""Not a name in quotes or in a path: that is of a client's tool, whose schema is refused."""
 _MODEL_TEXT = re.compile(
     r"\bmodel\b.{0,80}(?:not found|does not exist|not exist\b)|\bunknown model\b|\bis not a valid model id\b"
     r"|\binvalid model name passed\b",
