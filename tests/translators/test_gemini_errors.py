@@ -117,6 +117,20 @@ def test_wrong_key_names_the_setting(found: bytes) -> None:
     assert "GEMINI_API_KEY" in error.message
 
 
+@pytest.mark.parametrize("name", ["api key expired", "API_KEY_INVALID", "limit: 0"])
+@pytest.mark.parametrize(
+    "told",
+    [
+        "* GenerateContentRequest.tools[0].function_declarations[0].parameters.properties[{}].items: missing field",
+        "Invalid JSON payload received. Unknown name \"{}\" at 'tools[0]': Cannot find field.",
+    ],
+)
+def test_a_name_in_a_clients_tool_does_not_take_the_key_out_of_use(told: str, name: str) -> None:
+    """Google repeats the names in what it refuses, which may sound like words of its own."""
+    error = http_error(400, {}, body(400, "INVALID_ARGUMENT", told.format(name)), CONTEXT, NOW)
+    assert (error.status, error.type) == (400, "invalid_request_error")
+
+
 def test_refused_google_credentials_say_how_to_sign_in() -> None:
     """Where no key but Google's login was refused, the message says how to renew it, and not what was sent."""
     made = target(GeminiQuirks(backend="vertex"))

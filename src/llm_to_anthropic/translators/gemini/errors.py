@@ -42,7 +42,9 @@ _BY_NAME: Mapping[str, int] = {
     "DEADLINE_EXCEEDED": 504,
 }
 
-_KEY = re.compile(r"API_KEY_INVALID|API_KEY_EXPIRED|api key (?:not valid|expired|not found|is invalid)", re.IGNORECASE)
+_KEY_REASON = re.compile(r'"reason"\s*+:\s*+"API_KEY_(?:INVALID|EXPIRED)"')
+_KEY = re.compile(r"(?<![\w.\['\"`])api key (?:not valid|expired|not found|is invalid)", re.IGNORECASE)
+"""Not a name in brackets or quotes: that is of a client's tool, whose schema is refused."""
 _TOO_LARGE = re.compile(r"request payload size exceeds|request entity too large", re.IGNORECASE)
 _PLACE = re.compile(r"location is not supported", re.IGNORECASE)
 _BILLING = re.compile(r"billing|prepay", re.IGNORECASE)
@@ -112,7 +114,7 @@ def _error(
 
 def _our_status(status: int, refusal: Refusal) -> int:
     told = refusal.everything
-    if status in (400, 403) and _KEY.search(told):
+    if status in (400, 403) and (_KEY_REASON.search(told) or _KEY.search(refusal.text)):
         return 401
     if status == 400 and _TOO_LARGE.search(told):
         return 413
@@ -120,7 +122,8 @@ def _our_status(status: int, refusal: Refusal) -> int:
         return 403
     if refusal.name == "FAILED_PRECONDITION" and _BILLING.search(told):
         return 402
-    if _NO_QUOTA.search(refusal.text) or _NO_MONEY.search(refusal.text):
+    limited = 429 in (status, _BY_NAME.get(refusal.name))
+    if limited and (_NO_QUOTA.search(refusal.text) or _NO_MONEY.search(refusal.text)):
         return 402
     if refusal.name in _BY_NAME:
         return _BY_NAME[refusal.name]
