@@ -199,7 +199,7 @@ async def test_googles_errors_under_a_good_status_do_not_tell_the_project(
 ) -> None:
     """Nor do those that come where an answer should."""
     answer = stream(b"data: %b\n\n" % msgspec.json.encode(DENIED)) if streamed else whole(DENIED)
-    script.push(answer, answer, answer)
+    script.push(answer)
     reply = await reply_to(gateway, call({"model": "claude-x", "max_tokens": 9, "messages": [], "stream": streamed}))
     assert b"Permission denied" in reply.body
     assert b"shop-1234" not in reply.body

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from llm_to_anthropic.gateway.gateway import Gateway
-from llm_to_anthropic.scripted import Script, stream
+from llm_to_anthropic.scripted import Script, stream, whole
 from tests.gateway.conftest import Records
 from tests.gateway.memory_reply import ask, call, reply_to
 from tests.messages import parse_events
@@ -97,3 +97,16 @@ async def test_a_last_error_under_its_name_gets_its_blank_line(gateway: Gateway,
     """Without it clients do not take an event."""
     last = b'event: error\ndata: {"error":{"message":"no place"}}'
     assert await streamed(gateway, script, START + TEXT + last) == (200, START + TEXT + last + b"\n\n")
+
+
+@pytest.mark.parametrize("streaming", [False, True], ids=["whole", "gathered"])
+async def test_an_error_in_place_of_a_whole_answer_has_the_status_that_it_tells(
+    gateway: Gateway, script: Script, records: Records, *, streaming: bool
+) -> None:
+    """As in a stream: what the request is refused for is not asked again as if a server had failed."""
+    error = b'{"error": {"message": "no such tool", "code": "400"}}'
+    script.push(stream(START + b"data: " + error + b"\n\n") if streaming else whole(error))
+    reply = await reply_to(gateway, call(ask("claude-x")))
+    assert reply.status == 400
+    assert reply.json()["error"] == {"type": "invalid_request_error", "message": "no such tool"}
+    assert records.exchanges[0].attempts == 1

@@ -21,6 +21,8 @@ _LASTING = (401, 402)
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _STATUS = re.compile(r"[45]\d\d", re.ASCII)
 _MARKUP = re.compile(rb"\s*<")
+_UNTOLD = 502
+"""The status of an error that tells none."""
 _TYPE_STATUS = {type_: status for status, type_ in reversed(STATUS_TYPES.items())}
 
 
@@ -152,6 +154,8 @@ def error_within(body: bytes, target: Target | Provider | None) -> UpstreamError
     said = without_keys(body, target)
     if _envelope_of(said) is not None:
         return told_error(said)
+    if (stray := stray_error(body, target)) is not None and stray.status != _UNTOLD:
+        return stray
     words = _foreign_words(said) or said.decode("utf-8", "replace")[:2000]
     told = without_account(words)
     return UpstreamProtocolError(f"the upstream answered with something that is no message: {told}")
@@ -174,7 +178,7 @@ def stray_error(data: bytes, target: Target | Provider | None) -> UpstreamError 
     except UNREADABLE:
         return None
     error = _StrayError(stray.error) if isinstance(stray.error, str) else stray.error or _StrayError()
-    status = next((code for code in map(_status, (error.code, stray.status)) if code), 502)
+    status = next((code for code in map(_status, (error.code, stray.status)) if code), _UNTOLD)
     return UpstreamError(status, without_account(error.message) or "the upstream ended its answer with an error")
 
 
