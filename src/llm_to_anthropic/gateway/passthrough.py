@@ -101,8 +101,10 @@ class Passthrough:
         progress, target = work.progress, lane.target
         echo = progress.client_model if progress.client_model != target.model else None
         mends: tuple[Mend, ...] = ()
+        mended: bytes | None = None
         while True:
-            upstream = await self._send_message(work, lane, mends)
+            upstream = await self._send_message(work, lane, mended)
+            mended = None  # a stream may run for long, and need not hold on to it
             try:
                 if progress.stream:
                     work.relay = relay = self._relay(work, upstream, echo)
@@ -111,7 +113,7 @@ class Passthrough:
                     await _whole_message(work, upstream, echo)
             except UpstreamError as refused:
                 mend = mend_for(refused)
-                if mend is None or mend in mends or not _may_mend(work, mend, mends):
+                if mend is None or mend in mends or (mended := _mended(work, mend, mends)) is None:
                     raise
                 forget_way(refused)
             else:
@@ -132,12 +134,13 @@ class Passthrough:
             keep=work.keep,
         )
 
-    def _send_message(self, work: Work, lane: Lane, mends: tuple[Mend, ...]) -> Awaitable[UpstreamCall]:
+    def _send_message(self, work: Work, lane: Lane, mended: bytes | None) -> Awaitable[UpstreamCall]:
         """Apart from `messages`, which would hold the body for as long as the answer runs."""
-        target, stream = lane.target, work.progress.stream
-        path, body = _path(work.call), self._message_body(work.call, target.model)
-        if mends:
-            body = _mended(body, mends)
+        target, stream, path = lane.target, work.progress.stream, _path(work.call)
+        if mended is None:
+            body = self._message_body(work.call, target.model)
+        else:
+            body = replace_model(mended, target.model, was=work.progress.client_model)
         if target.provider.backend == "vertex":
             path, body = _vertex_path(target.model, stream=stream), for_vertex(body)
         begins: Begins = "event" if stream else "whole"
@@ -265,17 +268,17 @@ def _travels(name: bytes) -> bool:
     return name not in _NOT_FORWARDED and not name.startswith(_NOT_FORWARDED_PREFIXES)
 
 
-def _may_mend(work: Work, mend: Mend, mends: tuple[Mend, ...]) -> bool:
-    """Whether a request, as it was sent after other mends, becomes another by one more, and may lose what it takes."""
+def _mended(work: Work, mend: Mend, mends: tuple[Mend, ...]) -> bytes | None:
+    """A request, as it was sent after other mends, with one more; None where that changes nothing, or may not be.
+
+    It may not lose anything where the client is strict.
+    """
     if mend.loss is not None and is_strict(work.call, work.route):
-        return False
-    return mend.edit(_mended(drop_carriers(work.call.body), mends)) is not None
-
-
-def _mended(body: bytes, mends: tuple[Mend, ...]) -> bytes:
-    for mend in mends:
-        body = mend.edit(body) or body
-    return body
+        return None
+    body = drop_carriers(work.call.body)
+    for former in mends:
+        body = former.edit(body) or body
+    return mend.edit(body)
 
 
 async def _whole_message(work: Work, upstream: UpstreamCall, echo: str | None) -> None:
