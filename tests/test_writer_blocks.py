@@ -51,6 +51,21 @@ def test_cited_text_has_its_citations() -> None:
     assert [citation["type"] for citation in block["citations"]] == ["web_search_result_location"]
 
 
+def test_what_there_is_none_of_is_left_out() -> None:
+    """Anthropic sends no `citations` and no `server_tool_use` where there are none, and the AI SDK refuses null."""
+
+    def script(writer: MessageWriter) -> None:
+        writer.text("said")
+        writer.finish("end_turn", USAGE)
+
+    message = whole(script)
+    assert message["content"] == [{"type": "text", "text": "said"}]
+    assert {name for name, value in message.items() if value is None} == {"stop_sequence", "stop_details"}
+    started = streamed(script)[0]["message"]
+    for usage in (message["usage"], started["usage"]):  # type: ignore[index]
+        assert "server_tool_use" not in usage  # type: ignore[operator]
+
+
 def test_whole_block_waits_for_an_open_call() -> None:
     """Behind a tool call that is not complete a whole block waits for its turn."""
 

@@ -188,7 +188,7 @@ def test_other_annotations_are_passed_over(kind: str) -> None:
     """Files of the upstream's are nothing that a client could open."""
     other = {"type": kind, "file_id": "f_1", "index": 3, "url": "https://a.test"}
     said = collected(whole(message("Hi", annotations=[other])), request=SEARCH)
-    assert said["content"] == [{"type": "text", "text": "Hi", "citations": None}]
+    assert said["content"] == [{"type": "text", "text": "Hi"}]
 
 
 def test_stop_sequence_in_a_cited_text() -> None:

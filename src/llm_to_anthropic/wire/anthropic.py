@@ -272,7 +272,7 @@ class MessageUsage(msgspec.Struct, kw_only=True):
     cache_read_input_tokens: int = 0
     cache_creation: CacheCreation
     output_tokens_details: OutputTokensDetails
-    server_tool_use: ServerToolUsage | None = None
+    server_tool_use: ServerToolUsage | UnsetType = UNSET
     service_tier: str = "standard"
 
 
@@ -293,7 +293,8 @@ class SearchCitation(msgspec.Struct, tag="web_search_result_location", kw_only=T
 
 class OutText(msgspec.Struct, tag="text"):
     text: str
-    citations: list[SearchCitation] | None = None
+    citations: list[SearchCitation] | UnsetType = UNSET
+    """Left out where there are none, as Anthropic does: Vercel's AI SDK refuses null."""
 
 
 class OutThinking(msgspec.Struct, tag="thinking"):

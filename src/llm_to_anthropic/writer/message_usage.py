@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import UNSET
+
 from llm_to_anthropic.exchange import Usage
 from llm_to_anthropic.wire.anthropic import CacheCreation, MessageUsage, OutputTokensDetails, ServerToolUsage
 
@@ -15,7 +17,7 @@ def message_usage(usage: Usage) -> MessageUsage:
         cache_read_input_tokens=usage.cache_read_input_tokens,
         cache_creation=CacheCreation(ephemeral_5m_input_tokens=usage.cache_creation_input_tokens),
         output_tokens_details=OutputTokensDetails(thinking_tokens=usage.thinking_tokens),
-        server_tool_use=server_tools(usage),
+        server_tool_use=server_tools(usage) or UNSET,
         service_tier=usage.service_tier,
     )
 
