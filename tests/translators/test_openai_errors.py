@@ -90,8 +90,10 @@ SAID = (
     [
         "[{{'type': 'string_type', 'loc': ('body', 'x'), 'msg': 'Input should be a valid string', 'input': {!r}}}]",
         "1 error for Request\nx\n  Input should be a valid string [type=string_type, input_value={!r}, input_type=str]",
+        "Invalid schema for function 'f': In context=('properties', {!r}, 'type'), 'x' is not valid under any of the "
+        "given schemas.",
     ],
-    ids=["vLLM", "Pydantic"],
+    ids=["vLLM", "Pydantic", "OpenAI"],
 )
 def test_what_a_client_said_does_not_take_a_key_or_model_out_of_use(quoted: str, said: str) -> None:
     """Some servers repeat what they refuse: whoever wrote of an empty account has not emptied one."""

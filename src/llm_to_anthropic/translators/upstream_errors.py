@@ -37,6 +37,8 @@ _ACCOUNT = re.compile(
 _PLAIN_WORDS = re.compile(r"[A-Za-z']{1,20}(?:[ ,.;:!]+[A-Za-z']{1,20})*[ ,.;:!]*")
 _REPEATED = re.compile(r"[,{] ?[\"']input[\"']: ?|\binput_value=")
 """What follows repeats what was sent: vLLM and others with Pydantic quote it, up to the whole request."""
+_PLACE = re.compile(r"\bIn context=\(")
+"""Where a schema is wrong, in OpenAI's words: names follow, which may be any text."""
 
 _SAME = frozenset({401, 402, 403, 404, 408, 413, 429, 500, 504, 529})
 """Statuses that mean to our clients what they mean upstream."""
@@ -122,6 +124,11 @@ def number_in(pattern: re.Pattern[str], text: str) -> int:
 
 def own_words(text: str) -> str:
     """What an upstream says itself: the words of a client that it repeats mean nothing about account, key or model."""
+    return _PLACE.split(without_repeated(text), maxsplit=1)[0]
+
+
+def without_repeated(text: str) -> str:
+    """The same, with the names in the schemas that it refuses: what is wrong with these is told behind them."""
     return _REPEATED.split(text, maxsplit=1)[0]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from llm_to_anthropic.translators.openai.errors import read_refusal
-from llm_to_anthropic.translators.upstream_errors import MAX_READ, number_in, own_words
+from llm_to_anthropic.translators.upstream_errors import MAX_READ, number_in, without_repeated
 from llm_to_anthropic.wire import UNREADABLE
 
 EFFORT_OF_XAI = "reasoningEffort"
@@ -89,7 +89,7 @@ def read_complaint(body: bytes) -> Complaint:
         param = msgspec.json.decode(body, type=_Envelope).error.param or ""
     except UNREADABLE:
         param = ""
-    words = own_words(read_refusal(body).text or text)
+    words = without_repeated(read_refusal(body).text or text)
     return Complaint(text, words, param, (*_NAMED.findall(param), *_NAMED.findall(words)))
 
 
