@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-import time
 
 import msgspec
 import pytest
-from msgspec import Raw
 
 from llm_to_anthropic.gateway.gateway import Gateway
 from llm_to_anthropic.scripted import (
@@ -24,7 +22,6 @@ from llm_to_anthropic.scripted import (
 )
 from llm_to_anthropic.scripted import anthropic as claude
 from llm_to_anthropic.translators.carrier import Carrier, encode_carrier
-from llm_to_anthropic.translators.foreign_ids import SoundIds
 from tests.gateway.memory_reply import ask, call, reply_to
 from tests.messages import sdk_message
 from tests.translators.gemini_answers import chunk
@@ -238,13 +235,3 @@ async def test_servers_that_want_a_thought_before_each_call_get_one(
     filled = {"type": "thinking", "thinking": " ", "signature": ""}
     assert second[1]["content"] == [filled, *first[1]["content"]]
     assert second[:1] + second[2:] == first[:1] + first[2:]
-
-
-def test_calls_that_all_have_one_id_are_told_apart_at_a_cost_of_their_number() -> None:
-    """The loop stands still meanwhile: 200,000 calls at once took many seconds."""
-    calls, ids = 200_000, SoundIds()
-    made = ids.blocks([Raw(b'{"type":"tool_use","id":"a"}')] * calls)
-    began = time.process_time()
-    answered = ids.blocks([Raw(b'{"type":"tool_result","tool_use_id":"a"}')] * calls)
-    assert time.process_time() - began < 2.0
-    assert len({bytes(block) for block in made}) == len({bytes(block) for block in answered}) == calls
