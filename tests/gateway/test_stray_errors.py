@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from llm_to_anthropic.gateway.gateway import Gateway
-from llm_to_anthropic.scripted import Script, stream, whole
+from llm_to_anthropic.scripted import Script, Stall, stream, whole
 from tests.gateway.conftest import Records
-from tests.gateway.memory_reply import ask, call, reply_to
+from tests.gateway.memory_reply import MemoryReply, ask, call, reply_to
 from tests.messages import parse_events
 
 START = b'event: message_start\ndata: {"type":"message_start","message":{"model":"claude-x"}}\n\n'
@@ -110,3 +112,23 @@ async def test_an_error_in_place_of_a_whole_answer_has_the_status_that_it_tells(
     assert reply.status == 400
     assert reply.json()["error"] == {"type": "invalid_request_error", "message": "no such tool"}
     assert records.exchanges[0].attempts == 1
+
+
+@pytest.mark.parametrize(
+    "last",
+    [b'event: message_stop\ndata: {"type":"message_stop"}\n\n', b'data: {"error":{"message":"no place"}}\n\n'],
+    ids=["complete", "failed"],
+)
+async def test_nothing_follows_the_last_event_where_the_server_stops(
+    gateway: Gateway, script: Script, records: Records, last: bytes
+) -> None:
+    """An upstream that leaves its connection open does not make a failure of what its client has."""
+    script.push(stream(START + TEXT + last, Stall()))
+    reply = MemoryReply()
+    asked = asyncio.create_task(gateway.messages(call(ask("claude-x", stream=True)), reply))
+    await reply.until(b"message_stop" if b"stop" in last else b"no place")
+    told = reply.body
+    await gateway.close()
+    await asyncio.wait([asked])
+    assert reply.body == told
+    assert records.exchanges[0].outcome == ("ok" if b"stop" in last else "api_error")

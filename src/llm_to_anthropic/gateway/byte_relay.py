@@ -227,6 +227,7 @@ class ByteRelay(Relay):
                 left_s = self._quiet_s()
                 self._upstream.stay_quiet(left_s)
                 return (not data or self._reply.push(data)) and left_s > 0.0
+            self._over = self._ended
         self._last_write = self._clock()
         return self._reply.push(data)
 
@@ -259,6 +260,7 @@ class ByteRelay(Relay):
         out = self._ready(out)
         if out:
             await self._reply.write(out)
+            self._over = self._ended
         if not _says_nothing(out):
             self._last_write = self._clock()
         elif not self._quiet_s():

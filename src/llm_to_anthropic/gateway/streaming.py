@@ -30,13 +30,17 @@ class Relay:
         """The upstream's own headers that go into it."""
         self.committed = False
         """The client is answered: from here on nothing else can be asked for it."""
+        self._over = False
+        """The client has the last event, which nothing may follow."""
         self.failure: ApiError | None = None
         """What ended a stream that had begun."""
 
     async def fail(self, error: ApiError) -> None:
-        """Ends a stream that has begun with an `error` event."""
+        """Ends a stream that has begun, and has not ended, with an `error` event."""
         forget_way(error)
-        await self._reply.write(self._error_event(error))
+        if not self._over:
+            await self._reply.write(self._error_event(error))
+            self._over = True
 
     def _error_event(self, error: ApiError) -> bytes:
         self.failure = error
