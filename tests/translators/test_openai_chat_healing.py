@@ -170,6 +170,19 @@ def test_request_that_a_complaint_repeats_is_not_its_reason(complaint: str, expe
     assert learned.quirks == expected
 
 
+@pytest.mark.parametrize(
+    "name", ["temperature", "reasoning", "tool_choice", "max_tokens must be at most 1", "does not support images"]
+)
+def test_names_in_a_schema_that_is_refused_teach_nothing(name: str) -> None:
+    """OpenAI tells which property of a client's tool is wrong: it is no field of the request that has its name."""
+    learned = Learned()
+    message = (
+        f"Invalid schema for function 'f': In context=('properties', '{name}', 'anyOf', '0'), 'oneOf' is not permitted."
+    )
+    assert not heal(translator(learned=learned), refusal(message, "tools[0].function.parameters"))
+    assert learned.quirks == {}
+
+
 def test_retry_leaves_the_field_out() -> None:
     """The next request of the same target is encoded without it."""
     learned = Learned()

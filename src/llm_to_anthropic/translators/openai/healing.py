@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from llm_to_anthropic.translators.openai.errors import read_refusal
-from llm_to_anthropic.translators.upstream_errors import MAX_READ, number_in, without_repeated
+from llm_to_anthropic.translators.upstream_errors import MAX_READ, number_in, own_words, without_repeated
 from llm_to_anthropic.wire import UNREADABLE
 
 EFFORT_OF_XAI = "reasoningEffort"
@@ -53,6 +53,8 @@ class Complaint(msgspec.Struct, frozen=True):
     """All of it, as it came and as far as such texts are read."""
     words: str
     """What it says for people, as far as these are words of its own."""
+    of_schema: str
+    """The same, with what it says of a schema and the names in that, which may be any text."""
     param: str
     """The field that it names in a place of its own; mostly there is none."""
     names: tuple[str, ...]
@@ -89,8 +91,9 @@ def read_complaint(body: bytes) -> Complaint:
         param = msgspec.json.decode(body, type=_Envelope).error.param or ""
     except UNREADABLE:
         param = ""
-    words = without_repeated(read_refusal(body).text or text)
-    return Complaint(text, words, param, (*_NAMED.findall(param), *_NAMED.findall(words)))
+    of_schema = without_repeated(read_refusal(body).text or text)
+    words = own_words(of_schema)
+    return Complaint(text, words, of_schema, param, (*_NAMED.findall(param), *_NAMED.findall(words)))
 
 
 def refused_field(
@@ -111,7 +114,7 @@ def unread_content(complaint: Complaint, *, images: bool, patterns: bool) -> str
     """The quirk of a kind of content that was sent, as the arguments tell, and that cannot be read."""
     if images and _NO_IMAGES.search(complaint.words):
         return "images"
-    return "patterns" if patterns and _NO_PATTERN.search(complaint.words) else None
+    return "patterns" if patterns and _NO_PATTERN.search(complaint.of_schema) else None
 
 
 def fewer_efforts(complaint: Complaint, efforts: tuple[str, ...], sent: str | None) -> tuple[str, ...]:
