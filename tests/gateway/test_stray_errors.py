@@ -125,7 +125,7 @@ async def test_nothing_follows_the_last_event_where_the_server_stops(
     """An upstream that leaves its connection open does not make a failure of what its client has."""
     script.push(stream(START + TEXT + last, Stall()))
     reply = MemoryReply()
-    asked = asyncio.create_task(gateway.messages(call(ask("claude-x", stream=True)), reply))
+    asked = asyncio.ensure_future(gateway.messages(call(ask("claude-x", stream=True)), reply))
     await reply.until(b"message_stop" if b"stop" in last else b"no place")
     told = reply.body
     await gateway.close()
