@@ -277,8 +277,9 @@ def _mended(work: Work, mend: Mend, mends: tuple[Mend, ...]) -> bytes | None:
         return None
     body = drop_carriers(work.call.body)
     for former in mends:
-        body = former.edit(body) or body
-    return mend.edit(body)
+        body = former.edit(body)
+    mended = mend.edit(body)
+    return None if mended is body else mended
 
 
 async def _whole_message(work: Work, upstream: UpstreamCall, echo: str | None) -> None:

@@ -18,7 +18,7 @@ from llm_to_anthropic.errors import ApiError
 from llm_to_anthropic.exchange import Loss
 from llm_to_anthropic.translators.anthropic import edit_blocks
 from llm_to_anthropic.translators.foreign_ids import SoundIds
-from llm_to_anthropic.translators.raw import raw_json
+from llm_to_anthropic.translators.raw import with_member
 from llm_to_anthropic.wire import UNREADABLE
 
 _THINKING = frozenset({"thinking", "redacted_thinking"})
@@ -32,8 +32,8 @@ class Mend(msgspec.Struct, frozen=True):
 
     words: re.Pattern[str]
     """What the refusal says."""
-    edit: Callable[[bytes], bytes | None]
-    """The request as it may be accepted; None where it is not what was refused."""
+    edit: Callable[[bytes], bytes]
+    """The request as it may be accepted; the same object where it is not what was refused."""
     loss: Loss | None
 
 
@@ -48,18 +48,16 @@ def mend_for(error: ApiError) -> Mend | None:
     return next((mend for mend in _MENDS if mend.words.search(error.message)), None)
 
 
-def _without_thoughts(body: bytes) -> bytes | None:
-    edited = edit_blocks(body, _not_thought, mark=b"thinking")
-    return None if edited is body else edited
+def _without_thoughts(body: bytes) -> bytes:
+    return edit_blocks(body, _not_thought, mark=b"thinking")
 
 
 def _not_thought(blocks: list[Raw]) -> list[Raw]:
     return [block for block in blocks if _type_of(block) not in _THINKING]
 
 
-def _with_thoughts(body: bytes) -> bytes | None:
-    edited = edit_blocks(body, _thought_before_calls, mark=b'"tool_use"')
-    return None if edited is body else edited
+def _with_thoughts(body: bytes) -> bytes:
+    return edit_blocks(body, _thought_before_calls, mark=b'"tool_use"')
 
 
 def _thought_before_calls(blocks: list[Raw]) -> list[Raw]:
@@ -67,21 +65,20 @@ def _thought_before_calls(blocks: list[Raw]) -> list[Raw]:
     return blocks if "tool_use" not in kinds or kinds & _THINKING else [_NO_THOUGHT, *blocks]
 
 
-def _with_sound_ids(body: bytes) -> bytes | None:
-    edited = edit_blocks(body, SoundIds().blocks, mark=b'"tool_')
-    return None if edited is body else edited
+def _with_sound_ids(body: bytes) -> bytes:
+    return edit_blocks(body, SoundIds().blocks, mark=b'"tool_')
 
 
-def _without_thinking(body: bytes) -> bytes | None:
+def _without_thinking(body: bytes) -> bytes:
     """Without manual thinking; members that stay keep their bytes."""
     try:
         members = msgspec.json.decode(body, type=dict[str, Raw])
         if _type_of(members["thinking"]) != "enabled":
-            return None
+            return body
         if "context_management" in members:
             members["context_management"] = _without_clearing(members["context_management"])
     except (KeyError, *UNREADABLE):
-        return None
+        return body
     return msgspec.json.encode(members | {"thinking": _DISABLED})
 
 
@@ -91,8 +88,7 @@ def _without_clearing(management: Raw) -> Raw:
     if not members or "edits" not in members:
         return management
     edits = msgspec.json.decode(members["edits"], type=list[Raw])
-    members["edits"] = raw_json([edit for edit in edits if _type_of(edit) != _CLEARING])
-    return raw_json(members)
+    return with_member(management, "edits", [edit for edit in edits if _type_of(edit) != _CLEARING])
 
 
 def _type_of(raw: Raw) -> str:
