@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from llm_to_anthropic.translators.gemini.schemas import GeminiSchema, tool_schema
+from llm_to_anthropic.translators.schemas.google import GeminiSchema, tool_schema
 
 Json = Any
 

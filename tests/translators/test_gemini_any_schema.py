@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from llm_to_anthropic.translators.gemini.subset import restore_values
+from llm_to_anthropic.translators.schemas.google_subset import restore_values
 from tests.translators.gemini_schemas import Json, full, subset, tooled
 
 SUBSET_KEYS = {

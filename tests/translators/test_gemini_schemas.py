@@ -9,8 +9,8 @@ import pytest
 from msgspec import Raw
 
 from llm_to_anthropic.errors import ClientError
-from llm_to_anthropic.translators.gemini.schemas import answer_schema
-from llm_to_anthropic.translators.gemini.subset import restore_values
+from llm_to_anthropic.translators.schemas.google import answer_schema
+from llm_to_anthropic.translators.schemas.google_subset import restore_values
 from tests.translators.gemini_schemas import Json, an_object, full, prop, sub, subset, tooled
 
 

@@ -8,7 +8,7 @@ from llm_to_anthropic.translators.argument_json import object_text
 from llm_to_anthropic.translators.gemini.encoding import GeminiEncoding
 from llm_to_anthropic.translators.gemini.partial_call import PartialCall
 from llm_to_anthropic.translators.gemini.signatures import Signatures
-from llm_to_anthropic.translators.gemini.subset import restore_text
+from llm_to_anthropic.translators.schemas.google_subset import restore_text
 from llm_to_anthropic.translators.tool_ids import UNNAMED, ToolIds
 from llm_to_anthropic.translators.tools import client_name
 from llm_to_anthropic.wire.gemini import FunctionCall

@@ -22,12 +22,12 @@ from llm_to_anthropic.translators.encoder import RequestEncoder, encoded
 from llm_to_anthropic.translators.encoding import Encoded
 from llm_to_anthropic.translators.gemini.content import GeminiContent, seam
 from llm_to_anthropic.translators.gemini.encoding import GeminiEncoding
-from llm_to_anthropic.translators.gemini.schemas import answer_schema
 from llm_to_anthropic.translators.gemini.thinking import thinking_config
 from llm_to_anthropic.translators.gemini.tools import WEB_FETCH, WEB_SEARCH, GeminiTools, gemini_tools
 from llm_to_anthropic.translators.history import GO_ON, History
 from llm_to_anthropic.translators.memory.known_messages import fill_frame
 from llm_to_anthropic.translators.request import bounded_depth, dotted
+from llm_to_anthropic.translators.schemas.google import answer_schema
 from llm_to_anthropic.translators.system_prompt import NO_SEARCH, system_blocks
 from llm_to_anthropic.translators.thinking import is_off, is_on, wanted_effort
 from llm_to_anthropic.translators.tools import client_names

@@ -6,10 +6,10 @@ import msgspec
 
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.providers.quirks import GeminiQuirks
-from llm_to_anthropic.translators.gemini.schemas import declared_schema
 from llm_to_anthropic.translators.history import History
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.raw import given
+from llm_to_anthropic.translators.schemas.google import declared_schema
 from llm_to_anthropic.translators.tools import (
     DeclaredTool,
     OfferedTool,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 from msgspec import Raw
 
-from llm_to_anthropic.translators.gemini.schemas import declared_schema
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.request import dotted
 from llm_to_anthropic.translators.schemas.closing import close_schema
+from llm_to_anthropic.translators.schemas.google import declared_schema
 from llm_to_anthropic.translators.schemas.patterns import readable_patterns
 from llm_to_anthropic.translators.schemas.preparing import prepare_schema
 from llm_to_anthropic.translators.schemas.typed import typed_schema

@@ -10,9 +10,9 @@ from msgspec import Raw
 
 from llm_to_anthropic.translators.argument_json import is_object
 from llm_to_anthropic.translators.call_arguments import CallArguments
-from llm_to_anthropic.translators.gemini.subset import restore_text
 from llm_to_anthropic.translators.openai_chat.encoding import ChatEncoding
 from llm_to_anthropic.translators.openai_chat.reasoning import CallExtras
+from llm_to_anthropic.translators.schemas.google_subset import restore_text
 from llm_to_anthropic.translators.tool_ids import UNNAMED, ToolIds
 from llm_to_anthropic.translators.tools import client_name
 from llm_to_anthropic.wire.anthropic import NO_RAW

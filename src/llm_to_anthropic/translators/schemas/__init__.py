@@ -9,5 +9,6 @@ They come from clients: whatever is done to one is bounded in time and size.
     patterns        without regular expressions that not every engine reads
     inlining        written out: no references, constants or tuples
     merging         two as one, or a choice as one
-    typed           with a type in each part, as Moonshot wants them (Gemini's subset: gemini/subset.py)
+    typed           with a type in each part, as Moonshot wants them
+    google, google_subset   as Gemini takes them, also behind gateways of other protocols
 """

@@ -12,10 +12,10 @@ from itertools import islice
 import msgspec
 from msgspec import Raw
 
-from llm_to_anthropic.translators.gemini.subset import subset
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.raw import raw_json
 from llm_to_anthropic.translators.request import dotted
+from llm_to_anthropic.translators.schemas.google_subset import subset
 from llm_to_anthropic.translators.schemas.inlining import MAX_INLINED, MAX_REMEMBERED_BYTES, SPARINGLY, Inliner
 from llm_to_anthropic.translators.schemas.merging import as_one_object, with_note
 from llm_to_anthropic.translators.schemas.schema import (
