@@ -279,6 +279,16 @@ def test_list_leaves_out_providers_without_a_key() -> None:
     assert not [entry.id for entry in own.models() if entry.id.startswith(("gemini/", "anthropic/"))]
 
 
+def test_list_tells_of_the_target_that_answers() -> None:
+    """An alias is listed as the first of its targets that can be used, which is the one that answers."""
+    aliases = {"fast": ("openai/gpt-4o", "gemini/gemini-2.5-flash"), "claude-opus-*": ("openai/gpt-4o", "local/llama3")}
+    own = router(aliases=aliases, providers={**built_in(keys=("gemini",)), "local": local("local")})
+    entries = {entry.id: entry for entry in own.models()}
+    assert entries["fast"].display_name == "gemini-2.5-flash (via gemini)"
+    assert entries["claude-opus-5-5"].display_name == "llama3 (via local)"
+    assert entries["claude-opus-5-5"].max_input_tokens is None
+
+
 def test_entry_carries_limits() -> None:
     """A listed model tells its limits where they are known."""
     entry = router().entry("openai/gpt-4o")

@@ -254,7 +254,7 @@ class Router:
             # A wildcard is a rule, not a name that a client could send.
             specs = () if name in dict(self._wildcards) else self._specs(name)
             if specs:
-                yield name, specs[0]
+                yield name, next((spec for spec in specs if usable(spec[0])), specs[0])
         for provider in filter(usable, self._settings.providers.values()):
             for model in self._offered(provider):
                 yield f"{provider.name}/{model}", (provider, model)
