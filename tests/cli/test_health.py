@@ -45,6 +45,15 @@ async def test_absent_proxy_exits_1(tmp_path: Path) -> None:
     assert "Traceback" not in result.err
 
 
+@pytest.mark.parametrize("url", ["http://proxy..example:8082", "http://127.0.0.1:1/caf\u00e9"])
+async def test_url_that_cannot_be_asked_exits_1(tmp_path: Path, url: str) -> None:
+    """A host that cannot be a name, or a path that cannot be sent, is a sentence and no traceback."""
+    result = await run_command("health", "--url", url, cwd=tmp_path)
+    assert result.code == 1
+    assert url in result.err
+    assert "Traceback" not in result.err
+
+
 async def test_configuration_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     """A file that is not there says nothing of where the proxy listens: that it is looked for elsewhere is told."""
     async with running_proxy(cwd=tmp_path, env=KEY) as proxy:

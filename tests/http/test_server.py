@@ -244,6 +244,13 @@ def test_foreign_address_is_one_sentence() -> None:
         serve(settings(host="192.0.2.1", port=8082), build=lambda _: FakeGateway())
 
 
+@pytest.mark.parametrize("host", ["proxy..example", "a" * 64, "pro\udcffy"])
+def test_host_that_is_no_name_is_one_sentence(host: str) -> None:
+    """A host that cannot be a name at all is told like one that does not resolve."""
+    with pytest.raises(CannotListen, match=r"it is no name of a host.*check SERVER_HOST"):
+        serve(settings(host=host, port=8082), build=lambda _: FakeGateway())
+
+
 @pytest.mark.parametrize(
     ("host", "url"),
     [

@@ -32,7 +32,7 @@ def run_health(url: str | None, *, ready: bool, flags: Mapping[str, object]) -> 
     asked = f"{place.scheme}://{place.netloc}{path}"
     try:
         status, body = _get(place, path)
-    except (OSError, HTTPException) as error:
+    except (OSError, HTTPException, UnicodeError) as error:
         click.echo(f"no answer from {asked} ({error or type(error).__name__}): is the proxy running there?", err=True)
         return 1
     ours = body.lstrip().startswith(b"{")

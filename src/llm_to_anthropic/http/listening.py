@@ -56,7 +56,10 @@ def close_all(sockets: list[socket.socket]) -> None:
 
 
 def _addresses(host: str) -> list[tuple[socket.AddressFamily, str]]:
-    found = socket.getaddrinfo(host or None, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    try:
+        found = socket.getaddrinfo(host or None, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except UnicodeError as error:  # with two dots in a row, say
+        raise socket.gaierror(socket.EAI_NONAME, "it is no name of a host") from error
     return list(dict.fromkeys((family, str(address[0])) for family, _, _, _, address in found))
 
 
