@@ -48,8 +48,14 @@ def clean_environment(home: Path, variables: Mapping[str, str]) -> dict[str, str
     return {"HOME": str(home), "PATH": "/usr/bin:/bin", "PYTHONUNBUFFERED": "1", **variables}
 
 
-async def run_command(*arguments: str, cwd: Path, env: Mapping[str, str] | None = None, stdin: bytes = b"") -> Finished:
-    """Runs the command to its end."""
+async def run_command(
+    *arguments: str,
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
+    first: Callable[[], None] | None = None,
+) -> Finished:
+    """Runs the command to its end. `first` is called in the new process before anything else."""
     process = await asyncio.create_subprocess_exec(
         *COMMAND,
         *arguments,
@@ -58,6 +64,7 @@ async def run_command(*arguments: str, cwd: Path, env: Mapping[str, str] | None 
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        preexec_fn=first,
     )
     async with ended(process):
         out, err = await process.communicate(stdin)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,13 @@ async def test_prints_the_upstream_request(tmp_path: Path) -> None:
     body = upstream_body(result)
     assert body["model"] == "gpt-4.1"
     assert body["messages"] == [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello"}]
+
+
+async def test_closed_standard_input_is_an_empty_request(tmp_path: Path) -> None:
+    """Where there is no standard input to read the request from, that is told in a sentence."""
+    result = await run_command("translate", "-", "--to", "openai/m", cwd=tmp_path, first=partial(os.close, 0))
+    assert result.code == 1
+    assert result.err.startswith("error: The request body is empty")
 
 
 async def test_says_when_nothing_is_lost(tmp_path: Path) -> None:
