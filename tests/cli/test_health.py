@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import time
 from pathlib import Path
@@ -62,6 +63,25 @@ async def test_configuration_that_cannot_be_read_is_told(tmp_path: Path) -> None
     assert result.code == 0
     assert "--config: there is no file" in result.err
     assert "missing.toml" in result.err
+
+
+def fill_outputs() -> None:
+    """Whatever is written to standard output or error finds no room."""
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, 1)
+    os.dup2(full, 2)
+
+
+@pytest.mark.parametrize("unbuffered", ["1", ""], ids=["unbuffered", "buffered"])
+@pytest.mark.parametrize(("status", "code"), [(200, 0), (503, 1)])
+async def test_full_disk_changes_nothing_of_the_exit_code(
+    tmp_path: Path, unbuffered: str, status: int, code: int
+) -> None:
+    """Where the words cannot be written down the exit code tells all the same whether the proxy is well."""
+    async with ScriptedUpstream(lambda _request: whole({"status": "as asked"}, status=status)) as upstream:
+        env = {"PYTHONUNBUFFERED": unbuffered}
+        result = await run_command("health", "--url", upstream.url, cwd=tmp_path, env=env, first=fill_outputs)
+    assert result.code == code
 
 
 async def test_answer_that_is_no_http_exits_1(tmp_path: Path) -> None:

@@ -33,13 +33,22 @@ def run_health(url: str | None, *, ready: bool, flags: Mapping[str, object]) -> 
     try:
         status, body = _get(place, path)
     except (OSError, HTTPException, UnicodeError) as error:
-        click.echo(f"no answer from {asked} ({error or type(error).__name__}): is the proxy running there?", err=True)
+        _say(f"no answer from {asked} ({error or type(error).__name__}): is the proxy running there?", well=False)
         return 1
     ours = body.lstrip().startswith(b"{")
     said = body.decode("utf-8", "replace").strip() if ours else "not as this proxy does, so something else is there"
     well = ours and status == 200
-    click.echo(f"{asked} answers {status}: {said}", err=not well)
+    _say(f"{asked} answers {status}: {said}", well=well)
     return int(not well)
+
+
+def _say(text: str, *, well: bool) -> None:
+    """The exit code is the answer: words that find no room, as on a full disk, change nothing of it."""
+    try:
+        click.echo(text, err=not well)
+    except OSError:
+        # Python would write what waits once more at its end, and make 120 of the exit code.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1 if well else 2)
 
 
 def _configured_url(flags: Mapping[str, object]) -> str:
