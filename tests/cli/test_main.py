@@ -110,3 +110,13 @@ async def test_missing_configuration_file_exits_2(tmp_path: Path, command: list[
     assert result.code == 2
     assert "nowhere.toml" in result.err
     assert "Traceback" not in result.err
+
+
+@pytest.mark.parametrize("command", [["proxy"], ["check"], ["health"], ["translate", "-", "--to", "openai/m"]])
+async def test_removed_folder_is_one_sentence(tmp_path: Path, command: list[str]) -> None:
+    """A command that is called in a folder that has been removed says so, and exits 2."""
+    folder = tmp_path / "removed"
+    folder.mkdir()
+    result = await run_command(*command, cwd=folder, first=folder.rmdir)
+    assert result.code == 2
+    assert result.err == "configuration: the current folder has been removed: change to another one.\n"

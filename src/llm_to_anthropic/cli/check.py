@@ -7,12 +7,12 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from pathlib import Path
 
 import click
 import msgspec
 
 from llm_to_anthropic.config import loading
+from llm_to_anthropic.config.sources import here
 from llm_to_anthropic.errors import ApiError
 from llm_to_anthropic.gateway.call import Call, Headers, WhenLeft, messages_call
 from llm_to_anthropic.gateway.gateway import Gateway
@@ -41,7 +41,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 def run_check(flags: Mapping[str, object]) -> int:
     """Prints a finding per provider; 0 if all that were tried are well. Raises ConfigError."""
-    settings = loading.load(flags, os.environ, Path.cwd())
+    settings = loading.load(flags, os.environ, here())
     for warning in settings.warnings:
         click.echo(f"{click.style('warning:', fg='yellow')} {warning}", err=True)
     findings = asyncio.run(check_providers(settings))

@@ -8,12 +8,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 import click
 
-from llm_to_anthropic.config.sources import Report, host_of, read
+from llm_to_anthropic.config.sources import Report, here, host_of, read
 from llm_to_anthropic.errors import ConfigError
 from llm_to_anthropic.http.address import base_url
 
@@ -54,7 +53,7 @@ def _say(text: str, *, well: bool) -> None:
 def _configured_url(flags: Mapping[str, object]) -> str:
     # Not a reason to fail: a proxy that runs goes on by what it has read before.
     report = Report()
-    fields = read(flags, os.environ, Path.cwd(), report).fields
+    fields = read(flags, os.environ, here(), report).fields
     for problem in report.problems:
         click.echo(f"configuration: {problem} The proxy is looked for without it.", err=True)
     host, port = fields.get("server_host"), fields.get("server_port")

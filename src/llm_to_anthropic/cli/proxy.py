@@ -6,13 +6,13 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 
 import click
 from click.globals import resolve_color_default
 
 from llm_to_anthropic import __version__
 from llm_to_anthropic.config import loading
+from llm_to_anthropic.config.sources import here
 from llm_to_anthropic.errors import ApiError
 from llm_to_anthropic.http import server
 from llm_to_anthropic.observers.access_log import configure_logging
@@ -26,7 +26,7 @@ _CLAUDE_WINDOW = 1_000_000
 
 def run_proxy(flags: Mapping[str, object]) -> int:
     """Serves until told to stop; the exit code. Raises ConfigError, and CannotListen where the port cannot be had."""
-    load = partial(loading.load, flags, os.environ, Path.cwd())
+    load = partial(loading.load, flags, os.environ, here())
     settings = load()
     for warning in settings.warnings:
         _tell(f"{click.style('warning:', fg='yellow')} {warning}")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import click
 import msgspec
 
 from llm_to_anthropic.config import loading
+from llm_to_anthropic.config.sources import here
 from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.exchange import Loss
 from llm_to_anthropic.gateway.call import messages_call
@@ -25,7 +25,7 @@ from llm_to_anthropic.translators.translator import Learned, UpstreamRequest
 
 def run_translate(body: bytes, target: str, *, stream: bool | None, flags: Mapping[str, object]) -> int:
     """Prints the upstream request and every loss; the exit code. Raises ProxyError."""
-    settings = without_credentials(loading.load(flags, os.environ, Path.cwd()))
+    settings = without_credentials(loading.load(flags, os.environ, here()))
     if stream is not None:
         body = _with_stream(body, stream)
     route = Router(settings).resolve(target)

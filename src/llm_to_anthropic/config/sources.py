@@ -13,6 +13,8 @@ from pathlib import Path
 
 import msgspec
 
+from llm_to_anthropic.errors import ConfigError
+
 FILE_NAME = "llm-to-anthropic.toml"
 FILE_VARIABLE = "LLM_TO_ANTHROPIC_CONFIG"
 
@@ -125,6 +127,14 @@ class Sources(msgspec.Struct, frozen=True, kw_only=True):
     def provider(self, name: str) -> str:
         """Where a provider's table stands: `[providers.NAME]`."""
         return f"{self.place('providers')}.{quoted(name)}"
+
+
+def here() -> Path:
+    """The folder that a command is called in. Raises ConfigError where it has been removed."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise ConfigError(["the current folder has been removed: change to another one."]) from None
 
 
 def quoted(key: str) -> str:
