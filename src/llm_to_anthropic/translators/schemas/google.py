@@ -26,6 +26,7 @@ from llm_to_anthropic.translators.schemas.schema import (
     object_schema,
     properties_of,
     rewrite,
+    those_in,
     without,
 )
 from llm_to_anthropic.translators.tools import DeclaredTool
@@ -122,7 +123,7 @@ def _declared(node: Schema) -> Schema:
     if not isinstance(names, list):
         return node
     known = properties_of(node)
-    kept = [name for name in names if name in known]
+    kept = those_in(names, known)
     if len(kept) == len(names):
         return node
     rest = without(node, "required")

@@ -14,13 +14,16 @@ import msgspec
 from llm_to_anthropic.translators.schemas.inlining import MAX_LEVELS, NOTHING
 from llm_to_anthropic.translators.schemas.merging import any_of, as_one_object, both, branches_of, with_note
 from llm_to_anthropic.translators.schemas.schema import (
+    COMBINED,
     UNIONS,
     Schema,
     has_type,
+    is_leaf,
     is_schema,
     listed_in,
     names_in,
     properties_of,
+    those_in,
     type_of,
     without,
 )
@@ -52,8 +55,11 @@ _KNOWN = frozenset(
         *("type", "nullable", "enum", "format", "items", "properties", "required", "propertyOrdering"),
     )
 )
+_MAY_ALLOW_NULL = frozenset({"nullable", "enum", *UNIONS})
 _UNTOLD = frozenset({"examples", "deprecated", "readOnly", "writeOnly", "$defs", "unevaluatedProperties"})
 _STRUCTURAL = ("properties", "items", "enum")
+_SAID = _KNOWN - {*_STRUCTURAL, *UNIONS, "format"}
+_COMBINED = frozenset(COMBINED)
 _EVERYTHING = frozenset((*_STRUCTURAL, *UNIONS))
 
 
@@ -79,6 +85,8 @@ def restore_text(schema: object, text: str) -> str:
 def _subset(node: Schema, level: int) -> Schema:
     if level > MAX_LEVELS:
         return with_note(_annotated({"type": "string"}, node), ANY_VALUE)
+    if is_leaf(node) and node["type"] != "null":
+        return _annotated(_typed(node, level)[0], node)
     nullable, node = _without_null(_unfolded(node))
     result, used = _choice(node, level) or _typed(node, level)
     result = with_note(_annotated(result, node), *_notes(node, result, used))
@@ -87,6 +95,8 @@ def _subset(node: Schema, level: int) -> Schema:
 
 def _unfolded(node: Schema) -> Schema:
     """Brings choices to one form: an object with all properties, or `anyOf` beside nothing that counts."""
+    if _COMBINED.isdisjoint(node):
+        return node
     has_all = isinstance(node.get("allOf"), list)
     has_union = has_all or any(isinstance(node.get(key), list) for key in UNIONS)
     if has_union and (has_all or "properties" in node):
@@ -99,7 +109,11 @@ def _kept(node: Schema) -> Schema:
 
 
 def _accepts_null(node: Schema) -> bool:
-    if node.get("nullable") is True or has_type(node, "null") or None in listed_in(node, "enum"):
+    if has_type(node, "null"):
+        return True
+    if _MAY_ALLOW_NULL.isdisjoint(node):
+        return False
+    if node.get("nullable") is True or None in listed_in(node, "enum"):
         return True
     return any(_is_null(branch) for key in UNIONS for branch in listed_in(node, key))
 
@@ -207,7 +221,7 @@ def _object(node: Schema, level: int) -> Schema:
         return with_note({"type": "string"}, ANY_OBJECT)
     inner = {name: _subset(value if is_schema(value) else {}, level + 1) for name, value in properties.items()}
     result: Schema = {"type": "object", "properties": inner, **_bounds_of(node, "object")}
-    required = [name for name in dict.fromkeys(names_in(node.get("required"))) if name in properties]
+    required = list(dict.fromkeys(those_in(names_in(node.get("required")), properties)))
     return {**result, "required": required} if required else result
 
 
@@ -220,6 +234,8 @@ def _annotated(result: Schema, node: Schema) -> Schema:
 
 def _notes(node: Schema, result: Schema, used: frozenset[str]) -> list[str]:
     """What the subset has no keyword for, as JSON."""
+    if _SAID.issuperset(node):
+        return []
     rest = {
         key: value
         for key, value in node.items()

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import msgspec
 
 from llm_to_anthropic.translators.schemas.merging import both, distinct, with_note
-from llm_to_anthropic.translators.schemas.schema import COMBINED, Schema, is_schema, names_in, without
+from llm_to_anthropic.translators.schemas.schema import COMBINED, TYPES, Schema, is_leaf, is_schema, names_in, without
 
 MAX_REPEATS = 5
 """How often a definition is written out within itself."""
@@ -30,7 +30,6 @@ MAX_FOLDED = 100
 """Longer lists of schemas that must all hold stay lists: to merge them one by one takes too long."""
 NOTHING = "No value is allowed here: leave it out."
 
-_TYPES = frozenset({"string", "number", "integer", "boolean", "object", "array", "null"})
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 _ANCHORS = ("$anchor", "$dynamicAnchor")
 _LEFT_OUT = frozenset(
@@ -50,13 +49,20 @@ _LEFT_OUT = frozenset(
         "additionalItems",
         "exclusiveMinimum",
         "exclusiveMaximum",
+        "items",
     )
 )
 _MAPS = frozenset({"properties", "patternProperties", "dependentSchemas"})
 _SINGLE = frozenset(("not", "if", "then", "else", "contains", "propertyNames", "contentSchema"))
 _BOOLEAN_TOO = frozenset({"additionalProperties", "unevaluatedProperties", "unevaluatedItems"})
 _LISTS = frozenset(COMBINED)
+_WRITTEN_OUT = frozenset((*_MAPS, *_LISTS, *_SINGLE, *_BOOLEAN_TOO, "required"))
+_CHANGED = frozenset(
+    (*_REFERENCES, "const", "items", "prefixItems", "exclusiveMinimum", "exclusiveMaximum", "allOf", "required")
+)
 _SHOWN_BYTES = 300
+
+_IMPOSSIBLE: Schema = {"description": NOTHING}
 
 
 def _is_size(value: object) -> bool:
@@ -76,11 +82,10 @@ _SOUND: Mapping[str, Callable[[object], bool]] = {
     **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"), _is_size),
     **dict.fromkeys(("minimum", "maximum"), _is_number),
     "enum": lambda value: isinstance(value, list) and bool(value),
-    "required": lambda value: isinstance(value, list),
     "type": lambda value: (
-        value in _TYPES
+        value in TYPES
         if isinstance(value, str)
-        else isinstance(value, list) and 0 < len(value) <= len(_TYPES) and _TYPES.issuperset(map(str, value))
+        else isinstance(value, list) and 0 < len(value) <= len(TYPES) and TYPES.issuperset(map(str, value))
     ),
     "uniqueItems": lambda value: isinstance(value, bool),
     "nullable": lambda value: isinstance(value, bool),
@@ -109,15 +114,23 @@ class Inliner:
     def _plain(self, node: object, level: int, chain: tuple[int, ...]) -> Schema:
         """`chain`: the definitions that are being written out around this node."""
         if not is_schema(node):
-            return {"description": NOTHING} if node is False else {}
+            return _IMPOSSIBLE.copy() if node is False else {}
         if level > MAX_LEVELS:
             self.cut = True
             return {"description": f"Any value that fits: {_shown(node)}"}
         self.inlined += 1 if chain else 0
+        if is_leaf(node):
+            return node.copy()
         result: Schema = {}
         for key, value in node.items():
-            if key not in _LEFT_OUT and _SOUND.get(key, _anything)(value):
-                self._copy(result, key, value, level, chain)
+            if key in _WRITTEN_OUT:
+                self._write_out(result, key, value, level, chain)
+            elif key not in _LEFT_OUT and _SOUND.get(key, _anything)(value):
+                result[key] = value
+        return result if _CHANGED.isdisjoint(node) else self._changed(result, node, level, chain)
+
+    def _changed(self, result: Schema, node: Schema, level: int, chain: tuple[int, ...]) -> Schema:
+        """What another keyword says, in keywords that all know."""
         if "const" in node:
             result["enum"] = [node["const"]]
         result = self._with_items(result, node, level, chain)
@@ -127,7 +140,7 @@ class Inliner:
                 result = self._followed(result, name, level, chain)
         return result
 
-    def _copy(self, result: Schema, key: str, value: object, level: int, chain: tuple[int, ...]) -> None:
+    def _write_out(self, result: Schema, key: str, value: object, level: int, chain: tuple[int, ...]) -> None:
         if key in _MAPS:
             if is_schema(value):
                 result[key] = {name: self._plain(inner, level + 1, chain) for name, inner in value.items()}
@@ -135,12 +148,13 @@ class Inliner:
             branches = [branch for branch in value if branch is not False] if isinstance(value, list) else []
             if branches:
                 result[key] = [self._plain(branch, level + 1, chain) for branch in branches]
-        elif key in _SINGLE or (key in _BOOLEAN_TOO and not isinstance(value, bool)):
-            result[key] = self._plain(value, level + 1, chain)
         elif key == "required":
-            result[key] = names_in(value)
-        elif key != "items":
+            if isinstance(value, list):
+                result[key] = names_in(value)
+        elif key in _BOOLEAN_TOO and isinstance(value, bool):
             result[key] = value
+        else:
+            result[key] = self._plain(value, level + 1, chain)
 
     def _with_items(self, result: Schema, node: Schema, level: int, chain: tuple[int, ...]) -> Schema:
         """Items of one kind, whatever their place: few upstreams know tuples."""
@@ -170,7 +184,7 @@ class Inliner:
         if not self._may_follow(target, chain):
             self.cut = True
             kind = target.get("type") if isinstance(target, dict) else None
-            known: Schema = {"type": kind} if isinstance(kind, str) and kind in _TYPES else {}
+            known: Schema = {"type": kind} if isinstance(kind, str) and kind in TYPES else {}
             return both(with_note(near, f"Another {name.rsplit('/', 1)[-1]}, as above."), known)
         self._written.add(id(target))
         self._inlined_kib += self._size_kib(target)
@@ -265,8 +279,10 @@ def _without_impossible(node: Schema) -> Schema:
     properties, required = node.get("properties"), node.get("required")
     if not is_schema(properties) or not isinstance(required, list):
         return node
-    possible = [name for name in required if properties.get(name) != {"description": NOTHING}]
-    return node if len(possible) == len(required) else {**node, "required": possible}
+    impossible = {name for name, value in properties.items() if value == _IMPOSSIBLE}
+    if impossible.isdisjoint(required):
+        return node
+    return {**node, "required": [name for name in required if name not in impossible]}
 
 
 def _with_all(node: Schema) -> Schema:

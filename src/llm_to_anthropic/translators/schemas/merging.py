@@ -98,6 +98,8 @@ def as_one_object(node: Schema) -> Schema:
 
 def with_note(node: Schema, *notes: str) -> Schema:
     """The schema with more sentences in its description."""
+    if not any(notes):
+        return node
     said = node.get("description")
     sentences = [said] if isinstance(said, str) and said else []
     sentences += [note for note in notes if note and not (sentences and note in sentences[0])]
@@ -151,7 +153,7 @@ def _choices(node: object) -> list[object]:
 
 def branches_of(node: Schema) -> list[Schema]:
     """The schemas that one chooses from."""
-    return [branch for key in UNIONS for branch in _schemas(node, key)]
+    return [branch for key in UNIONS if key in node for branch in _schemas(node, key)]
 
 
 def _schemas(node: Schema, key: str) -> list[Schema]:

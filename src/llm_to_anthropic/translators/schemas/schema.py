@@ -19,6 +19,8 @@ NOT_AT_ROOT = frozenset({*COMBINED, "enum", "not"})
 """What hardly an upstream takes there of a tool."""
 NAMED = ("properties", "$defs", "definitions", "patternProperties")
 """What names schemas, and is none."""
+TYPES = frozenset({"string", "number", "integer", "boolean", "object", "array", "null"})
+_LEAF = frozenset({"type", "title", "description"})
 _SINGLE = ("items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames")
 _LISTED = (*COMBINED, "prefixItems")
 
@@ -51,6 +53,14 @@ def has_type(node: Schema, kind: str) -> bool:
     """Whether a schema names a type, alone or among others."""
     named = node.get("type")
     return named == kind or (isinstance(named, list) and kind in named)
+
+
+def is_leaf(node: Schema) -> bool:
+    """Whether a schema is a type with words about it, as most within a tool's are: a form of its own has it already."""
+    if not _LEAF.issuperset(node):
+        return False
+    kind, said, title = node.get("type"), node.get("description", ""), node.get("title", "")
+    return isinstance(kind, str) and kind in TYPES and isinstance(said, str) and isinstance(title, str)
 
 
 def type_of(value: object) -> str:
@@ -116,9 +126,17 @@ def names_in(value: object) -> list[str]:
     """The names in a list such as `required`; whatever is no name is passed over."""
     if not isinstance(value, list):
         return []
-    if set(map(type, value)) == {str}:  # as always but for nonsense; a list may be long, and referred to often
-        return value.copy()
-    return [name for name in value if isinstance(name, str)]
+    try:  # far quicker than asking each: a list may be long, and referred to often
+        return msgspec.convert(value, list[str])
+    except msgspec.ValidationError:
+        return [name for name in value if isinstance(name, str)]
+
+
+def those_in(names: list[str], known: Schema) -> list[str]:
+    """The names that are known, in their order."""
+    if known.keys().isdisjoint(names):  # of a long list of others, quickly had
+        return []
+    return [name for name in names if name in known]
 
 
 def resolve(node: object, root: Schema, hops: int = 16) -> Schema:

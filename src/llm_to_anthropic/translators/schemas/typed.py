@@ -26,10 +26,12 @@ from llm_to_anthropic.translators.schemas.schema import (
     UNIONS,
     Schema,
     decoded_schema,
+    is_leaf,
     is_schema,
     listed_in,
     names_in,
     properties_of,
+    those_in,
     type_of,
     without,
 )
@@ -89,6 +91,8 @@ _remembered = lru_cache(maxsize=512)(_typed_schema)
 def _typed(node: Schema, level: int) -> Schema:
     if level > MAX_LEVELS:
         return {**_words(node), "type": "string"}
+    if is_leaf(node):
+        return {"type": node["type"], **_words(node)}
     if "properties" in node and not _CHOICES.isdisjoint(node):
         node = as_one_object(node)
     branches = _branches(node)
@@ -140,19 +144,19 @@ def _of_one_kind(node: Schema, level: int) -> Schema:
     if isinstance(node.get("type"), list) or any(isinstance(node.get(key), list) for key in UNIONS):
         return _typed(node, level + 1)
     result: Schema = {key: value for key, value in node.items() if key in _KNOWN and key != "nullable"}
+    rest = {} if len(result) == len(node) else {key: value for key, value in node.items() if key not in _KNOWN}
     if isinstance(result.get("default"), list | dict):
         del result["default"]
     if is_schema(properties := result.get("properties")):
         result["properties"] = {name: _typed(_or_any(inner), level + 1) for name, inner in properties.items()}
     known = properties_of(result)
-    if required := [name for name in names_in(result.pop("required", None)) if name in known]:
+    if required := those_in(names_in(result.pop("required", None)), known):
         result["required"] = required
     for key in ("items", "additionalProperties"):
         if is_schema(inner := result.pop(key, None)) and inner:
             result[key] = _typed(inner, level + 1)
         elif isinstance(inner, bool) and key != "items":
             result[key] = inner
-    rest = {key: value for key, value in node.items() if key not in _KNOWN}
     return with_note(result, _told(rest)) if rest else result
 
 
