@@ -166,16 +166,33 @@ async def test_a_key_that_is_half_written_changes_nothing(place: Place) -> None:
     assert sent == ["Bearer key-of-a"] * 3 + ["Bearer key-of-now"]
 
 
+async def replace_workers(proxy: RunningProxy) -> None:
+    """Has the workers die, and others take their places."""
+    before = set(workers_of(proxy.process.pid))
+    for worker in before:
+        os.kill(worker, signal.SIGKILL)
+    async with asyncio.timeout(10):
+        while len(set(workers_of(proxy.process.pid)) - before) < len(before):  # noqa: ASYNC110  the system tells nobody
+            await asyncio.sleep(0.01)
+
+
+async def test_a_worker_that_takes_anothers_place_goes_on_from_the_last_sound_configuration(place: Place) -> None:
+    """Where the file is broken by then it serves by what the others serve by, and not by what the server began with."""
+    async with proxy_at(place, "--workers", "2") as proxy:
+        for name, event in (("b", "the configuration was reloaded"), ("bad", "the configuration was not reloaded")):
+            place.write(name)
+            proxy.process.send_signal(signal.SIGHUP)
+            await until_logged(proxy, event, 2)
+        await replace_workers(proxy)
+        assert [await status_of(proxy.url) for _ in range(4)] == [200] * 4
+    assert not place.upstreams["a"].requests
+
+
 async def test_a_worker_that_takes_anothers_place_keeps_new_keys_out_of_the_log(place: Place) -> None:
     """What it reads anew at its start it has to know as secret, as those know it that read it on a reload."""
     async with proxy_at(place, "--workers", "2") as proxy:
         (place.folder / "key-a").write_text("key-of-now")
-        before = set(workers_of(proxy.process.pid))
-        for worker in before:
-            os.kill(worker, signal.SIGKILL)
-        async with asyncio.timeout(10):
-            while len(set(workers_of(proxy.process.pid)) - before) < 2:  # noqa: ASYNC110  the system tells nobody
-                await asyncio.sleep(0.01)
+        await replace_workers(proxy)
         assert await status_of(proxy.url) == 200
         async with posted(proxy.url, request(stream=True, model="key-of-now")) as (reader, _):
             await asyncio.wait_for(reader.read(), 10)

@@ -21,7 +21,7 @@ from llm_to_anthropic.gateway.call import Call, Reply
 from llm_to_anthropic.http.address import base_url
 from llm_to_anthropic.http.listening import listen, port_of
 from llm_to_anthropic.http.live import Live
-from llm_to_anthropic.http.reloading import Reloader, current
+from llm_to_anthropic.http.reloading import Kept, Reloader
 from llm_to_anthropic.http.server import FrontServer
 from llm_to_anthropic.http.standing import Standing
 from llm_to_anthropic.observers.access_log import configure_logging, flush_log
@@ -300,13 +300,16 @@ async def test_stopping_ends_requests_of_every_configuration() -> None:
 
 
 def test_a_worker_that_comes_later_reads_for_itself(tmp_path: Path) -> None:
-    """A process that takes a dead one's place serves by the files as they are, if they are sound."""
+    """A process that takes a dead one's place serves by the files as they are, else by what they last were, sound."""
     (tmp_path / "config").write_text("one")
     watched = Watched(tmp_path / "config")
+    kept = Kept(watched.load, settings(big_model="one"))
     watched.file.write_text("two:8083")
-    assert (current(watched.load, settings()).big_model, current(watched.load, settings()).port) == ("two", 0)
+    kept.renew()
+    assert (kept.settings.big_model, kept.settings.port) == ("two", 0)
     watched.file.write_text("bad")
-    assert current(watched.load, settings(big_model="one")).big_model == "one"
+    kept.renew()
+    assert kept.settings.big_model == "two"
 
 
 async def test_files_are_told_apart_by_more_than_their_time(tmp_path: Path) -> None:

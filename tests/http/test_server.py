@@ -208,14 +208,14 @@ STOPPED_EARLY = """
 import os, signal, socket, sys
 from llm_to_anthropic.http.workers import run_workers
 
-def run(sockets, ready, *, worker, orphaned):
+def run(sockets, ready, *, worker, **_):
     if any(each.fileno() < 0 for each in sockets):
         return 1
     if worker == 0:
         os.kill(os.getppid(), signal.SIGTERM)
     signal.pause()
 
-sys.exit(run_workers([[socket.socket()] for _ in range(64)], run, lambda: print("serving")))
+sys.exit(run_workers([[socket.socket()] for _ in range(64)], run, lambda: print("serving"), lambda: None))
 """
 
 

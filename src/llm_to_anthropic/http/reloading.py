@@ -115,12 +115,18 @@ def _file_state(file: str) -> tuple[int, int, int] | None:
     return None
 
 
-def current(load: Load | None, settings: Settings) -> Settings:
-    """The configuration as it is by now, for a process that takes the place of another; `settings` where it is bad."""
-    try:
-        return settings if load is None else _with_kept(load(), settings)
-    except ConfigError:
-        return settings
+class Kept:
+    """The last configuration that was sound, for a process that takes the place of another."""
+
+    def __init__(self, load: Load | None, settings: Settings) -> None:
+        self.load = load
+        self.settings = settings
+
+    def renew(self) -> None:
+        """Takes the configuration as it is by now; what is wrong with a bad one is told by those who serve."""
+        if self.load is not None:
+            with suppress(Exception):
+                self.settings = _with_kept(self.load(), self.settings)
 
 
 def _with_kept(settings: Settings, running: Settings) -> Settings:

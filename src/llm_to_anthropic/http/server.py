@@ -24,7 +24,7 @@ from llm_to_anthropic.http.interface import Gateway
 from llm_to_anthropic.http.listening import listen, listen_per_worker, port_of
 from llm_to_anthropic.http.live import Live
 from llm_to_anthropic.http.protocol import ServerConfig
-from llm_to_anthropic.http.reloading import Load, Reloader, current, has_terminal, takes_hangups
+from llm_to_anthropic.http.reloading import Kept, Load, Reloader, has_terminal, takes_hangups
 from llm_to_anthropic.http.standing import Standing
 from llm_to_anthropic.http.workers import run_workers
 from llm_to_anthropic.observers.access_log import AccessLog, flush_log, learn_secrets
@@ -206,9 +206,10 @@ def serve(
             ready(url)
 
     board = Board(settings.workers)
-    run = partial(_run, settings, build, load, hangups=takes_hangups(), board=board)
+    kept = Kept(load, settings)
+    run = partial(_run, kept, build, hangups=takes_hangups(), board=board)
     if settings.workers > 1:
-        return run_workers(sockets, run, announce)
+        return run_workers(sockets, run, announce, kept.renew)
     return run(sockets[0], announce)
 
 
@@ -230,9 +231,8 @@ async def running(settings: Settings, gateway: Gateway | None = None) -> AsyncIt
 
 
 def _run(
-    settings: Settings,
+    kept: Kept,
     build: Build | None,
-    load: Load | None,
     sockets: list[socket],
     ready: Callable[[], None],
     *,
@@ -240,19 +240,21 @@ def _run(
     board: Board,
     worker: int = 0,
     orphaned: int | None = None,
+    adopted: Callable[[], None] = lambda: None,
 ) -> int:
     """One process's server, from its loop's start to its end.
 
     `hangups`: SIGHUP is a wish to reload. `worker` has its slot of the `board`. `orphaned` is the read end of a pipe
-    that closes when the parent is gone.
+    that closes when the parent is gone; it is told by `adopted` of another configuration.
     """
     if orphaned is not None:
-        settings = current(load, settings)
-        learn_secrets(settings)
+        kept.renew()
+        learn_secrets(kept.settings)
+    settings, load = kept.settings, kept.load
     standing = Standing(settings, Metrics(settings, board, worker))
     build = build or partial(build_gateway, observers=[standing.metrics])
     live = Live(settings, build(settings), standing)
-    reloader = None if load is None else Reloader(load, partial(_adopt, live, build), settings)
+    reloader = None if load is None else Reloader(load, partial(_adopt, live, build, adopted), settings)
     on_hangup = None
     if reloader is not None:
         live.refresh_by(reloader.refresh)
@@ -275,9 +277,10 @@ def _note(lesson: str) -> None:
     structlog.get_logger().warning("field refused", lesson=lesson)
 
 
-def _adopt(live: Live, build: Build, settings: Settings) -> None:
+def _adopt(live: Live, build: Build, adopted: Callable[[], None], settings: Settings) -> None:
     learn_secrets(settings)
     live.replace(settings, build(settings))
+    adopted()
 
 
 def _hang_up(reloader: Reloader, server: FrontServer, *, terminal: bool) -> None:

@@ -29,30 +29,49 @@ MAX_TOO_SOON = 5
 START_POLL_S = 0.05
 """How often to look for a worker's end while the workers start."""
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+ADOPTED = signal.SIGUSR1
+"""By which a worker tells its parent that it serves by another configuration."""
+HELD_BACK = (*STOP_SIGNALS, signal.SIGHUP, ADOPTED)
+"""A signal between the fork and the child's own handlers would be taken for the parent's."""
 
 _log = structlog.get_logger()
 
 
 class RunWorker(Protocol):
-    def __call__(self, sockets: list[socket], ready: Callable[[], None], *, worker: int, orphaned: int) -> int:
-        """Serves on the sockets until it is told to stop; the exit code of the process. `worker`: which one it is."""
+    def __call__(
+        self,
+        sockets: list[socket],
+        ready: Callable[[], None],
+        *,
+        worker: int,
+        orphaned: int,
+        adopted: Callable[[], None],
+    ) -> int:
+        """Serves on the sockets until it is told to stop; the exit code of the process. `worker`: which one it is.
+
+        Calls `adopted` whenever it serves by another configuration from then on.
+        """
         ...
 
 
-def run_workers(sockets: Sequence[list[socket]], run: RunWorker, ready: Callable[[], None]) -> int:
+def run_workers(
+    sockets: Sequence[list[socket]], run: RunWorker, ready: Callable[[], None], renew: Callable[[], None]
+) -> int:
     """One process per element of `sockets`; returns the exit code once all have ended.
 
-    `ready` is called when all serve.
+    `ready` is called when all serve, `renew` when one has adopted another configuration: those to come start with it.
     """
-    return Workers(sockets, run).run(ready)
+    return Workers(sockets, run, renew).run(ready)
 
 
 class Workers:
     """The worker processes of one server, seen from their parent."""
 
-    def __init__(self, sockets: Sequence[list[socket]], run: RunWorker) -> None:
+    def __init__(self, sockets: Sequence[list[socket]], run: RunWorker, renew: Callable[[], None]) -> None:
         self._sockets = sockets
         self._run_worker = run
+        self._renew = renew
+        self._pid = os.getpid()
         self._started: dict[int, tuple[int, float]] = {}
         """Process id -> which worker it is, and when it was started."""
         self._serving: set[int] = set()
@@ -69,6 +88,7 @@ class Workers:
 
     def run(self, ready: Callable[[], None]) -> int:
         before = {number: signal.signal(number, self._stop) for number in STOP_SIGNALS}
+        before[ADOPTED] = signal.signal(ADOPTED, lambda *_: self._renew())
         if takes_hangups():
             before[signal.SIGHUP] = signal.signal(signal.SIGHUP, self._hang_up)
         try:
@@ -87,29 +107,30 @@ class Workers:
         return int(self._failed)
 
     def _start(self, index: int) -> None:
-        # A signal between the fork and the child's own handlers would be taken for the parent's.
-        signal.pthread_sigmask(signal.SIG_BLOCK, (*STOP_SIGNALS, signal.SIGHUP))
+        signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
         if not self._stopping:  # a stop may have come until just now, and there is nothing left to serve on
             pid = os.fork()
             if pid == 0:
                 self._be_worker(index)
             self._started[pid] = (index, time.monotonic())
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOP_SIGNALS, signal.SIGHUP))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
 
     def _be_worker(self, index: int) -> NoReturn:
         code = 1
         try:
             os.setpgid(0, 0)  # Ctrl-C in a terminal is the parent's to pass on
-            for number in STOP_SIGNALS:
+            for number in (*STOP_SIGNALS, ADOPTED):
                 signal.signal(number, signal.SIG_DFL)
             signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the server takes it: what it reads by then is new
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOP_SIGNALS, signal.SIGHUP))
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
             os.close(self._lifeline)
             own = self._sockets[index]
             for sockets in self._sockets:
                 if sockets is not own:
                     close_all(sockets)
-            code = self._run_worker(own, self._tell_ready, worker=index, orphaned=self._orphaned)
+            code = self._run_worker(
+                own, self._tell_ready, worker=index, orphaned=self._orphaned, adopted=self._tell_adopted
+            )
         except BaseException:
             traceback.print_exc()
         finally:
@@ -117,6 +138,10 @@ class Workers:
 
     def _tell_ready(self) -> None:
         os.write(self._ready_write, b"%d\n" % os.getpid())
+
+    def _tell_adopted(self) -> None:
+        if os.getppid() == self._pid:
+            os.kill(self._pid, ADOPTED)
 
     def _hear(self) -> None:
         """Notes who has begun to serve."""
