@@ -235,3 +235,89 @@ async def test_servers_that_want_a_thought_before_each_call_get_one(
     filled = {"type": "thinking", "thinking": " ", "signature": ""}
     assert second[1]["content"] == [filled, *first[1]["content"]]
     assert second[:1] + second[2:] == first[:1] + first[2:]
+
+
+SESSION = {"x-claude-code-session-id": "one"}
+CLAUDE = "anthropic/claude-haiku-4-5"
+BAD_ID = "messages.1.content.0.tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'"
+BY_ANOTHER: list[dict[str, object]] = [
+    *turns()[:1],
+    {"role": "assistant", "content": [thought("a"), {"type": "text", "text": "so"}]},
+]
+
+
+async def asked_again(gateway: Gateway, history: list[dict[str, object]], headers: dict[str, str]) -> str:
+    """How often the upstream was asked for this turn, and what was lost of it."""
+    asked = ask(CLAUDE, tools=TOOLS, messages=history, thinking=MANUAL)
+    reply = await reply_to(gateway, call(asked, headers=headers))
+    return f"{reply.headers[b'x-upstream-attempts'].decode()} {reply.headers.get(b'x-proxy-losses', b'').decode()}"
+
+
+def later(history: list[dict[str, object]]) -> list[dict[str, object]]:
+    """The next turn of a conversation."""
+    return [*history, {"role": "assistant", "content": "done"}, {"role": "user", "content": "and now?"}]
+
+
+@pytest.mark.parametrize(
+    ("words", "history", "lost"),
+    [
+        (BAD_ID, turns("look.0:0"), ""),
+        (UNREADABLE, [*BY_ANOTHER, *turns()], "messages"),
+        ("The `content[].thinking` in the thinking mode must be passed back to the API.", turns("call_0"), ""),
+    ],
+    ids=["ids", "thoughts", "missing thoughts"],
+)
+async def test_a_mended_conversation_is_refused_once(
+    gateway: Gateway,
+    script: Script,
+    upstream: ScriptedUpstream,
+    *,
+    words: str,
+    history: list[dict[str, object]],
+    lost: str,
+) -> None:
+    """The next turns of a session's conversation are sent as the refused one was accepted, and their losses told."""
+    script.push(refused(words), *(said("done", streamed=False) for _ in range(3)))
+    assert await asked_again(gateway, history, SESSION) == f"2 {lost}"
+    assert await asked_again(gateway, later(history), SESSION) == f"1 {lost}"
+    assert await asked_again(gateway, later(later(history)), SESSION) == f"1 {lost}"
+    _, *sent = (json.loads(request.body)["messages"] for request in upstream.requests)
+    assert sent[2][: len(sent[1])] == sent[1]
+    assert sent[1][: len(sent[0])] == sent[0]
+
+
+@pytest.mark.parametrize(
+    ("headers", "first"),
+    [({}, "hi"), ({"x-claude-code-session-id": "two"}, "hi"), (SESSION, "a summary of what was said before")],
+    ids=["no session", "another session", "another conversation"],
+)
+async def test_other_conversations_are_not_mended(
+    gateway: Gateway, script: Script, headers: dict[str, str], first: str
+) -> None:
+    """What one conversation needed is done to no other, nor to what a compaction makes of it."""
+    script.push(refused(UNREADABLE), *(said("done", streamed=False) for _ in range(2)))
+    await asked_again(gateway, [*BY_ANOTHER, *turns()], SESSION if headers else {})
+    other: list[dict[str, object]] = [{"role": "user", "content": first}, BY_ANOTHER[1], *turns()]
+    assert await asked_again(gateway, other, headers) == "1 "
+
+
+async def test_thinking_is_off_for_one_turn_alone(gateway: Gateway, script: Script) -> None:
+    """A turn that another model began ends, and the next one thinks again."""
+    script.push(refused(NO_THINKING), *(said("done", streamed=False) for _ in range(2)))
+    assert await asked_again(gateway, turns("call_0"), SESSION) == "2 thinking"
+    assert await asked_again(gateway, later(turns("call_0")), SESSION) == "1 "
+
+
+async def test_a_mend_that_is_refused_is_forgotten(gateway: Gateway, script: Script) -> None:
+    """Where a conversation is refused as it was accepted before, its next turn is sent as its client wrote it."""
+    history = [*BY_ANOTHER, *turns()]
+    script.push(refused(UNREADABLE), said("done", streamed=False), refused("no"), said("done", streamed=False))
+    for told in ("2 messages", "1 messages", "1 "):
+        assert await asked_again(gateway, history, SESSION) == told
+
+
+async def test_a_strict_client_loses_nothing_to_an_earlier_turn(gateway: Gateway, script: Script) -> None:
+    """What may not be lost is sent, whatever was left out of the turn before."""
+    script.push(refused(UNREADABLE), *(said("done", streamed=False) for _ in range(2)))
+    await asked_again(gateway, [*BY_ANOTHER, *turns()], SESSION)
+    assert await asked_again(gateway, [*BY_ANOTHER, *turns()], SESSION | {"x-proxy-strict": "true"}) == "1 "

@@ -10,7 +10,8 @@ In the order of a request's way:
     fetched_urls, sending   what is put into a request, and its way out with credentials
     relay, whole            a translated answer, as a stream or in one piece
     streaming               what both kinds of streams do towards their client
-    passthrough, byte_relay, batches, refusal   Anthropic's own, whose bytes stay as they are
+    passthrough, known_mends            Anthropic's own, whose bytes stay as they are
+    byte_relay, batches, refusal        their answers
     answer_headers          of what is sent back
     progress, recording     what the exchange and the transcript will tell
 """

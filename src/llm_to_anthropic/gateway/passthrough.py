@@ -20,17 +20,19 @@ from llm_to_anthropic.errors import (
     UpstreamUnreachable,
     forget_way,
 )
+from llm_to_anthropic.exchange import Loss
 from llm_to_anthropic.gateway.answer_headers import JSON_HEADERS, forwarded, provenance
 from llm_to_anthropic.gateway.batches import check_batch, local_results_url
 from llm_to_anthropic.gateway.byte_relay import ByteRelay
 from llm_to_anthropic.gateway.call import Call, Headers
 from llm_to_anthropic.gateway.client_request import API_VERSIONS, is_strict, same_envelope, session_id
+from llm_to_anthropic.gateway.known_mends import KnownMends
 from llm_to_anthropic.gateway.lanes import Lane
 from llm_to_anthropic.gateway.refusal import PassedError, error_within, is_json_object, read_refusal, tells_count
 from llm_to_anthropic.gateway.relay import MAX_ANSWER_BYTES, MAX_ERROR_BYTES
 from llm_to_anthropic.gateway.sending import Sender
 from llm_to_anthropic.gateway.work import Work
-from llm_to_anthropic.providers.provider import Provider
+from llm_to_anthropic.providers.provider import Provider, Target
 from llm_to_anthropic.providers.timeouts import Begins, CallTimeouts
 from llm_to_anthropic.routing import Router
 from llm_to_anthropic.settings import Settings
@@ -95,13 +97,16 @@ class Passthrough:
         self._sender = sender
         self._surroundings = surroundings
         self._beginnings = KnownBeginnings()
+        self._mends = KnownMends()
 
     async def messages(self, work: Work, lane: Lane) -> None:
         """POST /v1/messages, attempted by one lane; again where Claude cannot go on with what others made."""
         progress, target = work.progress, lane.target
         echo = progress.client_model if progress.client_model != target.model else None
-        mends: tuple[Mend, ...] = ()
+        mends = self._mends.of(work.call, target)
         mended: bytes | None = None
+        if mends:
+            mended, mends = _mended_before(work, mends)
         while True:
             upstream = await self._send_message(work, lane, mended)
             mended = None  # a stream may run for long, and need not hold on to it
@@ -112,16 +117,27 @@ class Passthrough:
                 else:
                     await _whole_message(work, upstream, echo)
             except UpstreamError as refused:
-                mend = mend_for(refused)
-                if mend is None or mend in mends or (mended := _mended(work, mend, mends)) is None:
-                    raise
+                mended, mends = self._mend(work, target, refused, mends)
                 forget_way(refused)
             else:
                 return
             finally:
                 upstream.close()
-            mends += (mend,)
-            progress.losses = [mend.loss for mend in mends if mend.loss is not None]
+
+    def _mend(
+        self, work: Work, target: Target, refused: UpstreamError, mends: tuple[Mend, ...]
+    ) -> tuple[bytes, tuple[Mend, ...]]:
+        """A refused request with one more mend than it had. Raises the refusal where none helps."""
+        mend = mend_for(refused)
+        mended = None if mend is None or mend in mends else _mended(work, mend, mends)
+        if mend is None or mended is None:
+            if mends and refused.status == 400:
+                self._mends.keep(work.call, target, ())
+            raise refused
+        mends = (*mends, mend)
+        work.progress.losses = _losses(mends)
+        self._mends.keep(work.call, target, mends)
+        return mended, mends
 
     def _relay(self, work: Work, upstream: UpstreamCall, echo: str | None) -> ByteRelay:
         return ByteRelay(
@@ -266,6 +282,22 @@ def _headers(call: Call, provider: Provider) -> Headers:
 def _travels(name: bytes) -> bool:
     """Whether a client's header goes to the upstream."""
     return name not in _NOT_FORWARDED and not name.startswith(_NOT_FORWARDED_PREFIXES)
+
+
+def _mended_before(work: Work, mends: tuple[Mend, ...]) -> tuple[bytes | None, tuple[Mend, ...]]:
+    """A request with what its conversation needed before, and those mends that change something and may be."""
+    body = untouched = drop_carriers(work.call.body)
+    strict = is_strict(work.call, work.route)
+    needed: tuple[Mend, ...] = ()
+    for mend in mends:
+        if not (strict and mend.loss) and (mended := mend.edit(body)) is not body:
+            body, needed = mended, (*needed, mend)
+    work.progress.losses = _losses(needed)
+    return None if body is untouched else body, needed
+
+
+def _losses(mends: tuple[Mend, ...]) -> list[Loss]:
+    return [mend.loss for mend in mends if mend.loss is not None]
 
 
 def _mended(work: Work, mend: Mend, mends: tuple[Mend, ...]) -> bytes | None:

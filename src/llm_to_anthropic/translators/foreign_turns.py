@@ -35,6 +35,8 @@ class Mend(msgspec.Struct, frozen=True):
     edit: Callable[[bytes], bytes]
     """The request as it may be accepted; the same object where it is not what was refused."""
     loss: Loss | None
+    lasts: bool = True
+    """The conversation needs it from then on, and not for the present turn alone."""
 
 
 class _Typed(msgspec.Struct):
@@ -120,5 +122,6 @@ _MENDS = (
         re.compile(r"must start with a thinking block"),
         _without_thinking,
         Loss("thinking", "this turn was begun by another model, without a thought that Claude could go on with; off"),
+        lasts=False,
     ),
 )
