@@ -212,6 +212,40 @@ def test_items_without_numbers(index: int | None) -> None:
     assert blocks(said) == [("text", "Hi"), ("tool_use", {"at": "a"}), ("tool_use", {"at": "b"})]
 
 
+@pytest.mark.parametrize("id", ["msg_a", None])
+def test_items_that_nothing_tells_apart_but_their_type(id: str | None) -> None:
+    """Pieces that name no item belong to the latest of their type, and what closes it adds nothing twice."""
+    said = streamed(
+        event("response.reasoning_summary_text.delta", delta="Hm"),
+        event("response.reasoning_summary_text.done", text="Hm"),
+        done(None, reasoning("Hm")),
+        event("response.output_text.delta", delta="H"),
+        event("response.output_text.delta", delta="i"),
+        event("response.output_text.done", text="Hi"),
+        done(None, message("Hi", id=id)),
+        added(None, A | {"arguments": ""}),
+        event("response.function_call_arguments.delta", delta=A["arguments"]),
+        event("response.function_call_arguments.done", arguments=A["arguments"]),
+        done(None, A),
+        completed(),
+        request=ON,
+    )
+    assert blocks(said) == [("thinking", "Hm"), ("text", "Hi"), ("tool_use", {"at": "a"})]
+
+
+def test_text_after_reasoning_that_nobody_closed() -> None:
+    """A text without a number is no piece of the reasoning before it, though that has not ended."""
+    thoughts = event("response.reasoning_summary_text.delta", delta="Hm")
+    said = streamed(thoughts, event("response.output_text.delta", delta="Hi"), completed(), request=ON)
+    assert blocks(said) == [("thinking", "Hm"), ("text", "Hi")]
+
+
+def test_number_of_a_call_that_reasoning_uses_again() -> None:
+    """Reasoning that nobody announced, under the number of a call that is over, is an item of its own."""
+    said = streamed(item_events(0, A), thought(0, "Hm"), completed(), request=ON)
+    assert blocks(said) == [("tool_use", {"at": "a"}), ("thinking", "Hm")]
+
+
 def test_numbers_that_are_not_those_of_the_answer() -> None:
     """Some servers count from one, or leave numbers out: nothing is written twice."""
     said = streamed(item_events(1, message("Hi")), item_events(5, A), completed(message("Hi"), A))

@@ -27,6 +27,7 @@ class Delta(msgspec.Struct, gc=False):
 class ItemEvent(msgspec.Struct):
     """`response.output_item.added` and `.done`; of the others that belong to an item, whose."""
 
+    type: str = ""
     output_index: int | None = None
     item_id: str | None = None
     item: Raw = NO_RAW

@@ -44,6 +44,16 @@ _DELTAS: Mapping[str, str] = {
     "response.function_call_arguments.delta": "function_call",
 }
 """Pieces of text -> the type of item that they begin where the server did not announce it."""
+_PARTS: Mapping[str, str] = {
+    "response.output_text.done": "message",
+    "response.output_text.annotation.added": "message",
+    "response.refusal.done": "message",
+    "response.content_part.done": "message",
+    "response.reasoning_summary_text.done": "reasoning",
+    "response.reasoning_text.done": "reasoning",
+    "response.function_call_arguments.done": "function_call",
+}
+"""What else is said of an item -> its type, where the server does not say which one."""
 _INCOMPLETE: Mapping[str, str] = {
     "max_output_tokens": "max_tokens",
     "content_filter": "refusal",
@@ -83,10 +93,10 @@ class ResponsesAnswer:
                 handle(self, data)
             return
         item = self._by_key.get(delta.output_index)
-        if item is None:
-            item = self._unannounced(delta, data)
         if item is None or item.closed:
-            return
+            item = self._unannounced(delta, data)
+            if item is None or item.closed:
+                return
         if item is self._queue[0]:
             item.delta(delta)
             if self._output.stopped is not None:
@@ -126,6 +136,8 @@ class ResponsesAnswer:
         head = decode_loosely(event.item, ItemHead)
         key = _key(event, head)
         item = self._by_key.get(key)
+        if item is None and event.output_index is None and (begun := self._latest(head.type)) and not begun.id:
+            item = begun
         # Ids are no help here: some servers give an item another one in each event.
         if head.type and (item is None or item.type != head.type or (item.over and item.id != (head.id or ""))):
             item = self._begin(key, head)
@@ -163,27 +175,38 @@ class ResponsesAnswer:
 
     def _item_of(self, data: bytes) -> Item | None:
         event = decode_loosely(data, ItemEvent)
-        return self._by_key.get(_key(event, ItemHead()))
+        key = _key(event, ItemHead())
+        return self._latest(_PARTS.get(event.type, "")) if key is None else self._by_key.get(key)
+
+    def _latest(self, kind: str) -> Item | None:
+        """The item that events without a number are about."""
+        items = self._seen.get(kind)
+        return items[-1] if items and not items[-1].over else None
 
     def _unannounced(self, delta: Delta, data: bytes) -> Item | None:
-        """The item of a piece of text whose number is not known."""
+        """The item of a piece of text whose number is not known, or is that of an item of another type before it."""
+        kind = _DELTAS.get(delta.type, "")
         key: Key | None = delta.output_index
         if key is None:
             key = decode_loosely(data, ItemEvent).item_id
-            if (item := self._by_key.get(key)) is not None:
-                return item
-        if key in self._by_key or delta.type not in _DELTAS:
+        known = self._latest(kind) if key is None else self._by_key.get(key)
+        if known is not None and not (known.closed and known.type != kind):
+            return known
+        if not kind or (known is None and key in self._by_key):
             return None
-        return self._begin(key, ItemHead(type=_DELTAS[delta.type]))
+        return self._begin(key, ItemHead(type=kind))
 
     def _begin(self, key: Key | None, head: ItemHead) -> Item | None:
         """Another item. None: the client gets nothing of it."""
         kind = ITEMS.get(head.type)
         unasked = kind is Compaction and not self._options.encoding.compacts
-        if kind is None or unasked or not _is_the_models(head):
-            self._by_key[key] = None
+        item = None
+        if kind is not None and not unasked and _is_the_models(head):
+            item = kind(self._count, head, self._output)
+        if key is not None:
+            self._by_key[key] = item
+        if item is None:
             return None
-        item = self._by_key[key] = kind(self._count, head, self._output)
         self._count += 1
         self._seen.setdefault(head.type, []).append(item)
         self._queue.append(item)
