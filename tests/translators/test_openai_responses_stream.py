@@ -174,6 +174,17 @@ def test_missing_thoughts_are_recovered(events: list[bytes]) -> None:
     assert blocks(said) == [("thinking", "Hm.\n\nWell.")]
 
 
+@pytest.mark.parametrize("name", ["response.reasoning", "response.reasoning_summary"])
+@pytest.mark.parametrize("told", ["delta", "done"])
+def test_short_names_of_events_of_reasoning(name: str, told: str) -> None:
+    """Reasoning is shown also where its events are called as Bedrock and Open Responses call them."""
+    item = {"type": "reasoning", "id": "rs_1", "summary": []}
+    pieces = {"delta": [event(f"{name}.delta", output_index=0, delta=piece) for piece in ("H", "m")]}
+    pieces["done"] = [event(f"{name}.done", output_index=0, text="Hm")]
+    said = streamed(added(0, item), *pieces[told], done(0, item), completed(), request=ON)
+    assert blocks(said) == [("thinking", "Hm")]
+
+
 def test_end_without_the_answer() -> None:
     """Some servers end a stream with an empty output: what was streamed stands."""
     said = streamed(*stream_of(message("Hi"), A)[:-1], completed())

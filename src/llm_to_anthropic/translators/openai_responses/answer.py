@@ -17,7 +17,7 @@ from llm_to_anthropic.errors import UpstreamProtocolError
 from llm_to_anthropic.exchange import Usage
 from llm_to_anthropic.translators.openai_chat.usage import message_usage
 from llm_to_anthropic.translators.openai_responses.errors import answer_error, policy_refusal
-from llm_to_anthropic.translators.openai_responses.items import ITEMS, Compaction, Item, Message, Step
+from llm_to_anthropic.translators.openai_responses.items import ITEMS, REASONING_DELTAS, Compaction, Item, Message, Step
 from llm_to_anthropic.translators.openai_responses.loose import decode_loosely
 from llm_to_anthropic.translators.openai_responses.output import Output, ResponsesOptions
 from llm_to_anthropic.translators.stop_sequences import told_end
@@ -39,9 +39,8 @@ from llm_to_anthropic.writer import MAX_HELD, MessageWriter, held_too_much
 _DELTAS: Mapping[str, str] = {
     "response.output_text.delta": "message",
     "response.refusal.delta": "message",
-    "response.reasoning_summary_text.delta": "reasoning",
-    "response.reasoning_text.delta": "reasoning",
     "response.function_call_arguments.delta": "function_call",
+    **dict.fromkeys(REASONING_DELTAS, "reasoning"),
 }
 """Pieces of text -> the type of item that they begin where the server did not announce it."""
 _PARTS: Mapping[str, str] = {
@@ -50,7 +49,9 @@ _PARTS: Mapping[str, str] = {
     "response.refusal.done": "message",
     "response.content_part.done": "message",
     "response.reasoning_summary_text.done": "reasoning",
+    "response.reasoning_summary.done": "reasoning",
     "response.reasoning_text.done": "reasoning",
+    "response.reasoning.done": "reasoning",
     "response.function_call_arguments.done": "function_call",
 }
 """What else is said of an item -> its type, where the server does not say which one."""
@@ -362,7 +363,9 @@ _EVENTS: Mapping[str, Callable[[ResponsesAnswer, bytes], None]] = {
     "response.refusal.done": ResponsesAnswer._part,
     "response.content_part.done": ResponsesAnswer._part,
     "response.reasoning_summary_text.done": ResponsesAnswer._part,
+    "response.reasoning_summary.done": ResponsesAnswer._part,
     "response.reasoning_text.done": ResponsesAnswer._part,
+    "response.reasoning.done": ResponsesAnswer._part,
     "response.function_call_arguments.done": ResponsesAnswer._part,
     "response.output_text.annotation.added": ResponsesAnswer._annotation,
     "response.completed": ResponsesAnswer._completed,

@@ -40,6 +40,13 @@ from llm_to_anthropic.wire.openai_responses_answer import (
 from llm_to_anthropic.writer import MAX_HELD, held_too_much
 
 Step = Callable[[], None]
+REASONING_DELTAS: Mapping[str, str] = {
+    "response.reasoning_summary_text.delta": "summary",
+    "response.reasoning_summary.delta": "summary",
+    "response.reasoning_text.delta": "content",
+    "response.reasoning.delta": "content",
+}
+"""Pieces of reasoning -> of what; the shorter names are those of Open Responses and of OpenAI's first types."""
 
 
 class Item(ABC):
@@ -194,10 +201,9 @@ class Reasoning(Item):
         self._pieces: list[str] = []
 
     def delta(self, delta: Delta) -> None:
-        if delta.type == "response.reasoning_summary_text.delta":
-            self._add("summary", delta.summary_index or 0, delta.delta or "")
-        elif delta.type == "response.reasoning_text.delta":
-            self._add("content", delta.content_index or 0, delta.delta or "")
+        if kind := REASONING_DELTAS.get(delta.type):
+            part = delta.summary_index if kind == "summary" else delta.content_index
+            self._add(kind, part or 0, delta.delta or "")
 
     def part(self, part: PartEvent) -> None:
         kind, index = ("content", part.content_index) if part.summary_index is None else ("summary", part.summary_index)
