@@ -156,6 +156,29 @@ def test_models_to_try(models: tuple[str, ...], small_model: str, tried: tuple[s
     assert models_to_try(Router(settings), provider) == tried
 
 
+@pytest.mark.parametrize(
+    ("aliases", "tried"),
+    [
+        ({"claude-opus-*": ("vendor/big",)}, ("big",)),
+        ({"claude-*": ("openai/gpt-4o", "vendor/spare")}, ("spare",)),
+        ({"fast": ("openai/gpt-4o", "vendor/spare")}, ("spare",)),
+        (
+            {"claude-opus-*": ("vendor/claude-opus-5-5",), "claude-haiku-*": ("vendor/claude-haiku-5-5",)},
+            ("claude-haiku-5-5",),
+        ),
+    ],
+    ids=["one-line", "a-fallback", "another-name", "the-dearest-under-its-own-name"],
+)
+def test_models_of_aliases_are_tried(aliases: dict[str, tuple[str, ...]], tried: tuple[str, ...]) -> None:
+    """What an alias sends any of Claude's names to is tried, fallbacks included, and a model that another one names."""
+    known = {
+        name: Provider(name=name, protocol="openai_chat", base_url="http://127.0.0.1:1", credential=Credential())
+        for name in ("openai", "vendor")
+    }
+    router = Router(Settings(providers=known, aliases=aliases))
+    assert models_to_try(router, known["vendor"]) == tried
+
+
 ANSWERED = {
     "id": "resp_1",
     "object": "response",

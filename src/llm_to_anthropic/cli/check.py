@@ -6,7 +6,6 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 
 import click
 import msgspec
@@ -26,6 +25,7 @@ PATIENCE_S = 30.0
 """A provider that says nothing for so long is reported as silent."""
 
 _SMALL_WORDS = ("nano", "mini", "lite", "flash", "haiku", "small")
+_USUAL_LINES = ("haiku", "sonnet")
 _BUILT_IN = frozenset(PREFERRED_NAMES.values())
 
 
@@ -138,17 +138,27 @@ def models_to_try(router: Router, provider: Provider) -> tuple[str, ...]:
     if sent_to := tuple(dict.fromkeys(_sent_to(router, provider))):
         return sent_to
     prefix = f"{provider.name}/"
-    offered = [entry.id.removeprefix(prefix) for entry in router.models() if entry.id.startswith(prefix)]
+    ids = [entry.id for entry in router.models()]
+    offered = [id.removeprefix(prefix) for id in ids if id.startswith(prefix)]
+    offered += [model for id in ids for model in _models_of(router, provider, id)]
     small = [model for model in offered if any(word in model for word in _SMALL_WORDS)]
     return tuple((small or offered)[:1])
 
 
 def _sent_to(router: Router, provider: Provider) -> Iterator[str]:
-    for line in ("haiku", "sonnet"):
-        with suppress(ApiError):
-            target = router.resolve(LINE_MODELS[line]).targets[0]
-            if target.provider.name == provider.name:
-                yield target.model
+    for line in ("haiku", "sonnet", "opus", "fable"):
+        name = LINE_MODELS[line]
+        # Not every account may use the dearest of Claude's models; what an alias names, somebody wants to use.
+        yield from (model for model in _models_of(router, provider, name) if line in _USUAL_LINES or model != name)
+
+
+def _models_of(router: Router, provider: Provider, name: str) -> list[str]:
+    """The models of a provider that a name stands for, first or as fallbacks."""
+    try:
+        targets = router.resolve(name).targets
+    except ApiError:
+        return []
+    return [target.model for target in targets if target.provider.name == provider.name]
 
 
 def _remedy(target: Target, reply: _CapturedReply) -> str:
