@@ -8,7 +8,7 @@ import json
 import logging
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TextIO
 
 import click
 import pytest
@@ -29,7 +29,7 @@ class _Terminal(io.StringIO):
 
 
 @contextlib.contextmanager
-def logging_to(out: io.StringIO) -> Iterator[None]:
+def logging_to(out: TextIO) -> Iterator[None]:
     handlers, level = logging.root.handlers[:], logging.root.level
     configure_logging(
         Settings(providers={}, aliases={}, client_keys=(ClientKey(secret=Secret(CANARY)),), verbose=True), out
@@ -86,6 +86,26 @@ def test_a_request_is_one_json_line(log: io.StringIO) -> None:
         "level": "info",
     }
     assert expected.items() <= line.items()
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
+def test_lines_are_json_in_every_locale(encoding: str) -> None:
+    """Off a terminal lines are UTF-8, as JSON is, also where the locale's letters are others."""
+    written = io.BytesIO()
+    out = io.TextIOWrapper(written, encoding=encoding, errors="backslashreplace")
+    with logging_to(out):
+        record(client_model="caf\u00e9 \u65e5 \U0001f600")
+    assert json.loads(written.getvalue())["model"] == "caf\u00e9 \u65e5 \U0001f600"
+
+
+def test_a_log_that_takes_nothing_is_begun() -> None:
+    """A start with warnings that found no room, as on a full disk, is a start all the same."""
+    with open("/dev/full", "w", encoding="ascii") as out:
+        out.write("warning: there is no room for this")
+        with logging_to(out):
+            record()
+        with contextlib.suppress(OSError):
+            out.close()
 
 
 def test_attempts_that_failed_are_told(log: io.StringIO) -> None:

@@ -5,10 +5,12 @@ Logs go to stderr: coloured lines on a terminal, one JSON object per line elsewh
 
 from __future__ import annotations
 
+import io
 import logging
 import math
 import sys
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import TextIO
@@ -168,6 +170,10 @@ def configure_logging(settings: Settings, stream: TextIO | None = None, *, colou
     """
     out = stream or sys.stderr
     terminal = out.isatty()
+    if not terminal and isinstance(out, io.TextIOWrapper):
+        with suppress(OSError):  # nothing can be written to it: then it does not matter
+            # JSON is UTF-8 whatever the locale is, whose own escapes would spoil it.
+            out.reconfigure(encoding="utf-8", errors="backslashreplace")
     sink = LogSink(out, Redactor(known_secrets(settings)), json=not terminal)
     level = logging.DEBUG if settings.verbose else logging.INFO
     structlog.configure(
