@@ -47,6 +47,14 @@ async def test_closed_standard_input_is_an_empty_request(tmp_path: Path) -> None
     assert result.err.startswith("error: The request body is empty")
 
 
+async def test_prints_in_every_locale(tmp_path: Path) -> None:
+    """Letters that the locale does not have are printed as escapes."""
+    request = REQUEST | {"system": "so \u2713"}
+    result = await translate(tmp_path, request, "--to", "openai/gpt-4.1", env={"PYTHONIOENCODING": "latin-1"})
+    assert result.code == 0
+    assert "so \\u2713" in result.out
+
+
 async def test_says_when_nothing_is_lost(tmp_path: Path) -> None:
     """A request that can be carried over whole is said to lose nothing."""
     result = await translate(tmp_path, REQUEST, "--to", "openai/gpt-4.1")

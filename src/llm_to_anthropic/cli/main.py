@@ -5,6 +5,7 @@ Only click is imported here, so that `--help` answers at once.
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -107,7 +108,7 @@ def main(context: click.Context, /, **flags: Any) -> None:
 
     Point Claude Code, an SDK or any other Anthropic client at it. Without a command it starts the proxy.
     """
-    _fill_standard_files()
+    _mend_standard_files()
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         context.color = False
     context.obj = _given(flags)
@@ -185,7 +186,7 @@ def translate(context: click.Context, /, file: BinaryIO, target: str, *, stream:
     _finish(context, work)
 
 
-def _fill_standard_files() -> None:
+def _mend_standard_files() -> None:
     """Puts the null device where standard input, output or error is closed: a socket would get its number."""
     for number in range(3):
         try:
@@ -195,6 +196,8 @@ def _fill_standard_files() -> None:
     sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115  as long as the process
     sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
     sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as standard error has it: a locale may lack letters
 
 
 def _given(flags: Mapping[str, object]) -> dict[str, object]:
