@@ -321,3 +321,16 @@ async def test_a_strict_client_loses_nothing_to_an_earlier_turn(gateway: Gateway
     script.push(refused(UNREADABLE), *(said("done", streamed=False) for _ in range(2)))
     await asked_again(gateway, [*BY_ANOTHER, *turns()], SESSION)
     assert await asked_again(gateway, [*BY_ANOTHER, *turns()], SESSION | {"x-proxy-strict": "true"}) == "1 "
+
+
+@pytest.mark.parametrize("messages", ["nothing", None, [], {}])
+async def test_odd_messages_of_a_mended_session_are_the_upstreams_to_refuse(
+    gateway: Gateway, script: Script, messages: object
+) -> None:
+    """Where a session's conversation was mended before, a request without messages gets the upstream's own refusal."""
+    script.push(refused(UNREADABLE), said("done", streamed=False), refused("messages: Input should be a valid array"))
+    await asked_again(gateway, [*BY_ANOTHER, *turns()], SESSION)
+    odd = call(ask(CLAUDE), headers=SESSION)
+    odd.body = json.dumps({"model": CLAUDE, "max_tokens": 5, "messages": messages}).encode()
+    reply = await reply_to(gateway, odd)
+    assert (reply.status, b"Input should be a valid array" in reply.body) == (400, True)

@@ -15,6 +15,7 @@ from llm_to_anthropic.gateway.call import Call
 from llm_to_anthropic.gateway.client_request import session_id
 from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.translators.foreign_turns import Mend
+from llm_to_anthropic.wire import UNREADABLE
 
 MAX_SESSIONS = 1024
 """Sessions are named by clients, and need a bound."""
@@ -25,7 +26,7 @@ _Session = tuple[str, str, str]
 
 
 class _Begun(msgspec.Struct):
-    messages: list[Raw]
+    messages: list[Raw] = []
 
 
 class KnownMends:
@@ -59,5 +60,8 @@ def _session(call: Call, target: Target) -> _Session:
 
 
 def _beginning(call: Call) -> bytes:
-    messages = msgspec.json.decode(call.body, type=_Begun).messages
+    try:
+        messages = msgspec.json.decode(call.body, type=_Begun).messages
+    except UNREADABLE:  # whatever stands there, it is the upstream's to refuse
+        messages = []
     return hashlib.sha256(messages[0] if messages else b"").digest()
