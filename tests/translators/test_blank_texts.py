@@ -57,6 +57,21 @@ def test_white_space_between_thoughts_does_not_part_them() -> None:
 
 
 @pytest.mark.parametrize("blank", BLANKS)
+def test_thought_of_white_space_is_no_block(blank: str) -> None:
+    """Qwen's models that are told not to think leave line breaks of it: neither a block, nor a gap in the text."""
+    thought = {"reasoning_content": blank}
+    assert of_chat(thought, {"content": "O"}, thought, {"content": "K"}, thought) == [("text", "OK")]
+    assert of_chat({"tool_calls": [CHAT_CALL]}, thought) == [("tool_use", "")]
+
+
+def test_white_space_at_the_beginning_of_a_thought_is_kept() -> None:
+    """It waits for the thought that it belongs to, also where that goes on behind a text."""
+    thoughts = {"reasoning_content": "\n"}, {"reasoning_content": "Hm"}
+    told = of_chat(*thoughts, {"content": "A"}, *thoughts)
+    assert told == [("thinking", "\nHm"), ("text", "A"), ("thinking", "\nHm")]
+
+
+@pytest.mark.parametrize("blank", BLANKS)
 def test_whole_answer_of_white_space_is_empty(blank: str) -> None:
     """However an answer comes, there is no block in it then: streamed, whole, and whole to a client that waits."""
     usage = {"prompt_tokens": 10, "completion_tokens": 5}

@@ -81,6 +81,8 @@ class MessageWriter(ABC):
         """Letters that had to wait so far, but for those of calls, which the translator counts."""
         self._gap = ""
         """White space, which opens no text: it goes to the next or, where none follows a cited one, to that."""
+        self._thought_gap = ""
+        """The same of thinking: it goes to the next thought, or nowhere."""
 
     @property
     def begun(self) -> bool:
@@ -122,6 +124,7 @@ class MessageWriter(ABC):
             self._tail("thinking").signature = signature
             return
         if self._open != "thinking":
+            self._thought_gap = ""
             self._begin("thinking")
         self._end(signature)
 
@@ -231,10 +234,7 @@ class MessageWriter(ABC):
             self._hold(text)
             self._tail(kind).pieces.append(text)
             return False
-        if kind == "text":
-            return self._begin_text(text)
-        self._begin(kind)
-        return True
+        return self._begin_text(text) if kind == "text" else self._begin_thought(text)
 
     def _begin_text(self, text: str) -> bool:
         gap = self._gap
@@ -245,6 +245,19 @@ class MessageWriter(ABC):
             return False
         self._gap = ""
         self._begin("text")
+        if gap:
+            self._delta(gap)
+        return True
+
+    def _begin_thought(self, text: str) -> bool:
+        gap = self._thought_gap
+        if text.isspace():
+            # Of a model that was told not to think this is all; between words it would part the text.
+            self._hold(text)
+            self._thought_gap = gap + text
+            return False
+        self._thought_gap = ""
+        self._begin("thinking")
         if gap:
             self._delta(gap)
         return True
