@@ -140,6 +140,17 @@ def test_whole_answer_that_tells_of_spent_credits_is_not_asked_for_again() -> No
     assert failure(json.dumps(body).encode())[:2] == (402, "billing_error")
 
 
+@pytest.mark.parametrize("usage", [None, "many"], ids=["plain", "with what is no usage"])
+def test_error_in_groqs_own_place_ends_the_stream(usage: object) -> None:
+    """Groq tells in `x_groq` why a stream stopped early: what came is no whole answer, though [DONE] follows."""
+    made = translator()
+    made.receive_data(delta(content="Hel"))
+    made.receive_data(data({"choices": [], "x_groq": {"error": "Boom", "usage": usage}}) + DONE)
+    assert made.failure is not None
+    assert (made.failure.status, made.failure.message) == (502, "upstream (acme): Boom")
+    assert not made.ended
+
+
 def test_error_of_a_choice() -> None:
     """OpenRouter puts an error of its provider into the choice."""
     choice = {

@@ -115,6 +115,8 @@ class Usage(msgspec.Struct):
 
 class GroqExtras(msgspec.Struct):
     usage: Usage | None = None
+    error: Raw = NO_RAW
+    """Why a stream stopped early."""
 
 
 class Completed(msgspec.Struct):
@@ -124,7 +126,7 @@ class Completed(msgspec.Struct):
     error: Raw = NO_RAW
     service_tier: str | None = None
     x_groq: GroqExtras | None = None
-    """Groq's own place of the usage in streams."""
+    """Groq's own place of the usage and of errors in streams."""
     message: Raw = NO_RAW
     """This and the next three: an error that some servers (vLLM, FastAPI) put bare into a stream, without `error`."""
     detail: Raw = NO_RAW

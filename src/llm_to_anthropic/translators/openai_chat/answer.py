@@ -177,10 +177,16 @@ class ChatAnswer:
             raise embedded_error(bytes(completion.error), self._options.context)
         if (completion.message or completion.detail) and not completion.choices:
             raise embedded_error(_bare_error(completion), self._options.context)
-        if (completion.usage or completion.x_groq) and (usage := reported_usage(completion)):
-            self._reported = usage
+        if completion.usage or completion.x_groq:
+            self._take_account(completion)
         if completion.service_tier:
             self._service_tier = completion.service_tier
+
+    def _take_account(self, completion: Completion) -> None:
+        if completion.x_groq and is_error(completion.x_groq.error):
+            raise embedded_error(bytes(completion.x_groq.error), self._options.context)
+        if usage := reported_usage(completion):
+            self._reported = usage
 
     def _take(self, choice: Chosen, delta: Delta | None) -> None:
         self._any_choice = True

@@ -50,7 +50,7 @@ def read_loosely(data: bytes) -> Completion:
         usage=_usage(value.get("usage")),
         error=_raw(value.get("error")),
         service_tier=_text_or_none(value.get("service_tier")),
-        x_groq=GroqExtras(usage=_usage(extras.get("usage"))),
+        x_groq=GroqExtras(usage=_usage(extras.get("usage")), error=_raw(extras.get("error"))),
         **{name: _raw(value.get(name)) for name in ("message", "detail", "code", "type")},
     )
 
