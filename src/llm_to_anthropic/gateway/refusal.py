@@ -12,7 +12,7 @@ from llm_to_anthropic.gateway.answer_headers import forwarded
 from llm_to_anthropic.gateway.relay import MAX_ERROR_BYTES
 from llm_to_anthropic.providers.provider import Credential, Provider, Target
 from llm_to_anthropic.translators.rate_limits import retry_after_s
-from llm_to_anthropic.translators.upstream_errors import without_account
+from llm_to_anthropic.translators.upstream_errors import MAX_READ, without_account
 from llm_to_anthropic.upstream import UpstreamCall
 from llm_to_anthropic.wire import UNREADABLE
 
@@ -74,7 +74,8 @@ async def read_refusal(upstream: UpstreamCall, target: Target | Provider | None)
     text = "" if _MARKUP.match(body) else body.decode("utf-8", "replace").strip()[:2000]
     told = _foreign_words(body) or text or f"the upstream answered {upstream.status} without saying why"
     headers.pop("request-id", None)  # our envelope has our id, and the header is to say the same
-    if "retry-after" not in headers and (wait_s := retry_after_s({}, body.decode("utf-8", "replace"), 0.0)):
+    words = body[:MAX_READ].decode("utf-8", "replace")
+    if "retry-after" not in headers and (wait_s := retry_after_s({}, words, 0.0)):
         headers["retry-after"] = str(wait_s)
     return UpstreamError(upstream.status, without_account(told), headers=headers)
 

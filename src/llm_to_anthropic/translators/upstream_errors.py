@@ -129,7 +129,7 @@ def own_words(text: str) -> str:
 
 def without_repeated(text: str) -> str:
     """The same, with the names in the schemas that it refuses: what is wrong with these is told behind them."""
-    return _REPEATED.split(text, maxsplit=1)[0]
+    return _REPEATED.split(text[:MAX_READ], maxsplit=1)[0]
 
 
 def is_error(error: Raw) -> bool:
@@ -163,8 +163,8 @@ def clean_text(text: str, target: Target) -> str:
 
 
 def without_account(text: str) -> str:
-    """An upstream's words without the ids of who pays."""
-    return _ACCOUNT.sub("***", text)
+    """An upstream's words without the ids of who pays, as far as they are looked at: what is not is not told either."""
+    return _ACCOUNT.sub("***", text[:MAX_READ])
 
 
 def _masked(found: re.Match[str]) -> str:
