@@ -13,6 +13,7 @@ from llm_to_anthropic.settings import Retries, Settings, Timeouts
 from llm_to_anthropic.upstream import Upstream
 from tests.gateway.conftest import providers
 from tests.gateway.memory_reply import MemoryReply, ask, call, reply_to
+from tests.messages import parse_events, rebuild
 from tests.translators.chat_answers import DONE, delta, usage
 
 ANSWER = {"choices": [{"message": {"role": "assistant", "content": "hello"}, "finish_reason": "stop"}]}
@@ -94,3 +95,17 @@ async def test_a_refusal_that_teaches_nothing_is_passed_on(
     script.push(whole(refusal("The image is no image."), status=status))
     reply = await reply_to(noting, call(ask("openai/gpt-4.1")))
     assert (reply.status, len(upstream.requests), told) == (status, 1, [])
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("lead", ["", "litellm.BadRequestError: AzureException - "], ids=["Azure", "a gateway's"])
+async def test_reasoning_that_used_up_all_tokens_is_a_message_cut_off(
+    noting: Gateway, script: Script, told: list[str], streamed: bool, lead: str
+) -> None:
+    """Claude Code asks a model for one token to see whether it is there; OpenAI's, which reason first, refuse that."""
+    words = "Could not finish the message because max_tokens or model output limit was reached."
+    script.push(whole(refusal(f"{lead}{words} Please try again with higher max_tokens."), status=400))
+    reply = await reply_to(noting, call(ask("openai/gpt-4.1", stream=streamed, max_tokens=1)))
+    message = rebuild(parse_events(bytes(reply.body))) if streamed else json.loads(reply.body)
+    assert (reply.status, message["content"], message["stop_reason"], told) == (200, [], "max_tokens", [])
+    assert (message["usage"]["input_tokens"] > 0, message["usage"]["output_tokens"]) == (True, 0)

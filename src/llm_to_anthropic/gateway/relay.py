@@ -40,10 +40,12 @@ class UpstreamRefusal(Exception):
         self.body = body
 
 
-async def read_upstream_refusal(upstream: UpstreamCall) -> UpstreamRefusal:
-    """The rest of an answer with an error status."""
+async def read_refused(upstream: UpstreamCall, translator: Translator) -> bytes:
+    """The answer for which the rest of one with an error status stands. Raises UpstreamRefusal for any other."""
     body = await upstream.read_all(MAX_ERROR_BYTES)
-    return UpstreamRefusal(upstream.status, header_map(upstream), body)
+    if answer := translator.answer_behind(upstream.status, body):
+        return answer
+    raise UpstreamRefusal(upstream.status, header_map(upstream), body)
 
 
 class LastWords:
@@ -132,11 +134,14 @@ class StreamRelay(Relay):
             self._progress.answer_headers = rate_limits(self._translator, upstream)
             self._prepare_head()
             return
-        if not self.committed:
-            # In no variable: an error and the frame that raised it would hold each other.
-            raise await read_upstream_refusal(upstream)
-        refusal = await read_upstream_refusal(upstream)
-        raise self._translator.decode_error(refusal.status, refusal.headers, refusal.body)
+        try:
+            answer = await read_refused(upstream, self._translator)
+        except UpstreamRefusal as refusal:
+            if not self.committed:
+                raise
+            raise self._translator.decode_error(refusal.status, refusal.headers, refusal.body) from None
+        await self._receive(answer)
+        await self._receive(b"")
 
     async def _pump(self) -> None:
         translator = self._translator

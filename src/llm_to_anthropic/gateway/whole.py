@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf
 
 from llm_to_anthropic.gateway.answer_headers import JSON_HEADERS, rate_limits
-from llm_to_anthropic.gateway.relay import LastWords, make_room, read_upstream_refusal
+from llm_to_anthropic.gateway.relay import LastWords, make_room, read_refused
 from llm_to_anthropic.gateway.work import Work
 from llm_to_anthropic.settings import Timeouts
 from llm_to_anthropic.translators.translator import Translator, UpstreamRequest
@@ -26,11 +26,12 @@ async def carry_whole(
             await upstream.head()
             progress.upstream_request_id = upstream.header(b"x-request-id")
             if upstream.status >= 400:
-                raise await read_upstream_refusal(upstream)
-            progress.answering = True
-            progress.answer_headers = rate_limits(translator, upstream)
-            if not _feed_rest(translator, upstream):
-                await _feed(work, translator, upstream, timeouts)
+                _feed_all(translator, await read_refused(upstream, translator))
+            else:
+                progress.answering = True
+                progress.answer_headers = rate_limits(translator, upstream)
+                if not _feed_rest(translator, upstream):
+                    await _feed(work, translator, upstream, timeouts)
             if translator.settled:
                 upstream.release()
         finally:
@@ -52,10 +53,14 @@ def _feed_rest(translator: Translator, upstream: UpstreamCall) -> bool:
     data = upstream.rest()
     if data is None:
         return False
+    _feed_all(translator, data)
+    return True
+
+
+def _feed_all(translator: Translator, data: bytes) -> None:
     translator.receive_data(data)
     if not translator.ended and translator.failure is None:
         translator.receive_eof()
-    return True
 
 
 async def _feed(work: Work, translator: Translator, upstream: UpstreamCall, timeouts: Timeouts) -> None:

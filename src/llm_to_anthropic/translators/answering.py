@@ -216,6 +216,10 @@ class AnsweringTranslator(ABC):
         """The headers of an upstream's 200 that a client may use, in Anthropic's names."""
         return {}
 
+    def answer_behind(self, status: int, body: bytes) -> bytes:  # noqa: ARG002  most errors are what they are called
+        """The answer that an upstream's error stands for, in the upstream's own form; empty for any other error."""
+        return b""
+
     def heal(self, error: ApiError, body: bytes) -> bool:
         """Learns from an upstream's refusal what to leave out; True if one retry makes sense."""
         if error.status not in self._TEACHING:

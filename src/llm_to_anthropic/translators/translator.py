@@ -182,6 +182,10 @@ class Translator(Protocol):
         """The headers of an upstream's 200 that the client gets (rate limits), by Anthropic's names in lower case."""
         ...
 
+    def answer_behind(self, status: int, body: bytes) -> bytes:
+        """The answer that an upstream's error stands for, in the upstream's own form; empty for any other error."""
+        ...
+
     def heal(self, error: ApiError, body: bytes) -> bool:
         """Learns from an upstream's 400 or 422 what to leave out; True if one retry makes sense."""
         ...

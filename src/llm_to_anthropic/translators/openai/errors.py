@@ -47,6 +47,8 @@ _MODEL_TEXT = re.compile(
     re.IGNORECASE,
 )
 
+_CUT_OFF = re.compile(r"could not finish the message because max_tokens or model output limit was reached", re.I)
+
 _CODES: Mapping[str, int] = {
     "insufficient_quota": 402,
     "billing_hard_limit_reached": 402,
@@ -165,6 +167,11 @@ def tells_error(event: bytes) -> bool:
     if told is not None:
         return _outcome(told) is not True and bool(_any_text(told, MAX_DEPTH))
     return _outcome(value) is False and bool(_any_text(value, MAX_DEPTH))
+
+
+def is_cut_off(body: bytes) -> bool:
+    """Whether an error body says that the tokens did not suffice for a single word: an answer without any."""
+    return _CUT_OFF.search(own_words(read_refusal(body).text)) is not None
 
 
 def _outcome(value: object) -> bool | None:

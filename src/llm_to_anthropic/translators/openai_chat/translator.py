@@ -15,7 +15,7 @@ from llm_to_anthropic.translators.answering import AnsweringTranslator
 from llm_to_anthropic.translators.call_frames import CallFrames, Piece
 from llm_to_anthropic.translators.carrier import Carrier
 from llm_to_anthropic.translators.memory.known_messages import read_fields
-from llm_to_anthropic.translators.openai.errors import embedded_error, http_error, tells_error
+from llm_to_anthropic.translators.openai.errors import embedded_error, http_error, is_cut_off, tells_error
 from llm_to_anthropic.translators.openai_chat.answer import ChatAnswer, ChatOptions
 from llm_to_anthropic.translators.openai_chat.encoding import ChatEncoding
 from llm_to_anthropic.translators.openai_chat.healing import affordable, form_lessons, is_about_reasoning, lesson
@@ -35,6 +35,8 @@ PATH = "/chat/completions"
 _RENDERING = frozenset({400, 404, 500})
 """Our statuses of messages that a model cannot take: llama.cpp and Ollama take that for their own fault, and OpenRouter
 finds nobody who would."""
+
+_CUT_OFF = b'{"choices":[{"index":0,"message":{"role":"assistant","content":null},"finish_reason":"length"}]}'
 
 _COMPLETION = msgspec.json.Decoder(Completion)
 _WHOLE = msgspec.json.Decoder(WholeCompletion)
@@ -81,6 +83,10 @@ class OpenAIChatTranslator(AnsweringTranslator):
     def answer_headers(self, headers: Mapping[str, str]) -> Mapping[str, str]:
         """The rate limits of OpenAI and those that spell them alike."""
         return rate_limit_headers(headers, self._now())
+
+    def answer_behind(self, status: int, body: bytes) -> bytes:
+        """An answer that was cut off before its first word: the model has used up its tokens for reasoning."""
+        return _CUT_OFF if status == 400 and is_cut_off(body) else b""
 
     def heal(self, error: ApiError, body: bytes) -> bool:
         """Learns from an upstream's refusal what to leave out or to write otherwise; True if one retry makes sense."""
