@@ -135,11 +135,12 @@ async def test_nothing_configured_exits_1(tmp_path: Path) -> None:
     ("models", "small_model", "tried"),
     [
         (("big", "some-mini"), "", ("some-mini",)),
+        (("gemini-pro", "gemini-flash"), "", ("gemini-flash",)),
         (("only",), "", ("only",)),
         (("a", "b"), "vendor/b", ("b",)),
         ((), "", ()),
     ],
-    ids=["a-small-one", "the-only-one", "the-mapped-one", "none-known"],
+    ids=["a-small-one", "a-small-gemini", "the-only-one", "the-mapped-one", "none-known"],
 )
 def test_models_to_try(models: tuple[str, ...], small_model: str, tried: tuple[str, ...]) -> None:
     """The models that clients are sent to are tried, else a small one of those listed, else none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 
@@ -24,7 +25,8 @@ from llm_to_anthropic.upstream import Upstream
 PATIENCE_S = 30.0
 """A provider that says nothing for so long is reported as silent."""
 
-_SMALL_WORDS = ("nano", "mini", "lite", "flash", "haiku", "small")
+_SMALL = re.compile(r"(?<![a-z])(?:nano|mini|lite|flash|haiku|small)(?![a-z])")
+"""A word of a small model's name; that of gemini is none."""
 _USUAL_LINES = ("haiku", "sonnet")
 _BUILT_IN = frozenset(PREFERRED_NAMES.values())
 
@@ -141,7 +143,7 @@ def models_to_try(router: Router, provider: Provider) -> tuple[str, ...]:
     ids = [entry.id for entry in router.models()]
     offered = [id.removeprefix(prefix) for id in ids if id.startswith(prefix)]
     offered += [model for id in ids for model in _models_of(router, provider, id)]
-    small = [model for model in offered if any(word in model for word in _SMALL_WORDS)]
+    small = [model for model in offered if _SMALL.search(model)]
     return tuple((small or offered)[:1])
 
 
