@@ -144,6 +144,19 @@ async def test_counting_is_estimated_while_vertex_cannot(gateway: Gateway, scrip
     assert count > 3
 
 
+async def test_counting_is_estimated_where_vertex_refuses_betas(gateway: Gateway, script: Script) -> None:
+    """Betas that Vertex AI takes with messages alone do not make counting fail, on which a client would wait."""
+    words = "Unexpected value(s) `web-search-2025-03-05` for the `anthropic-beta` header."
+    error = {"type": "error", "error": {"type": "invalid_request_error", "message": words}}
+    script.push(whole(error, status=400))
+    reply = MemoryReply()
+    body = {"model": "claude-x", "messages": [{"role": "user", "content": "How many tokens is this?"}]}
+    await gateway.count_tokens(call(body, path="/v1/messages/count_tokens"), reply)
+    count = reply.json()["input_tokens"]
+    assert isinstance(count, int)
+    assert (reply.status, count > 3) == (200, True)
+
+
 @pytest.mark.parametrize("path", ["/v1/models", "/v1/files", "/v1/messages/batches"])
 async def test_other_paths_do_not_go_to_vertex(gateway: Gateway, upstream: ScriptedUpstream, path: str) -> None:
     """What Vertex AI does not serve is refused here, and nothing is sent there."""

@@ -359,13 +359,18 @@ async def _count(work: Work, upstream: UpstreamCall) -> bytes | None:
             refusal = await read_refusal(upstream, work.progress.target)
             if upstream.status == 404 and not isinstance(refusal, PassedError):
                 return None  # it is the endpoint that is missing: Anthropic's own words would name the model
-            if mend_for(refusal) is not None:
-                return None  # as a message it would be mended, and answered
+            if mend_for(refusal) is not None or _is_of_betas(refusal, work.progress.target):
+                return None  # as a message it would be mended, or taken as it is, and answered
             raise refusal
         body = await upstream.read_all(MAX_ERROR_BYTES)
     finally:
         upstream.close()
     return body if tells_count(body) else None
+
+
+def _is_of_betas(refusal: UpstreamError, target: Target | None) -> bool:
+    """Vertex AI counts for fewer beta values than it answers for."""
+    return target is not None and target.provider.backend == "vertex" and "`anthropic-beta` header" in str(refusal)
 
 
 async def _whole(work: Work, upstream: UpstreamCall, body: bytes) -> None:
