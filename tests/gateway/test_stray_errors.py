@@ -44,6 +44,25 @@ async def test_an_error_before_the_first_word_keeps_its_status(
     assert told[2].encode() in body
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"message": "no place"},
+        {"error": "no place"},
+        {"detail": "no place"},
+        {"object": "error", "message": "no place"},
+    ],
+    ids=["AWS", "as a text", "FastAPI", "vLLM"],
+)
+async def test_a_refusal_in_another_form_is_told_in_its_words(
+    gateway: Gateway, script: Script, body: dict[str, str]
+) -> None:
+    """Where an error has one sentence, the client reads that sentence and not the JSON around it."""
+    script.push(whole(body, status=400))
+    reply = await reply_to(gateway, call(ask("claude-x")))
+    assert (reply.status, reply.json()["error"]) == (400, {"type": "invalid_request_error", "message": "no place"})
+
+
 @pytest.mark.parametrize(("event", "told"), ERRORS)
 @pytest.mark.parametrize("end", [b"\n\n", b""], ids=["whole", "without its blank line"])
 async def test_an_error_amid_an_answer_ends_it(

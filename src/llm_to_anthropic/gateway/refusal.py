@@ -81,22 +81,25 @@ async def read_refusal(upstream: UpstreamCall, target: Target | Provider | None)
 
 
 class _ForeignError(msgspec.Struct):
-    message: str
+    message: str = ""
 
 
 class _Foreign(msgspec.Struct):
-    error: _ForeignError
+    error: _ForeignError | str | None = None
+    message: str | None = None
+    detail: str | None = None
 
 
 def _foreign_words(body: bytes) -> str:
-    """The message of an error in Google's form, which streams wrap into an array; empty for any other body."""
+    """The message of an error in the form of Google, AWS or FastAPI, perhaps in an array; empty for any other body."""
     try:
         told = msgspec.json.decode(body, type=_Foreign | list[_Foreign])
     except UNREADABLE:
         return ""
     if isinstance(told, list):
-        return told[0].error.message if told else ""
-    return told.error.message
+        told = told[0] if told else _Foreign()
+    error = told.error.message if isinstance(told.error, _ForeignError) else told.error
+    return error or told.message or told.detail or ""
 
 
 class _Envelope(msgspec.Struct):
