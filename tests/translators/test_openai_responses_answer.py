@@ -22,6 +22,7 @@ from tests.translators.responses_answers import (
     event,
     failure,
     incomplete,
+    item_events,
     message,
     reasoning,
     refusal,
@@ -134,6 +135,13 @@ def test_incomplete_answers(reason: str, stop_reason: str) -> None:
     assert streamed(text(0, "x"), incomplete(reason))["stop_reason"] == stop_reason
     body = whole(message("x"), status="incomplete", incomplete_details={"reason": reason})
     assert collected(body)["stop_reason"] == stop_reason
+
+
+@pytest.mark.parametrize("status", [None, "completed"])
+def test_reason_of_an_incomplete_answer_counts_without_its_status(status: str | None) -> None:
+    """What was cut is told as cut though a gateway calls it complete, or says nothing of its state."""
+    end = completed(call(), status=status, incomplete_details={"reason": "max_output_tokens"})
+    assert streamed(item_events(0, call()), end)["stop_reason"] == "max_tokens"
 
 
 def test_answer_without_a_status_is_complete() -> None:
