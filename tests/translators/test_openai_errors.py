@@ -338,6 +338,7 @@ def test_ids_of_the_account_are_not_told() -> None:
     [
         ({"code": "rate_limit_exceeded", "message": "Limit reached. Please try again in 11.054s. Visit ..."}, "12"),
         ({"type": "rate_limit_error", "message": "Slow down.", "retry_after": 3}, "3"),
+        ({"type": "usage_limit_reached", "message": "The limit has been reached", "resets_in_seconds": 9568}, "9568"),
         ({"code": "rate_limit_exceeded", "message": "Limit reached."}, None),
         ({"code": "insufficient_quota", "message": "Please try again in 5s."}, None),
     ],

@@ -58,6 +58,7 @@ def told(error: Json, form: str) -> bytes:
 FORMS = ["failed", "event", "flat event", "untyped", "bare", "whole"]
 ERRORS = {
     "rate_limit_exceeded": (429, "rate_limit_error"),
+    "usage_limit_reached": (429, "rate_limit_error"),
     "server_error": (502, "api_error"),
     "server_is_overloaded": (529, "overloaded_error"),
     "slow_down": (529, "overloaded_error"),

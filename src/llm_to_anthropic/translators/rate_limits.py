@@ -34,7 +34,7 @@ _IN_TEXT = re.compile(
     r"(?:try again|retry) (?:in|after) (?P<words>\d+(?:\.\d+)?) ?sec"
     r"|(?:try again|retry) (?:in|after) (?P<span>(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+)"
     r"|\"retryDelay\": ?\"(?P<delay>\d+(?:\.\d+)?)s\""
-    r"|\"retry_after(?:_seconds|_s)?\": ?(?P<member>\d+(?:\.\d+)?)",
+    r"|\"(?:retry_after(?:_seconds|_s)?|resets_in_seconds)\": ?(?P<member>\d+(?:\.\d+)?)",
     re.IGNORECASE,
 )
 

@@ -69,6 +69,7 @@ _CODES: Mapping[str, int] = {
     "rate_limit_exceeded": 429,
     "rate_limit_error": 429,
     "RateLimitReached": 429,
+    "usage_limit_reached": 429,
     "tokens": 429,
     "requests": 429,
     "invalid_api_key": 401,
