@@ -244,6 +244,13 @@ def test_items_that_nothing_tells_apart_but_their_type(id: str | None) -> None:
     assert blocks(said) == [("thinking", "Hm"), ("text", "Hi"), ("tool_use", {"at": "a"})]
 
 
+def test_text_that_goes_on_after_its_end_was_told() -> None:
+    """A gateway may complete a text with its first word: the words behind it reach the client as well."""
+    early = [added(0, message(None)), text(0, "H"), done(0, message("H"))]
+    said = streamed(*early, text(0, "el"), text(0, "lo"), completed(message("Hello")))
+    assert "".join(block["text"] for block in said["content"]) == "Hello"
+
+
 def test_text_after_reasoning_that_nobody_closed() -> None:
     """A text without a number is no piece of the reasoning before it, though that has not ended."""
     thoughts = event("response.reasoning_summary_text.delta", delta="Hm")

@@ -185,13 +185,16 @@ class ResponsesAnswer:
         return items[-1] if items and not items[-1].over else None
 
     def _unannounced(self, delta: Delta, data: bytes) -> Item | None:
-        """The item of a piece of text whose number is not known, or is that of an item of another type before it."""
+        """The item of a piece of text whose number is not known, or is that of an item that is written already.
+
+        Some servers give several items one number, or tell the end of a text after its first word.
+        """
         kind = _DELTAS.get(delta.type, "")
         key: Key | None = delta.output_index
         if key is None:
             key = decode_loosely(data, ItemEvent).item_id
         known = self._latest(kind) if key is None else self._by_key.get(key)
-        if known is not None and not (known.closed and known.type != kind):
+        if known is not None and not (known.closed and (kind == "message" or known.type != kind)):
             return known
         if not kind or (known is None and key in self._by_key):
             return None
