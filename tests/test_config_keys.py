@@ -94,6 +94,22 @@ def test_a_key_wins_over_its_file(tmp_path: Path) -> None:
     assert settings.key_files == ()
 
 
+@pytest.mark.parametrize("source", ["environment", ".env"])
+def test_a_variable_that_names_a_file_wins_over_the_settings(tmp_path: Path, source: str) -> None:
+    """The environment and .env stand above the TOML file, also where they name a file with the keys."""
+    file = tmp_path / "secret"
+    file.write_text("key-of-secret\n")
+    file.chmod(0o600)
+    place = Place(tmp_path).toml('openai_api_key = "env:A"\nproxy_api_keys = ["env:A"]')
+    variables = {"OPENAI_API_KEY_FILE": str(file), "PROXY_API_KEYS_FILE": str(file)}
+    if source == ".env":
+        place.dotenv("\n".join(f"{name}={value}" for name, value in variables.items()))
+        variables = {}
+    settings = place.load({"A": "key-a", **variables})
+    assert keys(settings) == ["key-of-secret"]
+    assert named(settings) == [("", "key-of-secret")]
+
+
 def test_a_file_that_misses_is_told_with_its_variable(place: Place) -> None:
     """A path that leads nowhere is a mistake in the variable that names it."""
     assert place.problems({"OPENAI_API_KEY_FILE": str(place.cwd / "none")}) == [

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from llm_to_anthropic.config.sources import QUOTED, Report, Sources, expand, is_quoted
+from llm_to_anthropic.config.sources import QUOTED, Given, Report, Sources, expand, is_quoted
 from llm_to_anthropic.providers.provider import Credential, Secret
 from llm_to_anthropic.settings import HASHED, ClientKey
 
@@ -32,13 +32,18 @@ class KeyReader:
 
     def setting(self, field: str, variable: str) -> Credential:
         """The keys of a setting like openai_api_key: themselves, but references in the TOML file."""
-        given = self._sources.fields.get(field)
+        given = self._given(field, variable)
         if given is None:
             return self._kept_in_file(variable)
         if given.from_file:
             kept = [str(one) for one in given.value] if isinstance(given.value, list) else str(given.value)
             return self.reference(given.place, kept, variable)
         return self._credential(given.place, str(given.value), variable)
+
+    def _given(self, field: str, variable: str) -> Given | None:
+        """What a setting of keys says, unless the environment names a file with them, which wins over the TOML file."""
+        given = self._sources.fields.get(field)
+        return None if given and given.from_file and f"{variable}_FILE" in self._sources.variables else given
 
     def variable(self, name: str) -> Credential:
         """The keys in an environment variable, if it is set."""
@@ -89,7 +94,7 @@ class KeyReader:
 
     def client_keys(self, entries: tuple[str, ...]) -> tuple[ClientKey, ...]:
         """PROXY_API_KEYS: keys or their hashes, in the TOML file references to keys, each as `NAME=` if it has one."""
-        given = self._sources.fields.get("proxy_api_keys")
+        given = self._given("proxy_api_keys", "PROXY_API_KEYS")
         if given is None:
             place, text = self._text_kept_in_file("PROXY_API_KEYS_FILE")
             return tuple(self._client_keys(place, text))
