@@ -30,6 +30,12 @@ def test_empty_values_are_unset(place: Place) -> None:
     assert key_of(settings, "openai") == "test-key"
 
 
+def test_empty_list_of_keys_is_no_key(place: Place) -> None:
+    """A provider without a single key is told as one without, and not asked without any."""
+    settings = place.toml("openai_api_key = []").load({})
+    assert "no provider has a key" in settings.warnings[0]
+
+
 @pytest.mark.parametrize(
     ("line", "key"),
     [

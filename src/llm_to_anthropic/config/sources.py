@@ -284,7 +284,7 @@ def _from_file(path: Path, report: Report) -> dict[str, Given]:
     return {
         key: Given(value, f"{path.name}: {key}", from_file=True)
         for key, value in tables.items()
-        if not (isinstance(value, str) and not value.strip())
+        if value != [] and not (isinstance(value, str) and not value.strip())
     }
 
 
