@@ -64,6 +64,14 @@ def test_thought_of_white_space_is_no_block(blank: str) -> None:
     assert of_chat({"tool_calls": [CHAT_CALL]}, thought) == [("tool_use", "")]
 
 
+@pytest.mark.parametrize("blank", BLANKS)
+def test_summary_of_white_space_is_no_block(blank: str) -> None:
+    """Reasoning of OpenAI's that says nothing, and holds nothing that has to come back, leaves no signature alone."""
+    reasoned = responses_answers.reasoning(blank, encrypted=None)
+    for asked in (None, responses_answers.ON):
+        assert told(responses_answers.both(reasoned, responses_answers.message("Hi"), request=asked)) == [("text", "Hi")]
+
+
 def test_white_space_at_the_beginning_of_a_thought_is_kept() -> None:
     """It waits for the thought that it belongs to, also where that goes on behind a text."""
     thoughts = {"reasoning_content": "\n"}, {"reasoning_content": "Hm"}

@@ -104,7 +104,8 @@ class Output:
     def thinking(self, text: str) -> None:
         self.size += len(text) if text.isascii() else text_bytes(text)
         if not self._hidden:
-            self._thinking = True
+            # White space alone is no block, which nothing need close then.
+            self._thinking = self._thinking or not text.isspace()
             self.writer.thinking(text)
 
     def end_reasoning(self, kept: Raw | None) -> None:
