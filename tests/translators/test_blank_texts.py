@@ -69,7 +69,9 @@ def test_summary_of_white_space_is_no_block(blank: str) -> None:
     """Reasoning of OpenAI's that says nothing, and holds nothing that has to come back, leaves no signature alone."""
     reasoned = responses_answers.reasoning(blank, encrypted=None)
     for asked in (None, responses_answers.ON):
-        assert told(responses_answers.both(reasoned, responses_answers.message("Hi"), request=asked)) == [("text", "Hi")]
+        assert told(responses_answers.both(reasoned, responses_answers.message("Hi"), request=asked)) == [
+            ("text", "Hi")
+        ]
 
 
 def test_white_space_at_the_beginning_of_a_thought_is_kept() -> None:

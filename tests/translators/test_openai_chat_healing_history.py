@@ -171,6 +171,17 @@ WITHOUT_SYSTEM = {"system_role": "user", "merge_system": True, "merge_same_role"
             {"patterns": False},
         ),
         ("Invalid schema for function 'A': '^**$' is not a 'regex'.", 400, {"patterns": False}),
+        (
+            "Failed to initialize samplers: failed to parse grammar",
+            400,
+            {"patterns": False, "lengths": False},
+        ),
+        (
+            'Engine protocol predict request returned 400: {"error":{"code":400,"message":"Failed to initialize '
+            'samplers: failed to parse grammar","type":"invalid_request_error"}}',
+            500,
+            {"patterns": False, "lengths": False},
+        ),
         ("Tool choice must be auto", 400, {"tool_choice": "auto"}),
         ("No endpoints found that support the provided 'tool_choice' value.", 404, {"tool_choice": "auto"}),
         (
@@ -224,6 +235,7 @@ WITHOUT_SYSTEM = {"system_role": "user", "merge_system": True, "merge_same_role"
             "Kimi that thinks",
             "llama.cpp's patterns",
             "OpenAI's patterns",
+            *("llama.cpp's grammars", "LM Studio's grammars"),
             "Copilot's choice",
             "OpenRouter's choice",
             "Qwen's choice",

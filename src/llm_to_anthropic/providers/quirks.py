@@ -53,6 +53,8 @@ class ChatQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Knows `strict` on tools (api.openai.com)."""
     patterns: bool = True
     """Takes regular expressions in schemas: those that JavaScript, Python and RE2 read alike."""
+    lengths: bool = True
+    """Takes bounds of lengths in schemas; llama.cpp and LM Studio make grammars of them, but not of large ones."""
     clean_schema: bool = False
     """Refuses annotations in schemas: `$schema`, `$id`, `$comment`, `examples`, `format` are left out."""
     typed_schema: bool = False

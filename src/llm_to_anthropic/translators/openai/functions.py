@@ -9,6 +9,7 @@ from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.request import dotted
 from llm_to_anthropic.translators.schemas.closing import close_schema
 from llm_to_anthropic.translators.schemas.google import declared_schema
+from llm_to_anthropic.translators.schemas.lengths import without_lengths
 from llm_to_anthropic.translators.schemas.patterns import readable_patterns
 from llm_to_anthropic.translators.schemas.preparing import prepare_schema
 from llm_to_anthropic.translators.schemas.typed import typed_schema
@@ -55,17 +56,21 @@ def function_schema(
     clean: bool = False,
     items: bool = True,
     patterns: bool,
+    lengths: bool = True,
 ) -> FunctionSchema:
     """The schema for an upstream; it is closed where the client wants that, it can be, and `strict` upstreams do so.
 
     `clean`: annotations that some servers refuse are left out. `items`: every array gets some. `patterns`: regular
-    expressions stay that any engine reads. Raises ClientError if it is no object schema.
+    expressions stay that any engine reads; `lengths`: bounds of lengths stay. Raises ClientError if it is no object
+    schema.
     """
     path = f"{tool.path}.input_schema"
     prepared = prepare_schema(tool.schema, dotted(path), clean=clean, items=items)
     if prepared.weakened:
         losses.lose(path, "the choice at its root was merged into one object")
     schema = readable_patterns(prepared.schema, keep=patterns)
+    if not lengths:
+        schema = without_lengths(schema)
     if not tool.strict:
         return FunctionSchema(schema)
     closed = close_schema(schema) if strict and not prepared.weakened else None

@@ -33,6 +33,7 @@ from llm_to_anthropic.translators.openai_chat.content import ChatContent, begun_
 from llm_to_anthropic.translators.openai_chat.encoding import ChatEncoding
 from llm_to_anthropic.translators.raw import raw_json
 from llm_to_anthropic.translators.schemas.closing import close_schema
+from llm_to_anthropic.translators.schemas.lengths import without_lengths
 from llm_to_anthropic.translators.schemas.patterns import readable_patterns
 from llm_to_anthropic.translators.schemas.typed import MAX_INLINED_IN_ALL
 from llm_to_anthropic.translators.system_prompt import NO_SEARCH, system_blocks
@@ -204,7 +205,14 @@ class _Encoder(RequestEncoder[ChatEncoding]):
             return google_function_schema(tool, losses, sparing=sparing)
         if quirks.typed_schema:
             return typed_function_schema(tool, losses, sparing=sparing, patterns=quirks.patterns)
-        return function_schema(tool, losses, strict=quirks.strict, clean=quirks.clean_schema, patterns=quirks.patterns)
+        return function_schema(
+            tool,
+            losses,
+            strict=quirks.strict,
+            clean=quirks.clean_schema,
+            patterns=quirks.patterns,
+            lengths=quirks.lengths,
+        )
 
     def _set_limits(self, chat: ChatRequest, stops: tuple[str, ...]) -> None:
         limits = self._target.limits.max_output, self._quirks.max_output
@@ -328,6 +336,8 @@ class _Encoder(RequestEncoder[ChatEncoding]):
     def _json_schema(self, schema: Raw) -> JsonSchema:
         # Answers travel as text, so a schema that would only close with nulls for what is absent stays open.
         schema = readable_patterns(schema, keep=self._quirks.patterns)
+        if not self._quirks.lengths:
+            schema = without_lengths(schema)
         closed = close_schema(schema, optional=False)
         if closed is not None:
             return JsonSchema(closed, "output", strict=True)

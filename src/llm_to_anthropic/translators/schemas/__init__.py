@@ -7,6 +7,7 @@ They come from clients: whatever is done to one is bounded in time and size.
     preparing       repaired at the root, for upstreams that take most of JSON Schema
     closing         for strict decoding, and values back from there
     patterns        without regular expressions that not every engine reads
+    lengths         without bounds of lengths, for upstreams that make grammars of them
     inlining        written out: no references, constants or tuples
     merging         two as one, or a choice as one
     typed           with a type in each part, as Moonshot wants them

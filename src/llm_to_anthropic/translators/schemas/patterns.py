@@ -13,9 +13,8 @@ from functools import partial
 import msgspec
 from msgspec import Raw
 
-from llm_to_anthropic.translators.raw import raw_json
 from llm_to_anthropic.translators.schemas.merging import with_note
-from llm_to_anthropic.translators.schemas.schema import Schema, is_schema, rewrite, without
+from llm_to_anthropic.translators.schemas.schema import Schema, is_schema, rewritten, without
 
 _KEYED = b'"patternProperties"'
 _PATTERN = re.compile(rb'"pattern"\s*+:\s*+("(?:[^"\\]++|\\.)*+")')
@@ -30,14 +29,7 @@ def readable_patterns(raw: Raw, *, keep: bool = True) -> Raw:
     """The schema without the patterns that not every engine reads; `keep=False`: without any."""
     if not _may_change(bytes(raw), keep=keep):
         return raw
-    try:
-        schema = msgspec.json.decode(raw)
-    except msgspec.ValidationError:  # a number beyond all floats
-        return raw
-    if not is_schema(schema):
-        return raw
-    changed = rewrite(schema, partial(_without, keep=keep))
-    return raw if changed is schema else raw_json(changed)
+    return rewritten(raw, partial(_without, keep=keep))
 
 
 def _may_change(data: bytes, *, keep: bool) -> bool:

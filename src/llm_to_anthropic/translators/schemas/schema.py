@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Raw
 
 from llm_to_anthropic.errors import ClientError
+from llm_to_anthropic.translators.raw import raw_json
 
 Schema = dict[str, object]
 
@@ -116,6 +117,18 @@ def rewrite(schema: Schema, change: Callable[[Schema], Schema]) -> Schema:
             if any(new is not old for new, old in zip(items, listed, strict=True)):
                 changes[key] = items
     return change({**schema, **changes} if changes else schema)
+
+
+def rewritten(raw: Raw, change: Callable[[Schema], Schema]) -> Raw:
+    """The same for one that is not decoded yet; what needs no change, or cannot be read, stays as it came."""
+    try:
+        schema = msgspec.json.decode(raw)
+    except msgspec.ValidationError:  # a number beyond all floats
+        return raw
+    if not is_schema(schema):
+        return raw
+    changed = rewrite(schema, change)
+    return raw if changed is schema else raw_json(changed)
 
 
 def _rewrite_any(value: object, change: Callable[[Schema], Schema]) -> object:
