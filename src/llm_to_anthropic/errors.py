@@ -119,6 +119,9 @@ class ClientError(ApiError):
 class UpstreamError(ApiError):
     """The upstream answered with an error."""
 
+    said: bytes = b""
+    """The body that it would have had with a status of its own, where it came inside an answer with a good one."""
+
 
 class UpstreamSpoiled(UpstreamError):
     """What the model said is no call or JSON, for which its server refuses the request: another try may well do."""

@@ -69,6 +69,34 @@ async def test_messages_that_no_template_renders_are_put_in_order(
     assert told == ["openai refused a field for gpt-4.1: merge_system is True from now on"]
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_what_a_server_refuses_inside_its_answer_is_learned(
+    noting: Gateway, script: Script, upstream: ScriptedUpstream, told: list[str], streamed: bool
+) -> None:
+    """LM Studio begins its stream, and says in it that the template takes no system message amid a conversation."""
+    fault = {"error": {"message": 'Error rendering prompt: "System message must be at the beginning."'}}
+    good = (delta("stop", content="hello"), usage(), DONE)
+    if streamed:
+        script.push(stream(b"event: error\ndata: %b\n\n" % json.dumps(fault).encode()), stream(*good))
+    else:
+        script.push(whole(fault), whole(ANSWER))
+    amid = [{"role": "user", "content": "hi"}, {"role": "system", "content": "agents"}]
+    reply = await reply_to(noting, call(ask("openai/gpt-4.1", messages=amid, stream=streamed)))
+    assert (reply.status, b"hello" in reply.body, len(upstream.requests)) == (200, True, 2)
+    assert [message["role"] for message in json.loads(upstream.requests[-1].body)["messages"]] == ["user", "user"]
+    assert told == ["openai refused a field for gpt-4.1: merge_system is True from now on"]
+
+
+async def test_a_refusal_behind_the_first_words_is_told(noting: Gateway, script: Script, told: list[str]) -> None:
+    """What the client has of an answer cannot be asked for again: it ends in the error, and nothing is learned."""
+    fault = {"error": {"message": "System message must be at the beginning."}}
+    script.push(stream(delta(content="Hel"), b"data: %b\n\n" % json.dumps(fault).encode()))
+    amid = [{"role": "user", "content": "hi"}, {"role": "system", "content": "agents"}]
+    reply = await reply_to(noting, call(ask("openai/gpt-4.1", messages=amid, stream=True)))
+    assert parse_events(bytes(reply.body))[-1]["type"] == "error"
+    assert told == []
+
+
 async def test_a_server_is_learned_within_one_request(
     noting: Gateway, script: Script, upstream: ScriptedUpstream, told: list[str]
 ) -> None:

@@ -234,11 +234,16 @@ class Gateway:
                     asked = await carry_whole(work, translator, upstream, self.settings.timeouts)
             except UpstreamRefusal as refusal:
                 error = translator.decode_error(refusal.status, refusal.headers, refusal.body)
-                if lessons >= MAX_LESSONS or not self._heals(translator, refusal, error, target):
+                teaches = refusal.status in _TEACHING and lessons < MAX_LESSONS
+                if not (teaches and self._heals(translator, error, refusal.body, target)):
                     raise error from None
-                lessons += 1
+            except UpstreamError as told:
+                if not (told.said and lessons < MAX_LESSONS and self._heals(translator, told, told.said, target)):
+                    raise
+                work.progress.answering = False
             else:
                 return
+            lessons += 1
 
     def _relay(self, work: Work, translator: Translator, upstream: UpstreamCall, send: Send) -> Awaitable[None]:
         relay = work.relay = StreamRelay(
@@ -253,11 +258,11 @@ class Gateway:
         )
         return relay.run()
 
-    def _heals(self, translator: Translator, refusal: UpstreamRefusal, error: ApiError, target: Target) -> bool:
+    def _heals(self, translator: Translator, error: ApiError, body: bytes, target: Target) -> bool:
         """Whether one more try makes sense. What was learned for all requests to come is told."""
         learned = self._lessons(target).quirks
         before = dict(learned)
-        if refusal.status not in _TEACHING or not translator.heal(error, refusal.body):
+        if not translator.heal(error, body):
             return False
         for field, value in learned.items():
             if field not in before or before[field] != value:

@@ -151,12 +151,15 @@ def http_error(
 
 def embedded_error(error: bytes, context: ErrorContext) -> UpstreamError:
     """The error of an error object (or text) inside an answer with status 200, as JSON."""
-    refusal = _read_value(read_json(b'{"error":%b}' % error))
+    body = b'{"error":%b}' % error
+    refusal = _read_value(read_json(body))
     code_status = _CODES.get(refusal.code) or _CODES.get(refusal.type)
     if code_status is None and _IMAGE in refusal.code:
         code_status = 400
     status, message = _judge(refusal.status or code_status or 502, refusal, context)
-    return _made(status, message, pause(status, {}, _words(error)), refusal)
+    made = _made(status, message, pause(status, {}, _words(error)), refusal)
+    made.said = body if len(body) <= MAX_READ else b""
+    return made
 
 
 def tells_error(event: bytes) -> bool:

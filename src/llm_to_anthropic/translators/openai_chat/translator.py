@@ -32,9 +32,9 @@ from llm_to_anthropic.writer import DELTA_TAIL
 
 PATH = "/chat/completions"
 
-_RENDERING = frozenset({400, 404, 500})
-"""Our statuses of messages that a model cannot take: llama.cpp and Ollama take that for their own fault, and OpenRouter
-finds nobody who would."""
+_RENDERING = frozenset({400, 404, 500, 502})
+"""Our statuses of messages that a model cannot take: llama.cpp and Ollama take that for their own fault, OpenRouter
+finds nobody who would, and LM Studio says it inside a stream, where there is no status."""
 
 _CUT_OFF = b'{"choices":[{"index":0,"message":{"role":"assistant","content":null},"finish_reason":"length"}]}'
 
