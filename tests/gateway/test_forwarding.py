@@ -34,6 +34,7 @@ async def test_counting_goes_to_anthropic(gateway: Gateway, script: Script, upst
         pytest.param(whole({"detail": "Not Found"}, status=404), id="404"),
         pytest.param(whole(b"<html>nothing here", status=404), id="404_web_page"),
         pytest.param(whole({"detail": "Method Not Allowed"}, status=405), id="405"),
+        *(pytest.param(whole(anthropic.error("no"), status=status), id=f"key_{status}") for status in (401, 402, 403)),
         pytest.param(whole({"error": "Unexpected endpoint or method."}), id="error_under_200"),
         pytest.param(whole(UNREADABLE_THOUGHT, status=400), id="thought_of_another"),
     ],

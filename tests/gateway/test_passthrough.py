@@ -328,13 +328,17 @@ async def test_a_short_key_does_not_riddle_an_error(script: Script, upstream: Sc
     assert (reply.status, reply.body) == (400, OVERLOADED)
 
 
-async def test_a_clients_own_refused_key_is_its_own_matter(script: Script, upstream: ScriptedUpstream) -> None:
-    """A client whose own key is refused may have another one by its next try: nothing is added to the answer."""
+@pytest.mark.parametrize("asked", ["messages", "count_tokens"])
+async def test_a_clients_own_refused_key_is_its_own_matter(
+    script: Script, upstream: ScriptedUpstream, asked: str
+) -> None:
+    """A client whose own key is refused may have another one by its next try: it is told as the upstream tells it."""
     script.push(whole(OVERLOADED, status=401))
     own = Provider(name="anthropic", protocol="anthropic", base_url=upstream.url, credential=Credential(client=True))
     settings = Settings(providers={"anthropic": own}, aliases={"claude-mine": ("anthropic/claude-real",)})
     gateway = Gateway(settings, Upstream(settings.timeouts, environ={}), [])
-    reply = await reply_to(gateway, call(ask("claude-mine"), headers={"x-api-key": "own"}))
+    reply = MemoryReply()
+    await getattr(gateway, asked)(call(ask("claude-mine"), headers={"x-api-key": "own"}), reply)
     await gateway.close()
     assert (reply.status, reply.headers.get(b"x-should-retry")) == (401, None)
 

@@ -152,11 +152,11 @@ class TestCounting:
         assert upstream.requests[0].path == "/v1/responses/input_tokens"
         assert not {"stream", "store", "include", "max_output_tokens"} & set(upstream.requests[0].json())
 
-    @pytest.mark.parametrize("status", [404, 405, 429, 500, 501, 503])
+    @pytest.mark.parametrize("status", [401, 402, 403, 404, 405, 429, 500, 501, 503])
     async def test_count_is_estimated_where_the_upstream_cannot(
         self, gateway: Gateway, script: Script, status: int
     ) -> None:
-        """A server without the endpoint, or without time, costs the client no error."""
+        """A server without the endpoint, or time, or trust in the proxy's key costs the client no error."""
         script.push(refusal("No", status))
         assert await count(gateway) > 0
 

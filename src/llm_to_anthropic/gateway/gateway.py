@@ -19,6 +19,7 @@ from llm_to_anthropic.gateway.backoff import Pace
 from llm_to_anthropic.gateway.call import Call, Reply
 from llm_to_anthropic.gateway.client_request import client_request, decode_envelope, session_id
 from llm_to_anthropic.gateway.fetched_urls import with_fetched
+from llm_to_anthropic.gateway.judgement import cannot_count
 from llm_to_anthropic.gateway.lanes import Lane
 from llm_to_anthropic.gateway.passthrough import Passthrough
 from llm_to_anthropic.gateway.recording import RecordingReply
@@ -43,8 +44,6 @@ from llm_to_anthropic.wire.anthropic import Envelope
 
 COUNT_WITHIN_S = 5.0
 """How long a count of tokens is waited for; clients ask for it while a person waits."""
-_CANNOT_COUNT = frozenset({404, 405, 429})
-"""The server has no such endpoint, or no time."""
 MAX_LEARNED = 1024
 """Targets whose lessons are remembered; model names come from clients, so they need a bound."""
 MAX_LESSONS = 4
@@ -323,7 +322,7 @@ class Gateway:
         except (UpstreamError, TimeoutError) as error:
             forget_way(error)
             return None
-        if upstream.status in _CANNOT_COUNT or upstream.status >= 500:
+        if upstream.status == 404 or cannot_count(upstream.status, target.provider):
             return None
         if upstream.status >= 400:
             raise translator.decode_error(upstream.status, header_map(upstream), body)

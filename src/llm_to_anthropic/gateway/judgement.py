@@ -17,6 +17,7 @@ from llm_to_anthropic.errors import (
     UpstreamSpoiled,
     UpstreamTimeout,
 )
+from llm_to_anthropic.providers.provider import Provider
 from llm_to_anthropic.translators.upstream_errors import own_words
 
 Scope = Literal["lane", "lane for long", "key", "key for good", "model"]
@@ -40,6 +41,9 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
         return self.scope in ("key", "key for good", "lane for long")
 
 
+_UNCOUNTED = frozenset({405, 429})
+"""The server has no such endpoint, or no time."""
+_REFUSED_KEY = frozenset({401, 402, 403})
 REQUESTS_FAULT = Judgement()
 _FAILING = Judgement(again=True, elsewhere=True, breaks=True)
 _FAILED = Judgement(elsewhere=True, breaks=True)
@@ -88,6 +92,11 @@ not exist`."""
 _MODEL = re.compile(r"\bmodels?\b", re.IGNORECASE)
 _TOO_LONG = re.compile(r"^(?:prompt is too long|input length and `max_tokens` exceed context limit)")
 _LIMIT = re.compile(r"> (\d{1,12})")
+
+
+def cannot_count(status: int, provider: Provider) -> bool:
+    """Whether an upstream has no count of tokens to give, or not by the proxy's key, as a message would tell."""
+    return status >= 500 or status in _UNCOUNTED or (status in _REFUSED_KEY and not provider.credential.client)
 
 
 def judge(error: ApiError, *, answering: bool = False) -> Judgement:

@@ -26,6 +26,7 @@ from llm_to_anthropic.gateway.batches import check_batch, local_results_url
 from llm_to_anthropic.gateway.byte_relay import ByteRelay
 from llm_to_anthropic.gateway.call import Call, Headers
 from llm_to_anthropic.gateway.client_request import API_VERSIONS, is_strict, same_envelope, session_id
+from llm_to_anthropic.gateway.judgement import cannot_count
 from llm_to_anthropic.gateway.known_mends import KnownMends
 from llm_to_anthropic.gateway.lanes import Lane
 from llm_to_anthropic.gateway.refusal import PassedError, error_within, is_json_object, read_refusal, tells_count
@@ -82,8 +83,6 @@ _NOT_FORWARDED = frozenset(
     }
 )
 _NOT_FORWARDED_PREFIXES = (b"x-forwarded-", b"x-goog-", b"sec-", b"cf-", b"x-amzn-", b"x-auth-request-", b"x-envoy-")
-_CANNOT_COUNT = frozenset({405, 429})
-"""The server has no such endpoint, or no time."""
 _JSON = (b"content-type", b"application/json")
 _JSON_PATHS = frozenset({"/v1/messages", "/v1/messages/count_tokens"})
 _VERTEX_COUNTING = "/models/count-tokens:rawPredict"
@@ -171,7 +170,7 @@ class Passthrough:
         try:
             async with asyncio.timeout(within_s):
                 upstream = await self._send(work, target.provider, path, body, key=lane.key, timeouts=target.timeouts)
-                count = await _count(work, upstream)
+                count = await _count(work, upstream, target)
         except (UpstreamUnreachable, UpstreamTimeout, UpstreamProtocolError, TimeoutError) as error:
             forget_way(error)
             return False
@@ -348,18 +347,18 @@ def _from_events(upstream: UpstreamCall, body: bytes, headers: Headers) -> tuple
     return message, [header for header in headers if header[0] != b"content-type"] + JSON_HEADERS
 
 
-async def _count(work: Work, upstream: UpstreamCall) -> bytes | None:
+async def _count(work: Work, upstream: UpstreamCall, target: Target) -> bytes | None:
     """The answer that tells a count; None where the upstream has none to tell."""
     try:
         await upstream.head()
         work.progress.upstream_request_id = upstream.header(b"request-id")
-        if upstream.status in _CANNOT_COUNT or upstream.status >= 500:
+        if cannot_count(upstream.status, target.provider):
             return None
         if upstream.status >= 400:
-            refusal = await read_refusal(upstream, work.progress.target)
+            refusal = await read_refusal(upstream, target)
             if upstream.status == 404 and not isinstance(refusal, PassedError):
                 return None  # it is the endpoint that is missing: Anthropic's own words would name the model
-            if mend_for(refusal) is not None or _is_of_betas(refusal, work.progress.target):
+            if mend_for(refusal) is not None or _is_of_betas(refusal, target):
                 return None  # as a message it would be mended, or taken as it is, and answered
             raise refusal
         body = await upstream.read_all(MAX_ERROR_BYTES)
@@ -368,9 +367,9 @@ async def _count(work: Work, upstream: UpstreamCall) -> bytes | None:
     return body if tells_count(body) else None
 
 
-def _is_of_betas(refusal: UpstreamError, target: Target | None) -> bool:
+def _is_of_betas(refusal: UpstreamError, target: Target) -> bool:
     """Vertex AI counts for fewer beta values than it answers for."""
-    return target is not None and target.provider.backend == "vertex" and "`anthropic-beta` header" in str(refusal)
+    return target.provider.backend == "vertex" and "`anthropic-beta` header" in str(refusal)
 
 
 async def _whole(work: Work, upstream: UpstreamCall, body: bytes) -> None:
