@@ -137,6 +137,28 @@ def test_user_waits_for_the_assistant_where_tools_are_not_followed_by_users() ->
     assert [each["role"] for each in plain] == ["user", "assistant", "tool"]
 
 
+def test_calls_come_one_by_one_where_a_template_takes_no_more() -> None:
+    """Llama 3 takes one call in a message: each has one of its own, with its result behind it, whatever their order."""
+    asked = [user(text("x")), assistant(text("Both."), call("t1"), call("t2"), call("t3"))]
+    answered = [user(result("t3", "c"), result("t1", "a"), result("t2", "b"), text("go on"))]
+    done = messages(
+        *asked, *answered, assistant(call("t4")), user(result("t4")), quirks=ChatQuirks(calls_together=False)
+    )
+    told = [(each["role"], [one["id"] for one in each.get("tool_calls", ())], each["content"]) for each in done]
+    assert told == [
+        ("user", [], "x"),
+        ("assistant", ["t1"], "Both."),
+        ("tool", [], "a"),
+        ("assistant", ["t2"], ""),
+        ("tool", [], "b"),
+        ("assistant", ["t3"], ""),
+        ("tool", [], "c"),
+        ("user", [], "go on"),
+        ("assistant", ["t4"], None),
+        ("tool", [], "done"),
+    ]
+
+
 def test_texts_of_a_user_are_one_string() -> None:
     """A message of text alone is a string, which every server takes."""
     assert messages(user(text("a"), text("b")))[0]["content"] == "a\n\nb"
@@ -377,15 +399,22 @@ def test_cache_marks_are_sent_where_they_are_known_only() -> None:
     assert b"cache_control" not in encoded(request).body
 
 
-@given(turns=MESSAGES, merge=st.booleans())
-def test_any_conversation_gives_a_valid_request_or_an_error(turns: list[Json], *, merge: bool) -> None:
+@given(turns=MESSAGES, merge=st.booleans(), together=st.booleans())
+def test_any_conversation_gives_a_valid_request_or_an_error(turns: list[Json], *, merge: bool, together: bool) -> None:
     """Whatever a client sends, it gets a clear error or the upstream gets messages that pair up."""
-    quirks = ChatQuirks(merge_same_role=merge, merge_system=merge, user_after_tool=not merge, short_ids=merge)
+    quirks = ChatQuirks(
+        merge_same_role=merge,
+        merge_system=merge,
+        user_after_tool=not merge,
+        short_ids=merge,
+        calls_together=together,
+    )
     try:
         done = messages(*turns, quirks=quirks)
     except ClientError:
         return
     assert paired(done)
+    assert together or all(len(message.get("tool_calls", ())) < 2 for message in done)
     assert all(message["content"] not in ([], None) or message.get("tool_calls") for message in done)
 
 

@@ -182,6 +182,7 @@ WITHOUT_SYSTEM = {"system_role": "user", "merge_system": True, "merge_same_role"
             500,
             {"patterns": False, "lengths": False},
         ),
+        ("This model only supports single tool-calls at once!", 500, {"calls_together": False}),
         ("Tool choice must be auto", 400, {"tool_choice": "auto"}),
         ("No endpoints found that support the provided 'tool_choice' value.", 404, {"tool_choice": "auto"}),
         (
@@ -235,7 +236,7 @@ WITHOUT_SYSTEM = {"system_role": "user", "merge_system": True, "merge_same_role"
             "Kimi that thinks",
             "llama.cpp's patterns",
             "OpenAI's patterns",
-            *("llama.cpp's grammars", "LM Studio's grammars"),
+            *("llama.cpp's grammars", "LM Studio's grammars", "Llama 3's template"),
             "Copilot's choice",
             "OpenRouter's choice",
             "Qwen's choice",

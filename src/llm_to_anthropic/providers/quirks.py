@@ -31,6 +31,8 @@ class ChatQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """The user speaks first (Bedrock, GLM, templates of Qwen and Mistral)."""
     user_after_tool: bool = True
     """A user message may follow the result of a tool; otherwise the assistant says a word in between (Mistral)."""
+    calls_together: bool = True
+    """Several calls may stand in one message of the conversation; not so in the template of Llama 3."""
     prefix: bool = False
     """Goes on with an assistant's last message where that has `prefix`, and refuses it without (Mistral)."""
     prefill: bool = True

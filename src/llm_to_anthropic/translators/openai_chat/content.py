@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from llm_to_anthropic.providers.provider import Target
 from llm_to_anthropic.providers.quirks import ChatQuirks
 from llm_to_anthropic.translators.as_text import error_text
@@ -237,6 +239,31 @@ def merge_roles(messages: list[ChatMessage]) -> list[ChatMessage]:
         last.reasoning = last.reasoning or message.reasoning
         last.reasoning_details = [*(last.reasoning_details or ()), *(message.reasoning_details or ())] or None
     return merged
+
+
+def call_by_call(messages: list[ChatMessage]) -> list[ChatMessage]:
+    """Parts messages of several calls: each call stands in one of its own, with its result right behind it."""
+    groups: list[list[ChatMessage]] = []
+    by_call: dict[str | None, list[ChatMessage]] = {}
+    for message in messages:
+        if message.role == "tool" and message.tool_call_id in by_call:
+            by_call[message.tool_call_id].append(message)
+            continue
+        for one in _apart(message):
+            groups.append([one])
+            if one.tool_calls:
+                by_call[one.tool_calls[0].id] = groups[-1]
+    return [message for group in groups for message in group]
+
+
+def _apart(message: ChatMessage) -> list[ChatMessage]:
+    """A message for each of its calls; what else it says comes with the first."""
+    first, *others = message.tool_calls or (None,)
+    if first is None or not others:
+        return [message]
+    content = "" if message.content else message.content
+    alone = [ChatMessage(role="assistant", content=content, tool_calls=[call]) for call in others]
+    return [msgspec.structs.replace(message, tool_calls=[first]), *alone]
 
 
 def part_from_tools(messages: list[ChatMessage]) -> list[ChatMessage]:

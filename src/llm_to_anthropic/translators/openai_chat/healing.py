@@ -99,6 +99,7 @@ _FORMS: tuple[tuple[re.Pattern[str], Mapping[str, object]], ...] = (
     (re.compile(r"assistant with prefix true", re.IGNORECASE), {"prefix": True}),
     (_PREFILL, {"prefill": False}),
     (_NO_JSON_MODE, {"response_format": "prompt"}),
+    (re.compile(r"\bonly supports single tool-calls at once\b", re.IGNORECASE), {"calls_together": False}),
     # It does not tell what of a schema that is; the words behind are in its log alone.
     (re.compile(r"\bfailed to parse grammar\b", re.IGNORECASE), {"patterns": False, "lengths": False}),
     (re.compile(r"tool call id\b.{0,80}\blength of 9\b", re.IGNORECASE), {"short_ids": True}),

@@ -29,7 +29,13 @@ from llm_to_anthropic.translators.openai.functions import (
     google_function_schema,
     typed_function_schema,
 )
-from llm_to_anthropic.translators.openai_chat.content import ChatContent, begun_by_user, merge_roles, part_from_tools
+from llm_to_anthropic.translators.openai_chat.content import (
+    ChatContent,
+    begun_by_user,
+    call_by_call,
+    merge_roles,
+    part_from_tools,
+)
 from llm_to_anthropic.translators.openai_chat.encoding import ChatEncoding
 from llm_to_anthropic.translators.raw import raw_json
 from llm_to_anthropic.translators.schemas.closing import close_schema
@@ -82,7 +88,9 @@ def encode_known(client: ClientRequest, target: Target, learned: Learned) -> Enc
     None where the general way has to see the request. Raises ClientError (400) as `encode_chat`.
     """
     quirks = target.chat
-    if quirks.merge_same_role or quirks.merge_system or quirks.user_first or not quirks.user_after_tool:
+    if quirks.merge_same_role or quirks.merge_system or quirks.user_first:
+        return None
+    if not (quirks.user_after_tool and quirks.calls_together):
         return None
     return fill_frame(client, target, learned, ChatContent, _Encoder)
 
@@ -148,6 +156,8 @@ class _Encoder(RequestEncoder[ChatEncoding]):
             messages.extend(self._content.messages(turn, first=not messages))
         if len(messages) == prompts:
             raise ClientError("messages: no message has any content for this model")
+        if not self._quirks.calls_together:
+            messages = call_by_call(messages)
         if self._quirks.merge_same_role:
             messages = merge_roles(messages)
         if self._quirks.user_first:
