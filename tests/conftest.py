@@ -7,11 +7,17 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from llm_to_anthropic.scripted import Script, ScriptedUpstream
 from tests.configuring import Place
 
 pytest_plugins = ["tests.leaks"]
+
+# By default Hypothesis judges each example by the clock on the wall, which a busy machine holds up. What is to be quick
+# has a test that says so, and judges that by the processor's clock.
+settings.register_profile("unhurried", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 @pytest.fixture

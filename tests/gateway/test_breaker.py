@@ -208,7 +208,7 @@ class Breaker(RuleBasedStateMachine):
 
 
 TestBreaker = Breaker.TestCase
-TestBreaker.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestBreaker.settings = settings(max_examples=200, stateful_step_count=40)
 
 
 class Upstreams:

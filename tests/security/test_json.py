@@ -164,7 +164,7 @@ def _same(one: object, other: object) -> bool:
 
 @pytest.mark.parametrize("protocol", TRANSLATED)
 @given(number=NUMBERS)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=100)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
 def test_numbers_of_calls_and_schemas_arrive_as_they_were(protocol: str, number: float) -> None:
     """Integers of any size and floats keep value and kind on their way to every upstream."""
     turns = [

@@ -7,7 +7,7 @@ import time
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm_to_anthropic.translators.schemas.google_subset import restore_values
@@ -109,7 +109,7 @@ def depth(value: Json) -> int:
     return 1 + max(map(depth, inner), default=0)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 @given(schema=_OBJECTS)
 def test_any_schema_becomes_one_without_references(schema: Json) -> None:
     """In bounded time, size and depth, with all properties' names, and the same each time."""
@@ -148,7 +148,7 @@ def check_subset(node: Json) -> None:
             assert "enum" not in node
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 @given(schema=_OBJECTS)
 def test_any_schema_has_its_subset(schema: Json) -> None:
     """Older models get nothing but what they know, with all properties' names, at any depth."""
@@ -159,7 +159,7 @@ def test_any_schema_has_its_subset(schema: Json) -> None:
     assert "..." in text or all(f'"{name}"' in text for name in names_of(schema))
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200)
 @given(schema=_OBJECTS)
 def test_googles_own_types_accept_any_schema(schema: Json) -> None:
     """The types of Google's SDK take both forms of any schema."""
@@ -168,7 +168,6 @@ def test_googles_own_types_accept_any_schema(schema: Json) -> None:
     types.FunctionDeclaration.model_validate({"name": "x", "parametersJsonSchema": full(schema)})
 
 
-@settings(deadline=None)
 @given(schema=_OBJECTS, value=_VALUES)
 def test_restoring_takes_any_value(schema: Json, value: Json) -> None:
     """An answer that does not fit its schema is no reason to fail."""

@@ -327,7 +327,7 @@ def test_events_without_a_blank_line_between() -> None:
 OUTPUT = [reasoning("Hm."), message("I look."), A, B, reasoning(id="rs_2"), message("Done.", phase="final_answer")]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.randoms(use_true_random=False))
 def test_any_order_of_events_is_legal(chance: random.Random) -> None:
     """However events are mixed up or left out, the client gets a legal message or a failure."""
@@ -341,7 +341,7 @@ def test_any_order_of_events_is_legal(chance: random.Random) -> None:
     rebuild(events)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.randoms(use_true_random=False))
 def test_items_that_overlap_make_the_same_message(chance: random.Random) -> None:
     """As long as each item's own events keep their order, the message is the same."""
@@ -377,7 +377,7 @@ def mangled(value: Any, chance: random.Random) -> Any:
     return [mangled(inner, chance) for inner in value] if isinstance(value, list) else value
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.randoms(use_true_random=False), st.sampled_from([ON, OFF, {}]))
 def test_odd_values_break_nothing(chance: random.Random, request: Any) -> None:
     """Whatever stands where something else belongs, the client gets a legal message or a failure in words."""

@@ -18,7 +18,7 @@ from verification.fuzz.translating import SPOKEN
 
 Json = Any
 
-many = settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=4000)
+many = settings(suppress_health_check=list(HealthCheck), max_examples=4000)
 some = settings(many, max_examples=2000)
 few = settings(many, max_examples=4000 // len(SPOKEN))
 
