@@ -56,6 +56,13 @@ def test_answer_that_is_none(body: bytes, said: str) -> None:
         pytest.param({"message": "Boom", "status_code": 400}, 400, "invalid_request_error", id="status"),
         pytest.param({"message": "Boom", "code": "slow_down"}, 529, "overloaded_error", id="overload"),
         pytest.param("Boom", 502, "api_error", id="text"),
+        pytest.param(
+            {"message": "Error code: 400 - {'error': {'message': 'Filtered. Boom', 'code': 'content_filter'}}"},
+            400,
+            "invalid_request_error",
+            id="of the SDK",
+        ),
+        pytest.param({"message": "Boom: Error code: 429 - slow down"}, 429, "rate_limit_error", id="of the SDK within"),
     ],
 )
 def test_error_inside_an_answer(error: object, status: int, kind: str, stream: bool) -> None:

@@ -19,6 +19,7 @@ from llm_to_anthropic.translators.upstream_errors import (
     ErrorContext,
     is_web_page,
     known_status,
+    number_in,
     own_words,
     pause,
     read_json,
@@ -47,6 +48,8 @@ _MODEL_TEXT = re.compile(
     re.IGNORECASE,
 )
 
+_STATUS_TEXT = re.compile(r"\bError code: ([45]\d\d) - ")
+"""What OpenAI's SDK makes of an error; a gateway that is written with it hands that on."""
 _CUT_OFF = re.compile(r"could not finish the message because max_tokens or model output limit was reached", re.I)
 
 _CODES: Mapping[str, int] = {
@@ -153,13 +156,19 @@ def embedded_error(error: bytes, context: ErrorContext) -> UpstreamError:
     """The error of an error object (or text) inside an answer with status 200, as JSON."""
     body = b'{"error":%b}' % error
     refusal = _read_value(read_json(body))
-    code_status = _CODES.get(refusal.code) or _CODES.get(refusal.type)
-    if code_status is None and _IMAGE in refusal.code:
-        code_status = 400
-    status, message = _judge(refusal.status or code_status or 502, refusal, context)
+    status, message = _judge(refusal.status or _untold_status(refusal), refusal, context)
     made = _made(status, message, pause(status, {}, _words(error)), refusal)
     made.said = body if len(body) <= MAX_READ else b""
     return made
+
+
+def _untold_status(refusal: Refusal) -> int:
+    """The status of an error that has none, by its code or its words."""
+    if status := _CODES.get(refusal.code) or _CODES.get(refusal.type):
+        return status
+    if _IMAGE in refusal.code:
+        return 400
+    return number_in(_STATUS_TEXT, own_words(refusal.text)) or 502
 
 
 def tells_error(event: bytes) -> bool:
