@@ -142,3 +142,29 @@ async def test_a_killed_worker_is_replaced(tmp_path: Path, upstream: ScriptedUps
             while len(set(workers_of(proxy.process.pid)) - set(first)) != 1:  # noqa: ASYNC110  the system tells nobody
                 await asyncio.sleep(0.05)
         assert all([b"event: message_stop" in await answer(proxy.url) for _ in range(20)])
+
+
+async def test_a_child_that_is_no_worker_may_end(tmp_path: Path, upstream: ScriptedUpstream) -> None:
+    """What a script began before it became the proxy (`agent & exec ...`), or process 1 is left with, is no worker."""
+    told, tell = os.pipe()
+
+    def leave_a_child() -> None:
+        os.close(tell)
+        if os.fork() == 0:
+            os.closerange(0, told)
+            os.closerange(told + 1, 256)
+            os.read(told, 1)
+            os._exit(3)
+
+    async with running_proxy("--workers", "2", cwd=tmp_path, env=environ(upstream), first=leave_a_child) as proxy:
+        os.close(told)
+        before = workers_of(proxy.process.pid)
+        os.close(tell)
+        async with asyncio.timeout(RECOVERS_WITHIN_S):
+            while len(workers_of(proxy.process.pid)) != 2:  # noqa: ASYNC110  the system tells nobody
+                await asyncio.sleep(0.01)
+        assert set(workers_of(proxy.process.pid)) < set(before)
+        assert b"event: message_stop" in await answer(proxy.url)
+        proxy.process.terminate()
+        assert await proxy.process.wait() == 0
+    assert "worker process" not in proxy.err

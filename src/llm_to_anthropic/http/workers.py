@@ -177,7 +177,10 @@ class Workers:
 
     def _reap(self, pid: int, status: int) -> None:
         self._hear()
-        index, since = self._started.pop(pid, (-1, 0.0))
+        started = self._started.pop(pid, None)
+        if started is None:
+            return  # no worker: the child of a script that has become us, or of nobody where we are process 1
+        index, since = started
         served = pid in self._serving
         self._serving.discard(pid)
         code = os.waitstatus_to_exitcode(status)
