@@ -17,7 +17,6 @@ import pytest
 
 from llm_to_anthropic.counting import TokenCounter
 from llm_to_anthropic.counting.media import PDF_PAGE, UNKNOWN_IMAGE, image_size, pdf_pages, tile_tokens
-from llm_to_anthropic.counting.sampling import take_out_texts
 from llm_to_anthropic.counting.templates import template_of
 from llm_to_anthropic.counting.tools import typescript
 from llm_to_anthropic.counting.vocabulary import SHA256
@@ -414,16 +413,6 @@ async def test_large_plain_text_is_counted_as_it_is_in_small(cold: TokenCounter)
         b"}]}", b'},{"role":"assistant","content":"So."},{"role":"user","content":"And?"}]}'
     )
     assert whole < await cold.count_body(more) < whole + 30
-
-
-def test_large_plain_text_is_read_piece_by_piece() -> None:
-    """What is decoded in one go holds up all other threads for as long as that takes: no piece is large."""
-    said = "All is said. " * 800_000
-    large, small = (msgspec.Raw(msgspec.json.encode({"role": "user", "content": text})) for text in (said, "And?"))
-    rest, pieces = take_out_texts([large, small])
-    assert "".join(pieces) == said
-    assert max(map(len, pieces)) <= 1024 * 1024
-    assert [len(bytes(message)) < 100 for message in rest] == [True, True]
 
 
 async def test_uploads_beside_escaped_text_are_not_counted_as_text(cold: TokenCounter) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from math import ceil
 from threading import Lock
@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from llm_to_anthropic.counting.prompt import Prompt
-from llm_to_anthropic.counting.sampling import is_slow_to_read, sampled_texts, take_out_texts
+from llm_to_anthropic.counting.sampling import decode_apart, is_slow_to_read, sampled_texts
 from llm_to_anthropic.counting.templates import Template, template_of
-from llm_to_anthropic.translators.request import check_text, decode_fields, decode_messages
+from llm_to_anthropic.translators.request import check_text, decode_messages
 from llm_to_anthropic.wire.anthropic import MessagesRequest
 
 if TYPE_CHECKING:
@@ -69,7 +69,8 @@ class TokenCounter:
     def _count_body(self, body: bytes, model: str) -> int:
         if is_slow_to_read(body):
             return self._count_sampled(body)
-        return self.count_now(decode_fields(body, counting=True), model)
+        request, texts = decode_apart(body)
+        return self.count_now(request, model, texts)
 
     def _count_sampled(self, body: bytes) -> int:
         """An estimate: pieces of the body stand for the whole, whatever is text in it and whatever structure."""
@@ -86,27 +87,27 @@ class TokenCounter:
             seen += size
         return max(1, ceil(tokens * len(body) / seen))
 
-    def count_now(self, request: MessagesRequest, model: str = "") -> int:
-        """As `count_body`, in the calling thread."""
+    def count_now(self, request: MessagesRequest, model: str = "", texts: Iterable[str] = ()) -> int:
+        """As `count_body`, in the calling thread; `texts` belong to the messages, too."""
         encoding = self.load()
         if encoding is None:
-            return self.estimate(request, model)
+            return self.estimate(request, model, texts)
         template = template_of(model)
-        rest, taken = take_out_texts(request.messages)
-        messages = decode_messages(msgspec.structs.replace(request, messages=rest))
+        messages = decode_messages(request)
         tokeniser = _Tokeniser(encoding, self._clock, self._clock() + self._budget_s)
         stable = self._count_stable(request, template, tokeniser)
         prompt = Prompt(template)
         prompt.add_messages(messages)
-        prompt.texts += taken
+        prompt.texts += texts
         prompt.add_settings(request)
         return max(1, template.priming + template.preamble + stable + prompt.fixed + tokeniser.count(prompt.texts))
 
-    def estimate(self, request: MessagesRequest, model: str = "") -> int:
+    def estimate(self, request: MessagesRequest, model: str = "", texts: Iterable[str] = ()) -> int:
         """As `count_now`, by the texts' bytes: for where the vocabulary cannot be had."""
         template = template_of(model)
         prompt = _stable_prompt(request, template)
         prompt.add_messages(decode_messages(request))
+        prompt.texts += texts
         prompt.add_settings(request)
         size = sum(len(text.encode("utf-8", "replace")) for text in prompt.texts)
         return max(1, template.priming + template.preamble + prompt.fixed + ceil(size / BYTES_PER_TOKEN))

@@ -8,17 +8,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import chain
 from math import ceil
 
 import msgspec
 from msgspec import Raw
 
+from llm_to_anthropic.errors import ClientError
+from llm_to_anthropic.translators.request import decode_fields
+from llm_to_anthropic.wire.anthropic import MessagesRequest
+
 LARGE_BYTES = 8 * 1024 * 1024
 ESCAPED_SHARE = 64
 """A large body is counted by its pieces where it has an escape in this many bytes, or more often."""
 
-_QUOTE, _BACKSLASH = b'"\\'
+_MARK = b'{"role":"user","content":"a text that is counted apart"}'
 _WITHOUT_TEXT = Raw(b'{"role":"user","content":""}')
+# No string can hold this much of a message with its quotes as they are: where it stands, a message begins.
+_HEAD = re.compile(rb'\{\s*+"role"\s*+:\s*+"user"\s*+,\s*+"content"\s*+:\s*+"\Z')
+_TAIL = re.compile(rb'"\s*+\}')
+_LONGEST_HEAD = 128
+_NOT_PLAIN = bytes(range(0x20)) + b"\\"
 _SLICE = 1024 * 1024
 _LONGEST_ESCAPE = 12
 _PROBE = 1024
@@ -42,39 +53,49 @@ def is_slow_to_read(body: bytes) -> bool:
     return sum(slices) > len(body) // ESCAPED_SHARE
 
 
-class _Bare(msgspec.Struct):
-    role: str
-    content: Raw
+def decode_apart(body: bytes) -> tuple[MessagesRequest, list[str]]:
+    """A request to count, and in pieces the long texts of its messages that these lack. Raises ClientError.
 
-
-_BARE_MESSAGE = msgspec.json.Decoder(_Bare)
-
-
-def take_out_texts(messages: list[Raw]) -> tuple[list[Raw], list[str]]:
-    """Messages without the texts of those that are one large string without escapes, and these texts in pieces.
-
-    Read as a whole such a string holds up other threads for as long as it takes.
+    Read as a whole, 32 MiB would hold up other threads for as long as that takes.
     """
-    rest, taken = [], []
-    for message in messages:
-        texts = _plain_texts(message) if len(memoryview(message)) > LARGE_BYTES else None
-        rest.append(message if texts is None else _WITHOUT_TEXT)
-        taken += texts or []
-    return rest, taken
+    lean, texts = _take_out_texts(body) if len(body) > LARGE_BYTES else (body, [])
+    if texts:
+        with suppress(ClientError):  # told below, in words that count the bytes of the whole
+            request = decode_fields(lean, counting=True)
+            taken = [bytes(message) == _MARK for message in request.messages]
+            if sum(taken) == lean.count(_MARK) == len(texts):  # else one stands elsewhere, in a tool for instance
+                pairs = zip(request.messages, taken, strict=True)
+                request.messages = [_WITHOUT_TEXT if gone else message for message, gone in pairs]
+                return request, [*chain.from_iterable(texts)]
+    return decode_fields(body, counting=True), []
 
 
-def _plain_texts(message: Raw) -> list[str] | None:
-    try:
-        bare = _BARE_MESSAGE.decode(message)
-    except msgspec.MsgspecError:
-        return None
-    content = memoryview(bare.content)
-    if bare.role != "user" or content[0] != _QUOTE:
-        return None
+def _take_out_texts(body: bytes) -> tuple[bytes, list[list[str]]]:
+    """A body with marks in place of the messages that are one long string without escapes, and these texts."""
+    kept: list[bytes] = []
+    texts: list[list[str]] = []
+    place = seen = 0
+    for start in range(0, len(body) - _SLICE, _SLICE):
+        if start < seen or body.find(b'"', start, start + _SLICE) >= 0:
+            continue
+        begun, seen = body.rfind(b'"', place, start) + 1, body.find(b'"', start)
+        if seen < 0:
+            break
+        head, tail = _HEAD.search(body, max(place, begun - _LONGEST_HEAD), begun), _TAIL.match(body, seen)
+        pieces = _plain_pieces(body, begun, seen) if head and tail else None
+        if head and tail and pieces:
+            kept += body[place : head.start()], _MARK
+            texts.append(pieces)
+            place = seen = tail.end()
+    return b"".join((*kept, body[place:])), texts
+
+
+def _plain_pieces(body: bytes, start: int, end: int) -> list[str] | None:
+    """What stands between the quotes of a JSON string; None where that is no plain ASCII."""
     texts: list[str] = []
-    for start in range(1, len(content) - 1, _SLICE):
-        piece = bytes(content[start : min(start + _SLICE, len(content) - 1)])
-        if _BACKSLASH in piece or not piece.isascii():
+    for begin in range(start, end, _SLICE):
+        piece = body[begin : min(begin + _SLICE, end)]
+        if not piece.isascii() or len(piece.translate(None, _NOT_PLAIN)) < len(piece):
             return None
         texts.append(piece.decode("ascii"))
     return texts
