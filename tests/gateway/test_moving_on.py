@@ -237,6 +237,81 @@ async def test_servers_that_want_a_thought_before_each_call_get_one(
     assert second[:1] + second[2:] == first[:1] + first[2:]
 
 
+ROLE = {"type": "literal_error", "loc": ["body", "messages", 1, "role"], "msg": "Input should be 'user' or 'assistant'"}
+NO_SYSTEM = pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, {"error": {"message": "messages[1].role: unknown variant `system`, expected `user` or `assistant`"}}),
+        (400, claude.error("messages[1].role must be either 'user' or 'assistant', but got 'system'")),
+        (422, {"detail": [ROLE]}),
+        (400, claude.error("invalid params, chat content has invalid message role: system (2013)")),
+        (400, claude.error("Invalid discriminator value. Expected 'user' | 'assistant'")),
+        (400, claude.error('[{"received": "system", "code": "invalid_enum_value", "path": ["messages", 1, "role"]}]')),
+        (500, claude.error("Jinja Exception: System message must be at the beginning.")),
+    ],
+    ids=["DeepSeek, Qwen", "another", "GLM, vLLM", "MiniMax", "LM Studio", "zod", "llama.cpp"],
+)
+
+
+def text(words: str, **more: object) -> dict[str, object]:
+    return {"type": "text", "text": words, **more}
+
+
+@STREAMED
+@NO_SYSTEM
+async def test_servers_that_know_no_system_messages_within_a_conversation_get_reminders(
+    gateway: Gateway, script: Script, upstream: ScriptedUpstream, *, status: int, error: object, streamed: bool
+) -> None:
+    """Claude Code sends them wherever it is sent to, and knows Anthropic's words alone for a server that takes none."""
+    script.push(whole(error, status=status), said("done", streamed=streamed))
+    mark = {"cache_control": {"type": "ephemeral"}}
+    history: list[dict[str, object]] = [
+        {"role": "system", "content": "be kind"},
+        {"role": "user", "content": "hi"},
+        {"role": "system", "content": [text("one"), text("two", **mark)]},
+        {"role": "system", "content": []},
+        {"role": "assistant", "content": "hello"},
+        {"role": "user", "content": [text("go on")]},
+        {"role": "system", "content": "three"},
+    ]
+    reply = await reply_to(gateway, call(ask("anthropic/deepseek-x", stream=streamed, messages=history)))
+    assert sdk_message(reply.body, stream=streamed)["content"][0]["text"] == "done"
+    assert b"x-proxy-losses" not in reply.headers
+    first, second = (json.loads(request.body) for request in upstream.requests)
+    assert first["messages"] == history
+    assert second == first | {
+        "messages": [
+            {"role": "user", "content": [text("<system-reminder>\nbe kind\n</system-reminder>")]},
+            {
+                "role": "user",
+                "content": [text("hi"), text("<system-reminder>\none\n\ntwo\n</system-reminder>", **mark)],
+            },
+            {"role": "assistant", "content": "hello"},
+            {"role": "user", "content": [text("go on"), text("<system-reminder>\nthree\n</system-reminder>")]},
+        ]
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "system"),
+    [
+        ("role 'system' is not supported on this model", {"role": "system", "content": "be kind"}),
+        ("messages[0].role: unknown variant `system`", {"role": "user", "content": "be kind"}),
+        ("messages[0].role: unknown variant `system`", {"role": "system", "content": [{"type": "tool_removal"}]}),
+        ("messages[0].role: unknown variant `system`", {"role": "system", "content": "x", "clear_at": "never"}),
+    ],
+    ids=["Anthropic", "none there", "tools", "another field"],
+)
+async def test_system_messages_that_are_more_than_words_stay_refused(
+    gateway: Gateway, script: Script, words: str, system: object
+) -> None:
+    """Claude Code knows what to do about Anthropic's words; what would be lost is no answer's price."""
+    script.push(refused(words), said("asked again", streamed=False))
+    asked = ask("anthropic/deepseek-x", system="x", messages=[{"role": "user", "content": "hi"}, system])
+    reply = await reply_to(gateway, call(asked))
+    assert (reply.status, json.loads(reply.body)["error"]["message"]) == (400, words)
+
+
 SESSION = {"x-claude-code-session-id": "one"}
 CLAUDE = "anthropic/claude-haiku-4-5"
 BAD_ID = "messages.1.content.0.tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'"

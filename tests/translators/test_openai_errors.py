@@ -32,6 +32,7 @@ from tests.translators.openai_errors import context, error
         (403, {"error": {"message": "Boom", "code": "pre_consume_token_quota_failed"}}, 402, "billing_error"),
         (403, {"code": 30001, "message": "Sorry, your account balance is insufficient"}, 402, "billing_error"),
         (403, {"code": 403, "reason": "NOT_ENOUGH_BALANCE", "message": "not enough balance"}, 402, "billing_error"),
+        (429, {"error": {"code": "1113", "message": "余额不足或无可用资源包,请充值。"}}, 402, "billing_error"),
         (403, {"error": {"message": "Boom"}}, 403, "permission_error"),
         (404, {"error": {"message": "Boom"}}, 404, "not_found_error"),
         (400, {"error": {"message": "The model `x` does not exist"}}, 404, "not_found_error"),

@@ -47,7 +47,7 @@ from llm_to_anthropic.translators.anthropic import (
     replace_known_model,
     replace_model,
 )
-from llm_to_anthropic.translators.foreign_turns import Mend, mend_for
+from llm_to_anthropic.translators.foreign_turns import MENDED, Mend, mend_for
 from llm_to_anthropic.translators.gathered import gathered
 from llm_to_anthropic.translators.memory.beginnings import KnownBeginnings
 from llm_to_anthropic.translators.memory.surroundings import MIN_BYTES, KnownSurroundings, Surroundings
@@ -130,7 +130,7 @@ class Passthrough:
         mend = mend_for(refused)
         mended = None if mend is None or mend in mends else _mended(work, mend, mends)
         if mend is None or mended is None:
-            if mends and refused.status == 400:
+            if mends and refused.status in MENDED:
                 self._mends.keep(work.call, target, ())
             raise refused
         mends = (*mends, mend)

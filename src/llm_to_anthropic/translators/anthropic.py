@@ -181,16 +181,24 @@ def edit_blocks(body: bytes, edit: EditBlocks, *, mark: bytes) -> bytes:
 
     One that is left empty goes, and its neighbours of the same role become one. Raises ClientError.
     """
+    return edit_messages(body, lambda messages: _merge(list(_edited_messages(messages, edit, mark))))
+
+
+def edit_messages(body: bytes, edit: Callable[[list[Raw]], list[Raw]]) -> bytes:
+    """The same request with its messages as `edit` gives them; those that stay are the same objects.
+
+    Raises ClientError.
+    """
     check_utf8(body)
     request = msgspec.json.decode(body, type=dict[str, Raw])
     try:
         messages = msgspec.json.decode(request["messages"], type=list[Raw])
     except (KeyError, msgspec.MsgspecError):
         return body
-    kept = list(_edited_messages(messages, edit, mark))
-    if len(kept) == len(messages) and all(raw is old for (raw, _), old in zip(kept, messages, strict=True)):
+    kept = edit(messages)
+    if len(kept) == len(messages) and all(map(is_, kept, messages)):
         return body
-    request["messages"] = raw_json(_merge(kept))
+    request["messages"] = raw_json(kept)
     return msgspec.json.encode(request)
 
 

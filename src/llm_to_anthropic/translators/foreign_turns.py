@@ -3,7 +3,8 @@
 Anthropic takes no ids as some servers give them, and reads no thought that another server of its protocol signed. With
 manual thinking (`enabled`) it refuses calls and results at the end of a conversation unless a thinking block that it
 signed stands before them: what a fallback called without one could never be gone on with. It says itself what helps:
-not to think until the turn is over. DeepSeek and Kimi want some thought before each call, whatever it is.
+not to think until the turn is over. DeepSeek and Kimi want some thought before each call, whatever it is. Many know no
+system messages within a conversation, in words that Claude Code does not know; Anthropic's own it heeds by itself.
 """
 
 from __future__ import annotations
@@ -19,12 +20,17 @@ from llm_to_anthropic.exchange import Loss
 from llm_to_anthropic.translators.anthropic import edit_blocks
 from llm_to_anthropic.translators.foreign_ids import SoundIds
 from llm_to_anthropic.translators.raw import with_member
+from llm_to_anthropic.translators.reminders import as_reminders
 from llm_to_anthropic.wire import UNREADABLE
 
 _THINKING = frozenset({"thinking", "redacted_thinking"})
 _NO_THOUGHT = Raw(b'{"type":"thinking","thinking":" ","signature":""}')
 _DISABLED = Raw(b'{"type":"disabled"}')
 _CLEARING = "clear_thinking_20251015"
+
+
+MENDED = frozenset({400, 422, 500})
+"""What refuses a request for its form: FastAPI's status, too, and llama.cpp's for a template that takes none."""
 
 
 class Mend(msgspec.Struct, frozen=True):
@@ -45,7 +51,7 @@ class _Typed(msgspec.Struct):
 
 def mend_for(error: ApiError) -> Mend | None:
     """What mends a request that is refused in these words."""
-    if error.status != 400:
+    if error.status not in MENDED:
         return None
     return next((mend for mend in _MENDS if mend.words.search(error.message)), None)
 
@@ -123,5 +129,14 @@ _MENDS = (
         _without_thinking,
         Loss("thinking", "this turn was begun by another model, without a thought that Claude could go on with; off"),
         lasts=False,
+    ),
+    Mend(
+        re.compile(
+            r"unknown variant .system.|(?:role must be either|Input should be|Expected) .user.(?: or | \| ).assistant."
+            r"|invalid message role: system|\breceived\W{1,6}system\b|system message must be at the beginning",
+            re.IGNORECASE,
+        ),
+        as_reminders,
+        None,
     ),
 )

@@ -29,7 +29,7 @@ from llm_to_anthropic.translators.upstream_errors import (
 
 _BILLING_TEXT = re.compile(
     r"insufficient (?:balance|funds|credits?)|credit balance is too low|used all available credits|not enough balance"
-    r"|balance is insufficient",
+    r"|balance is insufficient|余额不足",
     re.IGNORECASE,
 )
 _OVERLOAD_TEXT = re.compile(
