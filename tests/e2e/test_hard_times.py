@@ -131,17 +131,26 @@ async def test_closed_standard_files_stop_nothing(tmp_path: Path, upstream: Scri
         assert standing == {os.devnull}
 
 
-async def test_a_killed_worker_is_replaced(tmp_path: Path, upstream: ScriptedUpstream) -> None:
+@pytest.mark.parametrize("inherited", [signal.SIG_DFL, signal.SIG_IGN], ids=["heard", "SIGCHLD ignored"])
+async def test_a_killed_worker_is_replaced(
+    tmp_path: Path, upstream: ScriptedUpstream, inherited: signal.Handlers
+) -> None:
     """A worker that the system kills (`kill -9`), however young, costs what it was serving; the next is served."""
-    async with running_proxy("--workers", "2", cwd=tmp_path, env=environ(upstream)) as proxy:
+
+    def inherit() -> None:
+        signal.signal(signal.SIGCHLD, inherited)
+
+    async with running_proxy("--workers", "2", cwd=tmp_path, env=environ(upstream), first=inherit) as proxy:
         await until_served(proxy.url)
-        first = workers_of(proxy.process.pid)
-        os.kill(first[0], signal.SIGKILL)
+        before = workers_of(proxy.process.pid)
+        os.kill(before[0], signal.SIGKILL)
         assert await until_served(proxy.url) < RECOVERS_WITHIN_S
         async with asyncio.timeout(RECOVERS_WITHIN_S):
-            while len(set(workers_of(proxy.process.pid)) - set(first)) != 1:  # noqa: ASYNC110  the system tells nobody
+            while len(set(workers_of(proxy.process.pid)) - set(before)) != 1:  # noqa: ASYNC110  the system tells nobody
                 await asyncio.sleep(0.05)
         assert all([b"event: message_stop" in await answer(proxy.url) for _ in range(20)])
+        proxy.process.terminate()
+        assert await proxy.process.wait() == 0
 
 
 async def test_a_child_that_is_no_worker_may_end(tmp_path: Path, upstream: ScriptedUpstream) -> None:

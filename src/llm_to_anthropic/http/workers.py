@@ -89,6 +89,8 @@ class Workers:
     def run(self, ready: Callable[[], None]) -> int:
         before = {number: signal.signal(number, self._stop) for number in STOP_SIGNALS}
         before[ADOPTED] = signal.signal(ADOPTED, lambda *_: self._renew())
+        # Who started us may want to hear of no child, and be followed by us in that: then none could be waited for.
+        before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         if takes_hangups():
             before[signal.SIGHUP] = signal.signal(signal.SIGHUP, self._hang_up)
         try:
