@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from llm_to_anthropic.http.address import base_url
-from llm_to_anthropic.http.listening import CannotListen
+from llm_to_anthropic.http.listening import CannotListen, listen_on
 from llm_to_anthropic.http.server import serve
 from llm_to_anthropic.http.workers import MAX_TOO_SOON
 from llm_to_anthropic.settings import Timeouts
@@ -242,6 +242,17 @@ def test_foreign_address_is_one_sentence() -> None:
     """An address that this machine does not have is the operator's to correct."""
     with pytest.raises(CannotListen, match=r"192\.0\.2\.1:8082 is not an address of this machine"):
         serve(settings(host="192.0.2.1", port=8082), build=lambda _: FakeGateway())
+
+
+def test_address_of_ipv6_may_be_missing() -> None:
+    """Where IPv6 is switched off, as in many containers, `localhost` is listened on all the same: by IPv4."""
+    missing, there = (socket.AF_INET6, "2001:db8::1"), (socket.AF_INET, "127.0.0.1")
+    for addresses in ([missing, there], [there, missing]):
+        (one,) = listen_on(addresses, 0)
+        with one:
+            assert one.getsockname()[0] == "127.0.0.1"
+    with pytest.raises(OSError, match=r"assign|support"):
+        listen_on([missing], 0)
 
 
 @pytest.mark.parametrize("host", ["proxy..example", "a" * 64, "pro\udcffy"])

@@ -5,10 +5,15 @@ from __future__ import annotations
 import errno
 import socket
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 
 from llm_to_anthropic.errors import ProxyError
 from llm_to_anthropic.http.protocol import BACKLOG
+
+Address = tuple[socket.AddressFamily, str]
+
+_NO_IPV6 = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 
 
 class CannotListen(ProxyError):
@@ -21,14 +26,31 @@ def listen(host: str, port: int, *, shared: bool = False) -> list[socket.socket]
     `shared`: another call may listen on the same port, and the system spreads connections over both.
     Raises CannotListen.
     """
-    sockets: list[socket.socket] = []
     try:
-        for family, address in _addresses(host):
-            sockets.append(_listen(family, address, port, shared=shared))
-            port = port_of(sockets)
+        return listen_on(_addresses(host), port, shared=shared)
     except OSError as error:
-        close_all(sockets)
         raise CannotListen(_sentence(host, port, error)) from error
+
+
+def listen_on(addresses: Iterable[Address], port: int, *, shared: bool = False) -> list[socket.socket]:
+    """The same for addresses. Of several those of IPv6 may be missing: names have them also where it is switched off.
+
+    Raises OSError.
+    """
+    sockets: list[socket.socket] = []
+    missing: OSError | None = None
+    for family, address in addresses:
+        try:
+            sockets.append(_listen(family, address, port, shared=shared))
+        except OSError as error:
+            if family == socket.AF_INET6 and error.errno in _NO_IPV6:
+                missing = error
+                continue
+            close_all(sockets)
+            raise
+        port = port_of(sockets)
+    if missing is not None and not sockets:
+        raise missing
     return sockets
 
 
@@ -55,7 +77,7 @@ def close_all(sockets: list[socket.socket]) -> None:
         one.close()
 
 
-def _addresses(host: str) -> list[tuple[socket.AddressFamily, str]]:
+def _addresses(host: str) -> list[Address]:
     try:
         found = socket.getaddrinfo(host or None, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except UnicodeError as error:  # with two dots in a row, say
