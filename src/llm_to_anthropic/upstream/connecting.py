@@ -9,7 +9,7 @@ import ssl
 from collections.abc import AsyncIterator
 from errno import ECONNREFUSED
 from itertools import chain, zip_longest
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from aiofastnet import create_connection, start_tls
 
@@ -37,14 +37,15 @@ async def open_connection(
     Raises UpstreamUnreachable or UpstreamTimeout (connect, tls).
     """
     context = trust.context() if origin.scheme == "https" else None
+    peer = proxy.name if proxy else origin.name
     try:
-        async with _connecting(proxy.name if proxy else origin.name, timeouts):
+        async with _within("connect", timeouts, f"{peer} did not accept a connection"):
             sock = await _dial_first(origin, proxy)
             if context is None:
                 await attach(protocol, sock)
                 return
             tunnel = None if proxy is None else await _open_tunnel(origin, proxy, sock)
-        async with _shaking_hands(origin, timeouts):
+        async with _within("tls", timeouts, f"{origin.name} did not come to terms on TLS"):
             if tunnel is None:
                 await attach(protocol, sock, context, origin.host)
             else:
@@ -55,25 +56,15 @@ async def open_connection(
 
 
 @contextlib.asynccontextmanager
-async def _connecting(peer: str, timeouts: CallTimeouts) -> AsyncIterator[None]:
-    limit = min(timeouts.connect_s, timeouts.total_s)
+async def _within(phase: Literal["connect", "tls"], timeouts: CallTimeouts, missed: str) -> AsyncIterator[None]:
+    """Raises UpstreamTimeout where what is done inside takes longer than its phase may; `missed` did not come of it."""
+    phase_s = timeouts.connect_s if phase == "connect" else timeouts.tls_s
+    limit_s = min(phase_s, timeouts.total_s)
     try:
-        async with asyncio.timeout(limit):
+        async with asyncio.timeout(limit_s):
             yield
     except TimeoutError as error:
-        text = f"{peer} did not accept a connection within {limit:g} s (timeouts.connect_s)."
-        raise UpstreamTimeout("connect", text) from error
-
-
-@contextlib.asynccontextmanager
-async def _shaking_hands(origin: Origin, timeouts: CallTimeouts) -> AsyncIterator[None]:
-    limit = min(timeouts.tls_s, timeouts.total_s)
-    try:
-        async with asyncio.timeout(limit):
-            yield
-    except TimeoutError as error:
-        text = f"{origin.name} did not come to terms on TLS within {limit:g} s (timeouts.tls_s)."
-        raise UpstreamTimeout("tls", text) from error
+        raise UpstreamTimeout(phase, f"{missed} within {limit_s:g} s (timeouts.{phase}_s).") from error
 
 
 async def _dial_first(origin: Origin, proxy: Proxy | None) -> socket.socket:
