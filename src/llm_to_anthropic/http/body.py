@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from starlette.types import Message, Receive
+from starlette.types import Receive
 
 from llm_to_anthropic.errors import ClientError, ProxyError
 
@@ -67,31 +67,18 @@ async def read_body(receive: Receive, found: Found, limit: int) -> bytes:
     """
     if not has_body(found):
         return b""
-    message = await receive()
-    if message["type"] == "http.request" and not message["more_body"]:
-        body: bytes = message["body"]
-        return _within(body, limit)
-    return await _collect(message, receive, limit)
-
-
-async def _collect(message: Message, receive: Receive, limit: int) -> bytes:
     pieces: list[bytes] = []
-    size = 0
-    while message["type"] == "http.request":
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise ClientGone
         pieces.append(message["body"])
         size += len(pieces[-1])
         if size > limit:
             raise too_large(limit)
-        if not message["more_body"]:
-            return b"".join(pieces)
-        message = await receive()
-    raise ClientGone
-
-
-def _within(body: bytes, limit: int) -> bytes:
-    if len(body) > limit:
-        raise too_large(limit)
-    return body
+        more = message["more_body"]
+    return b"".join(pieces)
 
 
 def too_large(limit: int) -> ClientError:
