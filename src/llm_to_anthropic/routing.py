@@ -352,17 +352,8 @@ def _bare(provider: Provider, model: str) -> str:
 
 def _line_of(name: str) -> Line | None:
     found = _LINE.search(name)
-    if found is None:
-        return None
-    match found[1].lower():
-        case "haiku":
-            return "haiku"
-        case "sonnet":
-            return "sonnet"
-        case "opus":
-            return "opus"
-        case _:
-            return "fable"
+    word = found[1].lower() if found else ""
+    return next((line for line in LINE_MODELS if line == word), None)
 
 
 def _by_specificity(aliases: Mapping[str, tuple[str, ...]]) -> list[tuple[str, tuple[str, ...]]]:
