@@ -31,7 +31,7 @@ _NO_PROJECT = (
 _FIELDS = ("vertex_project", "vertex_location", "vertex_base_url")
 
 _VERSION = re.compile(r"v[0-9]+((alpha|beta)[0-9]*)?")
-_ENDS_IN_VERSION = re.compile(r"/v[0-9]+((alpha|beta)[0-9]*)?$")
+_ENDS_IN_VERSION = re.compile(f"/{_VERSION.pattern}$")
 _PROJECT = re.compile(r"[a-z0-9][a-z0-9.:-]*")
 _REGION = re.compile(r"[a-z]+-[a-z]+[0-9]+")
 

@@ -31,13 +31,10 @@ _TAGS = frozenset(struct.__struct_config__.tag for struct in get_args(KnownBlock
 
 # Everything but escapes, whole surrogate pairs, and escapes that are no surrogate: where a full match ends
 # early stands half a pair. Possessive, hence linear.
-_SOUND = re.compile(
-    rb"(?:[^\\]++|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u(?![dD][89a-fA-F])|\\[^u])*+"
-)
-# The same for a part of a body: an escape that is cut at the part's end is left to the next.
-_SOUND_SLICE = re.compile(
-    rb"(?:[^\\]++|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u(?=[^dD]|[dD][^89a-fA-F])|\\[^u])*+"
-)
+_TEXT = rb"(?:[^\\]++|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u%b|\\[^u])*+"
+_SOUND = re.compile(_TEXT % rb"(?![dD][89a-fA-F])")
+# In a part of a body an escape that is cut at the part's end is left to the next.
+_SOUND_SLICE = re.compile(_TEXT % rb"(?=[^dD]|[dD][^89a-fA-F])")
 _BACKSLASH = ord("\\")
 _SLICE = 256 * 1024
 _LONGEST_ESCAPE = 12
