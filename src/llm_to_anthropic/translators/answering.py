@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Set
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 from llm_to_anthropic.errors import ApiError, UpstreamProtocolError
 from llm_to_anthropic.exchange import Loss, Usage
@@ -32,6 +32,7 @@ _SSE_BEGINNINGS = frozenset({b"event:", b"data: "})
 """How nearly every stream begins."""
 
 Form = Literal["sse", "json"]
+Writer = TypeVar("Writer", StreamWriter, WholeWriter)
 
 TextAlone = tuple[bytes, str, Usage]
 """A text as the JSON string that it came as, the stop reason behind it, and the usage."""
@@ -142,7 +143,7 @@ class AnsweringTranslator(ABC):
         """
         if not self._encoding.wants_nothing or self._request.stream:
             return None
-        writer = self._whole_writer()
+        writer = self._new_writer(WholeWriter)
         self.usage = Usage()
         writer.finish("max_tokens", self.usage)
         self.stop_reason = writer.stop_reason
@@ -306,19 +307,12 @@ class AnsweringTranslator(ABC):
 
     def _make_writer(self) -> None:
         self._carrier = self._empty_carrier()
-        self._writer = self._new_writer()
+        streams = self._request.stream
+        self._writer = self._new_writer(StreamWriter) if streams else self._new_writer(WholeWriter)
 
-    def _new_writer(self) -> StreamWriter | WholeWriter:
-        if not self._request.stream:
-            return self._whole_writer()
-        return StreamWriter(
-            message_id=self._request.message_id, model=self._request.model, signature=encode_carrier(self._carrier)
-        )
-
-    def _whole_writer(self) -> WholeWriter:
-        return WholeWriter(
-            message_id=self._request.message_id, model=self._request.model, signature=encode_carrier(self._carrier)
-        )
+    def _new_writer(self, kind: type[Writer]) -> Writer:
+        signature = encode_carrier(self._carrier)
+        return kind(message_id=self._request.message_id, model=self._request.model, signature=signature)
 
     def _take(self) -> bytes:
         answer = self._answer
@@ -377,11 +371,12 @@ class AnsweringTranslator(ABC):
         """The answer turns out to be a stream."""
         self._sse = SseDecoder()
 
+    @abstractmethod
     def _begin_flow(self) -> TextFlow | None:
         """What takes reads of text; None where it has to be looked at."""
-        return None
 
-    def _end_flow(self, flow: TextFlow) -> None:  # noqa: B027  most begin none
+    @abstractmethod
+    def _end_flow(self, flow: TextFlow) -> None:
         """Counts what a flow has passed on."""
 
     def _start_flow(self) -> None:
