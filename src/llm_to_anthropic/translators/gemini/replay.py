@@ -89,11 +89,11 @@ class Replay:
 
 def read_replay(blocks: Iterable[Placed], target: Target) -> Replay:
     """What the carriers of a message hold for this target. Those of others are of no use to it and are passed over."""
-    replay = Replay()
+    replay, own = Replay(), ("g", target.model, target.gemini.backend)
     for placed in blocks:
         signature = placed.block.signature if isinstance(placed.block, ThinkingBlock) else None
         carrier = decode_carrier(signature) if signature else None
-        if carrier is None or (carrier.vendor, carrier.model, carrier.route) != ("g", target.model, _route(target)):
+        if carrier is None or (carrier.vendor, carrier.model, carrier.route) != own:
             continue
         for raw in carrier.items:
             try:
@@ -101,7 +101,3 @@ def read_replay(blocks: Iterable[Placed], target: Target) -> Replay:
             except msgspec.DecodeError:
                 continue
     return replay
-
-
-def _route(target: Target) -> str:
-    return target.gemini.backend
