@@ -36,8 +36,7 @@ def used_bytes(limit: int = 0, root: Path = Path("/")) -> int:
 
 def limit_bytes(root: Path = Path("/")) -> int:
     """The smallest limit of the control groups that this process is in, both versions; 0 where there is none."""
-    limits = [*_cgroup_limits(root)]
-    return min(limits, default=0)
+    return min(_cgroup_limits(root), default=0)
 
 
 def address_space_bytes(root: Path = Path("/")) -> int:
