@@ -9,6 +9,7 @@ import msgspec
 
 from llm_to_anthropic.translators.encoding import Encoding
 
+Kind = Literal["web_search", "web_fetch", "code_execution", "mcp"]
 Wanted = Literal["default", "on", "omitted", "off"]
 """What a client says of thinking: nothing, show it, let it happen unseen, have none."""
 
@@ -16,7 +17,7 @@ Wanted = Literal["default", "on", "omitted", "off"]
 class HostedTool(msgspec.Struct, frozen=True, kw_only=True):
     """A tool of the client's request that the upstream runs itself."""
 
-    kind: Literal["web_search", "web_fetch", "code_execution", "mcp"]
+    kind: Kind
     type: str
     """The client's dated type: `web_search_20250305`."""
     name: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 import msgspec
 from msgspec import Raw
@@ -13,7 +12,7 @@ from llm_to_anthropic.providers.quirks import ResponsesQuirks
 from llm_to_anthropic.translators.history import History
 from llm_to_anthropic.translators.losses import LossReport
 from llm_to_anthropic.translators.openai.functions import function_schema
-from llm_to_anthropic.translators.openai_responses.encoding import HostedTool
+from llm_to_anthropic.translators.openai_responses.encoding import HostedTool, Kind
 from llm_to_anthropic.translators.openai_responses.mcp import TOOLSET, mcp_tools
 from llm_to_anthropic.translators.raw import given, raw_json
 from llm_to_anthropic.translators.request import describe
@@ -34,8 +33,6 @@ from llm_to_anthropic.wire.openai_responses import (
     UserLocation,
     WebSearchTool,
 )
-
-Kind = Literal["web_search", "web_fetch", "code_execution", "mcp"]
 
 MAX_DOMAINS = 100
 
