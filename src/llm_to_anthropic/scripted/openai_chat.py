@@ -31,13 +31,11 @@ def chunks(line: Line, model: str, *, include_usage: bool = True) -> list[bytes]
     frame = _frame("chat.completion.chunk", model)
     if include_usage:
         frame["usage"] = None
-    last: list[tuple[dict[str, object], str | None]] = [({}, finish_reason(line))]
-    opening: list[tuple[dict[str, object], str | None]] = [
-        ({"role": "assistant", "content": "", "refusal": None}, None)
-    ]
+    deltas: list[dict[str, object]] = [{"role": "assistant", "content": "", "refusal": None}, *_deltas(line)]
+    told = [*((delta, None) for delta in deltas), ({}, finish_reason(line))]
     events = [
         event({**frame, "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}]})
-        for delta, finish in [*opening, *((delta, None) for delta in _deltas(line)), *last]
+        for delta, finish in told
     ]
     if include_usage:
         events.append(event({**frame, "choices": [], "usage": usage(line)}))
