@@ -89,6 +89,21 @@ async def test_reads_a_file(tmp_path: Path) -> None:
     assert "chat/completions" in result.out
 
 
+@pytest.mark.parametrize(
+    ("option", "path"), [("--no-stream", "rawPredict"), ("--stream", "streamRawPredict")], ids=["whole", "streamed"]
+)
+async def test_claude_on_vertex_is_asked_there(tmp_path: Path, option: str, path: str) -> None:
+    """Vertex AI takes the model in the address and the version in the body: so it is shown."""
+    table = 'preset = "vertex-anthropic"\nproject = "mine"\nlocation = "us-east5"'
+    (tmp_path / "llm-to-anthropic.toml").write_text(f"[providers.vertex-claude]\n{table}\n")
+    result = await translate(tmp_path, REQUEST, "--to", "vertex-claude/claude-x@1", option)
+    place = "projects/mine/locations/us-east5/publishers/anthropic/models"
+    assert result.out.startswith(f"POST https://us-east5-aiplatform.googleapis.com/v1/{place}/claude-x@1:{path}\n")
+    body = upstream_body(result)
+    assert "model" not in body
+    assert body["anthropic_version"] == "vertex-2023-10-16"
+
+
 async def test_anthropic_target_keeps_the_request(tmp_path: Path) -> None:
     """Towards Anthropic only the model changes."""
     result = await translate(tmp_path, REQUEST, "--to", "anthropic/claude-opus-5-5")

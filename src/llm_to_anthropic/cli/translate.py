@@ -14,10 +14,11 @@ from llm_to_anthropic.errors import ClientError
 from llm_to_anthropic.exchange import Loss
 from llm_to_anthropic.gateway.call import messages_call
 from llm_to_anthropic.gateway.client_request import API_VERSIONS, client_request, decode_envelope
-from llm_to_anthropic.providers.provider import Credential, Route, Secret, target_url
+from llm_to_anthropic.gateway.passthrough import vertex_path
+from llm_to_anthropic.providers.provider import Credential, Route, Secret, Target, target_url
 from llm_to_anthropic.routing import Router
 from llm_to_anthropic.settings import Settings
-from llm_to_anthropic.translators.anthropic import drop_carriers, replace_model
+from llm_to_anthropic.translators.anthropic import drop_carriers, for_vertex, replace_model
 from llm_to_anthropic.translators.api_choice import fitting_target
 from llm_to_anthropic.translators.registry import make_translator
 from llm_to_anthropic.translators.translator import Learned, UpstreamRequest
@@ -48,14 +49,20 @@ def encode(body: bytes, route: Route) -> tuple[UpstreamRequest, Sequence[Loss]]:
     envelope = decode_envelope(body)
     target = route.targets[0]
     if target.protocol == "anthropic":
-        headers = ((b"content-type", b"application/json"), (b"anthropic-version", API_VERSIONS[0].encode()))
-        return UpstreamRequest(
-            path="/v1/messages", headers=headers, body=drop_carriers(replace_model(body, target.model))
-        ), ()
+        return _passed_on(body, target, stream=envelope.stream is True), ()
     route = msgspec.structs.replace(route, requested=envelope.model)
     asked = client_request(messages_call("req_translate", body, []), route, stream=envelope.stream is True)
     translator = make_translator(asked, fitting_target(target, body), Learned())
     return translator.encode(), translator.losses
+
+
+def _passed_on(body: bytes, target: Target, *, stream: bool) -> UpstreamRequest:
+    body = drop_carriers(replace_model(body, target.model))
+    json: tuple[bytes, bytes] = (b"content-type", b"application/json")
+    if target.provider.backend == "vertex":
+        return UpstreamRequest(path=vertex_path(target.model, stream=stream), headers=(json,), body=for_vertex(body))
+    version = (b"anthropic-version", API_VERSIONS[0].encode())
+    return UpstreamRequest(path="/v1/messages", headers=(json, version), body=body)
 
 
 def _with_stream(body: bytes, stream: bool) -> bytes:  # noqa: FBT001  it is the field's value

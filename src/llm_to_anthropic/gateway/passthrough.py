@@ -157,7 +157,7 @@ class Passthrough:
         else:
             body = replace_model(mended, target.model, was=work.progress.client_model)
         if target.provider.backend == "vertex":
-            path, body = _vertex_path(target.model, stream=stream), for_vertex(body)
+            path, body = vertex_path(target.model, stream=stream), for_vertex(body)
         begins: Begins = "event" if stream else "whole"
         return self._send(work, target.provider, path, body, key=lane.key, timeouts=target.timeouts, begins=begins)
 
@@ -252,7 +252,8 @@ def _path(call: Call) -> str:
     return call.raw_path + (f"?{call.query}" if call.query else "")
 
 
-def _vertex_path(model: str, *, stream: bool) -> str:
+def vertex_path(model: str, *, stream: bool) -> str:
+    """Where Vertex AI takes messages for a model, below the provider's base URL."""
     return f"/models/{quote(model, safe='@')}:{'streamRawPredict' if stream else 'rawPredict'}"
 
 
