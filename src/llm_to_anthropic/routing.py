@@ -290,6 +290,10 @@ class Router:
             status=404,
         )
 
+    def by_api(self, target: Target, protocol: Protocol) -> Target:
+        """The same model by another API of its provider."""
+        return self._limited(_spoken_to(target.provider, target.model, protocol))
+
     def _missing(self, provider: Provider) -> str:
         return "" if usable(provider) else f"no key: set {provider.credential.variable}"
 

@@ -34,7 +34,7 @@ from llm_to_anthropic.providers.provider import Target, target_url
 from llm_to_anthropic.providers.timeouts import Begins
 from llm_to_anthropic.routing import ModelEntry, Router
 from llm_to_anthropic.settings import Settings
-from llm_to_anthropic.translators.api_choice import fitting_target
+from llm_to_anthropic.translators.api_choice import fitting_target, other_api
 from llm_to_anthropic.translators.media_urls import UrlNotTaken
 from llm_to_anthropic.translators.memory.surroundings import MIN_BYTES, MoreThanMessages, Surroundings
 from llm_to_anthropic.translators.registry import make_translator
@@ -51,6 +51,8 @@ MAX_LESSONS = 4
 _TEACHING = frozenset({400, 402, 403, 404, 422, 500})
 """Statuses under which upstreams refuse a part of a request: 402 more tokens than an account can pay for, 403 what it
 may not use, 404 what they forgot, 500 what a chat template cannot render."""
+
+_Key = tuple[str, str, str]
 
 
 class Gateway:
@@ -83,7 +85,9 @@ class Gateway:
         self._note = note
         self._unlearned = Learned()
         """What is known of a target that was never asked. All targets share its memories."""
-        self._learned: dict[tuple[str, str, str], Learned] = {}
+        self._learned: dict[_Key, Learned] = {}
+        self._by_other_api: dict[_Key, Target] = {}
+        """Targets whose provider turned out to have the model by its other API."""
         self._surroundings = self._unlearned.surroundings
         self._passthrough = Passthrough(settings, self._sender, self._surroundings)
         self._running: set[asyncio.Task[None]] = set()
@@ -201,9 +205,38 @@ class Gateway:
         progress = work.progress
         request = client_request(work.call, work.route, stream=progress.stream)
         target = lane.target
-        if target.for_server_tools is not None:
-            target = progress.target = fitting_target(target, request.body)
-        return self._translated(work, request, target, lane.key)
+        if target.for_server_tools is not None or self._by_other_api:
+            target = progress.target = self._fitting(target, request.body)
+        return self._by_its_api(work, request, target, lane.key)
+
+    def _fitting(self, target: Target, body: bytes) -> Target:
+        """The target by the API that this request needs, or by the one that turned out to have the model."""
+        target = fitting_target(target, body)
+        return self._by_other_api.get(_key_of(target), target)
+
+    async def _by_its_api(self, work: Work, request: ClientRequest, target: Target, key: int) -> None:
+        """By the other of OpenAI's APIs where this one says that it does not have the model, and that one does."""
+        try:
+            await self._translated(work, request, target, key)
+        except UpstreamError as error:
+            api = other_api(target, error)
+            if api is None:
+                raise
+            refused = error
+        else:
+            return
+        forget_way(refused)
+        other = work.progress.target = self._router.by_api(target, api)
+        try:
+            await self._translated(work, request, other, key)
+        except UpstreamError as error:
+            if error.status == 404:
+                raise refused from None  # there is no such endpoint
+            raise
+        if len(self._by_other_api) >= MAX_LEARNED:
+            self._by_other_api.clear()
+        self._by_other_api[_key_of(target)] = other
+        self._note(f"{target.provider.name} refused {target.protocol} for {target.model}: {api} is spoken from now on")
 
     async def _translated(self, work: Work, request: ClientRequest, target: Target, key: int) -> None:
         """Sends once, and again where the upstream's refusal teaches what to leave out."""
@@ -301,7 +334,7 @@ class Gateway:
 
     async def _upstream_count(self, work: Work, request: ClientRequest, lane: Lane, within_s: float) -> int | None:
         """What the upstream counts; None where it cannot, or not now: an estimate is better than an error."""
-        target = fitting_target(lane.target, request.body)
+        target = self._fitting(lane.target, request.body)
         translator = make_translator(request, target, self._lessons(target))
         try:
             asked = translator.count_request()
@@ -325,7 +358,10 @@ class Gateway:
         if upstream.status == 404 or cannot_count(upstream.status, target.provider):
             return None
         if upstream.status >= 400:
-            raise translator.decode_error(upstream.status, header_map(upstream), body)
+            refusal = translator.decode_error(upstream.status, header_map(upstream), body)
+            if other_api(target, refusal) is not None:
+                return None  # as a message it is answered
+            raise refusal
         with suppress(UpstreamProtocolError):
             return translator.decode_count(body)
         return None
@@ -334,13 +370,17 @@ class Gateway:
         await self._passthrough.forward(work, self._router)
 
     def _lessons(self, target: Target) -> Learned:
-        key = (target.provider.name, target.protocol, target.model)
+        key = _key_of(target)
         learned = self._learned.get(key)
         if learned is None:
             if len(self._learned) >= MAX_LEARNED:
                 self._learned.clear()
             learned = self._learned[key] = msgspec.structs.replace(self._unlearned, quirks={})
         return learned
+
+
+def _key_of(target: Target) -> _Key:
+    return target.provider.name, target.protocol, target.model
 
 
 async def _cancelled(work: Work, task: asyncio.Task[None]) -> None:

@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
-from llm_to_anthropic.errors import ClientError
-from llm_to_anthropic.providers.provider import Target
+import re
+
+from llm_to_anthropic.errors import ApiError, ClientError
+from llm_to_anthropic.providers.provider import Protocol, Target
 from llm_to_anthropic.translators.checks import names_mcp_servers
 from llm_to_anthropic.translators.openai_responses.tools import run_upstream
 from llm_to_anthropic.translators.request import decode_request
 
 _HINTS = (b'"web_', b'"code_execution_', b'"mcp_')
 """Without any of these a body has no tools for the server, and need not be decoded."""
+
+
+_NAMES_RESPONSES = re.compile(
+    r"not accessible via the /chat/completions endpoint|only supported in v1/responses\b"
+    r"|chatCompletion operation does not work with the specified model"
+    r"|/chat/completions is not supported\. Please use /v1/responses",
+    re.IGNORECASE,
+)
+"""GitHub Copilot's words for a model that has Responses alone, OpenAI's, Azure's, and a gateway's."""
+_NAMES_CHAT = re.compile(
+    r"not accessible via the /responses endpoint"
+    r"|(?:does not support|(?:not supported|cannot be used) (?:with|in|by)) (?:the )?Responses API",
+    re.IGNORECASE,
+)
+_OTHERS: dict[Protocol, tuple[Protocol, re.Pattern[str]]] = {
+    "openai_chat": ("openai_responses", _NAMES_RESPONSES),
+    "openai_responses": ("openai_chat", _NAMES_CHAT),
+}
+
+
+def other_api(target: Target, error: ApiError) -> Protocol | None:
+    """The API that has the model where the one that was asked does not, in the upstream's own words."""
+    api, words = _OTHERS.get(target.protocol, (None, None))
+    if words is None or error.status not in (400, 404) or target.provider.query:
+        return None  # an address with a version of its own is that of one API
+    return api if words.search(error.message) else None
 
 
 def fitting_target(target: Target, body: bytes) -> Target:
