@@ -13,8 +13,6 @@ from llm_to_anthropic.wire.anthropic import Tool
 MAX_DEPTH = 24
 """Schemas nested deeper are shown as JSON."""
 
-_TYPES = {"integer": "number", "object": "object", "null": "null"}
-
 
 def typescript(tool: Tool) -> str:
     """A tool as a TypeScript type with its description as comment."""
@@ -80,7 +78,7 @@ def _plain_type(schema: dict[str, object], depth: int) -> str:
         case list() as kinds:
             return " | ".join(_plain_type({**schema, "type": kind}, depth + 1) for kind in kinds)
         case str() as kind:
-            return _TYPES.get(kind, kind)
+            return "number" if kind == "integer" else kind
         case _:
             return "any"
 

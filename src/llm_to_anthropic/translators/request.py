@@ -48,7 +48,6 @@ _TYPES = {
     "float": "number",
     "bool": "boolean",
     "array": "list",
-    "object": "object",
 }
 
 
