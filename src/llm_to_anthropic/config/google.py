@@ -76,11 +76,9 @@ class GoogleReader:
             self._check_location(location)
         else:
             self._check_express(key, project, location)
-        if project.value:
-            parts = f"/projects/{project.value}/locations/{location.value.lower() or _DEFAULT_LOCATION}"
-        else:
-            parts = ""
-        root = self._root(name, table, protocol, location.value.lower() or _DEFAULT_LOCATION)
+        where = location.value.lower() or _DEFAULT_LOCATION
+        parts = f"/projects/{project.value}/locations/{where}" if project.value else ""
+        root = self._root(name, table, protocol, where)
         credential = key.credential if key else self._login()
         return VertexAccount(f"{root}{parts}/publishers/{_PUBLISHERS[protocol]}", credential)
 
