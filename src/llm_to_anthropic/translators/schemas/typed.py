@@ -148,7 +148,9 @@ def _of_one_kind(node: Schema, level: int) -> Schema:
     if isinstance(result.get("default"), list | dict):
         del result["default"]
     if is_schema(properties := result.get("properties")):
-        result["properties"] = {name: _typed(_or_any(inner), level + 1) for name, inner in properties.items()}
+        result["properties"] = {
+            name: _typed(inner if is_schema(inner) else {}, level + 1) for name, inner in properties.items()
+        }
     known = properties_of(result)
     if required := those_in(names_in(result.pop("required", None)), known):
         result["required"] = required
@@ -166,7 +168,3 @@ def _told(rest: Schema) -> str:
 
 def _words(node: Schema) -> Schema:
     return {key: node[key] for key in ("title", "description") if isinstance(node.get(key), str)}
-
-
-def _or_any(inner: object) -> Schema:
-    return inner if is_schema(inner) else {}
