@@ -30,10 +30,7 @@ def encode(
     client = a_client({"messages": messages, "tools": TOOLS} | fields)
     try:
         if learned is not None:
-            known = encode_known(client, to, learned)
-            if known is None:
-                return None
-            return known
+            return encode_known(client, to, learned)
         return encode_gemini(decode_request(client.body), client, to)
     except ClientError as error:
         return error.message
