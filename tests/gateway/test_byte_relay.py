@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from llm_to_anthropic.gateway.byte_relay import ByteRelay
-from llm_to_anthropic.gateway.progress import Progress
+from llm_to_anthropic.gateway.work import Work
 from llm_to_anthropic.providers.timeouts import CallTimeouts
 from llm_to_anthropic.settings import Timeouts
 from llm_to_anthropic.upstream import UpstreamCall
@@ -32,18 +32,12 @@ class Relayed:
     """A stream that passes through, without sockets: each slice is taken the moment it is given."""
 
     def __init__(self) -> None:
-        loop = asyncio.get_running_loop()
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
         self.upstream = UpstreamCall("one", CallTimeouts(), loop, (None, ()))  # type: ignore[arg-type]
         self.upstream.receive_head(200, HEAD, HEAD.lower())
         self.reply = MemoryReply()
-        self._relay = ByteRelay(
-            self.upstream,
-            reply=self.reply,
-            progress=Progress(call({})),
-            timeouts=Timeouts(),
-            silent_since=time.monotonic(),
-            served_as=None,
-        )
+        self._relay = ByteRelay(Work(call({}), self.reply, task), self.upstream, Timeouts(), served_as=None)
         self._running = asyncio.ensure_future(self._relay.run())
 
     async def give(self, *slices: bytes) -> None:

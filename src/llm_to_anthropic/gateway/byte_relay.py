@@ -12,8 +12,7 @@ import msgspec
 
 from llm_to_anthropic.errors import ApiError, UpstreamProtocolError
 from llm_to_anthropic.gateway.answer_headers import forwarded, provenance
-from llm_to_anthropic.gateway.call import Headers, Reply
-from llm_to_anthropic.gateway.progress import Progress
+from llm_to_anthropic.gateway.call import Headers
 from llm_to_anthropic.gateway.refusal import (
     error_within,
     is_json_object,
@@ -24,6 +23,7 @@ from llm_to_anthropic.gateway.refusal import (
 )
 from llm_to_anthropic.gateway.relay import MAX_ANSWER_BYTES
 from llm_to_anthropic.gateway.streaming import Relay
+from llm_to_anthropic.gateway.work import Work
 from llm_to_anthropic.settings import Timeouts
 from llm_to_anthropic.translators.anthropic import UsageReader, replace_answered_model, replace_served_model
 from llm_to_anthropic.translators.text_frames import LINE_BREAK, PLAIN_BLANK
@@ -110,22 +110,12 @@ class ByteRelay(Relay):
     Its prelude is held back: an error that follows keeps its status, and another target may still answer.
     """
 
-    def __init__(
-        self,
-        upstream: UpstreamCall,
-        *,
-        reply: Reply,
-        progress: Progress,
-        timeouts: Timeouts,
-        silent_since: float,
-        served_as: str | None,
-        keep: Keep | None = None,
-    ) -> None:
-        super().__init__(reply, progress, timeouts, silent_since)
+    def __init__(self, work: Work, upstream: UpstreamCall, timeouts: Timeouts, *, served_as: str | None) -> None:
+        super().__init__(work, timeouts)
         self._upstream = upstream
         self._served_as = served_as
         """The client's name of the model, where the upstream knows another."""
-        self._keep = keep
+        self._keep: Keep | None = work.keep
         self._reader = UsageReader()
         self._held: list[bytes] = []
         """The beginning of an event whose end has not come."""

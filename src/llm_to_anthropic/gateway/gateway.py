@@ -278,16 +278,7 @@ class Gateway:
             lessons += 1
 
     def _relay(self, work: Work, translator: Translator, upstream: UpstreamCall, send: Send) -> Awaitable[None]:
-        relay = work.relay = StreamRelay(
-            translator,
-            upstream,
-            send,
-            reply=work.reply,
-            progress=work.progress,
-            timeouts=self.settings.timeouts,
-            silent_since=work.silent_since,
-            keep=work.keep,
-        )
+        relay = work.relay = StreamRelay(work, translator, upstream, send, self.settings.timeouts)
         return relay.run()
 
     def _heals(self, translator: Translator, error: ApiError, body: bytes, target: Target) -> bool:

@@ -111,7 +111,7 @@ class Passthrough:
             mended = None  # a stream may run for long, and need not hold on to it
             try:
                 if progress.stream:
-                    work.relay = relay = self._relay(work, upstream, echo)
+                    work.relay = relay = ByteRelay(work, upstream, self._settings.timeouts, served_as=echo)
                     await relay.run()
                 else:
                     await _whole_message(work, upstream, echo)
@@ -137,17 +137,6 @@ class Passthrough:
         work.progress.losses = _losses(mends)
         self._mends.keep(work.call, target, mends)
         return mended, mends
-
-    def _relay(self, work: Work, upstream: UpstreamCall, echo: str | None) -> ByteRelay:
-        return ByteRelay(
-            upstream,
-            reply=work.reply,
-            progress=work.progress,
-            timeouts=self._settings.timeouts,
-            silent_since=work.silent_since,
-            served_as=echo,
-            keep=work.keep,
-        )
 
     def _send_message(self, work: Work, lane: Lane, mended: bytes | None) -> Awaitable[UpstreamCall]:
         """Apart from `messages`, which would hold the body for as long as the answer runs."""

@@ -11,9 +11,8 @@ from collections.abc import Awaitable, Callable
 
 from llm_to_anthropic.errors import ApiError, UpstreamError, UpstreamProtocolError, forget_way
 from llm_to_anthropic.gateway.answer_headers import header_map, rate_limits
-from llm_to_anthropic.gateway.call import Reply
-from llm_to_anthropic.gateway.progress import Progress
 from llm_to_anthropic.gateway.streaming import Relay
+from llm_to_anthropic.gateway.work import Work
 from llm_to_anthropic.settings import Timeouts
 from llm_to_anthropic.translators.translator import Translator, UpstreamRequest
 from llm_to_anthropic.upstream import UpstreamCall
@@ -84,21 +83,12 @@ class StreamRelay(Relay):
     """One streamed answer. `run()` raises ApiError or UpstreamRefusal only before anything was sent."""
 
     def __init__(
-        self,
-        translator: Translator,
-        upstream: UpstreamCall,
-        send: Send,
-        *,
-        reply: Reply,
-        progress: Progress,
-        timeouts: Timeouts,
-        silent_since: float,
-        keep: Keep,
+        self, work: Work, translator: Translator, upstream: UpstreamCall, send: Send, timeouts: Timeouts
     ) -> None:
-        super().__init__(reply, progress, timeouts, silent_since)
+        super().__init__(work, timeouts)
         self._translator = translator
         self._send = send
-        translator.keep = keep
+        translator.keep = work.keep
         self._upstream = upstream
         self._last_words: LastWords | None = None
         self._jammed = False

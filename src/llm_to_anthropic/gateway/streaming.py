@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from llm_to_anthropic.errors import ApiError, forget_way
 from llm_to_anthropic.gateway.answer_headers import STREAM_HEADERS, provenance
-from llm_to_anthropic.gateway.call import Headers, Reply
-from llm_to_anthropic.gateway.progress import Progress
+from llm_to_anthropic.gateway.call import Headers
 from llm_to_anthropic.settings import Timeouts
 from llm_to_anthropic.writer import error_event
+
+if TYPE_CHECKING:
+    from llm_to_anthropic.gateway.work import Work
 
 
 class Relay:
     """One streamed answer on its way to the client."""
 
-    def __init__(self, reply: Reply, progress: Progress, timeouts: Timeouts, silent_since: float) -> None:
-        """`silent_since`: the instant of `time.monotonic` since which the client has heard nothing."""
-        self._reply = reply
-        self._progress = progress
+    def __init__(self, work: Work, timeouts: Timeouts) -> None:
+        self._reply = work.reply
+        self._progress = work.progress
         self._timeouts = timeouts
         self._clock = time.monotonic
-        self._last_write = silent_since
+        self._last_write = work.silent_since
         self._begun = False
         """Something meaningful has come of the upstream."""
         self._head: Headers = []
