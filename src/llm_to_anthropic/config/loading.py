@@ -11,7 +11,7 @@ from llm_to_anthropic.config.keys import KeyReader
 from llm_to_anthropic.config.providers import ProviderBuilder
 from llm_to_anthropic.config.schema import Schema, validate
 from llm_to_anthropic.config.sources import Report, Sources, host_of, read
-from llm_to_anthropic.config.tables import filled, overrides
+from llm_to_anthropic.config.tables import filled
 from llm_to_anthropic.errors import ApiError, ConfigError
 from llm_to_anthropic.providers.presets import PRESETS
 from llm_to_anthropic.routing import DEFAULT_MODELS, LINE_MODELS, Router, usable
@@ -58,9 +58,9 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str], cwd: Path) -> 
 def _settings(schema: Schema, sources: Sources, report: Report) -> Settings:
     builder = ProviderBuilder(schema, sources, report)
     providers = builder.providers()
-    timeouts = overrides(sources.place("timeouts"), schema.timeouts, Timeouts, report)
-    limits = overrides(sources.place("limits"), schema.limits, Limits, report)
-    retries = overrides(sources.place("retries"), schema.retries, Retries, report)
+    timeouts = filled(sources.place("timeouts"), schema.timeouts, Timeouts, report)
+    limits = filled(sources.place("limits"), schema.limits, Limits, report)
+    retries = filled(sources.place("retries"), schema.retries, Retries, report)
     big, small = DEFAULT_MODELS[schema.preferred_provider]
     return Settings(
         host=host_of(schema.server_host) or "0.0.0.0",  # noqa: S104  as users expect; access is checked
@@ -78,9 +78,9 @@ def _settings(schema: Schema, sources: Sources, report: Report) -> Settings:
         allowed_origins=schema.allowed_origins,
         strict=schema.strict,
         fetch_urls=schema.fetch_urls,
-        timeouts=filled(Timeouts, timeouts),
-        limits=filled(Limits, limits),
-        retries=filled(Retries, retries),
+        timeouts=timeouts,
+        limits=limits,
+        retries=retries,
     )
 
 

@@ -59,9 +59,9 @@ def overrides(place: str, table: Mapping[str, object], kind: type[Kind], report:
     return sound
 
 
-def filled(kind: type[Kind], values: Mapping[str, object]) -> Kind:
-    """A Struct of the entries that `overrides` let pass, and defaults."""
-    return msgspec.convert(values, kind)
+def filled(place: str, table: Mapping[str, object], kind: type[Kind], report: Report) -> Kind:
+    """A Struct of the sound entries, and defaults."""
+    return msgspec.convert(overrides(place, table, kind, report), kind)
 
 
 def _converted(key: str, value: object, kind: type[Kind]) -> object:
