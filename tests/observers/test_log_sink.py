@@ -7,6 +7,8 @@ import io
 import os
 from threading import Thread
 
+import pytest
+
 from llm_to_anthropic.observers.log_sink import FLUSH_S, MAX_HELD, LogSink
 from llm_to_anthropic.observers.redaction import Redactor
 
@@ -76,6 +78,42 @@ def test_a_pipe_that_nobody_reads_holds_nobody_up() -> None:
             serving.join(1)
     assert not blocked
     assert taken == [(b"x" * 999 + b"\n") * LINES]
+
+
+def read_lines(terminal: int) -> bytes:
+    """What is shown on a terminal, up to the end of the last line."""
+    shown = b""
+    while shown.count(b"\n") < LINES:
+        shown += os.read(terminal, 1 << 16)
+    return shown.replace(b"\r\n", b"\n")
+
+
+@pytest.mark.parametrize(("stop", "go_on"), [(b"", b""), (b"\x13", b"\x11")], ids=["unread", "Ctrl-S"])
+def test_a_terminal_that_stands_still_holds_nobody_up(stop: bytes, go_on: bytes) -> None:
+    """A terminal that is stopped, or whose connection hangs, costs no request a wait, and shows every line later."""
+    leader, follower = os.openpty()
+    os.write(leader, stop)
+    shown: list[bytes] = []
+
+    async def serve() -> None:
+        sink = LogSink(stream, Redactor(), json=False)
+        for number in range(LINES):
+            sink.write(f"{number} {'x' * 999}")
+        await asyncio.sleep(5 * FLUSH_S)  # the lines are more than the terminal takes
+        os.write(leader, go_on)
+        shown.append(await asyncio.to_thread(read_lines, leader))
+
+    with os.fdopen(leader, "rb"), os.fdopen(follower, "w") as stream:
+        serving = Thread(target=asyncio.run, args=(serve(),), daemon=True)
+        serving.start()
+        serving.join(10)
+        blocked = serving.is_alive()
+        if blocked:
+            os.write(leader, go_on)
+            Thread(target=read_lines, args=(leader,), daemon=True).start()
+            serving.join(1)
+    assert not blocked
+    assert shown == [b"".join(b"%d %b\n" % (number, b"x" * 999) for number in range(LINES))]
 
 
 def test_last_lines_that_nobody_reads_end_with_the_process() -> None:

@@ -15,6 +15,7 @@ from typing import TextIO
 import msgspec
 
 from llm_to_anthropic.observers.redaction import Redactor
+from llm_to_anthropic.observers.terminal import Terminal
 
 FLUSH_S = 0.02
 """How soon after it was said a line is written; at once where no event loop runs."""
@@ -42,7 +43,8 @@ class LogSink:
         self._stream = stream
         self._redactor = redactor
         self._lines: list[Line] = []
-        self._room = _room_of(stream)
+        self._terminal = Terminal.of(stream)
+        self._room = _room_of(self._terminal or stream)
         self._held: deque[str] = deque()
         """What is to be written, with secrets taken out."""
         self._held_size = 0
@@ -101,7 +103,8 @@ class LogSink:
         while self._held:
             if self._room is not None and not self._room.poll(patience_ms):
                 return False
-            self._write_some()
+            if not self._write_some():
+                return False
         return True
 
     def _gather(self) -> None:
@@ -120,7 +123,8 @@ class LogSink:
         self._held.append(text)
         self._held_size += len(text)
 
-    def _write_some(self) -> None:
+    def _write_some(self) -> bool:
+        """Whether something was taken."""
         text = self._held.popleft()
         if self._room is not None:
             size = PIECE if text.isascii() else WIDE_PIECE
@@ -129,22 +133,31 @@ class LogSink:
                 size = text.rfind("\n", 0, size) + 1 or size
                 self._held.appendleft(text[size:])
                 text = text[:size]
-        self._held_size -= len(text)
-        try:
+        rest = self._write(text)
+        self._held_size -= len(text) - len(rest)
+        if rest:
+            self._held.appendleft(rest)
+        return rest != text
+
+    def _write(self, text: str) -> str:
+        """Writes a piece; gives what was not taken."""
+        if self._terminal is not None:
+            return self._terminal.write(text)
+        with suppress(OSError, ValueError):
             self._stream.write(text)
             self._stream.flush()
-        except (OSError, ValueError):
-            return
+        return ""
 
 
-def _room_of(stream: TextIO) -> select.poll | None:
+def _room_of(stream: TextIO | Terminal) -> select.poll | None:
     """What tells whether a stream takes more without a wait; None for files and the like, which always do."""
     try:
         descriptor = stream.fileno()
         mode = os.fstat(descriptor).st_mode
     except (OSError, ValueError):
         return None
-    if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)) or not hasattr(select, "poll"):
+    may_wait = stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or isinstance(stream, Terminal)
+    if not may_wait or not hasattr(select, "poll"):
         return None
     room = select.poll()
     room.register(descriptor, select.POLLOUT)
