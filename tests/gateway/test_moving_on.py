@@ -8,7 +8,9 @@ import re
 import msgspec
 import pytest
 
+from llm_to_anthropic.errors import UpstreamError
 from llm_to_anthropic.gateway.gateway import Gateway
+from llm_to_anthropic.providers.provider import Credential, Provider
 from llm_to_anthropic.scripted import (
     Answer,
     Line,
@@ -22,6 +24,7 @@ from llm_to_anthropic.scripted import (
 )
 from llm_to_anthropic.scripted import anthropic as claude
 from llm_to_anthropic.translators.carrier import Carrier, encode_carrier
+from llm_to_anthropic.translators.foreign_turns import mend_for
 from tests.gateway.memory_reply import ask, call, reply_to
 from tests.messages import sdk_message
 from tests.translators.gemini_answers import chunk
@@ -312,9 +315,113 @@ async def test_system_messages_that_are_more_than_words_stay_refused(
     assert (reply.status, json.loads(reply.body)["error"]["message"]) == (400, words)
 
 
+EXTRA = "Extra inputs are not permitted"
+MARK: dict[str, object] = {"type": "ephemeral", "ttl": "1h", "scope": "global"}
+PLAIN: dict[str, object] = {"type": "ephemeral"}
+
+
+def marked(mark: object) -> dict[str, object]:
+    """A request with this cache breakpoint wherever one can be, and with a tool's input that looks like one."""
+    more = {} if mark is None else {"cache_control": mark}
+    use = {"type": "tool_use", "id": "a", "name": "look", "input": {"cache_control": MARK}}
+    result = {"type": "tool_result", "tool_use_id": "a", "content": [text("so", **more)], **more}
+    return {
+        "system": [text("s", **more)],
+        "messages": [
+            {"role": "user", "content": [text("hi", **more), text("1.0")]},
+            {"role": "assistant", "content": [use]},
+            {"role": "user", "content": [result]},
+        ],
+        "tools": [{"name": "look", "input_schema": {"type": "object", "cache_control": MARK}, **more}],
+    }
+
+
+def extras(**more: object) -> dict[str, object]:
+    return {
+        "tools": [{"name": "look", "input_schema": {"type": "object"}, **more}, {"name": "see", "input_schema": {}}]
+    }
+
+
+FIELDS = [
+    (f"messages.0.content.0.text.cache_control.ephemeral.ttl: {EXTRA}", marked(MARK), marked(PLAIN), b""),
+    (f"system.0.cache_control.ephemeral.scope: {EXTRA}", marked(MARK), marked(PLAIN), b""),
+    ("`cache_control.ttl: 1h` is not supported", marked(MARK), marked(PLAIN), b""),
+    (f"tools.0.cache_control: {EXTRA}", marked(PLAIN), marked(None), b""),
+    (f"cache_control: {EXTRA}", {"cache_control": PLAIN, **marked(PLAIN)}, marked(PLAIN), b""),
+    (f"context_management: {EXTRA}", {"context_management": {"edits": []}}, {}, b"context_management"),
+    (f"output_config: {EXTRA}", {"output_config": {"effort": "low"}}, {}, b"output_config.effort"),
+    (
+        f"output_config.effort: {EXTRA}",
+        {"output_config": {"effort": "low", "task_budget": 1}},
+        {"output_config": {"task_budget": 1}},
+        b"output_config.effort",
+    ),
+    (f"tools.0.custom.defer_loading: {EXTRA}", extras(defer_loading=True), extras(), b"tools[].defer_loading"),
+    (f"tools.3.custom.input_examples: {EXTRA}", extras(input_examples=[{}]), extras(), b"tools[].input_examples"),
+    (f"tools.0.strict: {EXTRA}", extras(strict=True), extras(), b"tools[].strict"),
+]
+
+
+@STREAMED
+@pytest.mark.parametrize(("words", "asked", "sent", "lost"), FIELDS, ids=[words for words, *_ in FIELDS])
+async def test_fields_that_a_relay_does_not_know_are_left_out(
+    gateway: Gateway,
+    script: Script,
+    upstream: ScriptedUpstream,
+    *,
+    words: str,
+    asked: dict[str, object],
+    sent: dict[str, object],
+    lost: bytes,
+    streamed: bool,
+) -> None:
+    """Claude Code sends a relay what it would send to Anthropic, and every request would be refused."""
+    script.push(refused(words), said("done", streamed=streamed))
+    plain = ask("anthropic/claude-haiku-4-5", stream=streamed)
+    reply = await reply_to(gateway, call(plain | asked))
+    assert sdk_message(reply.body, stream=streamed)["content"][0]["text"] == "done"
+    first, second = (json.loads(request.body) for request in upstream.requests)
+    assert first == first | asked
+    assert second == {name: value for name, value in first.items() if name not in asked} | sent
+    assert reply.headers.get(b"x-proxy-losses", b"") == lost
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        (f"metadata.team: {EXTRA}", {"metadata": {"team": "x"}}),
+        (f"thinking: {EXTRA}", {"thinking": {"type": "adaptive"}}),
+        (f"context_management: {EXTRA}", {}),
+        (f"output_config: {EXTRA}", {"output_config": {"format": {"type": "json_schema", "schema": {}}}}),
+        (f"tools.0.strict: {EXTRA}", {"tools": {"strict": True}}),
+        (f"cache_control.ttl: {EXTRA}", {"cache_control": 1}),
+    ],
+)
+async def test_other_fields_that_are_refused_are_the_clients(
+    gateway: Gateway, script: Script, upstream: ScriptedUpstream, words: str, asked: dict[str, object]
+) -> None:
+    """What Claude Code heeds by itself, what no answer is worth, and what is not there."""
+    script.push(refused(words), said("asked again", streamed=False))
+    reply = await reply_to(gateway, call(ask("anthropic/claude-haiku-4-5") | asked))
+    assert (reply.status, json.loads(reply.body)["error"]["message"], len(upstream.requests)) == (400, words, 1)
+
+
+def test_fields_that_anthropic_refuses_are_the_clients() -> None:
+    """Who forgets the beta of a field is told so, as by Anthropic itself."""
+    refusal = UpstreamError(400, f"context_management: {EXTRA}")
+    of_relay = Provider(name="r", protocol="anthropic", base_url="https://relay.test", credential=Credential())
+    itself = msgspec.structs.replace(of_relay, base_url="https://api.anthropic.com")
+    assert mend_for(refusal, of_relay) is not None
+    assert mend_for(refusal, itself) is None
+
+
 SESSION = {"x-claude-code-session-id": "one"}
 CLAUDE = "anthropic/claude-haiku-4-5"
 BAD_ID = "messages.1.content.0.tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'"
+NO_THOUGHTS = (
+    "2 validation errors:\n  {'type': 'literal_error', 'loc': ('body', 'messages', 1, 'content', 0, 'type'), "
+    "'msg': \"Input should be 'text', 'image', 'tool_use' or 'tool_result'\", 'input': 'thinking'}"
+)
 BY_ANOTHER: list[dict[str, object]] = [
     *turns()[:1],
     {"role": "assistant", "content": [thought("a"), {"type": "text", "text": "so"}]},
@@ -338,9 +445,10 @@ def later(history: list[dict[str, object]]) -> list[dict[str, object]]:
     [
         (BAD_ID, turns("look.0:0"), ""),
         (UNREADABLE, [*BY_ANOTHER, *turns()], "messages"),
+        (NO_THOUGHTS, [*BY_ANOTHER, *turns()], "messages"),
         ("The `content[].thinking` in the thinking mode must be passed back to the API.", turns("call_0"), ""),
     ],
-    ids=["ids", "thoughts", "missing thoughts"],
+    ids=["ids", "thoughts", "thoughts of an old vLLM", "missing thoughts"],
 )
 async def test_a_mended_conversation_is_refused_once(
     gateway: Gateway,

@@ -127,7 +127,7 @@ class Passthrough:
         self, work: Work, target: Target, refused: UpstreamError, mends: tuple[Mend, ...]
     ) -> tuple[bytes, tuple[Mend, ...]]:
         """A refused request with one more mend than it had. Raises the refusal where none helps."""
-        mend = mend_for(refused)
+        mend = mend_for(refused, target.provider)
         mended = None if mend is None or mend in mends else _mended(work, mend, mends)
         if mend is None or mended is None:
             if mends and refused.status in MENDED:
@@ -348,7 +348,7 @@ async def _count(work: Work, upstream: UpstreamCall, target: Target) -> bytes | 
             refusal = await read_refusal(upstream, target)
             if upstream.status == 404 and not isinstance(refusal, PassedError):
                 return None  # it is the endpoint that is missing: Anthropic's own words would name the model
-            if mend_for(refusal) is not None or _is_of_betas(refusal, target):
+            if mend_for(refusal, target.provider) is not None or _is_of_betas(refusal, target):
                 return None  # as a message it would be mended, or taken as it is, and answered
             raise refusal
         body = await upstream.read_all(MAX_ERROR_BYTES)

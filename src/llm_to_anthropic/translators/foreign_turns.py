@@ -5,22 +5,32 @@ manual thinking (`enabled`) it refuses calls and results at the end of a convers
 signed stands before them: what a fallback called without one could never be gone on with. It says itself what helps:
 not to think until the turn is over. DeepSeek and Kimi want some thought before each call, whatever it is. Many know no
 system messages within a conversation, in words that Claude Code does not know; Anthropic's own it heeds by itself.
+Relays do not know all of Anthropic's fields, and Claude Code sends what it would send to Anthropic.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Raw
 
 from llm_to_anthropic.errors import ApiError
 from llm_to_anthropic.exchange import Loss
+from llm_to_anthropic.providers.provider import Provider
 from llm_to_anthropic.translators.anthropic import edit_blocks
 from llm_to_anthropic.translators.foreign_ids import SoundIds
 from llm_to_anthropic.translators.raw import with_member
 from llm_to_anthropic.translators.reminders import as_reminders
+from llm_to_anthropic.translators.unknown_fields import (
+    with_plain_marks,
+    without_effort,
+    without_marks,
+    without_tools,
+    without_top,
+)
 from llm_to_anthropic.wire import UNREADABLE
 
 _THINKING = frozenset({"thinking", "redacted_thinking"})
@@ -31,6 +41,9 @@ _CLEARING = "clear_thinking_20251015"
 
 MENDED = frozenset({400, 422, 500})
 """What refuses a request for its form: FastAPI's status, too, and llama.cpp's for a template that takes none."""
+
+
+_ANTHROPIC = "api.anthropic.com"
 
 
 class Mend(msgspec.Struct, frozen=True):
@@ -49,11 +62,12 @@ class _Typed(msgspec.Struct):
     type: str = ""
 
 
-def mend_for(error: ApiError) -> Mend | None:
-    """What mends a request that is refused in these words."""
+def mend_for(error: ApiError, provider: Provider) -> Mend | None:
+    """What mends a request that is refused in these words. Fields that Anthropic itself refuses are the client's."""
     if error.status not in MENDED:
         return None
-    return next((mend for mend in _MENDS if mend.words.search(error.message)), None)
+    mends = _MENDS if urlsplit(provider.base_url).hostname == _ANTHROPIC else (*_MENDS, *_OF_FIELDS)
+    return next((mend for mend in mends if mend.words.search(error.message)), None)
 
 
 def _without_thoughts(body: bytes) -> bytes:
@@ -115,7 +129,10 @@ _MENDS = (
         None,
     ),
     Mend(
-        re.compile(r"[Ii]nvalid .?(?:signature|data).? in .?(?:redacted_)?thinking.? block"),
+        re.compile(
+            r"[Ii]nvalid .?(?:signature|data).? in .?(?:redacted_)?thinking.? block"
+            r"|Input should be 'text'.{0,80}'input': '(?:redacted_)?thinking'"
+        ),
         _without_thoughts,
         Loss("messages", "thoughts among them that the upstream cannot read; all were left out"),
     ),
@@ -140,3 +157,34 @@ _MENDS = (
         None,
     ),
 )
+
+
+def _of_fields() -> Iterator[Mend]:
+    unknown = ": Extra inputs are not permitted"
+    yield Mend(
+        re.compile(rf"cache_control(?:\.\w+)?\.(?:ttl|scope)(?:{unknown}|\b.{{0,20}} is not supported)"),
+        with_plain_marks,
+        None,
+    )
+    yield Mend(re.compile(rf"\.cache_control{unknown}"), without_marks, None)
+    yield Mend(re.compile(rf"\bcache_control{unknown}"), without_top("cache_control"), None)
+    yield Mend(
+        re.compile(rf"\bcontext_management{unknown}"),
+        without_top("context_management"),
+        Loss("context_management", "the upstream knows no such field; left out"),
+    )
+    yield Mend(
+        re.compile(rf"\boutput_config(?:\.effort)?{unknown}"),
+        without_effort,
+        Loss("output_config.effort", "the upstream knows no such field; left out"),
+    )
+    for field in ("defer_loading", "input_examples", "eager_input_streaming", "strict", "allowed_callers"):
+        yield Mend(
+            re.compile(rf"\btools\.\d+(?:\.\w+)?\.{field}{unknown}"),
+            without_tools(field),
+            Loss(f"tools[].{field}", "the upstream knows no such field; left out"),
+        )
+
+
+_OF_FIELDS = tuple(_of_fields())
+"""What relays and other servers refuse of the fields that Claude Code sends them as it would Anthropic."""
