@@ -325,3 +325,25 @@ async def test_files_are_told_apart_by_more_than_their_time(tmp_path: Path) -> N
     await watched.until_read()
     watched.reloader.stop()
     assert watched.adopted == ["two"]
+
+
+async def test_a_pipe_changes_by_being_exchanged_alone(tmp_path: Path) -> None:
+    """A password manager writes into a pipe when it is read: to have read it is no reason to read it again."""
+    pipe = tmp_path / "key"
+    os.mkfifo(pipe)
+    reads: list[bool] = []
+
+    def load() -> Settings:
+        reads.append(True)
+        return settings(files=(str(pipe),), key_files=(str(pipe),))
+
+    reloader = Reloader(load, lambda _: None, load())
+    reloader.start()
+    os.utime(pipe, (1, 1))
+    reloader.refresh()
+    assert len(reads) == 1
+    pipe.unlink()
+    pipe.write_text("a key")
+    reloader.refresh()
+    reloader.stop()
+    assert len(reads) == 2

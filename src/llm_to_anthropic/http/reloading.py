@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import stat
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
@@ -111,6 +112,8 @@ def _file_state(file: str) -> tuple[int, int, int] | None:
     # Links are followed: a mounted ConfigMap changes by a link that points elsewhere.
     with suppress(OSError):
         found = os.stat(file)
+        if stat.S_ISFIFO(found.st_mode):
+            return 0, found.st_ino, 0  # a pipe, as password managers give, changes by being read
         return found.st_mtime_ns, found.st_ino, found.st_size
     return None
 
