@@ -99,6 +99,18 @@ async def test_refused_clients_do_not_come_back_together() -> None:
     await waiters.end()
 
 
+async def test_no_client_is_told_to_wait_for_longer_than_it_would() -> None:
+    """However long the line waits: after more than a minute clients would come back at once, and all together."""
+    places = admission(running=1, queued=0, queue_s=600.0)
+    await taken(places, b"a")
+    told = set()
+    for _ in range(100):
+        with pytest.raises(ApiError) as refused:
+            await places.wait(b"b", stays)
+        told.add(int(refused.value.headers["retry-after"]))
+    assert told == set(range(1, 61))
+
+
 async def test_a_place_passes_to_the_first_in_line() -> None:
     """Whoever waits gets the place that becomes free; nobody overtakes."""
     places = admission(1)

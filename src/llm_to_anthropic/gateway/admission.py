@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 
 from llm_to_anthropic.errors import ApiError, Refusal
+from llm_to_anthropic.gateway.backoff import MAX_CLIENT_WAIT_S
 from llm_to_anthropic.gateway.call import WhenLeft
 from llm_to_anthropic.settings import Limits
 
@@ -173,7 +174,7 @@ class Admission:
     def _error(self, status: int, message: str, refusal: Refusal) -> ApiError:
         self.refused += 1
         # Clients wait exactly as long as they are told: told the same, they would all come back together.
-        self._next_retry_s = self._next_retry_s % math.ceil(self._queue_s) + 1
+        self._next_retry_s = self._next_retry_s % math.ceil(min(self._queue_s, MAX_CLIENT_WAIT_S)) + 1
         headers = {"retry-after": str(self._next_retry_s)}
         told = f"{message}; try again in {self._next_retry_s} s"
         return ApiError(status, told, headers=headers, refusal=refusal)

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import NoReturn
 
 from llm_to_anthropic.errors import ApiError, ClientError, UpstreamFull, forget_way
-from llm_to_anthropic.gateway.backoff import Pace, delay_s
+from llm_to_anthropic.gateway.backoff import MAX_CLIENT_WAIT_S, Pace, delay_s
 from llm_to_anthropic.gateway.judgement import Judgement, exceeded_window, judge
 from llm_to_anthropic.gateway.lanes import Lane, Lanes
 from llm_to_anthropic.gateway.work import Work
@@ -26,8 +26,6 @@ Alarm = Callable[[str], None]
 
 PROVIDER_SHARE = 0.75
 """The share of a process's places that one of several providers may take."""
-MAX_CLIENT_WAIT_S = 60.0
-"""Anthropic's SDKs heed a Retry-After up to this, and retry sooner after a longer one."""
 
 
 class _Trouble:

@@ -17,6 +17,8 @@ from llm_to_anthropic.settings import Retries
 
 BASE_DELAY_S = 0.5
 MAX_DELAY_S = 8.0
+MAX_CLIENT_WAIT_S = 60.0
+"""Anthropic's SDKs heed a Retry-After up to this, and retry sooner after a longer one."""
 WINDOW_S = 10
 BUDGET_FLOOR = 3
 """How many retries within the window are always allowed, however few the requests; all those of one request are."""
