@@ -1,7 +1,7 @@
 """OpenAI Chat Completions as it travels: the fields that we read or write.
 
 Requests are built of these Structs with `omit_defaults`; answers are decoded strictly first and,
-where a compatible server deviates in a type, loosely (translators/openai_chat/answer.py).
+where a compatible server deviates in a type, loosely (translators/openai_chat/loose.py).
 Source: the types of the openai Python SDK 3.54 (`types/chat`) and the recorded answers of 40 vendors.
 """
 

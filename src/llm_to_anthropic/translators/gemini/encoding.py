@@ -12,7 +12,7 @@ class GeminiEncoding(Encoding, frozen=True, kw_only=True):
 
     written_as_text: Mapping[str, object]
     """Client's tool name -> its schema, where values may come back as text (legacy `parameters` only):
-    `restore_values(schema, arguments)` of subset.py turns them back."""
+    `restore_values(schema, arguments)` of google_subset.py turns them back."""
     reasoning_off: bool
     """The client said that it wants no thinking."""
     thinking_asked: bool
