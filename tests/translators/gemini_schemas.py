@@ -19,13 +19,13 @@ def tooled(schema: Json, *, json_schema: bool = True) -> GeminiSchema:
 def full(schema: Json) -> Json:
     """The schema for `parametersJsonSchema`."""
     done = tooled(schema).schema
-    return None if done is None else msgspec.json.decode(done)
+    return msgspec.json.decode(done) if done else None
 
 
 def subset(schema: Json) -> Json:
     """The schema for `parameters`."""
     done = tooled(schema, json_schema=False).schema
-    return None if done is None else msgspec.json.decode(done)
+    return msgspec.json.decode(done) if done else None
 
 
 def an_object(**properties: Json) -> Json:

@@ -116,7 +116,6 @@ def test_any_schema_becomes_one_without_references(schema: Json) -> None:
     started = time.monotonic()
     done = tooled(schema)
     assert time.monotonic() - started < 5
-    assert done.schema is not None
     plain = msgspec.json.decode(done.schema)
     assert plain["type"] == "object"
     assert names_of(schema) <= names_of(plain)

@@ -203,8 +203,6 @@ class _Encoder(RequestEncoder[GeminiEncoding]):
         known = answer_schema(schema, dotted(path), json_schema=self._quirks.json_schema)
         if known.cut:
             self._losses.mention(path, "refers to itself or is very deep; written out to a bound")
-        if known.schema is None:
-            return
         if self._quirks.json_schema:
             config.response_json_schema = known.schema
         else:

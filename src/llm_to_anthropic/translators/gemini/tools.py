@@ -104,9 +104,9 @@ def _function(tool: DeclaredTool, done: GeminiTools, losses: LossReport, *, json
     name = upstream_name(tool.name, lead="_")
     # Some models refuse a function without a description.
     declared = FunctionDeclaration(name, tool.description or tool.name)
-    if schema.schema is not None and json_schema:
+    if json_schema:
         declared.parameters_json_schema = schema.schema
-    elif schema.schema is not None:
+    else:
         declared.parameters = schema.schema
     return declared
 

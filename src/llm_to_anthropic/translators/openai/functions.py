@@ -12,10 +12,9 @@ from llm_to_anthropic.translators.schemas.google import declared_schema
 from llm_to_anthropic.translators.schemas.lengths import without_lengths
 from llm_to_anthropic.translators.schemas.patterns import readable_patterns
 from llm_to_anthropic.translators.schemas.preparing import prepare_schema
+from llm_to_anthropic.translators.schemas.schema import EMPTY_OBJECT
 from llm_to_anthropic.translators.schemas.typed import typed_schema
 from llm_to_anthropic.translators.tools import DeclaredTool
-
-_NO_PROPERTIES = Raw(b'{"type":"object","properties":{}}')
 
 
 class FunctionSchema(msgspec.Struct, frozen=True):
@@ -45,7 +44,7 @@ def typed_function_schema(tool: DeclaredTool, losses: LossReport, *, sparing: bo
 def google_function_schema(tool: DeclaredTool, losses: LossReport, *, sparing: bool) -> FunctionSchema:
     """The schema for a gateway that hands it on to Gemini as it is. Raises ClientError if it is no object schema."""
     made = declared_schema(tool, losses, json_schema=False, sparing=sparing)
-    return FunctionSchema(made.schema or _NO_PROPERTIES, inlined=made.inlined, original=made.original)
+    return FunctionSchema(made.schema or EMPTY_OBJECT, inlined=made.inlined, original=made.original)
 
 
 def function_schema(

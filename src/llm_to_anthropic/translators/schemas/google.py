@@ -30,6 +30,7 @@ from llm_to_anthropic.translators.schemas.schema import (
     without,
 )
 from llm_to_anthropic.translators.tools import DeclaredTool
+from llm_to_anthropic.wire.anthropic import NO_RAW
 
 _MOST_TOLD = 20
 """How many names of a list a description tells."""
@@ -39,8 +40,8 @@ _FREE = ("additionalProperties", "patternProperties", "unevaluatedProperties")
 class GeminiSchema(msgspec.Struct, frozen=True, kw_only=True):
     """A schema for Gemini."""
 
-    schema: Raw | None
-    """None: an object without properties, which is not sent."""
+    schema: Raw
+    """Empty: an object without properties, which is not sent."""
     weakened: bool = False
     """A choice at its root had to be merged into one object."""
     cut: bool = False
@@ -48,7 +49,7 @@ class GeminiSchema(msgspec.Struct, frozen=True, kw_only=True):
     inlined: int = 0
     """How many schemas that others referred to were written out."""
     original: Schema | None = None
-    """Where values come back as text (legacy subset only): what `restore_values` needs."""
+    """Of a tool, where values come back as text (legacy subset only): what `restore_values` needs."""
 
 
 def tool_schema(raw: Raw, path: str, *, json_schema: bool, sparing: bool = False) -> GeminiSchema:
@@ -83,8 +84,8 @@ def answer_schema(raw: Raw, path: str, *, json_schema: bool) -> GeminiSchema:
     """
     inliner = Inliner(decoded_schema(raw, path))
     plain = inliner.plain()
-    encoded = msgspec.json.encode(_with_own_demands(plain, bytes(raw)) if json_schema else subset(plain))
-    return GeminiSchema(schema=Raw(encoded), cut=inliner.cut, original=None if json_schema else plain)
+    encoded = raw_json(_with_own_demands(plain, bytes(raw)) if json_schema else subset(plain))
+    return GeminiSchema(schema=encoded, cut=inliner.cut)
 
 
 def _tool_schema(data: bytes, path: str, json_schema: bool, sparing: bool) -> GeminiSchema:  # noqa: FBT001  cached
@@ -96,7 +97,7 @@ def _tool_schema(data: bytes, path: str, json_schema: bool, sparing: bool) -> Ge
         plain = as_one_object(plain)
     plain = {**plain, "type": "object"}
     if not plain.get("properties") and not (json_schema and _takes_others(plain)):
-        return GeminiSchema(schema=None, weakened=weakened, cut=inliner.cut, inlined=inliner.inlined)
+        return GeminiSchema(schema=NO_RAW, weakened=weakened, cut=inliner.cut, inlined=inliner.inlined)
     encoded = raw_json(_with_own_demands(plain, data) if json_schema else subset(plain))
     return GeminiSchema(
         schema=encoded,
