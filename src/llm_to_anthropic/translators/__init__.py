@@ -12,8 +12,9 @@ OpenAI's share). The modules of the same name do the same work in each:
     errors, healing an upstream's refusal -> our error, and what it teaches to leave out from then on
 
 Anthropic's own protocol is passed on as it is (`anthropic.py`, `own_searches.py`). What its servers refuse of turns
-that others took is mended by `foreign_turns.py` and `foreign_ids.py`, an answer that came in events unasked is put
-together by `gathered.py`. What protocols share, in the order of a request's way:
+that others took, or of what they do not know, is mended by `foreign_turns.py`, `foreign_ids.py`, `reminders.py` and
+`unknown_fields.py`; an answer that came in events unasked is put together by `gathered.py`. What protocols share, in
+the order of a request's way:
 
     translator, registry, api_choice    the interface, who has it, and which of a provider's APIs is asked
     request, checks, losses             what a client sends, what nobody can do with it, and what gets lost
