@@ -232,6 +232,7 @@ def test_every_family_is_made_of_real_quirks(pattern: str, overrides: dict[str, 
         ("claude-opus-5-5", 1_000_000, 128_000),
         ("gemini-2.5-pro", 1_048_576, 65_536),
         ("deepseek-v4-flash", 1_000_000, 384_000),
+        ("deepseek-flash", 1_000_000, 384_000),
         ("some-model", None, None),
     ],
 )
@@ -263,3 +264,11 @@ def test_no_limit_is_hidden_behind_an_earlier_pattern() -> None:
 def test_models_that_reason_whatever_they_are_told_are_known(preset: str, model: str, reasons: bool) -> None:
     """Some models cannot be kept from reasoning, others not at a server that has no switch for it."""
     assert chat_quirks_for(provider(PRESETS[preset].base_url, preset), model).reasons == reasons
+
+
+@pytest.mark.parametrize("model", ["deepseek-flash", "deepseek-v4-flash", "deepseek-v4-pro"])
+def test_deepseek_sees_images_and_takes_efforts(model: str) -> None:
+    """All names are served by V4.1-Flash (api-docs.deepseek.com: pricing, vision, thinking mode); it reads no PDFs."""
+    quirks = chat_quirks_for(provider("https://api.deepseek.com"), model)
+    assert (quirks.images, quirks.files, quirks.reasoning) == (True, False, "thinking")
+    assert {"low", "high", "max"} <= {*quirks.efforts}

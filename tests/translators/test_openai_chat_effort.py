@@ -64,6 +64,22 @@ def test_servers_are_asked_for_reasoning_in_their_own_way(style: Json, request_:
     assert field not in upstream({}, ChatQuirks(reasoning=style))
 
 
+@pytest.mark.parametrize(
+    ("request_", "switch", "effort"),
+    [
+        ({"output_config": {"effort": "low"}}, "enabled", "low"),
+        ({"output_config": {"effort": "max"}}, "enabled", "max"),
+        ({"thinking": {"type": "adaptive"}}, "enabled", None),
+        ({"thinking": {"type": "disabled"}, "output_config": {"effort": "low"}}, "disabled", None),
+        ({"output_config": {"effort": "low"}, "tools": [tool()], "tool_choice": {"type": "any"}}, "disabled", None),
+    ],
+)
+def test_a_switch_stands_beside_an_effort(request_: Json, switch: str, effort: str | None) -> None:
+    """DeepSeek has a switch, and levels of what it switches on."""
+    sent = upstream(request_, ChatQuirks(reasoning="thinking", efforts=("low", "high", "max")))
+    assert (sent["thinking"], sent.get("reasoning_effort")) == ({"type": switch}, effort)
+
+
 @pytest.mark.parametrize("choice", [{"type": "any"}, {"type": "tool", "name": "look"}], ids=["any", "one"])
 @pytest.mark.parametrize(
     ("style", "field", "off"),

@@ -69,6 +69,7 @@ LIMITS: tuple[tuple[str, int | None, int | None], ...] = (
     ("gemini-flash*", 1_048_576, 65_536),
     ("gemini-pro-latest", 1_048_576, 65_536),
     ("deepseek-v4*", 1_000 * _K, 384 * _K),
+    ("deepseek-flash*", 1_000 * _K, 384 * _K),
     # The two rolling names follow the newest version on the vendor's own server; elsewhere they are smaller.
     ("deepseek-chat", None, None),
     ("deepseek-reasoner", None, None),

@@ -167,8 +167,10 @@ PRESETS: Mapping[str, Preset] = {
         variable="DEEPSEEK_API_KEY",
         hosts=("api.deepseek.com",),
         quirks={
-            **_TEXT_ONLY,
+            # Images since V4.1, which answers under all names; efforts between these it maps by itself.
+            **_NO_FILES,
             "reasoning": "thinking",
+            "efforts": ("low", "medium", "high", "xhigh", "max"),
             "reasoning_history": "reasoning_content",
             "response_format": "json_object",
         },

@@ -260,6 +260,8 @@ class _Encoder(RequestEncoder[ChatEncoding]):
             case "thinking":
                 if (wanted := self._thinks(chat, level)) is not None:
                     chat.thinking = raw_json({"type": "enabled" if wanted else "disabled"})
+                if wanted and level and level != "off":
+                    chat.reasoning_effort = nearest_effort(level, self._quirks.efforts)
             case "openrouter":
                 chat.reasoning = self._openrouter(level)
 
