@@ -144,7 +144,7 @@ def _integer(value: object) -> int | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, (int, float)):
-        return int(value) if value == value and abs(value) < 2**63 else None  # noqa: PLR0124  NaN is not itself
+        return int(value) if abs(value) < 2**63 else None  # which NaN is not
     return int(value) if isinstance(value, str) and value.isdecimal() and len(value) < 19 else None
 
 
