@@ -28,8 +28,9 @@ _UNIX_SCALES = (1, 1000)
 """Some servers tell a Unix time in place of a wait, OpenRouter in milliseconds."""
 
 _SECONDS: Mapping[str, float] = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_PART = re.compile(r"(?<!\d)(\d++(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d)")
-_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h|d))+")
+_UNIT = "|".join(_SECONDS)
+_PART = re.compile(rf"(?<!\d)(\d++(?:\.\d+)?)({_UNIT})")
+_DURATION = re.compile(rf"(?:\d+(?:\.\d+)?(?:{_UNIT}))+")
 _IN_TEXT = re.compile(
     r"(?:try again|retry) (?:in|after) (?P<words>\d+(?:\.\d+)?) ?sec"
     r"|(?:try again|retry) (?:in|after) (?P<span>(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+)"
