@@ -237,6 +237,10 @@ def failure(*slices: bytes, request: Json | None = None) -> tuple[int, str, str]
     return failed_answer(translator(request), translator(request, stream=False), slices)
 
 
+def kinds(message: Event) -> list[str]:
+    return [block["type"] for block in message["content"]]
+
+
 def _comparable(message: Event) -> Json:
     """What streams tell of a message, too: neither its tier nor how long its cache lives."""
     counts = {key: value for key, value in message["usage"].items() if key not in ("cache_creation", "service_tier")}

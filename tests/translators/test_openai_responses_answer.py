@@ -23,6 +23,7 @@ from tests.translators.responses_answers import (
     failure,
     incomplete,
     item_events,
+    kinds,
     message,
     reasoning,
     refusal,
@@ -34,10 +35,6 @@ from tests.translators.responses_answers import (
     usage,
     whole,
 )
-
-
-def kinds(said: Event) -> list[str]:
-    return [block["type"] for block in said["content"]]
 
 
 def words(said: Event) -> list[str]:

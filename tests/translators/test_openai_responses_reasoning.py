@@ -24,6 +24,7 @@ from tests.translators.responses_answers import (
     completed,
     done,
     event,
+    kinds,
     message,
     reasoning,
     streamed,
@@ -34,10 +35,6 @@ from tests.translators.responses_answers import (
 )
 
 MODES: dict[str, Json] = {"default": {}, "on": ON, "omitted": OMITTED, "off": OFF}
-
-
-def kinds(said: Event) -> list[str]:
-    return [block["type"] for block in said["content"]]
 
 
 def thinking(said: Event) -> list[Json]:

@@ -23,6 +23,7 @@ from tests.translators.responses_answers import (
     completed,
     done,
     event,
+    kinds,
     message,
     streamed,
     text,
@@ -39,10 +40,6 @@ def search(action: Json = None, status: str = "completed", id: str = "ws_1") -> 
 
 def found(query: str, *urls: str) -> Json:
     return {"type": "search", "query": query, "sources": [{"type": "url", "url": url} for url in urls]}
-
-
-def kinds(said: Event) -> list[str]:
-    return [block["type"] for block in said["content"]]
 
 
 def cited(said: Event) -> list[tuple[str, list[str]]]:
