@@ -117,12 +117,13 @@ async def test_a_failure_of_the_other_api_is_told(gateway: Gateway, script: Scri
         ("responses/m", COPILOT, 400),
         ("gemini/m", COPILOT, 400),
         ("openai/m", COPILOT, 403),
+        ("openai/m", f"1 validation error [type=string_type, input_value={{'content': '{COPILOT}'}}]", 400),
     ],
 )
 async def test_other_refusals_stay(
     gateway: Gateway, script: Script, upstream: ScriptedUpstream, *, model: str, words: str, status: int
 ) -> None:
-    """Words about the API that was not asked are no reason to ask it."""
+    """Words about the API that was not asked are no reason to ask it, nor are those of a client that are repeated."""
     script.push(refused(words, status))
     reply = await reply_to(gateway, call(ask(model)))
     assert (reply.status, len(upstream.requests)) == (status, 1)

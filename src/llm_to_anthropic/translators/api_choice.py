@@ -9,6 +9,7 @@ from llm_to_anthropic.providers.provider import Protocol, Target
 from llm_to_anthropic.translators.checks import names_mcp_servers
 from llm_to_anthropic.translators.openai_responses.tools import run_upstream
 from llm_to_anthropic.translators.request import decode_request
+from llm_to_anthropic.translators.upstream_errors import own_words
 
 _HINTS = (b'"web_', b'"code_execution_', b'"mcp_')
 """Without any of these a body has no tools for the server, and need not be decoded."""
@@ -37,7 +38,7 @@ def other_api(target: Target, error: ApiError) -> Protocol | None:
     api, words = _OTHERS.get(target.protocol, (None, None))
     if words is None or error.status not in (400, 404) or target.provider.query:
         return None  # an address with a version of its own is that of one API
-    return api if words.search(error.message) else None
+    return api if words.search(own_words(error.message)) else None
 
 
 def fitting_target(target: Target, body: bytes) -> Target:
