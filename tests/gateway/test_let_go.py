@@ -19,6 +19,7 @@ from tests.gateway.answers import bad
 from tests.gateway.conftest import providers
 from tests.gateway.memory_reply import MemoryReply, ask, call
 from tests.gateway.test_open_streams import BEGINNINGS
+from tests.translators.chat_answers import DONE, data, delta, usage
 
 NOWHERE = "http://127.0.0.1:1"
 PROTOCOLS: dict[str, Protocol] = {
@@ -91,5 +92,23 @@ async def test_a_count_that_failed_leaves_nothing_either(
         reply = MemoryReply()
         kept = weakref.ref(reply)
         await gateway.count_tokens(call(ask(f"{provider}/m")), reply)
+        del reply
+        assert kept() is None
+
+
+@pytest.mark.parametrize("streamed", [True, False], ids=["stream", "whole"])
+async def test_a_refusal_that_taught_leaves_nothing_either(
+    script: Script, upstream: ScriptedUpstream, timeouts: Timeouts, *, streamed: bool
+) -> None:
+    """What a server refused inside of its answer is forgotten once the request was sent again and answered."""
+    fault = {"error": {"message": "System message must be at the beginning."}}
+    refused = stream(data(fault)) if streamed else whole(fault)
+    script.push(refused, stream(delta("stop", content="Hi"), usage(), DONE))
+    amid = [{"role": "user", "content": "hi"}, {"role": "system", "content": "agents"}]
+    async with gateway_to(upstream.url, timeouts) as gateway:
+        reply = MemoryReply()
+        kept = weakref.ref(reply)
+        await gateway.messages(call(ask("openai/m", messages=amid, stream=streamed)), reply)
+        assert (reply.status, len(upstream.requests)) == (200, 2)
         del reply
         assert kept() is None

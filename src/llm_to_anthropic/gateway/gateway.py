@@ -272,6 +272,7 @@ class Gateway:
             except UpstreamError as told:
                 if not (told.said and lessons < MAX_LESSONS and self._heals(translator, told, told.said, target)):
                     raise
+                forget_way(told)
                 work.progress.answering = False
             else:
                 return
