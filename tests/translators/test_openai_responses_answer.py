@@ -141,6 +141,14 @@ def test_reason_of_an_incomplete_answer_counts_without_its_status(status: str | 
     assert streamed(item_events(0, call()), end)["stop_reason"] == "max_tokens"
 
 
+@pytest.mark.parametrize("reason", ["stop", "tool_calls", "new", ""])
+def test_other_reasons_of_a_complete_answer_cut_nothing(reason: str) -> None:
+    """Only an answer that is called incomplete is cut by a reason that nobody knows."""
+    details = {"incomplete_details": {"reason": reason}}
+    assert both(message("x"), **details)["stop_reason"] == "end_turn"
+    assert both(message("x"), status="incomplete", **details)["stop_reason"] == "max_tokens"
+
+
 def test_answer_without_a_status_is_complete() -> None:
     """Some servers send no more than their output."""
     assert collected(json.dumps({"output": [message("x")]}).encode())["stop_reason"] == "end_turn"

@@ -273,8 +273,8 @@ class ResponsesAnswer:
                 f"{self._options.context.upstream} ended an answer that is still {answer.status}"
             )
         reason = answer.incomplete_details.reason if answer.incomplete_details else None
-        incomplete = reason or answer.status == "incomplete"  # gateways leave out one or the other
-        stop_reason = _INCOMPLETE.get(reason or "", "max_tokens") if incomplete else "end_turn"
+        # Gateways leave out the status or the reason, and may tell one of their own for an answer that is complete.
+        stop_reason = _INCOMPLETE.get(reason or "", "max_tokens" if answer.status == "incomplete" else "end_turn")
         self._recover(answer.output or [])
         self._close_all(cut=stop_reason != "end_turn")
         self.finished = True
