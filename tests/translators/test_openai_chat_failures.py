@@ -63,6 +63,8 @@ def test_answer_that_is_none(body: bytes, said: str) -> None:
             id="of the SDK",
         ),
         pytest.param({"message": "Boom: Error code: 429 - slow down"}, 429, "rate_limit_error", id="of the SDK within"),
+        pytest.param({"message": "Error code: 401 - wrong key. Boom"}, 502, "api_error", id="of the gateway's key"),
+        pytest.param({"message": "Error code: 403 - no access. Boom"}, 502, "api_error", id="of its account"),
     ],
 )
 def test_error_inside_an_answer(error: object, status: int, kind: str, stream: bool) -> None:

@@ -48,8 +48,9 @@ _MODEL_TEXT = re.compile(
     re.IGNORECASE,
 )
 
-_STATUS_TEXT = re.compile(r"\bError code: ([45]\d\d) - ")
-"""What OpenAI's SDK makes of an error; a gateway that is written with it hands that on."""
+_STATUS_TEXT = re.compile(r"\bError code: (?!40[13])([45]\d\d) - ")
+"""What OpenAI's SDK makes of an error; a gateway that is written with it hands that on. A key that is refused there is
+the gateway's, which has taken ours."""
 _CUT_OFF = re.compile(r"could not finish the message because max_tokens or model output limit was reached", re.I)
 
 _CODES: Mapping[str, int] = {
