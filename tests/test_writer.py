@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 
 import pytest
@@ -350,3 +351,21 @@ def test_message_tells_where_code_ran() -> None:
     ):
         assert message["container"] == {"id": "cntr_1", "expires_at": "2026-01-01T00:20:00Z"}
     assert "container" not in whole(lambda writer: writer.finish("end_turn", USAGE))
+
+
+@pytest.mark.parametrize("kind", ["text", "thinking"])
+def test_white_space_without_end_costs_the_same_throughout(kind: str) -> None:
+    """Models get stuck in line breaks: each piece that has to wait for a word costs no more than the first."""
+
+    def script(writer: MessageWriter) -> None:
+        say = writer.text if kind == "text" else writer.thinking
+        for _ in range(500_000):
+            say("\r\n")
+        say("x")
+        writer.finish("end_turn", USAGE)
+
+    began = time.thread_time()
+    blocks = whole(script)["content"]
+    assert isinstance(blocks, list)
+    assert blocks[0][kind] == "\r\n" * 500_000 + "x"
+    assert time.thread_time() - began < 2.0

@@ -13,7 +13,7 @@ from tests.messages import Event
 from tests.translators import chat_answers, gemini_answers, responses_answers
 from tests.translators.reading import streamed_message, whole_message
 
-BLANKS = ["\n", " \n\t", "\u00a0", "\u2003\u3000"]
+BLANKS = ["\n", " \n\t", "\r\n", "\u00a0", "\u2003\u3000"]
 CHAT_CALL = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
 
 

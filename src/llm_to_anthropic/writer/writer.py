@@ -7,6 +7,7 @@ Source: platform.claude.com, Streaming Messages; what the official SDK accepts.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from io import StringIO
 from typing import Literal
 
 import msgspec
@@ -79,10 +80,8 @@ class MessageWriter(ABC):
         """Those of them that are calls and may get more, by key."""
         self._held = 0
         """Letters that had to wait so far, but for those of calls, which the translator counts."""
-        self._gap = ""
-        """White space, which opens no text: it goes to the next or, where none follows a cited one, to that."""
-        self._thought_gap = ""
-        """The same of thinking: it goes to the next thought, or nowhere."""
+        self._gaps: dict[Kind, StringIO] = {}
+        """White space, which opens no block: it goes to the next of its kind or, in the end, to the cited text."""
 
     @property
     def begun(self) -> bool:
@@ -124,7 +123,7 @@ class MessageWriter(ABC):
             self._tail("thinking").signature = signature
             return
         if self._open != "thinking":
-            self._thought_gap = ""
+            self._gaps.pop("thinking", None)
             self._begin("thinking")
         self._end(signature)
 
@@ -227,40 +226,27 @@ class MessageWriter(ABC):
         self._message_end(ending, usage)
 
     def _turn_of(self, kind: Kind, text: str) -> bool:
-        """Opens a block of the kind, unless it has to wait behind a tool call or comes too late."""
+        """Opens a block of the kind, unless it has to wait behind a tool call or for words, or comes too late."""
         if self.finished:
             return False
         if self._open == "tool_use":
             self._hold(text)
             self._tail(kind).pieces.append(text)
             return False
-        return self._begin_text(text) if kind == "text" else self._begin_thought(text)
-
-    def _begin_text(self, text: str) -> bool:
-        gap = self._gap
         if text.isspace():
-            # Anthropic's API refuses blocks of white space alone, when the conversation comes back.
+            # Anthropic's API refuses texts of white space alone, when the conversation comes back. Of a model that was
+            # told not to think such a thought is all; between words it would part the text.
             self._hold(text)
-            self._gap = gap + text
+            self._gaps.setdefault(kind, StringIO()).write(text)
             return False
-        self._gap = ""
-        self._begin("text")
+        gap = self._gap_before(kind)
+        self._begin(kind)
         if gap:
             self._delta(gap)
         return True
 
-    def _begin_thought(self, text: str) -> bool:
-        gap = self._thought_gap
-        if text.isspace():
-            # Of a model that was told not to think this is all; between words it would part the text.
-            self._hold(text)
-            self._thought_gap = gap + text
-            return False
-        self._thought_gap = ""
-        self._begin("thinking")
-        if gap:
-            self._delta(gap)
-        return True
+    def _gap_before(self, kind: Kind) -> str:
+        return self._gaps.pop(kind).getvalue() if kind in self._gaps else ""
 
     def _hold(self, text: str) -> None:
         self._held += len(text)
@@ -285,8 +271,7 @@ class MessageWriter(ABC):
             return
         if self._open == "thinking":
             self._sign(signature or self._signature)
-        if self._gap and self._open == "cited":
-            gap, self._gap = self._gap, ""
+        if self._open == "cited" and (gap := self._gap_before("text")):
             self._delta(gap)
         self._block_stop(cut=cut)
         self._open = None
