@@ -233,6 +233,8 @@ def test_every_family_is_made_of_real_quirks(pattern: str, overrides: dict[str, 
         ("gemini-2.5-pro", 1_048_576, 65_536),
         ("deepseek-v4-flash", 1_000_000, 384_000),
         ("deepseek-flash", 1_000_000, 384_000),
+        ("z-ai/glm-5.3", 1_000_000, 131_072),
+        ("kimi-k3", 1_048_576, None),
         ("some-model", None, None),
     ],
 )
@@ -272,3 +274,22 @@ def test_deepseek_sees_images_and_takes_efforts(model: str) -> None:
     quirks = chat_quirks_for(provider("https://api.deepseek.com"), model)
     assert (quirks.images, quirks.files, quirks.reasoning) == (True, False, "thinking")
     assert {"low", "high", "max"} <= {*quirks.efforts}
+
+
+@pytest.mark.parametrize(
+    ("host", "model", "reasoning", "efforts", "reasons"),
+    [
+        ("api.z.ai", "glm-5.1", "thinking", (), False),
+        ("api.z.ai", "glm-5.2", "thinking", ("low", "medium", "high", "xhigh", "max"), False),
+        ("open.bigmodel.cn", "glm-5.3-flash", "effort", ("low", "high", "max"), False),
+        ("api.moonshot.ai", "kimi-k2.6", "thinking", (), False),
+        ("api.moonshot.ai", "kimi-k2.7-code-highspeed", "none", (), True),
+        ("api.moonshot.cn", "kimi-k3.1-pro", "effort", ("low", "high", "max"), False),
+    ],
+)
+def test_what_always_thinks_is_not_told_to_stop(
+    host: str, model: str, *, reasoning: str, efforts: tuple[str, ...], reasons: bool
+) -> None:
+    """GLM-5.3, Kimi K2.7 Code and K3 refuse `thinking: disabled` (docs.z.ai, platform.kimi.ai); the others heed it."""
+    quirks = chat_quirks_for(provider(f"https://{host}/v1"), model)
+    assert (quirks.reasoning, quirks.efforts, quirks.reasons) == (reasoning, efforts, reasons)

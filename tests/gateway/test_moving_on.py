@@ -356,6 +356,24 @@ FIELDS = [
         {"output_config": {"task_budget": 1}},
         b"output_config.effort",
     ),
+    (
+        "该模型始终思考\uff0c不支持关闭思考",
+        {"thinking": {"type": "disabled"}, "output_config": {"task_budget": 1}},
+        {"output_config": {"task_budget": 1, "effort": "low"}},
+        b"thinking",
+    ),
+    (
+        "invalid thinking: only type=enabled is allowed for this model",
+        {"thinking": {"type": "disabled"}},
+        {"output_config": {"effort": "low"}},
+        b"thinking",
+    ),
+    (
+        "Validation: `thinking.type` must be `enabled` or `disabled`",
+        {"thinking": {"type": "adaptive"}},
+        {},
+        b"thinking",
+    ),
     (f"tools.0.custom.defer_loading: {EXTRA}", extras(defer_loading=True), extras(), b"tools[].defer_loading"),
     (f"tools.3.custom.input_examples: {EXTRA}", extras(input_examples=[{}]), extras(), b"tools[].input_examples"),
     (f"tools.0.strict: {EXTRA}", extras(strict=True), extras(), b"tools[].strict"),
@@ -395,6 +413,8 @@ async def test_fields_that_a_relay_does_not_know_are_left_out(
         (f"output_config: {EXTRA}", {"output_config": {"format": {"type": "json_schema", "schema": {}}}}),
         (f"tools.0.strict: {EXTRA}", {"tools": {"strict": True}}),
         (f"cache_control.ttl: {EXTRA}", {"cache_control": 1}),
+        ("invalid thinking: only type=enabled is allowed for this model", {"thinking": {"type": "adaptive"}}),
+        ("invalid thinking: only type=enabled is allowed for this model", {"thinking": "off"}),
     ],
 )
 async def test_other_fields_that_are_refused_are_the_clients(

@@ -166,6 +166,16 @@ WITHOUT_SYSTEM = {"system_role": "user", "merge_system": True, "merge_same_role"
         ),
         ("invalid thinking: only type=enabled is allowed for this model", 400, {"reasoning": "none"}),
         (
+            "This model always engages in thinking and cannot be disabled; please use low, high, or max",
+            400,
+            {"efforts": ("low", "high", "max")},
+        ),
+        (
+            "该模型始终思考\uff0c不支持关闭思考",
+            400,
+            {"efforts": ("low", "high", "max")},
+        ),
+        (
             "JSON schema conversion failed:\nPattern must start with '^' and end with '$'",
             400,
             {"patterns": False},
@@ -233,7 +243,7 @@ WITHOUT_SYSTEM = {"system_role": "user", "merge_system": True, "merge_same_role"
             "Mistral's ids",
             "Kimi's schemas",
             "Kimi's names",
-            "Kimi that thinks",
+            *("Kimi that thinks", "GLM that thinks", "GLM that thinks in Chinese"),
             "llama.cpp's patterns",
             "OpenAI's patterns",
             *("llama.cpp's grammars", "LM Studio's grammars", "Llama 3's template"),

@@ -73,6 +73,8 @@ class Preset(msgspec.Struct, frozen=True, kw_only=True):
 
 _NO_FILES: Overrides = {"files": False}
 _TEXT_ONLY: Overrides = {"files": False, "images": False}
+_EFFORTS = ("low", "medium", "high", "xhigh", "max")
+_ALWAYS_THINKS: Overrides = {"reasoning": "effort", "efforts": ("low", "high", "max")}
 _LOCAL: Overrides = {
     "files": False,
     "top_k": True,
@@ -170,7 +172,7 @@ PRESETS: Mapping[str, Preset] = {
             # Images since V4.1, which answers under all names; efforts between these it maps by itself.
             **_NO_FILES,
             "reasoning": "thinking",
-            "efforts": ("low", "medium", "high", "xhigh", "max"),
+            "efforts": _EFFORTS,
             "reasoning_history": "reasoning_content",
             "response_format": "json_object",
         },
@@ -267,7 +269,8 @@ PRESETS: Mapping[str, Preset] = {
         },
         rules=(
             ("kimi-k2.[5-9]*", {"reasoning": "thinking", "sampling": False}),
-            ("kimi-k[3-9]*", {"reasoning": "thinking", "sampling": False}),
+            ("kimi-k2.7-code*", {"reasoning": "none", "reasons": True}),
+            ("kimi-k[3-9]*", {**_ALWAYS_THINKS, "sampling": False}),
         ),
     ),
     "zai": Preset(
@@ -282,6 +285,7 @@ PRESETS: Mapping[str, Preset] = {
             "response_format": "json_object",
             "parallel_tool_calls": False,
         },
+        rules=(("glm-5.2*", {"efforts": _EFFORTS}), ("glm-5.[3-9]*", _ALWAYS_THINKS)),
     ),
     "dashscope": Preset(
         base_url="https://dashscope-intl.aliyuncs.com/compatible-mode/v1",

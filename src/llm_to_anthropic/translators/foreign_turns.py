@@ -25,7 +25,9 @@ from llm_to_anthropic.translators.foreign_ids import SoundIds
 from llm_to_anthropic.translators.raw import with_member
 from llm_to_anthropic.translators.reminders import as_reminders
 from llm_to_anthropic.translators.unknown_fields import (
+    with_little_thinking,
     with_plain_marks,
+    without_adaptive,
     without_effort,
     without_marks,
     without_tools,
@@ -177,6 +179,16 @@ def _of_fields() -> Iterator[Mend]:
         re.compile(rf"\boutput_config(?:\.effort)?{unknown}"),
         without_effort,
         Loss("output_config.effort", "the upstream knows no such field; left out"),
+    )
+    yield Mend(
+        re.compile(r"always engages in thinking and cannot be disabled|不支持关闭思考|only type=enabled is allowed"),
+        with_little_thinking,
+        Loss("thinking", "this model always thinks; asked for little"),
+    )
+    yield Mend(
+        re.compile(r"thinking\.type.? must be .?enabled.? or .?disabled"),
+        without_adaptive,
+        Loss("thinking", "the upstream has the client decide on it; left out"),
     )
     for field in ("defer_loading", "input_examples", "eager_input_streaming", "strict", "allowed_callers"):
         yield Mend(

@@ -1,4 +1,4 @@
-"""Requests without fields that a relay or another server of Anthropic's protocol does not know; the rest stays."""
+"""Requests without what a relay or another server of Anthropic's protocol does not know; the rest stays."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ from msgspec import Raw
 from llm_to_anthropic.translators.raw import raw_json
 from llm_to_anthropic.translators.request import check_utf8
 from llm_to_anthropic.wire import UNREADABLE
+
+
+class _Typed(msgspec.Struct):
+    type: str = ""
+
 
 _Members = dict[str, Raw]
 _Edit = Callable[[_Members], bool]
@@ -42,6 +47,16 @@ def without_effort(body: bytes) -> bytes:
     return _edited(body, "output_config", _without_effort, deepest=0)
 
 
+def with_little_thinking(body: bytes) -> bytes:
+    """The request with little effort where it asks for no thinking at all."""
+    return _edited(body, "thinking", _with_little_thinking, deepest=0)
+
+
+def without_adaptive(body: bytes) -> bytes:
+    """The request without thinking where the model is to decide on it."""
+    return _edited(body, "thinking", _without_adaptive, deepest=0)
+
+
 def with_plain_marks(body: bytes) -> bytes:
     """The request with cache breakpoints that say nothing of their lifetime or scope."""
     return _edited(body, "cache_control", _with_plain_mark, deepest=_DEEPEST)
@@ -65,6 +80,23 @@ def _without_effort(members: _Members) -> bool:
     else:
         del members["output_config"]
     return True
+
+
+def _with_little_thinking(members: _Members) -> bool:
+    if _thinking(members) != "disabled":
+        return False
+    del members["thinking"]
+    config = msgspec.json.decode(members.get("output_config", b"{}"), type=_Members | None) or {}
+    members["output_config"] = raw_json(config | {"effort": "low"})
+    return True
+
+
+def _without_adaptive(members: _Members) -> bool:
+    return _thinking(members) == "adaptive" and members.pop("thinking") is not None
+
+
+def _thinking(members: _Members) -> str:
+    return msgspec.json.decode(members.get("thinking", b"{}"), type=_Typed).type
 
 
 def _with_plain_mark(members: _Members) -> bool:

@@ -133,6 +133,10 @@ _FORMS: tuple[tuple[re.Pattern[str], Mapping[str, object]], ...] = (
     ),
     (re.compile(r"\bthat support cache control\b", re.IGNORECASE), {"cache_control": False}),
     (re.compile(r"\bonly type=enabled is allowed", re.IGNORECASE), {"reasoning": "none"}),
+    (
+        re.compile(r"\balways engages in thinking and cannot be disabled|不支持关闭思考", re.IGNORECASE),
+        {"reasoning": "effort", "efforts": ("low", "high", "max")},
+    ),
     (re.compile(r"\breasoning is mandatory\b", re.IGNORECASE), {"reasons": True}),
     (re.compile(r"'content' field must be a string|received null\b.{0,40}\.content\b"), {"null_content": False}),
     (
