@@ -293,3 +293,24 @@ def test_what_always_thinks_is_not_told_to_stop(
     """GLM-5.3, Kimi K2.7 Code and K3 refuse `thinking: disabled` (docs.z.ai, platform.kimi.ai); the others heed it."""
     quirks = chat_quirks_for(provider(f"https://{host}/v1"), model)
     assert (quirks.reasoning, quirks.efforts, quirks.reasons) == (reasoning, efforts, reasons)
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "efforts"),
+    [
+        ("xai", "grok-4-0709", ()),
+        ("xai", "grok-4.3", ("none", "low", "medium", "high")),
+        ("xai", "grok-4.5", ("low", "medium", "high")),
+        ("xai", "grok-4.7", ("low", "medium", "high", "xhigh")),
+        ("mistral", "mistral-medium-latest", ("none", "high")),
+        ("mistral", "mistral-medium-3-5", ("none", "high")),
+        ("mistral", "mistral-small-2603", ("none", "high")),
+        ("mistral", "mistral-medium-2508", ()),
+        ("mistral", "codestral-2508", ()),
+    ],
+)
+def test_vendors_models_take_their_own_efforts(name: str, model: str, efforts: tuple[str, ...]) -> None:
+    """What docs.x.ai and docs.mistral.ai tell of each; the others refuse the field."""
+    quirks = chat_quirks_for(provider(PRESETS[name].base_url, name), model)
+    assert quirks.efforts == efforts
+    assert quirks.reasoning == "effort" or not efforts

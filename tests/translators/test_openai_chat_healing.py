@@ -207,8 +207,9 @@ def test_refused_effort_gives_way_to_its_neighbour() -> None:
     [
         refusal("Unknown parameter: 'reasoning_effort'.", "reasoning_effort"),
         {"code": "invalid-argument", "error": "Model grok-4 does not support parameter reasoningEffort."},
+        {"code": "invalid-argument", "error": "Invalid reasoning effort"},
     ],
-    ids=["OpenAI", "xAI"],
+    ids=["OpenAI", "xAI", "xAI before"],
 )
 def test_refused_effort_field_is_left_out(body: object) -> None:
     """Where the field itself is refused, no level helps."""

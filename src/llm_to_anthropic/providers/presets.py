@@ -75,6 +75,7 @@ _NO_FILES: Overrides = {"files": False}
 _TEXT_ONLY: Overrides = {"files": False, "images": False}
 _EFFORTS = ("low", "medium", "high", "xhigh", "max")
 _ALWAYS_THINKS: Overrides = {"reasoning": "effort", "efforts": ("low", "high", "max")}
+_ON_OR_OFF: Overrides = {"reasoning": "effort", "efforts": ("none", "high")}
 _LOCAL: Overrides = {
     "files": False,
     "top_k": True,
@@ -225,6 +226,13 @@ PRESETS: Mapping[str, Preset] = {
             "reasoning": "none",
             "reasoning_history": "none",
         },
+        rules=(
+            ("mistral-small-latest", _ON_OR_OFF),
+            ("mistral-small-26*", _ON_OR_OFF),
+            ("mistral-medium-latest", _ON_OR_OFF),
+            ("mistral-medium-3*5", _ON_OR_OFF),
+            ("mistral-medium-26*", _ON_OR_OFF),
+        ),
     ),
     "together": Preset(
         base_url="https://api.together.xyz/v1",
@@ -253,6 +261,9 @@ PRESETS: Mapping[str, Preset] = {
         rules=(
             ("grok-[4-9]*", {"max_stop": 0}),
             ("grok-3-mini*", {"efforts": ("low", "high"), "max_stop": 0}),
+            ("grok-4.3*", {"efforts": ("none", *_EFFORTS[:3])}),
+            ("grok-4.5*", {"efforts": _EFFORTS[:3]}),
+            ("grok-4.[67]*", {"efforts": _EFFORTS[:4]}),
         ),
     ),
     "moonshot": Preset(

@@ -138,6 +138,7 @@ _FORMS: tuple[tuple[re.Pattern[str], Mapping[str, object]], ...] = (
         {"reasoning": "effort", "efforts": ("low", "high", "max")},
     ),
     (re.compile(r"\breasoning is mandatory\b", re.IGNORECASE), {"reasons": True}),
+    (re.compile(r"\binvalid reasoning effort\.?\Z", re.IGNORECASE), {"efforts": ()}),
     (re.compile(r"'content' field must be a string|received null\b.{0,40}\.content\b"), {"null_content": False}),
     (
         re.compile(
