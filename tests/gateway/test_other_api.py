@@ -115,6 +115,8 @@ async def test_a_failure_of_the_other_api_is_told(gateway: Gateway, script: Scri
     [
         ("openai/m", "model claude-opus-4.5 does not support Responses API.", 400),
         ("responses/m", COPILOT, 400),
+        ("responses/m", "Unsupported parameter: 'stop' is not supported with the Responses API.", 400),
+        ("responses/m", "Tool web_fetch cannot be used with the Responses API.", 404),
         ("gemini/m", COPILOT, 400),
         ("openai/m", COPILOT, 403),
         ("openai/m", f"1 validation error [type=string_type, input_value={{'content': '{COPILOT}'}}]", 400),
@@ -123,7 +125,7 @@ async def test_a_failure_of_the_other_api_is_told(gateway: Gateway, script: Scri
 async def test_other_refusals_stay(
     gateway: Gateway, script: Script, upstream: ScriptedUpstream, *, model: str, words: str, status: int
 ) -> None:
-    """Words about the API that was not asked are no reason to ask it, nor are those of a client that are repeated."""
+    """No reason to ask the other: words about that, about a part of the request, or of a client that are repeated."""
     script.push(refused(words, status))
     reply = await reply_to(gateway, call(ask(model)))
     assert (reply.status, len(upstream.requests)) == (status, 1)
