@@ -102,6 +102,17 @@ async def test_a_server_that_lacks_the_other_api_has_said_what_there_is_to_say(
     assert [request.path for request in upstream.requests] == [CHAT, RESPONSES] * 2
 
 
+async def test_a_model_that_moved_back_is_reached_by_the_first_api_again(
+    gateway: Gateway, script: Script, upstream: ScriptedUpstream
+) -> None:
+    """What was learned of one API ends with the other's word: no request after that is refused first."""
+    script.push(refused(COPILOT), by_responses(streamed=False))
+    script.push(refused("model m does not support Responses API."), by_chat(streamed=False), by_chat(streamed=False))
+    for _ in range(3):
+        assert (await reply_to(gateway, call(ask("openai/my-codex")))).status == 200
+    assert [request.path for request in upstream.requests] == [CHAT, RESPONSES, RESPONSES, CHAT, CHAT]
+
+
 async def test_a_failure_of_the_other_api_is_told(gateway: Gateway, script: Script, upstream: ScriptedUpstream) -> None:
     """It is the one that has the model, whatever it says of this request; not asked a third time."""
     script.push(refused(COPILOT), refused("model m does not support Responses API."))

@@ -233,9 +233,10 @@ class Gateway:
             if error.status == 404:
                 raise refused from None  # there is no such endpoint
             raise
-        if len(self._by_other_api) >= MAX_LEARNED:
-            self._by_other_api.clear()
-        self._by_other_api[_key_of(target)] = other
+        if self._by_other_api.pop(_key_of(other), None) is None:  # else it was that one which was asked for
+            if len(self._by_other_api) >= MAX_LEARNED:
+                self._by_other_api.clear()
+            self._by_other_api[_key_of(target)] = other
         self._note(f"{target.provider.name} refused {target.protocol} for {target.model}: {api} is spoken from now on")
 
     async def _translated(self, work: Work, request: ClientRequest, target: Target, key: int) -> None:
