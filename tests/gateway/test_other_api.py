@@ -130,6 +130,7 @@ async def test_a_failure_of_the_other_api_is_told(gateway: Gateway, script: Scri
         ("responses/m", "Tool web_fetch cannot be used with the Responses API.", 404),
         ("gemini/m", COPILOT, 400),
         ("openai/m", COPILOT, 403),
+        ("openai/m", "Tools of the type 'custom' are only supported in v1/responses.", 400),
         ("openai/m", f"1 validation error [type=string_type, input_value={{'content': '{COPILOT}'}}]", 400),
     ],
 )

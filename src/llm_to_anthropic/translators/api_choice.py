@@ -16,7 +16,7 @@ _HINTS = (b'"web_', b'"code_execution_', b'"mcp_')
 
 
 _NAMES_RESPONSES = re.compile(
-    r"not accessible via the /chat/completions endpoint|only supported in v1/responses\b"
+    r"not accessible via the /chat/completions endpoint|\bmodel is only supported in v1/responses\b"
     r"|chatCompletion operation does not work with the specified model"
     r"|/chat/completions is not supported\. Please use /v1/responses",
     re.IGNORECASE,
