@@ -258,8 +258,8 @@ def _run(
     on_hangup = None
     if reloader is not None:
         live.refresh_by(reloader.refresh)
-    if reloader is not None and hangups:
-        on_hangup = partial(_hang_up, reloader, terminal=has_terminal())
+        if hangups:
+            on_hangup = partial(_hang_up, reloader, terminal=has_terminal())
     server = FrontServer(live, ready=ready, signals=True, reloader=reloader, on_hangup=on_hangup)
 
     async def serving() -> None:
