@@ -17,6 +17,7 @@ from llm_to_anthropic.scripted import (
     stream,
     whole,
 )
+from tests.gateway.conftest import Records
 from tests.gateway.memory_reply import MemoryReply, ask, call, reply_to
 from tests.messages import sdk_message
 
@@ -92,13 +93,14 @@ async def test_a_model_that_has_chat_completions_alone_is_reached_by_it(
 
 
 async def test_a_server_that_lacks_the_other_api_has_said_what_there_is_to_say(
-    gateway: Gateway, script: Script, upstream: ScriptedUpstream
+    gateway: Gateway, script: Script, upstream: ScriptedUpstream, records: Records
 ) -> None:
     """The first refusal says more than that there is no such address, and nothing is learned of it."""
     for _ in range(2):
         script.push(refused(COPILOT), whole({"detail": "Not Found"}, status=404))
         reply = await reply_to(gateway, call(ask("openai/my-codex")))
         assert (reply.status, COPILOT in json.loads(reply.body)["error"]["message"]) == (400, True)
+        assert records.exchanges[-1].protocol == "openai_chat"
     assert [request.path for request in upstream.requests] == [CHAT, RESPONSES] * 2
 
 

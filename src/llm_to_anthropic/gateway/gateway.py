@@ -230,8 +230,9 @@ class Gateway:
         try:
             await self._translated(work, request, other, key)
         except UpstreamError as error:
-            if error.status == 404:
-                raise refused from None  # there is no such endpoint
+            if error.status == 404:  # there is no such endpoint
+                work.progress.target = target
+                raise refused from None
             raise
         if self._by_other_api.pop(_key_of(other), None) is None:  # else it was that one which was asked for
             if len(self._by_other_api) >= MAX_LEARNED:
