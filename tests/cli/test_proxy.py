@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -162,14 +163,15 @@ async def test_interrupt_before_it_serves_ends_it_quietly(tmp_path: Path) -> Non
 
 
 async def test_ready_within_a_second(tmp_path: Path) -> None:
-    """The server is ready after 1 s of the processor at most (the best of three: the machine may be busy)."""
-    times = []
+    """The server is ready after 1 s of the processor at most, and waits for nothing (the best of three starts)."""
+    times, waits = [], []
     for _ in range(3):
-        before_s = children_took_s()
+        before_s, began = children_took_s(), time.monotonic()
         async with running_proxy(cwd=tmp_path, env=KEY):
-            pass  # it is killed as soon as it is ready, and counts from then on
+            waits.append(time.monotonic() - began)  # it is killed as soon as it is ready, and counts from then on
         times.append(children_took_s() - before_s)
     assert min(times) < 1.0
+    assert min(waits) < 3.0  # on the wall the machine may be busy
 
 
 async def test_port_taken_is_said(tmp_path: Path) -> None:
