@@ -77,6 +77,7 @@ async def counted(gateway: Gateway) -> bool:
         "model claude-opus-4.5 does not support Responses API.",
         "model claude-opus-4.5 is not accessible via the /responses endpoint",
         "The requested model 'gpt-4o-audio-preview' cannot be used with the Responses API.",
+        "The requested model 'ft:gpt-4o-audio:us::1' is not supported with the Responses API.",
     ],
 )
 async def test_a_model_that_has_chat_completions_alone_is_reached_by_it(

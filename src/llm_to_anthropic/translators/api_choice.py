@@ -24,7 +24,8 @@ _NAMES_RESPONSES = re.compile(
 """GitHub Copilot's words for a model that has Responses alone, OpenAI's, Azure's, and a gateway's."""
 _NAMES_CHAT = re.compile(
     r"not accessible via the /responses endpoint"
-    r"|\bmodel\b[^:]{0,100}(?:does not support|(?:not supported|cannot be used) (?:with|in|by)) (?:the )?Responses API",
+    r"|\bmodel\b(?!:).{0,100}"
+    r"(?:does not support|(?:not supported|cannot be used) (?:with|in|by)) (?:the )?Responses API",
     re.IGNORECASE,
 )
 """Of a model: a field or a tool may be refused in such words, too. Our own beginning of a 404 has a colon behind it."""
