@@ -56,7 +56,7 @@ _Key = tuple[str, str, str]
 
 
 class Gateway:
-    """Answers calls. One per server process; holds no state of conversations."""
+    """Answers calls. One per server process; what it remembers of conversations saves work, and any other can go on."""
 
     def __init__(
         self,
