@@ -12,17 +12,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Raw
 
 from llm_to_anthropic.errors import ApiError
 from llm_to_anthropic.exchange import Loss
+from llm_to_anthropic.providers.presets import PRESETS, find_preset
 from llm_to_anthropic.providers.provider import Provider
 from llm_to_anthropic.translators.anthropic import edit_blocks
 from llm_to_anthropic.translators.foreign_ids import SoundIds
-from llm_to_anthropic.translators.raw import with_member
+from llm_to_anthropic.translators.raw import type_in, with_member
 from llm_to_anthropic.translators.reminders import as_reminders
 from llm_to_anthropic.translators.unknown_fields import (
     with_little_thinking,
@@ -45,9 +45,6 @@ MENDED = frozenset({400, 422, 500})
 """What refuses a request for its form: FastAPI's status, too, and llama.cpp's for a template that takes none."""
 
 
-_ANTHROPIC = "api.anthropic.com"
-
-
 class Mend(msgspec.Struct, frozen=True):
     """One way to ask again."""
 
@@ -60,15 +57,11 @@ class Mend(msgspec.Struct, frozen=True):
     """The conversation needs it from then on, and not for the present turn alone."""
 
 
-class _Typed(msgspec.Struct):
-    type: str = ""
-
-
 def mend_for(error: ApiError, provider: Provider) -> Mend | None:
     """What mends a request that is refused in these words. Fields that Anthropic itself refuses are the client's."""
     if error.status not in MENDED:
         return None
-    mends = _MENDS if urlsplit(provider.base_url).hostname == _ANTHROPIC else (*_MENDS, *_OF_FIELDS)
+    mends = _MENDS if find_preset("", provider.base_url) is PRESETS["anthropic"] else (*_MENDS, *_OF_FIELDS)
     return next((mend for mend in mends if mend.words.search(error.message)), None)
 
 
@@ -77,7 +70,7 @@ def _without_thoughts(body: bytes) -> bytes:
 
 
 def _not_thought(blocks: list[Raw]) -> list[Raw]:
-    return [block for block in blocks if _type_of(block) not in _THINKING]
+    return [block for block in blocks if type_in(block) not in _THINKING]
 
 
 def _with_thoughts(body: bytes) -> bytes:
@@ -85,7 +78,7 @@ def _with_thoughts(body: bytes) -> bytes:
 
 
 def _thought_before_calls(blocks: list[Raw]) -> list[Raw]:
-    kinds = set(map(_type_of, blocks))
+    kinds = set(map(type_in, blocks))
     return blocks if "tool_use" not in kinds or kinds & _THINKING else [_NO_THOUGHT, *blocks]
 
 
@@ -97,7 +90,7 @@ def _without_thinking(body: bytes) -> bytes:
     """Without manual thinking; members that stay keep their bytes."""
     try:
         members = msgspec.json.decode(body, type=dict[str, Raw])
-        if _type_of(members["thinking"]) != "enabled":
+        if type_in(members["thinking"]) != "enabled":
             return body
         if "context_management" in members:
             members["context_management"] = _without_clearing(members["context_management"])
@@ -112,14 +105,7 @@ def _without_clearing(management: Raw) -> Raw:
     if not members or "edits" not in members:
         return management
     edits = msgspec.json.decode(members["edits"], type=list[Raw])
-    return with_member(management, "edits", [edit for edit in edits if _type_of(edit) != _CLEARING])
-
-
-def _type_of(raw: Raw) -> str:
-    try:
-        return msgspec.json.decode(raw, type=_Typed).type
-    except UNREADABLE:
-        return ""
+    return with_member(management, "edits", [edit for edit in edits if type_in(edit) != _CLEARING])
 
 
 _MENDS = (

@@ -5,6 +5,8 @@ from __future__ import annotations
 import msgspec
 from msgspec import Raw
 
+from llm_to_anthropic.wire import UNREADABLE
+
 
 def raw_json(value: object) -> Raw:
     """A value as the JSON that it travels as."""
@@ -14,6 +16,18 @@ def raw_json(value: object) -> Raw:
 def with_member(raw: Raw, name: str, value: object) -> Raw:
     """The JSON object with this value under this name; its other members keep their bytes."""
     return raw_json({**msgspec.json.decode(raw, type=dict[str, Raw]), name: value})
+
+
+class _Typed(msgspec.Struct):
+    type: str = ""
+
+
+def type_in(raw: Raw) -> str:
+    """The `type` of a JSON object; empty where it has none, or is none."""
+    try:
+        return msgspec.json.decode(raw, type=_Typed).type
+    except UNREADABLE:
+        return ""
 
 
 def given(raw: Raw) -> bool:

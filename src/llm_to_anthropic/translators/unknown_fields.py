@@ -7,14 +7,9 @@ from collections.abc import Callable
 import msgspec
 from msgspec import Raw
 
-from llm_to_anthropic.translators.raw import raw_json
+from llm_to_anthropic.translators.raw import raw_json, type_in
 from llm_to_anthropic.translators.request import check_utf8
 from llm_to_anthropic.wire import UNREADABLE
-
-
-class _Typed(msgspec.Struct):
-    type: str = ""
-
 
 _Members = dict[str, Raw]
 _Edit = Callable[[_Members], bool]
@@ -96,7 +91,7 @@ def _without_adaptive(members: _Members) -> bool:
 
 
 def _thinking(members: _Members) -> str:
-    return msgspec.json.decode(members.get("thinking", b"{}"), type=_Typed).type
+    return type_in(members["thinking"]) if "thinking" in members else ""
 
 
 def _with_plain_mark(members: _Members) -> bool:
