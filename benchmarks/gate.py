@@ -25,7 +25,7 @@ PYTHON = ".".join(map(str, sys.version_info[:2]))
 LIMIT = 1.15
 """So many times the stored figure is still well."""
 SECONDS = 9.0
-SECOND_LOOKS = 5
+SECOND_LOOKS = 3
 SECOND_LOOK_S = 3.0
 
 Figures = Mapping[str, Figure]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-import resource
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
@@ -22,15 +21,6 @@ class Finished(msgspec.Struct, frozen=True):
     code: int
     out: str
     err: str
-
-
-def children_took_s() -> float:
-    """Seconds of the processor that processes took which were started here and have ended.
-
-    Unlike a clock on the wall it does not count what other programs of a busy machine take meanwhile.
-    """
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 class RunningProxy:

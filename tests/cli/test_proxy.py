@@ -16,7 +16,7 @@ import pytest
 from llm_to_anthropic.cli.proxy import paste_lines, startup_text
 from llm_to_anthropic.providers.provider import Credential, Provider, Secret
 from llm_to_anthropic.settings import ClientKey, Settings
-from tests.running import COMMAND, children_took_s, clean_environment, run_command, running_proxy
+from tests.running import COMMAND, clean_environment, run_command, running_proxy
 
 KEY = {"OPENAI_API_KEY": "test-key"}
 
@@ -163,15 +163,13 @@ async def test_interrupt_before_it_serves_ends_it_quietly(tmp_path: Path) -> Non
 
 
 async def test_ready_within_a_second(tmp_path: Path) -> None:
-    """The server is ready after 1 s of the processor at most, and waits for nothing (the best of three starts)."""
-    times, waits = [], []
+    """The server is ready within 1 s of its start (the best of three: the machine may be busy)."""
+    times = []
     for _ in range(3):
-        before_s, began = children_took_s(), time.monotonic()
+        started = time.monotonic()
         async with running_proxy(cwd=tmp_path, env=KEY):
-            waits.append(time.monotonic() - began)  # it is killed as soon as it is ready, and counts from then on
-        times.append(children_took_s() - before_s)
+            times.append(time.monotonic() - started)
     assert min(times) < 1.0
-    assert min(waits) < 3.0  # on the wall the machine may be busy
 
 
 async def test_port_taken_is_said(tmp_path: Path) -> None:
